@@ -1,0 +1,96 @@
+"""The port to a TON chain: what the rest of Cocoon may ask of one.
+
+Implemented by `contracts.toncenter` (HTTP, also spoken by our devnet) and, in
+process, by `contracts.embedded`.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from contracts.units import NanoTon
+
+
+class Account(msgspec.Struct, frozen=True):
+    """The state of one account.
+
+    Attributes:
+        address: raw form, ``workchain:64 hex digits``.
+        status: "active", "uninit", "frozen" or "nonexist".
+        balance_nanoton: 0 for an account that does not exist.
+        code_hash: 32 bytes, or None without code.
+        data: the data cell as a BoC, or None without data.
+        last_transaction_lt: 0 without transactions.
+        block_unix_s: the time of the block that this state is of.
+    """
+
+    address: str
+    status: str
+    balance_nanoton: NanoTon
+    code_hash: bytes | None
+    data: bytes | None
+    last_transaction_lt: int
+    block_unix_s: int
+
+
+class OutMessage(msgspec.Struct, frozen=True):
+    """A message that a transaction sent to another account."""
+
+    destination: str
+    value_nanoton: NanoTon
+
+
+class TransactionRecord(msgspec.Struct, frozen=True):
+    """One transaction of an account.
+
+    Attributes:
+        fees_nanoton: everything that the chain kept for it (gas, storage, forwarding).
+        exit_code: of the compute phase; None when it was skipped.
+        source: sender of the internal message, or "" for an external one.
+        value_nanoton: what came in with the message.
+        message_hash: hash of the inbound message, 32 bytes.
+    """
+
+    account: str
+    lt: int
+    hash: bytes
+    now_unix_s: int
+    fees_nanoton: NanoTon
+    gas_used: int
+    exit_code: int | None
+    aborted: bool
+    source: str
+    value_nanoton: NanoTon
+    message_hash: bytes
+    out_messages: tuple[OutMessage, ...]
+
+
+class Chain(Protocol):
+    """A TON network. Every method raises ChainUnavailable when it cannot be asked in time."""
+
+    @property
+    def network_id(self) -> int:
+        """The global id that signatures are bound to: -239 mainnet, -3 testnet, other for devnets."""
+        ...
+
+    async def now_unix_s(self) -> int:
+        """Return the time of the newest block (the clock that deadlines on chain go by)."""
+        ...
+
+    async def account(self, address: str) -> Account:
+        """Return the newest state of *address* (raw or user-friendly form)."""
+        ...
+
+    async def send(self, message_boc: bytes) -> bytes:
+        """Hand in an external message (a serialised ``Message``); return its hash.
+
+        Raises:
+            MessageRejected: the contract refused it; nothing was charged.
+        """
+        ...
+
+    async def transactions(
+        self, address: str, *, since_lt: int = 0, limit: int = 100
+    ) -> list[TransactionRecord]:
+        """Return the transactions of *address* with ``lt > since_lt``, oldest first."""
+        ...

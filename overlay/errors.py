@@ -1,0 +1,36 @@
+"""Every exception that the overlay raises on purpose.
+
+OverlayError
+  LocalProtocolError     we broke a rule: a bug, never caught on the way up
+  RemoteProtocolError    the peer broke a rule: drop it and lower its score
+  PeerUnavailable        nobody answered, or not in time; trying elsewhere may work
+    StreamClosed         the peer closed the stream in an orderly way
+"""
+
+
+class OverlayError(Exception):
+    """Base of everything below."""
+
+
+class LocalProtocolError(OverlayError):
+    """Our own code asked for something that the protocol forbids."""
+
+
+class RemoteProtocolError(OverlayError):
+    """The peer sent something that the protocol forbids.
+
+    Attributes:
+        penalty: how much the peer's score drops, in score points.
+    """
+
+    def __init__(self, message: str, *, penalty: int = 1) -> None:
+        super().__init__(message)
+        self.penalty = penalty
+
+
+class PeerUnavailable(OverlayError):
+    """The peer could not be reached, went away, or did not answer in time."""
+
+
+class StreamClosed(PeerUnavailable):
+    """The peer finished sending: no more frames will come on this stream."""
