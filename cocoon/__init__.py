@@ -1,1 +1,3 @@
-"""Placeholder docstring, replaced by the package author."""
+"""The Cocoon node: everything that gives the bytes of the overlay a meaning."""
+
+__version__ = "0.1.0"

@@ -70,7 +70,7 @@ class Chain(Protocol):
 
     @property
     def network_id(self) -> int:
-        """The global id that signatures are bound to: -239 mainnet, -3 testnet, other for devnets."""
+        """The global id that signatures are bound to: -239 mainnet, -3 testnet, or a devnet's."""
         ...
 
     async def now_unix_s(self) -> int:

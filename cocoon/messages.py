@@ -1,0 +1,597 @@
+"""Every message of the market, as it is on the wire.
+
+Frozen msgspec Structs in MessagePack. A field that carries a quantity says its
+unit; a field that carries a moment says its clock. Money is integer nanotons.
+There is no float anywhere on the wire.
+
+A signature is made and checked over the bytes that were sent, never over a
+re-encoding, behind a domain prefix that names the protocol version, the network
+and the type of the message (`signing_bytes`).
+
+Unknown fields are refused: a new field is a new protocol version (ADR 3).
+"""
+
+import enum
+import hashlib
+from typing import Annotated, Final, TypeAlias, TypeVar
+
+import msgspec
+
+from contracts.units import SUPPLY_NANOTON_MAX
+from overlay.errors import RemoteProtocolError
+
+VERSION: Final = 1
+JOB_PROTOCOL: Final = f"/cocoon/job/{VERSION}"
+QUOTES_PROTOCOL: Final = f"/cocoon/quotes/{VERSION}"
+STATEMENT_PROTOCOL: Final = f"/cocoon/statement/{VERSION}"
+CHANNEL_PROTOCOL: Final = f"/cocoon/channel/{VERSION}"
+STATEMENT_RECORD: Final = "statement"
+
+STATEMENT_BYTES_MAX: Final = 16 * 1024
+CONTROL_BYTES_MAX: Final = 64 * 1024
+SEGMENT_BYTES_MAX: Final = 256 * 1024
+"""Plaintext of one sealed segment, in bytes."""
+
+PER_UNITS: Final = 1000
+"""Prices are integer nanotons for this many units (tokens, seconds, milliseconds)."""
+
+Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+SealPublic = Annotated[bytes, msgspec.Meta(min_length=1216, max_length=1216)]
+Nonce = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+Amount = Annotated[int, msgspec.Meta(ge=0, le=SUPPLY_NANOTON_MAX // 2)]
+UnixTime = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+Ppm = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+PeerText = Annotated[str, msgspec.Meta(max_length=64)]
+Name = Annotated[str, msgspec.Meta(max_length=128)]
+Detail = Annotated[str, msgspec.Meta(max_length=512)]
+AddressText = Annotated[str, msgspec.Meta(max_length=80)]
+ClassText = Annotated[str, msgspec.Meta(max_length=160)]
+
+
+class Kind(enum.Enum):
+    """What a job asks for."""
+
+    CHAT = "chat"
+    TRANSCRIBE = "transcribe"
+    KERNEL = "kernel"
+
+
+def resource_class(kind: Kind, model_id: str) -> str:
+    """Return the resource class of a model: what quotes, topics and DHT keys go by.
+
+    >>> resource_class(Kind.CHAT, "b1" * 32)[:12]
+    'chat/b1b1b1b'
+    """
+    return f"{kind.value}/{model_id}"
+
+
+class Tier(enum.IntEnum):
+    """What the requester's own node has checked of a provider (see design: trust tiers)."""
+
+    OPEN = 0
+    SIM = 1
+    CPU_TEE = 2
+    GPU_TEE = 3
+    VETTED = 4
+
+
+class RefusalCode(enum.Enum):
+    """Why a provider will not do a job. Closed set: every refusal path has one."""
+
+    BUSY = "busy"
+    PRICE_TOO_LOW = "price_too_low"
+    TIER = "tier"
+    MODEL = "model"
+    SIZE = "size"
+    POLICY = "policy"
+    PAYMENT = "payment"
+    EXPIRED = "expired"
+    DEADLINE = "deadline"
+    PROTOCOL = "protocol"
+    INPUT = "input"
+    INTERNAL = "internal"
+
+
+class LossReason(enum.Enum):
+    """Why a provider did not get a job, as seen by the requester."""
+
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    TOO_SLOW_TO_ANSWER = "too_slow_to_answer"
+    OVER_CEILING = "over_ceiling"
+    TIER_TOO_LOW = "tier_too_low"
+    MORE_EXPENSIVE = "more_expensive"
+    SLOWER = "slower"
+    LESS_RELIABLE = "less_reliable"
+    NOT_DRAWN = "not_drawn"
+    NOT_ASKED = "not_asked"
+    NO_FREE_SLOT = "no_free_slot"
+    PRICE_NOT_BY_RULE = "price_not_by_rule"
+    BAIT_AND_SWITCH = "bait_and_switch"
+    PROTOCOL_VIOLATION = "protocol_violation"
+    DIED_MID_JOB = "died_mid_job"
+    TOO_SMALL = "too_small"
+
+
+class Finish(enum.Enum):
+    """How a job ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+    UNPAID = "unpaid"
+    FAILED = "failed"
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base that fixes the options, so that no message can forget one."""
+
+
+class Signed(Message, frozen=True):
+    """A message and a signature over exactly these bytes."""
+
+    body: Annotated[bytes, msgspec.Meta(max_length=CONTROL_BYTES_MAX)]
+    signature: Signature
+
+
+# --- what is for sale ---------------------------------------------------------------
+
+
+class PriceSchedule(Message, frozen=True):
+    """Integer nanotons for each `PER_UNITS` units."""
+
+    prompt_token: Amount = 0
+    cached_token: Amount = 0
+    output_token: Amount = 0
+    audio_second: Amount = 0
+    gpu_ms: Amount = 0
+
+
+class Meter(Message, frozen=True):
+    """What a job has used so far; every field only grows."""
+
+    prompt_tokens: Count = 0
+    cached_tokens: Count = 0
+    output_tokens: Count = 0
+    audio_ms: Count = 0
+    gpu_ms: Count = 0
+
+
+class Limits(Message, frozen=True):
+    """The largest job that a provider takes, and how much it sends unpaid.
+
+    `chunk_tokens` and `chunk_audio_s` are the size of one chunk: the provider
+    pauses when more than one chunk has been sent and not paid.
+    """
+
+    context_tokens: Count = 0
+    output_tokens_max: Count = 0
+    audio_seconds_max: Count = 0
+    input_bytes_max: Count = 0
+    chunk_tokens: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
+    chunk_audio_s: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
+
+
+class ModelOnOffer(Message, frozen=True):
+    """One model that a provider serves. `model_id` is the sha256 of the weights file."""
+
+    kind: Kind
+    name: Name
+    model_id: Hash
+    engine_id: Hash
+    limits: Limits
+
+
+class Statement(Message, frozen=True, tag="statement", tag_field="type"):
+    """Who a provider is and what it can do; lives in the DHT, at most 16 KiB."""
+
+    version: int
+    peer_id: PeerText
+    boot_key: SealPublic
+    models: Annotated[tuple[ModelOnOffer, ...], msgspec.Meta(max_length=32)]
+    device: Name
+    tier: Tier
+    evidence: Annotated[bytes, msgspec.Meta(max_length=8192)]
+    payment_address: AddressText
+    payee_key: Key
+    chain_network_id: int
+    challenge_s_min: Count
+    software: Name
+    issued_at_unix_s: UnixTime
+    expires_at_unix_s: UnixTime
+
+
+class PriceInputs(Message, frozen=True):
+    """Everything that the price rule reads; anyone can recompute the price from it.
+
+    Levels are parts per million of `base`: 1_000_000 means exactly the base price.
+    """
+
+    base: PriceSchedule
+    previous_level_ppm: Ppm
+    floor_ppm: Ppm
+    cap_ppm: Ppm
+    elasticity_ppm: Ppm
+    step_max_ppm: Ppm
+    slots: Annotated[int, msgspec.Meta(ge=1, le=4096)]
+    window_ms: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
+    busy_slot_ms: Count
+
+
+class Quote(Message, frozen=True, tag="quote", tag_field="type"):
+    """A provider's standing price for one resource class; gossiped, expires."""
+
+    version: int
+    peer_id: PeerText
+    statement_id: Hash
+    resource_class: ClassText
+    model_name: Name
+    seq: Count
+    inputs: PriceInputs
+    level_ppm: Ppm
+    schedule: PriceSchedule
+    free_slots: Annotated[int, msgspec.Meta(ge=0, le=4096)]
+    speed_milli_per_s: Count
+    """Measured by the provider itself: thousandths of output tokens (or audio seconds) a second."""
+    limits: Limits
+    tier: Tier
+    evidence_id: Hash
+    issued_at_unix_s: UnixTime
+    expires_at_unix_s: UnixTime
+
+
+class QuotesRequest(Message, frozen=True, tag="quotes_request", tag_field="type"):
+    """Ask a peer for the quotes it knows (a newcomer need not wait for gossip)."""
+
+    resource_class: ClassText
+    quotes_max: Annotated[int, msgspec.Meta(ge=1, le=64)] = 64
+
+
+class QuotesAnswer(Message, frozen=True, tag="quotes_answer", tag_field="type"):
+    """Signed quotes, as they were gossiped: the answering peer cannot change them."""
+
+    quotes: Annotated[tuple[Signed, ...], msgspec.Meta(max_length=64)]
+
+
+# --- negotiation ---------------------------------------------------------------------
+
+
+class RequestForOffer(Message, frozen=True, tag="request_for_offer", tag_field="type"):
+    """What the requester needs; sizes are upper bounds, rounded up to buckets."""
+
+    nonce: Nonce
+    resource_class: ClassText
+    chain_network_id: int
+    input_bytes_max: Count
+    prompt_tokens_max: Count
+    output_tokens_max: Count
+    audio_seconds_max: Count
+    tier_min: Tier
+    ceiling: PriceSchedule
+    """The most that the requester pays per unit; every field must hold."""
+    deadline_unix_s: UnixTime
+
+
+class Refusal(Message, frozen=True, tag="refusal", tag_field="type"):
+    """The typed no."""
+
+    code: RefusalCode
+    detail: Detail = ""
+
+
+class Offer(Message, frozen=True, tag="offer", tag_field="type"):
+    """A binding price for this one request, until it expires (at most 60 s).
+
+    Attributes:
+        request_hash: sha256 of the request's bytes.
+        seal_key: one-time HPKE key (ML-KEM-768 with X25519); erased on use or expiry.
+        quote_seq: the quote that the price came from.
+        final: no further counter-offer will be considered.
+    """
+
+    request_hash: Hash
+    statement_id: Hash
+    provider: PeerText
+    seal_key: SealPublic
+    schedule: PriceSchedule
+    limits: Limits
+    quote_seq: Count
+    tier: Tier
+    evidence_id: Hash
+    payee_address: AddressText
+    payee_key: Key
+    challenge_s_min: Count
+    spendable_min_nanoton: Amount
+    """What the channel must still be able to pay when the job starts."""
+    expires_at_unix_s: UnixTime
+    final: bool
+
+
+class SignedOffer(Message, frozen=True, tag="signed_offer", tag_field="type"):
+    """An `Offer` under the provider's node key: what the transcript hash is made over."""
+
+    offer: Signed
+
+
+class CounterOffer(Message, frozen=True, tag="counter_offer", tag_field="type"):
+    """The requester's one counter-offer: the schedule it would accept now."""
+
+    offer_hash: Hash
+    schedule: PriceSchedule
+
+
+class Decline(Message, frozen=True, tag="decline", tag_field="type"):
+    """Tells a losing provider why it lost."""
+
+    reason: LossReason
+    detail: Detail = ""
+
+
+class PaymentRef(Message, frozen=True):
+    """The channel that pays for a job."""
+
+    chain_network_id: int
+    channel_address: AddressText
+    opened_lt: Count
+    payer_key: Key
+    signed_total_nanoton: Amount
+    """The channel's cumulative total before this job: what the first voucher adds to."""
+
+
+class Accept(Message, frozen=True, tag="accept", tag_field="type"):
+    """Takes the offer: from here on both sides are bound by it.
+
+    Attributes:
+        sealed_key: HPKE(offer.seal_key, content key, info=transcript hash).
+        payer_signature: by `payment.payer_key` over the transcript hash: whoever
+            names a channel must own it.
+    """
+
+    offer_hash: Hash
+    job_nonce: Nonce
+    payment: PaymentRef
+    sealed_key: Annotated[bytes, msgspec.Meta(max_length=4096)]
+    payer_signature: Signature
+    input_segments: Annotated[int, msgspec.Meta(ge=1, le=4096)]
+    input_prefix: Annotated[bytes, msgspec.Meta(min_length=7, max_length=7)]
+
+
+# --- the job -------------------------------------------------------------------------
+
+
+class InputSegment(Message, frozen=True, tag="input", tag_field="type"):
+    """One sealed segment of the input."""
+
+    data: Annotated[bytes, msgspec.Meta(max_length=SEGMENT_BYTES_MAX + 64)]
+
+
+class Accepted(Message, frozen=True, tag="accepted", tag_field="type"):
+    """The provider has the input and starts; its output stream begins with this prefix."""
+
+    output_prefix: Annotated[bytes, msgspec.Meta(min_length=7, max_length=7)]
+
+
+class OutputSegment(Message, frozen=True, tag="output", tag_field="type"):
+    """One sealed segment of output; its plaintext is an `OutputPiece`."""
+
+    data: Annotated[bytes, msgspec.Meta(max_length=SEGMENT_BYTES_MAX + 64)]
+    last: bool = False
+
+
+class VoucherMessage(Message, frozen=True, tag="voucher", tag_field="type"):
+    """The channel's new cumulative total and the payer's signature for the contract."""
+
+    total_nanoton: Amount
+    signature: Signature
+
+
+class Cancel(Message, frozen=True, tag="cancel", tag_field="type"):
+    """Stop the device now; what was sent until here is paid."""
+
+
+class Final(Message, frozen=True, tag="final", tag_field="type"):
+    """The end of the job: the provider's signed `Receipt`."""
+
+    receipt: Signed
+
+
+class Countersigned(Message, frozen=True, tag="countersigned", tag_field="type"):
+    """The requester's signature over the provider's signed receipt."""
+
+    signature: Signature
+
+
+class Receipt(Message, frozen=True, tag="receipt", tag_field="type"):
+    """Binds everything about one finished job; signed by the provider."""
+
+    version: int
+    transcript_hash: Hash
+    provider: PeerText
+    requester: PeerText
+    kind: Kind
+    model_id: Hash
+    engine_id: Hash
+    request_hash: Hash
+    """sha256 over the sealed input segments, in order."""
+    response_hash: Hash
+    """sha256 over the sealed output segments, in order."""
+    tier: Tier
+    evidence_id: Hash
+    schedule: PriceSchedule
+    meter: Meter
+    cost_nanoton: Amount
+    payment: PaymentRef
+    voucher_total_nanoton: Amount
+    """The cumulative total that pays for this job in full."""
+    finish: Finish
+    started_at_unix_s: UnixTime
+    finished_at_unix_s: UnixTime
+
+
+class CloseRequest(Message, frozen=True, tag="close_request", tag_field="type"):
+    """The payer wants to close a channel together, at this total."""
+
+    chain_network_id: int
+    channel_address: AddressText
+    opened_lt: Count
+    total_nanoton: Amount
+    voucher_signature: Annotated[bytes, msgspec.Meta(max_length=64)]
+    """Empty when nothing was ever paid."""
+
+
+class CloseRelease(Message, frozen=True, tag="close_release", tag_field="type"):
+    """The payee agrees to close at this total."""
+
+    total_nanoton: Amount
+    release_signature: Signature
+
+
+# --- what is sealed ------------------------------------------------------------------
+
+
+class Turn(Message, frozen=True):
+    """One turn of a chat."""
+
+    role: Annotated[str, msgspec.Meta(pattern="^(system|user|assistant)$")]
+    content: Annotated[str, msgspec.Meta(max_length=1 << 20)]
+
+
+class SamplingSettings(Message, frozen=True):
+    """Integers only: thousandths and parts per million."""
+
+    temperature_milli: Annotated[int, msgspec.Meta(ge=0, le=5000)] = 0
+    top_k: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    top_p_ppm: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 1_000_000
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+
+
+class ChatInput(Message, frozen=True, tag="chat", tag_field="type"):
+    """A chat to continue. `prefix_token_ids` is an answer already begun elsewhere."""
+
+    turns: Annotated[tuple[Turn, ...], msgspec.Meta(min_length=1, max_length=512)]
+    output_tokens_max: Count
+    sampling: SamplingSettings = SamplingSettings()
+    prefix_token_ids: Annotated[tuple[Count, ...], msgspec.Meta(max_length=65_536)] = ()
+
+
+class SpeechInput(Message, frozen=True, tag="speech", tag_field="type"):
+    """An audio file (OGG/Opus, WAV, FLAC or MP3) to write down.
+
+    `skip_ms` leaves out what another provider has already transcribed.
+    """
+
+    audio: Annotated[bytes, msgspec.Meta(max_length=64 << 20)]
+    skip_ms: Count = 0
+
+
+JobInput: TypeAlias = ChatInput | SpeechInput
+
+
+class SpeechPiece(Message, frozen=True):
+    """One transcribed stretch of audio."""
+
+    start_ms: Count
+    end_ms: Count
+    text: Annotated[str, msgspec.Meta(max_length=65_536)]
+
+
+class OutputPiece(Message, frozen=True):
+    """The plaintext of an `OutputSegment`: new output, and the running meter."""
+
+    meter: Meter
+    token_ids: Annotated[tuple[Count, ...], msgspec.Meta(max_length=65_536)] = ()
+    text: Annotated[str, msgspec.Meta(max_length=1 << 20)] = ""
+    speech: Annotated[tuple[SpeechPiece, ...], msgspec.Meta(max_length=4096)] = ()
+    finish: Finish | None = None
+
+
+# --- codecs --------------------------------------------------------------------------
+
+FromRequester: TypeAlias = (
+    RequestForOffer
+    | CounterOffer
+    | Decline
+    | Accept
+    | InputSegment
+    | VoucherMessage
+    | Cancel
+    | Countersigned
+)
+FromProvider: TypeAlias = Refusal | SignedOffer | Accepted | OutputSegment | Final
+
+T = TypeVar("T")
+_encoder = msgspec.msgpack.Encoder()
+_from_requester: msgspec.msgpack.Decoder[FromRequester] = msgspec.msgpack.Decoder(FromRequester)
+_from_provider: msgspec.msgpack.Decoder[FromProvider] = msgspec.msgpack.Decoder(FromProvider)
+_decoders: dict[type, "msgspec.msgpack.Decoder[object]"] = {}
+
+
+def encode(message: Message) -> bytes:
+    """Serialise *message*."""
+    return _encoder.encode(message)
+
+
+def _checked(decoder: "msgspec.msgpack.Decoder[T]", data: bytes, size_bytes_max: int) -> T:
+    if len(data) > size_bytes_max:
+        raise RemoteProtocolError(f"message of {len(data)} bytes, at most {size_bytes_max}")
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise RemoteProtocolError(f"bad message: {error}") from error
+
+
+def decode(kind: type[T], data: bytes, *, size_bytes_max: int = CONTROL_BYTES_MAX) -> T:
+    """Parse and validate one message of the given type from a stranger.
+
+    Raises:
+        RemoteProtocolError: anything at all is wrong with *data*.
+    """
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    return _checked(decoder, data, size_bytes_max)  # type: ignore[return-value]  # keyed by kind
+
+
+def decode_from_requester(data: bytes) -> FromRequester:
+    """Parse a frame of the job protocol sent by a requester.
+
+    Raises:
+        RemoteProtocolError: anything at all is wrong with *data*.
+    """
+    return _checked(_from_requester, data, SEGMENT_BYTES_MAX + 4096)
+
+
+def decode_from_provider(data: bytes) -> FromProvider:
+    """Parse a frame of the job protocol sent by a provider.
+
+    Raises:
+        RemoteProtocolError: anything at all is wrong with *data*.
+    """
+    return _checked(_from_provider, data, SEGMENT_BYTES_MAX + 4096)
+
+
+def decode_input(data: bytes) -> JobInput:
+    """Parse the opened (unsealed) input of a job.
+
+    Raises:
+        RemoteProtocolError: anything at all is wrong with *data*.
+    """
+    return decode(JobInput, data, size_bytes_max=(64 << 20) + 4096)  # type: ignore[arg-type]
+
+
+def message_hash(data: bytes) -> bytes:
+    """Return sha256 of a message's bytes: how messages refer to each other."""
+    return hashlib.sha256(data).digest()
+
+
+def signing_bytes(network: str, kind: str, body: bytes) -> bytes:
+    """Return what is signed for *body*: version, network and type come first.
+
+    So a signature made for a test network, for another type of message or for
+    another version of the protocol is never good for this one.
+    """
+    return f"cocoon/{VERSION}\0{network}\0{kind}\0".encode() + body
