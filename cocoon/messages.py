@@ -393,7 +393,7 @@ class Cancel(Message, frozen=True, tag="cancel", tag_field="type"):
     """Stop the device now; what was sent until here is paid."""
 
 
-class Final(Message, frozen=True, tag="final", tag_field="type"):
+class JobEnd(Message, frozen=True, tag="final", tag_field="type"):
     """The end of the job: the provider's signed `Receipt`."""
 
     receipt: Signed
@@ -521,7 +521,7 @@ FromRequester: TypeAlias = (
     | Cancel
     | Countersigned
 )
-FromProvider: TypeAlias = Refusal | SignedOffer | Accepted | OutputSegment | Final
+FromProvider: TypeAlias = Refusal | SignedOffer | Accepted | OutputSegment | JobEnd
 
 T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder()

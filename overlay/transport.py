@@ -139,7 +139,8 @@ class Host(Protocol):
 
     def serve(self, protocol: str, handler: StreamHandler, *, streams_max: int) -> None:
         """Answer inbound streams of *protocol*, at most *streams_max* at once (further
-        ones are reset), for as long as the host runs."""
+        ones are reset), for as long as the host runs.
+        """
         ...
 
     async def provide(self, key: bytes) -> None:
@@ -175,5 +176,6 @@ class Host(Protocol):
         self, topic: str, validate: Validator, *, queued_max: int = 256
     ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[GossipMessage]]:
         """Join *topic* for the length of the block. When the reader falls behind by
-        more than *queued_max*, the newest messages are dropped and counted."""
+        more than *queued_max*, the newest messages are dropped and counted.
+        """
         ...
