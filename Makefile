@@ -1,0 +1,47 @@
+# Everything a newcomer needs: `make demo`, then `make test`.
+# PYTHON is the interpreter that the environment is made from (3.11 or newer).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ASSETS := $(VENV)/.assets
+
+.PHONY: help setup demo test lint bench clean
+
+help:  ## say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+setup: $(STAMP) $(ASSETS)  ## make .venv, install, and fetch the demo's weights and chain emulator
+
+$(STAMP): pyproject.toml requirements/lock.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --require-hashes -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(ASSETS): $(STAMP) kernels/models/catalog.json contracts/assets.json
+	$(BIN)/cocoon assets fetch demo
+	@touch $@
+
+demo: setup  ## a paid, encrypted, streamed answer from a swarm of real nodes on this machine
+	$(BIN)/cocoon demo
+
+test: setup  ## pass the tests
+	$(BIN)/cocoon assets fetch tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## style, types and layers
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## measure what the market adds to a job
+	$(BIN)/python -m cocoon.bench
+
+clean:  ## remove the environment; keeps the weights in your cache
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,231 @@
+"""Who sells what: quotes heard by gossip, asked for directly, and the statements behind them.
+
+Every node keeps a directory, sellers and buyers alike: it validates each quote
+before it is forwarded, and answers newcomers who have not heard the gossip yet.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import trio
+
+from cocoon.clock import Clock
+from cocoon.confidential.transcript import statement_id
+from cocoon.errors import PeerMisbehaved
+from cocoon.market.book import QuoteBook
+from cocoon.market.quotes import validate_quote
+from cocoon.messages import (
+    CONTROL_BYTES_MAX,
+    QUOTES_PROTOCOL,
+    STATEMENT_BYTES_MAX,
+    STATEMENT_PROTOCOL,
+    STATEMENT_RECORD,
+    Kind,
+    Quote,
+    QuotesAnswer,
+    QuotesRequest,
+    Signed,
+    Statement,
+    decode,
+    encode,
+)
+from cocoon.signing import open_signed
+from cocoon.statements import StatementCache, verify_statement
+from overlay.errors import OverlayError, RemoteProtocolError
+from overlay.ids import PeerId
+from overlay.transport import Host, Stream
+
+logger = logging.getLogger(__name__)
+
+QUOTE_BYTES_MAX: Final = 4096
+ASK_TIMEOUT_S: Final = 3.0
+LOOKUP_TIMEOUT_S: Final = 6.0
+ASKED_AT_ONCE_MAX: Final = 8
+STREAMS_MAX: Final = 64
+CLOCK_SKEW_S: Final = 30
+
+
+def topic_of(kind: Kind) -> str:
+    """Return the gossip topic for all quotes of one kind of job."""
+    return f"quotes/{kind.value}"
+
+
+def class_key(resource_class: str) -> bytes:
+    """Return the DHT key under which the providers of a resource class are found."""
+    return f"cocoon/class/v1/{resource_class}".encode()
+
+
+class Directory:
+    """What this node knows of the market. Make one with `open_directory`."""
+
+    def __init__(self, host: Host, network: str, clock: Clock) -> None:
+        self._host = host
+        self._network = network
+        self._clock = clock
+        self.book = QuoteBook()
+        self._statements = StatementCache()
+        self._heard = trio.Event()
+
+    # --- hearing ---
+
+    def hear(self, source: PeerId, data: bytes) -> bool:
+        """Take one gossiped quote; return whether it may be forwarded."""
+        try:
+            if len(data) > QUOTE_BYTES_MAX:
+                return False
+            return self._take(decode(Signed, data, size_bytes_max=QUOTE_BYTES_MAX), source)
+        except (RemoteProtocolError, PeerMisbehaved) as error:
+            logger.debug("a quote was refused: %s", error)
+            return False
+
+    def _take(self, signed: Signed, signer: str | None = None) -> bool:
+        """Validate and store one signed quote."""
+        now_unix_s = int(self._clock())
+        claimed = decode(Quote, signed.body, size_bytes_max=QUOTE_BYTES_MAX)
+        quote = open_signed(
+            signed,
+            Quote,
+            network=self._network,
+            signer=signer or claimed.peer_id,
+            size_bytes_max=QUOTE_BYTES_MAX,
+        )
+        problems = validate_quote(
+            quote, sender=signer or quote.peer_id, now_unix_s=now_unix_s, clock_skew_s=CLOCK_SKEW_S
+        )
+        if problems:
+            raise PeerMisbehaved("; ".join(problems))
+        verdict = self.book.accept(signed, quote, now_unix_s)
+        if verdict.stored:
+            self._heard.set()
+            self._heard = trio.Event()
+        return verdict.forward
+
+    async def wait_for_news(self) -> None:
+        """Wait until a quote is stored."""
+        await self._heard.wait()
+
+    # --- announcing ---
+
+    async def announce(self, quote: Quote, signed: Signed) -> None:
+        """Gossip our own quote, and answer newcomers with it."""
+        self.book.accept(signed, quote, int(self._clock()))
+        kind = Kind(quote.resource_class.partition("/")[0])
+        await self._host.publish(topic_of(kind), encode(signed))
+
+    # --- asking ---
+
+    async def discover(self, resource_class: str) -> list[PeerId]:
+        """Find providers of a class through the DHT and ask each for its quotes.
+
+        Returns the peers that the DHT named. Those that do not answer are left out
+        of the book, silently: stale DHT entries are normal.
+        """
+        with trio.move_on_after(LOOKUP_TIMEOUT_S):
+            found = await self._host.find_providers(class_key(resource_class))
+            peers = [entry.peer_id for entry in found if entry.peer_id != self._host.peer_id]
+            await self.ask_quotes(resource_class, peers)
+            return peers
+        return []
+
+    async def ask_quotes(self, resource_class: str, peers: Iterable[PeerId]) -> None:
+        """Ask peers for the quotes they know, all at once."""
+        limit = trio.CapacityLimiter(ASKED_AT_ONCE_MAX)
+        async with trio.open_nursery() as nursery:
+            for peer_id in peers:
+                nursery.start_soon(self._ask_quotes_of, peer_id, resource_class, limit)
+
+    async def _ask_quotes_of(
+        self, peer_id: PeerId, resource_class: str, limit: trio.CapacityLimiter
+    ) -> None:
+        request = encode(QuotesRequest(resource_class=resource_class))
+        try:
+            async with limit:
+                with trio.fail_after(ASK_TIMEOUT_S):
+                    answer = await self._host.request(peer_id, QUOTES_PROTOCOL, request)
+            quotes = decode(QuotesAnswer, answer, size_bytes_max=4 * CONTROL_BYTES_MAX).quotes
+        except (OverlayError, trio.TooSlowError) as error:
+            logger.debug("no quotes from %s: %s", peer_id, error)
+            return
+        for signed in quotes:
+            try:
+                self._take(signed)
+            except (PeerMisbehaved, RemoteProtocolError) as error:
+                logger.debug("a quote in an answer was refused: %s", error)
+
+    async def statement(self, peer_id: PeerId, wanted_id: bytes) -> tuple[Statement, Signed]:
+        """Return the verified statement that a quote refers to.
+
+        Raises:
+            PeerMisbehaved: the peer's statement is not the one that its quote names.
+            OverlayError: it could not be fetched.
+            trio.TooSlowError: it did not come in time.
+        """
+        now_unix_s = int(self._clock())
+        cached = self._statements.get(wanted_id, now_unix_s)
+        if cached is not None:
+            return cached
+        try:
+            with trio.fail_after(ASK_TIMEOUT_S):
+                data = await self._host.request(peer_id, STATEMENT_PROTOCOL, b"")
+        except (OverlayError, trio.TooSlowError):
+            with trio.fail_after(ASK_TIMEOUT_S):
+                stored = await self._host.get_record(peer_id, STATEMENT_RECORD)
+            if stored is None:
+                raise
+            data = stored
+        signed = decode(Signed, data, size_bytes_max=STATEMENT_BYTES_MAX + 1024)
+        statement = verify_statement(
+            signed, network=self._network, peer_id=peer_id, now_unix_s=now_unix_s
+        )
+        if statement_id(signed) != wanted_id:
+            raise PeerMisbehaved("its statement is not the one that its quote names")
+        self._statements.put(signed, statement, now_unix_s)
+        return statement, signed
+
+    # --- answering ---
+
+    async def serve_quotes(self, stream: Stream) -> None:
+        """Answer a newcomer's request for quotes."""
+        with trio.fail_after(ASK_TIMEOUT_S):
+            request = decode(QuotesRequest, await stream.receive())
+            signed = self.book.snapshot(
+                request.resource_class, request.quotes_max, int(self._clock())
+            )
+            answer, size_bytes = [], 0
+            for entry in signed:
+                size_bytes += len(entry.body) + 128
+                if size_bytes > 3 * CONTROL_BYTES_MAX:
+                    break
+                answer.append(entry)
+            await stream.send(encode(QuotesAnswer(quotes=tuple(answer))))
+
+
+async def _follow(
+    host: Host, directory: Directory, kind: Kind, task_status: trio.TaskStatus[None]
+) -> None:
+    """Stay in one topic: the validator does the work; delivered messages are only drained."""
+    async with host.subscribe(topic_of(kind), directory.hear) as messages:
+        task_status.started()
+        async for _ in messages:
+            pass
+
+
+@asynccontextmanager
+async def open_directory(
+    host: Host, *, network: str, clock: Clock, kinds: Iterable[Kind]
+) -> AsyncIterator[Directory]:
+    """Keep a directory of the given kinds of jobs for the length of the block."""
+    directory = Directory(host, network, clock)
+    host.serve(QUOTES_PROTOCOL, directory.serve_quotes, streams_max=STREAMS_MAX)
+    async with trio.open_nursery() as nursery:
+        for kind in kinds:
+            await nursery.start(partial(_follow, host, directory, kind))
+        try:
+            yield directory
+        finally:
+            nursery.cancel_scope.cancel()
+
+

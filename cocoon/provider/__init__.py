@@ -1,0 +1,1 @@
+"""Sells compute: quotes, admission, the job session, and the worker processes."""

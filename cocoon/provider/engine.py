@@ -1,0 +1,122 @@
+"""Fits the models of `kernels` to what a worker needs. Blocks; runs in the worker only."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import kernels
+from cocoon.messages import Finish, Kind, SamplingSettings, Turn
+from cocoon.provider.wire import RunChat
+from kernels.models.audio import Audio, decode_audio
+from kernels.models.chat import ChatModel, ChatTurn, TokenPiece, open_chat_model
+from kernels.models.sampling import Sampling
+from kernels.models.whisper import SpeechModel, open_speech_model
+
+WARM_UP_TOKENS: Final = 12
+WARM_UP_PROMPT: Final = "Count from one to ten."
+SPEECH_SPEED_GUESS: Final = 10.0
+"""Seconds of audio a second, quoted until a worker has measured a real job."""
+
+
+@cache
+def engine_id(device: str) -> bytes:
+    """Return a hash over the sources that compute: what a receipt names as its engine.
+
+    It changes whenever any file of the `kernels` package changes, or the device does.
+    """
+    digest = hashlib.sha256(f"cocoon/engine\0{device}\0".encode())
+    root = Path(str(kernels.__file__)).parent
+    for path in sorted(root.rglob("*")):
+        if path.suffix in {".py", ".cu", ".cuh"}:
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.digest()
+
+
+class ChatEngine:
+    """A chat model, as jobs see it."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+        self.model_id = bytes.fromhex(model.model_id)
+        self.device = model.device
+        self.engine_id = engine_id(model.device)
+        self.context_tokens = model.context_tokens
+        self._finish = Finish.STOP
+
+    def encode(self, turns: Sequence[Turn], prefix_token_ids: Sequence[int]) -> list[int]:
+        """Render the chat and return the tokens of the prompt, prefix included."""
+        chat = [ChatTurn(role=turn.role, content=turn.content) for turn in turns]
+        return self._model.encode_chat(chat, continue_with=prefix_token_ids)
+
+    def generate(
+        self,
+        prompt: list[int],
+        sampling: SamplingSettings,
+        tokens_max: int,
+        should_stop: Callable[[], bool],
+    ) -> Iterator[TokenPiece]:
+        """Yield the tokens of the answer."""
+        settings = Sampling(
+            temperature=sampling.temperature_milli / 1000,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p_ppm / 1_000_000,
+            seed=sampling.seed,
+        )
+        return self._model.generate(
+            prompt, sampling=settings, tokens_max=tokens_max, should_stop=should_stop
+        )
+
+    def finish_of(self, produced: int, job: RunChat) -> Finish:
+        """Say why the answer ended: the token budget is spent, or the model stopped."""
+        return Finish.LENGTH if produced >= job.output_tokens_max else Finish.STOP
+
+    def measure_speed(self) -> float:
+        """Return output tokens a second, measured on a short warm-up answer."""
+        prompt = self.encode([Turn(role="user", content=WARM_UP_PROMPT)], ())
+        times = [time.perf_counter()]
+        for _ in self.generate(prompt, SamplingSettings(), WARM_UP_TOKENS, lambda: False):
+            times.append(time.perf_counter())  # noqa: PERF401  (a clock reading per token)
+        decoding = times[1:]
+        return (len(decoding) - 1) / max(decoding[-1] - decoding[0], 1e-6)
+
+
+class SpeechEngine:
+    """A speech model, as jobs see it."""
+
+    def __init__(self, model: SpeechModel) -> None:
+        self._model = model
+        self.model_id = bytes.fromhex(model.model_id)
+        self.device = "cpu"
+        self.engine_id = engine_id("cpu")
+        self.context_tokens = 0
+
+    def load(self, data: bytes, audio_seconds_max: int) -> tuple[Audio, int]:
+        """Decode an audio file; return it with its duration in milliseconds, rounded up."""
+        audio = decode_audio(data, duration_s_max=audio_seconds_max)
+        return audio, -(-round(audio.duration_s * 1_000_000) // 1000)
+
+    def transcribe(
+        self, audio: Audio, skip_ms: int, should_stop: Callable[[], bool]
+    ) -> Iterator[tuple[float, float, str]]:
+        """Yield (start_s, end_s, text) for each stretch that ends after *skip_ms*."""
+        for segment in self._model.transcribe(audio, should_stop=should_stop):
+            if segment.end_s * 1000 > skip_ms:
+                yield segment.start_s, segment.end_s, segment.text
+
+    def measure_speed(self) -> float:
+        """Return a cautious figure; real jobs correct it in the provider's quotes."""
+        return SPEECH_SPEED_GUESS
+
+
+def open_engine(kind: Kind, path: Path, device: str) -> ChatEngine | SpeechEngine:
+    """Load the model at *path*.
+
+    Raises:
+        KernelError: the file is missing or damaged, or the device cannot be used.
+    """
+    if kind is Kind.CHAT:
+        return ChatEngine(open_chat_model(path, device=device))
+    return SpeechEngine(open_speech_model(path))

@@ -1,0 +1,243 @@
+"""The worker process: loads one model and runs one job at a time.
+
+``python -m cocoon.provider.worker`` is started by `cocoon.provider.runner`. It
+blocks, so it lives in a process of its own: a crash, a leak or a hang in the
+engine costs one worker, never the node. It reads commands on stdin and writes
+events on stdout; when stdin ends (the node is gone, however it died) it exits.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO, Final, Protocol
+
+from cocoon.messages import Finish, Kind, SpeechPiece
+from cocoon.provider.engine import ChatEngine, SpeechEngine, open_engine
+from cocoon.provider.wire import (
+    HEADER_BYTES,
+    CancelJob,
+    Command,
+    Event,
+    Grant,
+    JobEnded,
+    JobStarted,
+    RunChat,
+    RunSpeech,
+    SpeechOut,
+    TokensOut,
+    WorkerProtocolError,
+    WorkerReady,
+    decode_command,
+    encode_frame,
+    frame_length,
+)
+from kernels.errors import InvalidInput, KernelError
+
+GRANT_POLL_S: Final = 0.5
+
+
+class JobControl:
+    """What the reader thread may change while the main thread computes."""
+
+    def __init__(self, job_id: str, granted_tokens: int) -> None:
+        self.job_id = job_id
+        self._changed = threading.Condition()
+        self._granted_tokens = granted_tokens
+        self._cancelled = False
+
+    def grant(self, granted_tokens: int) -> None:
+        """Raise the number of tokens that may be produced."""
+        with self._changed:
+            self._granted_tokens = max(self._granted_tokens, granted_tokens)
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """Ask the job to stop at the next token."""
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+
+    def cancelled(self) -> bool:
+        """Return whether the job has to stop."""
+        return self._cancelled
+
+    def wait_for_grant(self, tokens: int) -> None:
+        """Block until *tokens* may be produced, or the job is cancelled."""
+        with self._changed:
+            while not self._cancelled and self._granted_tokens < tokens:
+                self._changed.wait(GRANT_POLL_S)
+
+
+class Throttle:
+    """The operator's cap on speed, so that the machine stays usable for its owner."""
+
+    def __init__(self, tokens_per_s_max: float) -> None:
+        self._interval_s = 1 / tokens_per_s_max if tokens_per_s_max > 0 else 0.0
+        self._next_s = 0.0
+
+    def wait(self) -> None:
+        """Sleep until the next token is due."""
+        if not self._interval_s:
+            return
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            time.sleep(self._next_s - now_s)
+        self._next_s = max(now_s, self._next_s) + self._interval_s
+
+
+class Out(Protocol):
+    """Where events go."""
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+
+
+def run_chat(engine: ChatEngine, job: RunChat, control: JobControl, out: Out, pace: Throttle) -> None:
+    """Run one chat job and report it token by token."""
+    prompt = engine.encode(job.turns, job.prefix_token_ids)
+    if len(prompt) > job.prompt_tokens_max:
+        raise InvalidInput(f"{len(prompt)} prompt tokens, at most {job.prompt_tokens_max}")
+    out(JobStarted(job_id=job.job_id, prompt_tokens=len(prompt), audio_ms=0))
+    produced = 0
+    pieces = engine.generate(prompt, job.sampling, job.output_tokens_max, control.cancelled)
+    for piece in pieces:
+        produced += 1
+        out(TokensOut(job_id=job.job_id, token_ids=(piece.token_id,), text=piece.text))
+        control.wait_for_grant(produced + 1)
+        pace.wait()
+    finish = Finish.CANCELLED if control.cancelled() else engine.finish_of(produced, job)
+    out(JobEnded(job_id=job.job_id, finish=finish))
+
+
+def run_speech(engine: SpeechEngine, job: RunSpeech, control: JobControl, out: Out) -> None:
+    """Run one transcription and report it stretch by stretch."""
+    audio, duration_ms = engine.load(job.audio, job.audio_seconds_max)
+    out(JobStarted(job_id=job.job_id, prompt_tokens=0, audio_ms=duration_ms))
+    for start_s, end_s, text in engine.transcribe(audio, job.skip_ms, control.cancelled):
+        start_ms, end_ms = round(start_s * 1000), min(round(end_s * 1000), duration_ms)
+        piece = SpeechPiece(start_ms=start_ms, end_ms=max(end_ms, start_ms), text=text)
+        out(SpeechOut(job_id=job.job_id, piece=piece))
+    finish = Finish.CANCELLED if control.cancelled() else Finish.STOP
+    out(JobEnded(job_id=job.job_id, finish=finish))
+
+
+def read_commands(stream: BinaryIO) -> Iterator[Command]:
+    """Yield commands until the pipe ends."""
+    while len(header := stream.read(HEADER_BYTES)) == HEADER_BYTES:
+        length = frame_length(header)
+        body = stream.read(length)
+        if len(body) != length:
+            return
+        yield decode_command(body)
+
+
+class Worker:
+    """Ties the reader thread to the computing thread."""
+
+    def __init__(self, engine: ChatEngine | SpeechEngine, out: Out, pace: Throttle) -> None:
+        self._engine = engine
+        self._out = out
+        self._pace = pace
+        self._jobs: SimpleQueue[tuple[RunChat | RunSpeech, JobControl]] = SimpleQueue()
+        self._current: JobControl | None = None
+
+    def read_forever(self, stream: BinaryIO) -> None:
+        """Handle commands; when the pipe ends, end the process at once."""
+        try:
+            for command in read_commands(stream):
+                self._handle(command)
+        except WorkerProtocolError as error:
+            print(f"worker: {error}", file=sys.stderr)  # noqa: T201  (the node logs our stderr)
+        os._exit(0)
+
+    def _handle(self, command: Command) -> None:
+        if isinstance(command, RunChat | RunSpeech):
+            granted = command.granted_tokens if isinstance(command, RunChat) else 0
+            control = JobControl(command.job_id, granted)
+            self._current = control
+            self._jobs.put((command, control))
+            return
+        current = self._current
+        if current is None or current.job_id != command.job_id:
+            return
+        if isinstance(command, Grant):
+            current.grant(command.granted_tokens)
+        elif isinstance(command, CancelJob):
+            current.cancel()
+
+    def work_forever(self) -> None:
+        """Run jobs in the order in which they came."""
+        while True:
+            job, control = self._jobs.get()
+            self._run(job, control)
+
+    def _run(self, job: RunChat | RunSpeech, control: JobControl) -> None:
+        try:
+            if isinstance(job, RunChat) and isinstance(self._engine, ChatEngine):
+                run_chat(self._engine, job, control, self._out, self._pace)
+            elif isinstance(job, RunSpeech) and isinstance(self._engine, SpeechEngine):
+                run_speech(self._engine, job, control, self._out)
+            else:
+                raise InvalidInput("this worker serves another kind of job")
+        except InvalidInput as error:
+            self._fail(job.job_id, str(error), bad_input=True)
+        except KernelError as error:
+            self._fail(job.job_id, str(error), bad_input=False)
+        except Exception as error:  # noqa: BLE001  (the runner of strangers' jobs must live on)
+            self._fail(job.job_id, f"{type(error).__name__} in the engine", bad_input=False)
+
+    def _fail(self, job_id: str, detail: str, *, bad_input: bool) -> None:
+        failed = JobEnded(
+            job_id=job_id, finish=Finish.FAILED, detail=detail[:500], bad_input=bad_input
+        )
+        self._out(failed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cocoon.provider.worker", description=__doc__)
+    parser.add_argument("--kind", required=True, choices=[Kind.CHAT.value, Kind.TRANSCRIBE.value])
+    parser.add_argument("--path", required=True, type=Path, help="weights: a file or a folder")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--tokens-per-s-max", type=float, default=0.0, help="0: no cap")
+    return parser
+
+
+def main() -> None:
+    """Load the model, say so, and work until stdin ends."""
+    arguments = _parser().parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the node, which then stops us
+    stdout, stdin = sys.stdout.buffer, sys.stdin.buffer
+    sys.stdout = sys.stderr  # a stray print must not corrupt the event stream
+    writing = threading.Lock()
+
+    def out(event: Event) -> None:
+        with writing:
+            stdout.write(encode_frame(event))
+            stdout.flush()
+
+    engine = open_engine(Kind(arguments.kind), arguments.path, arguments.device)
+    speed = min(engine.measure_speed(), arguments.tokens_per_s_max or float("inf"))
+    worker = Worker(engine, out, Throttle(arguments.tokens_per_s_max))
+    ready = WorkerReady(
+        kind=Kind(arguments.kind),
+        model_id=engine.model_id,
+        engine_id=engine.engine_id,
+        device=engine.device,
+        context_tokens=engine.context_tokens,
+        speed_milli_per_s=int(speed * 1000),
+    )
+    with contextlib.suppress(BrokenPipeError):
+        out(ready)
+        threading.Thread(target=worker.read_forever, args=(stdin,), daemon=True).start()
+        worker.work_forever()
+
+
+if __name__ == "__main__":
+    main()

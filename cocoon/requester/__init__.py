@@ -1,0 +1,1 @@
+"""Buys compute: discovery, negotiation, the job session, fail-over and payment."""
