@@ -1,0 +1,454 @@
+"""A whole TON network in one object: accounts, blocks, messages, on the official emulator.
+
+Synchronous and without a network. It is deterministic: the same calls give the same
+hashes. What it leaves out of a real network is consensus, sharding and the
+masterchain: there is one shard, a block is made for every external message and
+every step of the clock, and an internal message is delivered in the block that sent it
+(unless the block is full).
+
+Money: coins come into being by `faucet` only, and every nanoton that leaves an
+account without reaching another is counted as burned, so `supply` stays put.
+"""
+
+import base64
+from collections import deque
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from contracts import tlb
+from contracts.assets import write_atomically
+from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address
+from contracts.chain import Account, OutMessage, TransactionRecord
+from contracts.emulator import Emulator, GetMethodResult
+from contracts.errors import InvalidData, LocalContractError
+from contracts.units import NanoTon
+
+EXTERNAL_MESSAGE_BYTES_MAX: Final = 1 << 16
+TRANSACTIONS_PER_BLOCK_MAX: Final = 256
+HISTORY_PER_ACCOUNT: Final = 256
+BLOCKS_KEPT: Final = 1024
+FAUCET_ADDRESS: Final = join_address(-1, bytes(32))
+"""Where faucet messages say they come from; nobody's account."""
+
+EMPTY_STACK: Final = Builder().uint(0, 24).end()
+"""A serialised ``VmStack`` without entries: the arguments of most get-methods."""
+
+_FORMAT: Final = 1
+_LT_STEP: Final = 1_000_000
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """The header of a block.
+
+    Attributes:
+        transactions: how many it holds.
+        root_hash, file_hash: chained to the block before.
+    """
+
+    seqno: int
+    unix_s: int
+    start_lt: int
+    end_lt: int
+    transactions: int
+    root_hash: bytes
+    file_hash: bytes
+
+
+class StoredTransaction(msgspec.Struct, frozen=True):
+    """A transaction as it is kept: its record, its block, and the cell as a BoC."""
+
+    record: TransactionRecord
+    seqno: int
+    boc: bytes
+
+
+class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that the chain is, as plain values: a snapshot and the file's content."""
+
+    format: int
+    network_id: int
+    seed: bytes
+    unix_s: int
+    lt: int
+    minted_nanoton: int
+    burned_nanoton: int
+    shards: dict[str, str]
+    history: dict[str, tuple[StoredTransaction, ...]]
+    blocks: tuple[Block, ...]
+    pending: tuple[bytes, ...]
+    faucet_count: int
+
+
+Snapshot = _State
+
+
+class EmbeddedChain:
+    """One TON network.
+
+    Args:
+        emulator: runs the transactions; may be shared by several chains.
+        unix_s: the time of the first block.
+        seed: of all randomness that contracts see.
+        history_per_account: how many transactions of an account are remembered.
+    """
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        *,
+        unix_s: int,
+        seed: bytes = bytes(32),
+        history_per_account: int = HISTORY_PER_ACCOUNT,
+    ) -> None:
+        self._emulator = emulator
+        self._seed = seed
+        self._history_max = history_per_account
+        self._unix_s = unix_s
+        self._lt = 0
+        self._minted = 0
+        self._burned = 0
+        self._faucets = 0
+        self._shards: dict[str, str] = {}
+        self._history: dict[str, deque[StoredTransaction]] = {}
+        self._blocks: deque[Block] = deque(maxlen=BLOCKS_KEPT)
+        self._pending: deque[Cell] = deque()
+        self._make_block([])
+
+    @property
+    def network_id(self) -> int:
+        """The global id that contracts and signatures see."""
+        return self._emulator.network_id
+
+    @property
+    def now_unix_s(self) -> int:
+        """The time of the newest block."""
+        return self._unix_s
+
+    @property
+    def last_block(self) -> Block:
+        """The newest block."""
+        return self._blocks[-1]
+
+    def block(self, seqno: int) -> Block | None:
+        """Return the block numbered *seqno*, or None when it is not (or no longer) known."""
+        index = seqno - self._blocks[0].seqno
+        return self._blocks[index] if 0 <= index < len(self._blocks) else None
+
+    def advance_to(self, unix_s: int) -> None:
+        """Move the clock forward and make a block; earlier times change nothing."""
+        if unix_s > self._unix_s:
+            self._unix_s = unix_s
+            self._make_block([])
+
+    def warp(self, seconds: int) -> None:
+        """Let *seconds* pass."""
+        if seconds < 0:
+            raise LocalContractError("time goes forward only")
+        self.advance_to(self._unix_s + seconds)
+
+    def faucet(self, address: str, amount: NanoTon) -> None:
+        """Create coins and send them to *address* (raw form), deploying nothing."""
+        if amount <= 0:
+            raise LocalContractError(f"not an amount to give away: {amount}")
+        self._faucets += 1
+        self._minted += amount
+        message = tlb.internal_message(
+            FAUCET_ADDRESS,
+            address,
+            amount,
+            bounce=False,
+            created_lt=self._lt,
+            created_unix_s=self._unix_s,
+        )
+        self._make_block([message])
+
+    def send_external(self, boc: bytes, now: int | None = None) -> bytes:
+        """Deliver an external message, and every message that follows from it.
+
+        Args:
+            boc: the ``Message``.
+            now: the time of the block that takes it in; the last block's when None.
+
+        Returns:
+            The hash of the message.
+
+        Raises:
+            InvalidData: it is not an external message to an account of the basechain.
+            MessageRejected: the account did not accept it; nothing has changed, but
+                the clock.
+        """
+        cell = decode_boc(boc, size_bytes_max=EXTERNAL_MESSAGE_BYTES_MAX)
+        message = tlb.parse_message(cell)
+        if not message.external or not message.destination:
+            raise InvalidData("not an external message to an account")
+        if now is not None:
+            self.advance_to(now)
+        self._make_block([cell])
+        return cell.hash
+
+    def send_internal(self, boc: bytes) -> None:
+        """Deliver an internal message as if its source had sent it; its value is minted.
+
+        For tests and tools: a network gives nobody this power.
+
+        Raises:
+            InvalidData: it is not an internal message.
+        """
+        cell = decode_boc(boc)
+        message = tlb.parse_message(cell)
+        if message.external or not message.destination:
+            raise InvalidData("not an internal message")
+        self._minted += message.value_nanoton + message.fees_nanoton
+        self._make_block([cell])
+
+    def account(self, address: str) -> Account:
+        """Return the state of *address* (raw form)."""
+        info = self.account_info(address)
+        return Account(
+            address=address,
+            status=info.status,
+            balance_nanoton=NanoTon(info.balance_nanoton),
+            code_hash=info.code.hash if info.code else None,
+            data=encode_boc(info.data) if info.data else None,
+            last_transaction_lt=info.last_transaction_lt,
+            block_unix_s=self._unix_s,
+        )
+
+    def account_info(self, address: str) -> tlb.AccountInfo:
+        """Return the opened account at *address* (raw form), with its code and data cells."""
+        boc = self._shards.get(address)
+        if boc is None:
+            return tlb.AccountInfo()
+        return tlb.parse_shard_account(decode_boc(base64.b64decode(boc)))
+
+    def transactions(
+        self, address: str, since_lt: int = 0, limit: int = 100
+    ) -> list[TransactionRecord]:
+        """Return transactions of *address* with ``lt > since_lt``, oldest first."""
+        return [item.record for item in self.stored_transactions(address, since_lt, limit)]
+
+    def stored_transactions(
+        self, address: str, since_lt: int = 0, limit: int = 100
+    ) -> list[StoredTransaction]:
+        """Return the same as `transactions`, with cells and block numbers."""
+        history = self._history.get(address, ())
+        return [item for item in history if item.record.lt > since_lt][:limit]
+
+    def run_get_method(self, address: str, name: str | int, stack: Cell) -> GetMethodResult:
+        """Run a get-method on the newest state.
+
+        Args:
+            address: raw form.
+            name: of the method, or its number.
+            stack: a serialised ``VmStack``, such as `EMPTY_STACK`.
+
+        Raises:
+            InvalidData: there is no contract at *address*.
+        """
+        info = self.account_info(address)
+        if info.code is None or info.data is None:
+            raise InvalidData(f"no contract at {address}")
+        return self._emulator.run_get_method(
+            code=info.code,
+            data=info.data,
+            address=address,
+            balance_nanoton=info.balance_nanoton,
+            now_unix_s=self._unix_s,
+            method_id=method_id(name) if isinstance(name, str) else name,
+            stack=stack,
+        )
+
+    def supply(self) -> NanoTon:
+        """Return all coins: on accounts, under way, and burned. Equals `minted`, always."""
+        accounts = sum(self.account_info(address).balance_nanoton for address in self._shards)
+        messages = (tlb.parse_message(cell) for cell in self._pending)
+        under_way = sum(message.value_nanoton + message.fees_nanoton for message in messages)
+        return NanoTon(accounts + under_way + self._burned)
+
+    @property
+    def minted_nanoton(self) -> NanoTon:
+        """All coins that ever came into being."""
+        return NanoTon(self._minted)
+
+    @property
+    def burned_nanoton(self) -> NanoTon:
+        """All fees that the network kept."""
+        return NanoTon(self._burned)
+
+    def snapshot(self) -> Snapshot:
+        """Return the whole state, to `restore` or to compare."""
+        return _State(
+            format=_FORMAT,
+            network_id=self.network_id,
+            seed=self._seed,
+            unix_s=self._unix_s,
+            lt=self._lt,
+            minted_nanoton=self._minted,
+            burned_nanoton=self._burned,
+            shards=dict(self._shards),
+            history={address: tuple(items) for address, items in self._history.items()},
+            blocks=tuple(self._blocks),
+            pending=tuple(encode_boc(cell) for cell in self._pending),
+            faucet_count=self._faucets,
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back (or forward) to *snapshot*.
+
+        Raises:
+            InvalidData: it is of another network.
+        """
+        if snapshot.network_id != self.network_id or not snapshot.blocks:
+            raise InvalidData("the snapshot is of another network")
+        self._seed = snapshot.seed
+        self._unix_s = snapshot.unix_s
+        self._lt = snapshot.lt
+        self._minted = snapshot.minted_nanoton
+        self._burned = snapshot.burned_nanoton
+        self._faucets = snapshot.faucet_count
+        self._shards = dict(snapshot.shards)
+        self._history = {
+            address: deque(items, self._history_max) for address, items in snapshot.history.items()
+        }
+        self._blocks = deque(snapshot.blocks, BLOCKS_KEPT)
+        self._pending = deque(decode_boc(boc) for boc in snapshot.pending)
+
+    def save(self, path: Path) -> None:
+        """Write everything to *path*; after return it survives a power failure."""
+        write_atomically(path, msgspec.msgpack.encode(self.snapshot()))
+
+    @classmethod
+    def load(cls, emulator: Emulator, path: Path) -> "EmbeddedChain":
+        """Open a chain that `save` wrote.
+
+        Raises:
+            InvalidData: the file is damaged, or of another format or network.
+            OSError: it cannot be read.
+        """
+        try:
+            state = msgspec.msgpack.decode(path.read_bytes(), type=_State)
+        except msgspec.MsgspecError as error:
+            raise InvalidData(f"{path.name} does not hold a chain: {error}") from error
+        if state.format != _FORMAT:
+            raise InvalidData(f"{path.name} has format {state.format}, not {_FORMAT}")
+        chain = cls(emulator, unix_s=state.unix_s, seed=state.seed)
+        chain.restore(state)
+        return chain
+
+    def _make_block(self, messages: list[Cell]) -> None:
+        """Deliver *messages* and what follows; all of it or, on an error, nothing."""
+        draft = _Draft(self._emulator, self._shards, self._seed, self._unix_s, self._lt)
+        draft.queue.extend((*messages, *self._pending))
+        while draft.queue and len(draft.done) < TRANSACTIONS_PER_BLOCK_MAX:
+            draft.deliver()
+        self._shards.update(draft.shards)
+        self._burned += draft.burned
+        self._pending = draft.queue
+        self._append_block(draft)
+        for item in draft.done:
+            record = item.record
+            history = self._history.setdefault(record.account, deque(maxlen=self._history_max))
+            history.append(item)
+
+    def _append_block(self, draft: "_Draft") -> None:
+        before = self._blocks[-1] if self._blocks else None
+        seqno = before.seqno + 1 if before else 1
+        draft.number(seqno)
+        digest = sha256(before.root_hash if before else self._seed)
+        digest.update(seqno.to_bytes(4, "big") + self._unix_s.to_bytes(8, "big"))
+        for item in draft.done:
+            digest.update(item.record.hash)
+        root_hash = digest.digest()
+        block = Block(
+            seqno=seqno,
+            unix_s=self._unix_s,
+            start_lt=draft.start_lt,
+            end_lt=draft.lt,
+            transactions=len(draft.done),
+            root_hash=root_hash,
+            file_hash=sha256(root_hash).digest(),
+        )
+        self._lt = draft.lt
+        self._blocks.append(block)
+
+
+class _Draft:
+    """A block in the making. Nothing of it counts until the chain takes it over."""
+
+    def __init__(
+        self, emulator: Emulator, shards: dict[str, str], seed: bytes, unix_s: int, lt: int
+    ) -> None:
+        self._emulator = emulator
+        self._before = shards
+        self._seed = seed
+        self._unix_s = unix_s
+        self.start_lt = self.lt = (lt // _LT_STEP + 1) * _LT_STEP
+        self.shards: dict[str, str] = {}
+        self.queue: deque[Cell] = deque()
+        self.done: list[StoredTransaction] = []
+        self.burned = 0
+
+    def deliver(self) -> None:
+        """Run the next message on its destination, and queue what that sends.
+
+        Raises:
+            MessageRejected: an external message was not accepted.
+        """
+        cell = self.queue.popleft()
+        message = tlb.parse_message(cell)
+        address = message.destination
+        shard = self.shards.get(address) or self._before.get(address) or _NO_ACCOUNT
+        emulated = self._emulator.run_transaction(
+            shard,
+            cell,
+            now_unix_s=self._unix_s,
+            lt=self.lt + 1,
+            seed=sha256(self._seed + self.lt.to_bytes(8, "big")).digest(),
+        )
+        info = tlb.parse_transaction(emulated.transaction)
+        self.shards[address] = emulated.shard_account
+        self.lt = info.lt + len(info.out_messages)
+        self.burned += info.fees_nanoton + message.fees_nanoton
+        self.queue.extend(out.cell for out in info.out_messages if out.destination)
+        self.done.append(_stored(message, info, emulated.transaction))
+
+    def number(self, seqno: int) -> None:
+        """Write the block's number into its transactions."""
+        self.done = [msgspec.structs.replace(item, seqno=seqno) for item in self.done]
+
+
+_NO_ACCOUNT: Final = base64.b64encode(encode_boc(tlb.NO_ACCOUNT)).decode()
+
+
+def _stored(message: tlb.Message, info: tlb.TransactionInfo, cell: Cell) -> StoredTransaction:
+    record = TransactionRecord(
+        account=message.destination,
+        lt=info.lt,
+        hash=cell.hash,
+        now_unix_s=info.now_unix_s,
+        fees_nanoton=NanoTon(info.fees_nanoton),
+        gas_used=info.gas_used,
+        exit_code=info.exit_code,
+        aborted=info.aborted,
+        source=message.source,
+        value_nanoton=NanoTon(message.value_nanoton),
+        message_hash=message.cell.hash,
+        out_messages=tuple(
+            OutMessage(out.destination, NanoTon(out.value_nanoton)) for out in info.out_messages
+        ),
+    )
+    return StoredTransaction(record, 0, encode_boc(cell))
+
+
+def method_id(name: str) -> int:
+    """Return the number of a get-method: CRC-16/XMODEM of its name, with bit 16 set."""
+    crc = 0
+    for byte in name.encode():
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1) ^ (0x1021 if crc & 0x8000 else 0)
+        crc &= 0xFFFF
+    return crc | 0x10000
