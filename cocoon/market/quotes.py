@@ -1,0 +1,276 @@
+"""Making the quotes of a provider, and checking those of others.
+
+A quote lives for a minute and is published again every quarter of one, and at
+once when its level or the number of free slots changes. Only a finished load
+window moves the level; a quote in between repeats the window of the last one.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from cocoon.market.load import WINDOW_MS, Load, LoadWindow
+from cocoon.market.price import PPM, WINDOW_MS_MIN, next_level_ppm, schedule_at
+from cocoon.messages import (
+    VERSION,
+    Limits,
+    ModelOnOffer,
+    PriceInputs,
+    PriceSchedule,
+    Quote,
+    Tier,
+    resource_class,
+)
+from overlay.errors import LocalProtocolError
+
+LIFETIME_S: Final = 60
+LIFETIME_S_MAX: Final = 120
+REISSUE_S: Final = 15
+REISSUE_S_MIN: Final = 1
+"""Busy providers change their free slots many times a second; their quotes do not."""
+CLOCK_SKEW_S: Final = 5
+SPEED_MILLI_PER_S_MAX: Final = 10**9
+TOKENS_MAX: Final = 1 << 24
+AUDIO_SECONDS_MAX: Final = 86_400
+INPUT_BYTES_MAX: Final = 1 << 30
+_SEQ_PER_SECOND: Final = 256
+_CLASS: Final = re.compile(r"(chat|transcribe|kernel)/[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceTerms:
+    """What an operator sets; the rule does the rest. Levels are ppm of `base`."""
+
+    base: PriceSchedule
+    start_level_ppm: int = PPM
+    floor_ppm: int = 500_000
+    cap_ppm: int = 4 * PPM
+    elasticity_ppm: int = 50_000
+    step_max_ppm: int = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offering:
+    """One model as one provider sells it."""
+
+    peer_id: str
+    statement_id: bytes
+    model: ModelOnOffer
+    terms: PriceTerms
+    tier: Tier
+    evidence_id: bytes = bytes(32)
+
+    @property
+    def resource_class(self) -> str:
+        """The class that the quotes are for."""
+        return resource_class(self.model.kind, self.model.model_id.hex())
+
+
+def first_seq(now_unix_s: int) -> int:
+    """Return where a provider without memory starts to count: above all it ever published."""
+    return now_unix_s * _SEQ_PER_SECOND
+
+
+def make_quote(
+    offering: Offering,
+    *,
+    previous: Quote | None,
+    load: Load | None,
+    slots: int,
+    free_slots: int,
+    speed_milli_per_s: int,
+    now_unix_s: int,
+) -> Quote:
+    """Return the next quote of *offering*, its price by the rule.
+
+    Args:
+        offering: what is for sale.
+        previous: the last quote published; None starts at `terms.start_level_ppm`.
+        load: the window just finished, or None to repeat the one of *previous*.
+        slots: how many jobs the provider runs at once.
+        free_slots: how many more it would take now.
+        speed_milli_per_s: measured, thousandths of output tokens or audio seconds a second.
+        now_unix_s: the time of issue.
+    """
+    inputs = _inputs(offering.terms, previous, load, slots)
+    level_ppm = next_level_ppm(inputs)
+    return Quote(
+        version=VERSION,
+        peer_id=offering.peer_id,
+        statement_id=offering.statement_id,
+        resource_class=offering.resource_class,
+        model_name=offering.model.name,
+        seq=first_seq(now_unix_s) if previous is None else previous.seq + 1,
+        inputs=inputs,
+        level_ppm=level_ppm,
+        schedule=schedule_at(inputs.base, level_ppm),
+        free_slots=min(free_slots, inputs.slots),
+        speed_milli_per_s=min(speed_milli_per_s, SPEED_MILLI_PER_S_MAX),
+        limits=offering.model.limits,
+        tier=offering.tier,
+        evidence_id=offering.evidence_id,
+        issued_at_unix_s=now_unix_s,
+        expires_at_unix_s=now_unix_s + LIFETIME_S,
+    )
+
+
+def _inputs(
+    terms: PriceTerms, previous: Quote | None, load: Load | None, slots: int
+) -> PriceInputs:
+    if load is None and previous is not None:
+        window = previous.inputs
+        measured = Load(window.slots, window.window_ms, window.busy_slot_ms)
+        level_ppm = window.previous_level_ppm
+    else:
+        # A newcomer has measured nothing: the shortest window, and idle.
+        measured = load or Load(slots, WINDOW_MS_MIN, 0)
+        level_ppm = terms.start_level_ppm if previous is None else previous.level_ppm
+    return PriceInputs(
+        base=terms.base,
+        previous_level_ppm=level_ppm,
+        floor_ppm=terms.floor_ppm,
+        cap_ppm=terms.cap_ppm,
+        elasticity_ppm=terms.elasticity_ppm,
+        step_max_ppm=terms.step_max_ppm,
+        slots=measured.slots,
+        window_ms=measured.window_ms,
+        busy_slot_ms=measured.busy_slot_ms,
+    )
+
+
+class Quoter:
+    """All quotes of one provider: its load window, and the last quote of each class.
+
+    Ask `due` about once a second and publish what it returns; report each job
+    with `started` and `ended`. Times: `now_ms` of any steady clock.
+
+    Raises:
+        LocalProtocolError: a window that the rule does not allow.
+    """
+
+    def __init__(
+        self,
+        offerings: Iterable[Offering],
+        *,
+        slots: int,
+        now_ms: int,
+        window_ms: int = WINDOW_MS,
+        restored: Iterable[Quote] = (),
+    ) -> None:
+        if window_ms < WINDOW_MS_MIN:
+            raise LocalProtocolError(f"window of {window_ms} ms, at least {WINDOW_MS_MIN}")
+        self._offerings = {offering.resource_class: offering for offering in offerings}
+        self._last = {quote.resource_class: quote for quote in restored}
+        self._speed_milli_per_s: dict[str, int] = {}
+        self._begun = False
+        self.window = LoadWindow(slots=slots, now_ms=now_ms, window_ms=window_ms)
+
+    def started(self, now_ms: int) -> None:
+        """A job took a slot."""
+        self.window.started(now_ms)
+
+    def ended(self, now_ms: int) -> None:
+        """A job gave its slot back."""
+        self.window.ended(now_ms)
+
+    def measured(self, resource_class: str, speed_milli_per_s: int) -> None:
+        """Tell the speed of the last job of a class: thousandths of output units a second."""
+        self._speed_milli_per_s[resource_class] = speed_milli_per_s
+
+    def last(self, resource_class: str) -> Quote | None:
+        """Return the newest quote of a class: what an offer must keep to."""
+        return self._last.get(resource_class)
+
+    def replace(self, offering: Offering) -> None:
+        """Sell on new terms (or under a new statement) from the next quote on."""
+        self._offerings[offering.resource_class] = offering
+
+    def due(self, *, now_ms: int, now_unix_s: int) -> list[Quote]:
+        """Return the quotes to publish now; each is remembered as the last of its class."""
+        if not self._begun:
+            # The first window must not reach back before the first quote (see price.follows).
+            self.window.restart(now_ms)
+            self._begun = True
+        load = self.window.take(now_ms)
+        made = [
+            self._make(offering, load, now_unix_s)
+            for key, offering in self._offerings.items()
+            if load is not None or self._is_due(self._last.get(key), offering, now_unix_s)
+        ]
+        self._last.update((quote.resource_class, quote) for quote in made)
+        return made
+
+    def _make(self, offering: Offering, load: Load | None, now_unix_s: int) -> Quote:
+        key = offering.resource_class
+        return make_quote(
+            offering,
+            previous=self._last.get(key),
+            load=load,
+            slots=self.window.slots,
+            free_slots=self.window.free_slots,
+            speed_milli_per_s=self._speed_milli_per_s.get(key, 0),
+            now_unix_s=now_unix_s,
+        )
+
+    def _is_due(self, last: Quote | None, offering: Offering, now_unix_s: int) -> bool:
+        if last is None:
+            return True
+        age_s = now_unix_s - last.issued_at_unix_s
+        changed = (
+            last.free_slots != self.window.free_slots
+            or last.statement_id != offering.statement_id
+            or last.inputs.base != offering.terms.base
+        )
+        return age_s >= REISSUE_S or age_s < 0 or (changed and age_s >= REISSUE_S_MIN)
+
+
+def validate_quote(
+    quote: Quote, *, peer_id: str, now_unix_s: int, clock_skew_s: int = CLOCK_SKEW_S
+) -> list[str]:
+    """Say what is wrong with a quote from *peer_id*, apart from its price; empty when nothing is.
+
+    Args:
+        quote: from the network; its signature has been checked.
+        peer_id: who signed it.
+        now_unix_s: our time.
+        clock_skew_s: how far the peer's clock may be from ours.
+    """
+    reasons = []
+    if quote.version != VERSION:
+        reasons.append(f"version {quote.version}, this node speaks {VERSION}")
+    if quote.peer_id != peer_id:
+        reasons.append(f"signed by {peer_id}, speaks for {quote.peer_id}")
+    if not _CLASS.fullmatch(quote.resource_class):
+        reasons.append("malformed resource class")
+    if quote.free_slots > quote.inputs.slots:
+        reasons.append(f"{quote.free_slots} of {quote.inputs.slots} slots free")
+    reasons += _bad_times(quote, now_unix_s, clock_skew_s)
+    reasons += _absurd(quote.limits, quote.speed_milli_per_s)
+    return reasons
+
+
+def _bad_times(quote: Quote, now_unix_s: int, clock_skew_s: int) -> list[str]:
+    reasons = []
+    issued, expires = quote.issued_at_unix_s, quote.expires_at_unix_s
+    if issued > now_unix_s + clock_skew_s:
+        reasons.append(f"issued {issued - now_unix_s} s in the future")
+    if expires <= now_unix_s:
+        reasons.append(f"expired {now_unix_s - expires} s ago")
+    if not 0 < expires - issued <= LIFETIME_S_MAX:
+        reasons.append(f"lifetime of {expires - issued} s, at most {LIFETIME_S_MAX}")
+    return reasons
+
+
+def _absurd(limits: Limits, speed_milli_per_s: int) -> list[str]:
+    return [
+        f"{what} of {value}, at most {limit}"
+        for what, value, limit in (
+            ("context", limits.context_tokens, TOKENS_MAX),
+            ("output", limits.output_tokens_max, TOKENS_MAX),
+            ("audio seconds", limits.audio_seconds_max, AUDIO_SECONDS_MAX),
+            ("input bytes", limits.input_bytes_max, INPUT_BYTES_MAX),
+            ("speed", speed_milli_per_s, SPEED_MILLI_PER_S_MAX),
+        )
+        if value > limit
+    ]
