@@ -1,0 +1,457 @@
+"""Everything that can be set, in one TOML file that is read once and passed down.
+
+Every option has a bound, a default and one line that says what it is for; the unit
+is in its name. Money is whole nanotons, or a decimal text of coins. No secret is
+ever written here: the file holds paths of secrets.
+
+From outside come only the path of this file (``--config``), ``COCOON_HOME``, and
+the places for cached files (``COCOON_ASSETS``, ``XDG_CACHE_HOME``).
+`cocoon.config_text` prints the options for people and turns a refusal into words.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from cocoon.config_text import Option, options, refusal, template
+from cocoon.errors import ConfigError
+from contracts.units import NanoTon, parse_coins
+
+CONFIG_FILE: Final = "config.toml"
+CONFIG_BYTES_MAX: Final = 1 << 20
+CLOSE_GAP_S_MIN: Final = 30
+"""A payee must have at least this long, after its claim margin, to claim at all."""
+
+TierName: TypeAlias = Literal["OPEN", "SIM", "CPU_TEE", "GPU_TEE", "VETTED"]
+Address: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Peer: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+FilePath: TypeAlias = Annotated[str, Meta(max_length=4096)]
+ModelName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
+Price: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
+LevelPpm: TypeAlias = Annotated[int, Meta(ge=1, le=10**12)]
+Seconds: TypeAlias = Annotated[int, Meta(ge=1, le=30 * 86_400)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base that fixes the options of every table."""
+
+
+PromptPrice: TypeAlias = Annotated[Price, Meta(description="tokens that are read")]
+CachedPrice: TypeAlias = Annotated[
+    Price, Meta(description="tokens of a prompt that were already in the cache")
+]
+OutputPrice: TypeAlias = Annotated[Price, Meta(description="tokens that are written")]
+AudioPrice: TypeAlias = Annotated[Price, Meta(description="seconds of transcribed audio")]
+GpuPrice: TypeAlias = Annotated[
+    Price, Meta(description="milliseconds of a GPU, for a customer's kernels")
+]
+
+
+class Prices(Section, frozen=True):
+    """Base prices: whole nanotons for each 1000 units."""
+
+    prompt_token_nanoton_per_1000: PromptPrice = 10_000
+    cached_token_nanoton_per_1000: CachedPrice = 2_500
+    output_token_nanoton_per_1000: OutputPrice = 20_000
+    audio_second_nanoton_per_1000: AudioPrice = 10_000_000
+    gpu_ms_nanoton_per_1000: GpuPrice = 300_000
+
+    def as_schedule_fields(self) -> dict[str, int]:
+        """Return the keyword arguments of a `cocoon.messages.PriceSchedule`."""
+        suffix = "_nanoton_per_1000"
+        return {name.removesuffix(suffix): getattr(self, name) for name in self.__struct_fields__}
+
+
+class CeilingPrices(Prices, frozen=True):
+    """The most that is paid: ten times the base prices, unless set."""
+
+    prompt_token_nanoton_per_1000: PromptPrice = 100_000
+    cached_token_nanoton_per_1000: CachedPrice = 25_000
+    output_token_nanoton_per_1000: OutputPrice = 200_000
+    audio_second_nanoton_per_1000: AudioPrice = 100_000_000
+    gpu_ms_nanoton_per_1000: GpuPrice = 3_000_000
+
+
+class NetworkConfig(Section, frozen=True):
+    """How this node meets others."""
+
+    name: Annotated[
+        str,
+        Meta(pattern="^[a-z0-9-]{1,32}$", description="nodes of different networks never meet"),
+    ] = "main"
+    listen_addresses: Annotated[
+        tuple[Address, ...], Meta(max_length=16, description="multiaddresses to listen on")
+    ] = ("/ip4/0.0.0.0/tcp/4001",)
+    announce_addresses: Annotated[
+        tuple[Address, ...],
+        Meta(max_length=16, description="multiaddresses to tell others, when they differ"),
+    ] = ()
+    bootstrap: Annotated[
+        tuple[Address, ...],
+        Meta(max_length=64, description="multiaddresses (with /p2p/ID) of peers to join through"),
+    ] = ()
+    connections_max: Annotated[
+        int, Meta(ge=8, le=4096, description="connections kept open at once")
+    ] = 128
+
+
+class ChainConfig(Section, frozen=True):
+    """Where this node sees the TON chain."""
+
+    url: Annotated[
+        str,
+        Meta(
+            pattern="^https?://[^\\s@]+$",
+            max_length=512,
+            description="HTTP API (toncenter v3) of the chain",
+        ),
+    ] = "https://toncenter.com/api/v3"
+    network_id: Annotated[
+        int | None, Meta(description="global id of the chain; unset: what the server says")
+    ] = None
+    timeout_s: Annotated[
+        int, Meta(ge=1, le=120, description="longest wait for one answer of the server")
+    ] = 10
+    api_key_file: Annotated[
+        FilePath, Meta(description="file with the server's API key (mode 0600); empty: none")
+    ] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse ids that no chain can have."""
+        if self.network_id is not None and not -(2**31) <= self.network_id < 2**31:
+            raise ValueError("Expected `int` that fits 32 bits, in `network_id`")
+
+
+class WalletConfig(Section, frozen=True):
+    """The wallet that pays and is paid."""
+
+    keyfile: Annotated[
+        FilePath, Meta(min_length=1, description="encrypted wallet key, relative to the home")
+    ] = "wallet.key"
+    passphrase_file: Annotated[
+        FilePath, Meta(description="file with its passphrase (mode 0600); empty: ask")
+    ] = ""
+
+
+class RequesterConfig(Section, frozen=True):
+    """What this node accepts when it buys."""
+
+    ceiling: Annotated[CeilingPrices, Meta(description="the most that is paid per 1000 units")] = (
+        CeilingPrices()
+    )
+    tier_min: Annotated[
+        TierName, Meta(description="lowest trust tier that a provider may have")
+    ] = "OPEN"
+    deposit_coins: Annotated[
+        str, Meta(max_length=32, description="put into a new payment channel, in coins")
+    ] = "0.5"
+    ask_max: Annotated[int, Meta(ge=1, le=32, description="providers asked for an offer")] = 4
+    offer_timeout_s: Annotated[int, Meta(ge=1, le=60, description="longest wait for offers")] = 5
+    job_timeout_s: Annotated[
+        int, Meta(ge=5, le=86_400, description="longest that one job may take in all")
+    ] = 600
+    stall_timeout_s: Annotated[
+        int, Meta(ge=1, le=3600, description="longest silence of a provider before a retry")
+    ] = 30
+    attempts_max: Annotated[
+        int, Meta(ge=1, le=16, description="providers tried one after another for one job")
+    ] = 3
+    challenge_s: Annotated[
+        Seconds, Meta(description="how long a provider may object when we close a channel alone")
+    ] = 3600
+    chunk_tokens_max: Annotated[
+        int,
+        Meta(ge=1, le=4096, description="most output tokens that one unpaid chunk may have"),
+    ] = 256
+    chunk_audio_s_max: Annotated[
+        int, Meta(ge=1, le=600, description="most seconds of audio that one unpaid chunk may have")
+    ] = 120
+
+    def __post_init__(self) -> None:
+        """Refuse amounts that are not exact."""
+        try:
+            parse_coins(self.deposit_coins)
+        except ValueError as error:
+            raise ValueError(f"Expected a decimal number in `deposit_coins`: {error}") from error
+
+    @property
+    def deposit_nanoton(self) -> NanoTon:
+        """The deposit, exact."""
+        return parse_coins(self.deposit_coins)
+
+
+class LimitsConfig(Section, frozen=True):
+    """The largest job that this provider takes."""
+
+    context_tokens: Annotated[
+        int, Meta(ge=16, le=1 << 24, description="prompt and answer together")
+    ] = 2048
+    output_tokens_max: Annotated[int, Meta(ge=1, le=1 << 20, description="longest answer")] = 1024
+    audio_seconds_max: Annotated[int, Meta(ge=1, le=86_400, description="longest recording")] = 1800
+    input_bytes_max: Annotated[
+        int, Meta(ge=1024, le=64 << 20, description="largest input, in bytes")
+    ] = 32 << 20
+    chunk_tokens: Annotated[
+        int, Meta(ge=1, le=4096, description="output tokens sent before they are paid")
+    ] = 16
+    chunk_audio_s: Annotated[
+        int, Meta(ge=1, le=600, description="seconds of audio transcribed before they are paid")
+    ] = 30
+
+
+class PolicyConfig(Section, frozen=True):
+    """Whom this provider serves."""
+
+    allow_peers: Annotated[
+        tuple[Peer, ...],
+        Meta(max_length=4096, description="peer ids that are served; empty: everybody"),
+    ] = ()
+    deny_peers: Annotated[
+        tuple[Peer, ...], Meta(max_length=4096, description="peer ids that are never served")
+    ] = ()
+
+    def allows(self, peer_id: str) -> bool:
+        """Return whether the operator's lists let *peer_id* buy here."""
+        listed = not self.allow_peers or peer_id in self.allow_peers
+        return listed and peer_id not in self.deny_peers
+
+
+class ProviderConfig(Section, frozen=True):
+    """What this node sells, and how."""
+
+    models: Annotated[
+        tuple[ModelName, ...], Meta(max_length=32, description="names of the models to serve")
+    ] = ()
+    slots: Annotated[int, Meta(ge=1, le=4096, description="jobs that run at the same time")] = 1
+    price: Annotated[Prices, Meta(description="base price per 1000 units")] = Prices()
+    floor_ppm: Annotated[
+        LevelPpm, Meta(description="lowest price, in millionths of the base price")
+    ] = 500_000
+    cap_ppm: Annotated[
+        LevelPpm, Meta(description="highest price, in millionths of the base price")
+    ] = 4_000_000
+    elasticity_ppm: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="how strongly the price follows the load outside 40 to 60 %",
+        ),
+    ] = 50_000
+    step_max_ppm: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="largest change of the price in one window")
+    ] = 20_000
+    window_s: Annotated[
+        int, Meta(ge=1, le=86_400, description="how often the price is set anew")
+    ] = 60
+    limits: Annotated[LimitsConfig, Meta(description="the largest job")] = LimitsConfig()
+    policy: Annotated[PolicyConfig, Meta(description="whom to serve")] = PolicyConfig()
+    tokens_per_s_max: Annotated[
+        int, Meta(ge=0, le=10**6, description="slow the output down to this; 0: full speed")
+    ] = 0
+    threads: Annotated[
+        int, Meta(ge=0, le=1024, description="processor threads of a worker; 0: all cores")
+    ] = 0
+    device: Annotated[Literal["auto", "cpu", "cuda"], Meta(description="what runs the models")] = (
+        "auto"
+    )
+    challenge_s_min: Annotated[
+        Seconds, Meta(description="shortest time to object that a channel must leave us")
+    ] = 600
+    claim_margin_s: Annotated[
+        Seconds, Meta(description="how long before a channel closes our claim must be sent")
+    ] = 300
+    unpaid_timeout_s: Annotated[
+        int, Meta(ge=1, le=3600, description="stop a job when a due voucher takes longer")
+    ] = 20
+    claim_coins: Annotated[
+        str, Meta(max_length=32, description="claim on chain when a channel owes us this, in coins")
+    ] = "1"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other."""
+        if self.floor_ppm > self.cap_ppm:
+            raise ValueError("Expected `floor_ppm` of at most `cap_ppm`")
+        if self.claim_margin_s + CLOSE_GAP_S_MIN > self.challenge_s_min:
+            raise ValueError(
+                f"Expected `claim_margin_s` of at most `challenge_s_min` - {CLOSE_GAP_S_MIN}"
+            )
+        try:
+            parse_coins(self.claim_coins)
+        except ValueError as error:
+            raise ValueError(f"Expected a decimal number in `claim_coins`: {error}") from error
+
+    @property
+    def claim_nanoton(self) -> NanoTon:
+        """The amount that is worth a claim, exact."""
+        return parse_coins(self.claim_coins)
+
+
+class PathsConfig(Section, frozen=True):
+    """Where this node keeps its files. `load_config` fills in both."""
+
+    home: Annotated[
+        FilePath,
+        Meta(description="keys, journals, receipts; empty: $COCOON_HOME or ~/.local/share/cocoon"),
+    ] = ""
+    assets: Annotated[
+        FilePath,
+        Meta(description="models, emulator; empty: $COCOON_ASSETS or ~/.cache/cocoon/assets"),
+    ] = ""
+
+
+class NodeConfig(Section, frozen=True):
+    """Everything that can be set. Read once, passed down, never looked up."""
+
+    network: NetworkConfig = NetworkConfig()
+    chain: ChainConfig = ChainConfig()
+    wallet: WalletConfig = WalletConfig()
+    requester: RequesterConfig = RequesterConfig()
+    provider: ProviderConfig = ProviderConfig()
+    paths: PathsConfig = PathsConfig()
+
+    @property
+    def home(self) -> Path:
+        """The directory of everything that must not be lost."""
+        return Path(self.paths.home)
+
+    @property
+    def assets(self) -> Path:
+        """The directory of everything that can be fetched again."""
+        return Path(self.paths.assets)
+
+    @property
+    def identity_file(self) -> Path:
+        """The node key."""
+        return self.home / "identity.key"
+
+    @property
+    def payer_journal(self) -> Path:
+        """What this node signed and may still owe."""
+        return self.home / "payer.journal"
+
+    @property
+    def payee_journal(self) -> Path:
+        """What this node earned and may still have to claim."""
+        return self.home / "payee.journal"
+
+    @property
+    def receipts(self) -> Path:
+        """The directory of receipts."""
+        return self.home / "receipts"
+
+    @property
+    def wallet_keyfile(self) -> Path:
+        """The encrypted wallet key."""
+        return self.in_home(self.wallet.keyfile)
+
+    @property
+    def passphrase_file(self) -> Path | None:
+        """The file with the wallet's passphrase, if there is one."""
+        return self.in_home(self.wallet.passphrase_file) if self.wallet.passphrase_file else None
+
+    @property
+    def api_key_file(self) -> Path | None:
+        """The file with the chain server's key, if there is one."""
+        return self.in_home(self.chain.api_key_file) if self.chain.api_key_file else None
+
+    def in_home(self, path: str) -> Path:
+        """Return *path*; what is relative counts from the home."""
+        return self.home / Path(path).expanduser()
+
+
+def default_home(environ: Mapping[str, str]) -> Path:
+    """Return ``$COCOON_HOME``, or where data of a user's programs go."""
+    chosen = environ.get("COCOON_HOME")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".local" / "share" / "cocoon"
+
+
+def default_assets(environ: Mapping[str, str]) -> Path:
+    """Return ``$COCOON_ASSETS``, or where caches of a user's programs go."""
+    if chosen := environ.get("COCOON_ASSETS"):
+        return Path(chosen).expanduser()
+    cache = environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "cocoon" / "assets"
+
+
+def load_config(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> NodeConfig:
+    """Read the settings and fill in where files are.
+
+    Without *path*, ``config.toml`` in the home is read if there is one, and all
+    defaults hold if there is none. A relative ``paths.home`` counts from the
+    directory of the file.
+
+    Raises:
+        ConfigError: the file cannot be read, or names the table, line and allowed
+            values of what is wrong in it.
+    """
+    chosen = path if path is not None else default_home(environ) / CONFIG_FILE
+    text = _read(chosen, required=path is not None)
+    config = parse_config(text, source=str(chosen))
+    home, assets = config.paths.home, config.paths.assets
+    base = chosen.absolute().parent
+    paths = PathsConfig(
+        home=str(base / Path(home).expanduser() if home else default_home(environ).absolute()),
+        assets=str(
+            base / Path(assets).expanduser() if assets else default_assets(environ).absolute()
+        ),
+    )
+    return msgspec.structs.replace(config, paths=paths)
+
+
+def parse_config(text: str, *, source: str = CONFIG_FILE) -> NodeConfig:
+    """Check settings without touching the disk; *source* names them in errors.
+
+    Raises:
+        ConfigError: as `load_config` does.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{source} is not TOML: {error}") from error
+    try:
+        return msgspec.convert(tables, NodeConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigError(refusal(NodeConfig, str(error), text, source)) from error
+
+
+def config_template(overrides: Mapping[str, object] | None = None) -> str:
+    """Return a file with every option, explained and commented out at its default.
+
+    Args:
+        overrides: option ("network.name") to value; these lines are not commented out.
+
+    Raises:
+        ConfigError: an override is not an option, or its value is refused.
+    """
+    text = template(NodeConfig, overrides or {})
+    parse_config(text)
+    return text
+
+
+def explain() -> list[Option]:
+    """Return every option with its type, bounds, default and meaning."""
+    return options(NodeConfig)
+
+
+def _read(path: Path, *, required: bool) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(CONFIG_BYTES_MAX + 1)
+    except FileNotFoundError as error:
+        if required:
+            raise ConfigError(f"there is no {path}; `cocoon init` writes one") from error
+        return ""
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > CONFIG_BYTES_MAX:
+        raise ConfigError(f"{path} is larger than {CONFIG_BYTES_MAX} bytes")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error}") from error
