@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cocoon.market.price import follows, recompute, same_window, terms_changed
-from cocoon.market.quotes import CLOCK_SKEW_S, validate_quote
+from cocoon.market.quotes import CLOCK_SKEW_S, bad_times, malformed
 from cocoon.messages import CONTROL_BYTES_MAX, Quote, Signed
 
 QUOTE_BYTES_MAX: Final = 4096
@@ -54,21 +54,19 @@ class Verdict:
     """What the gossip validator needs to know.
 
     Attributes:
-        forward: worth telling others. Flagged quotes are: they are the evidence.
+        outcome: what became of the quote.
+        reason: in words, with numbers.
+        malformed: no honest peer passes this on, whatever its clock and its book.
     """
 
     outcome: Outcome
     reason: str = ""
+    malformed: bool = False
 
     @property
     def forward(self) -> bool:
-        """Tell whether gossip should pass the quote on."""
+        """Tell whether gossip should pass the quote on: flagged ones too, as evidence."""
         return self.outcome in {Outcome.NEW, Outcome.FLAGGED}
-
-    @property
-    def hostile(self) -> bool:
-        """Tell whether whoever passed this on should lose score (it could have known)."""
-        return self.outcome is Outcome.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,20 +193,13 @@ class QuoteBook:
             known = self._known(listing, signed, quote)
             if known is not None:
                 return known
-        reasons = validate_quote(
-            quote,
-            peer_id=quote.peer_id,
-            now_unix_s=now_unix_s,
-            clock_skew_s=self._clock_skew_s,
-        )
-        if len(signed.body) > QUOTE_BYTES_MAX:
-            reasons.append(f"{len(signed.body)} bytes, at most {QUOTE_BYTES_MAX}")
-        if reasons:
-            return Verdict(Outcome.REFUSED, "; ".join(reasons))
+        refused = self._refused(signed, quote, now_unix_s)
+        if refused is not None:
+            return refused
         new = self._listing(listing, signed, quote)
         full = "" if listing is not None else self._make_room(new, now_unix_s)
         if full:
-            return Verdict(Outcome.STALE, full)
+            return Verdict(Outcome.REFUSED, full)
         self._put(new)
         if new.faulty:
             return Verdict(Outcome.FLAGGED, "; ".join(new.reasons))
@@ -252,6 +243,15 @@ class QuoteBook:
 
     # --- one quote -------------------------------------------------------------------
 
+    def _refused(self, signed: Signed, quote: Quote, now_unix_s: int) -> Verdict | None:
+        if len(signed.body) > QUOTE_BYTES_MAX:
+            return _too_long(signed)
+        wrong = malformed(quote, peer_id=quote.peer_id)
+        if wrong:
+            return Verdict(Outcome.REFUSED, "; ".join(wrong), malformed=True)
+        untimely = bad_times(quote, now_unix_s, self._clock_skew_s)
+        return Verdict(Outcome.REFUSED, "; ".join(untimely)) if untimely else None
+
     def _find(self, quote: Quote) -> Listing | None:
         shelf = self._shelves.get(quote.resource_class)
         return shelf.listings.get(quote.peer_id) if shelf else None
@@ -269,7 +269,7 @@ class QuoteBook:
     def _equivocated(self, listing: Listing, signed: Signed) -> Verdict:
         quote = listing.quote
         if len(signed.body) > QUOTE_BYTES_MAX:
-            return Verdict(Outcome.REFUSED, f"{len(signed.body)} bytes, at most {QUOTE_BYTES_MAX}")
+            return _too_long(signed)
         while len(self._evidence) >= EVIDENCE_MAX:
             del self._evidence[next(iter(self._evidence))]
         key = (quote.resource_class, quote.peer_id)
@@ -374,6 +374,11 @@ class QuoteBook:
         for peer in list(self._shelves[smallest].listings):
             self._remove(smallest, peer)
         return ""
+
+
+def _too_long(signed: Signed) -> Verdict:
+    reason = f"{len(signed.body)} bytes, at most {QUOTE_BYTES_MAX}"
+    return Verdict(Outcome.REFUSED, reason, malformed=True)
 
 
 def _with_flag(listing: Listing, flag: Flag, reason: str) -> Listing:

@@ -236,6 +236,11 @@ def validate_quote(
         now_unix_s: our time.
         clock_skew_s: how far the peer's clock may be from ours.
     """
+    return malformed(quote, peer_id=peer_id) + bad_times(quote, now_unix_s, clock_skew_s)
+
+
+def malformed(quote: Quote, *, peer_id: str) -> list[str]:
+    """Say what is wrong with a quote whatever the time is; empty when nothing is."""
     reasons = []
     if quote.version != VERSION:
         reasons.append(f"version {quote.version}, this node speaks {VERSION}")
@@ -245,20 +250,20 @@ def validate_quote(
         reasons.append("malformed resource class")
     if quote.free_slots > quote.inputs.slots:
         reasons.append(f"{quote.free_slots} of {quote.inputs.slots} slots free")
-    reasons += _bad_times(quote, now_unix_s, clock_skew_s)
-    reasons += _absurd(quote.limits, quote.speed_milli_per_s)
-    return reasons
+    lifetime_s = quote.expires_at_unix_s - quote.issued_at_unix_s
+    if not 0 < lifetime_s <= LIFETIME_S_MAX:
+        reasons.append(f"lifetime of {lifetime_s} s, at most {LIFETIME_S_MAX}")
+    return reasons + _absurd(quote.limits, quote.speed_milli_per_s)
 
 
-def _bad_times(quote: Quote, now_unix_s: int, clock_skew_s: int) -> list[str]:
+def bad_times(quote: Quote, now_unix_s: int, clock_skew_s: int = CLOCK_SKEW_S) -> list[str]:
+    """Say whether a quote is expired or from the future; empty when it is live."""
     reasons = []
     issued, expires = quote.issued_at_unix_s, quote.expires_at_unix_s
     if issued > now_unix_s + clock_skew_s:
         reasons.append(f"issued {issued - now_unix_s} s in the future")
     if expires <= now_unix_s:
         reasons.append(f"expired {now_unix_s - expires} s ago")
-    if not 0 < expires - issued <= LIFETIME_S_MAX:
-        reasons.append(f"lifetime of {expires - issued} s, at most {LIFETIME_S_MAX}")
     return reasons
 
 
