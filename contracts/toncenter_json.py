@@ -1,0 +1,261 @@
+"""The JSON in which toncenter's v2 API writes accounts, transactions and stacks.
+
+Pure: chain values in, what `json` can write out. Used by our devnet so that any public
+client of toncenter works with it. Shapes and type names as the service sends them
+(https://toncenter.com/api/v2/).
+"""
+
+import base64
+from typing import Any, Final
+
+from contracts import tlb
+from contracts.address import friendly_address, parse_address
+from contracts.cells import Cell, decode_boc, encode_boc
+from contracts.embedded import Block, StoredTransaction
+from contracts.errors import InvalidData
+from contracts.vm_stack import StackSlice, StackValue
+
+Json = dict[str, Any]
+
+MASTERCHAIN: Final = -1
+WHOLE_SHARD: Final = "-9223372036854775808"
+_STACK_ARGUMENT_CHARS_MAX: Final = 1 << 16
+_NUMBER_CHARS_MAX: Final = 80
+_STATES: Final = {"active": "active", "frozen": "frozen"}
+
+
+def b64(data: bytes) -> str:
+    """Return *data* in base64."""
+    return base64.b64encode(data).decode()
+
+
+def block_id(block: Block) -> Json:
+    """Return a ``ton.blockIdExt``."""
+    return {
+        "@type": "ton.blockIdExt",
+        "workchain": MASTERCHAIN,
+        "shard": WHOLE_SHARD,
+        "seqno": block.seqno,
+        "root_hash": b64(block.root_hash),
+        "file_hash": b64(block.file_hash),
+    }
+
+
+def masterchain_info(last: Block, first_root_hash: bytes) -> Json:
+    """Return a ``blocks.masterchainInfo``."""
+    return {
+        "@type": "blocks.masterchainInfo",
+        "last": block_id(last),
+        "state_root_hash": b64(last.root_hash),
+        "init": {
+            "@type": "ton.blockIdExt",
+            "workchain": MASTERCHAIN,
+            "shard": "0",
+            "seqno": 0,
+            "root_hash": b64(first_root_hash),
+            "file_hash": b64(first_root_hash),
+        },
+    }
+
+
+def block_header(block: Block, network_id: int) -> Json:
+    """Return a ``blocks.header``."""
+    return {
+        "@type": "blocks.header",
+        "id": block_id(block),
+        "global_id": network_id,
+        "version": 0,
+        "after_merge": False,
+        "after_split": False,
+        "before_split": False,
+        "want_merge": False,
+        "want_split": False,
+        "is_key_block": False,
+        "min_ref_mc_seqno": max(0, block.seqno - 1),
+        "start_lt": str(block.start_lt),
+        "end_lt": str(block.end_lt),
+        "gen_utime": block.unix_s,
+        "prev_blocks": [],
+    }
+
+
+def transaction_id(lt: int, hash_: bytes) -> Json:
+    """Return an ``internal.transactionId``."""
+    return {"@type": "internal.transactionId", "lt": str(lt), "hash": b64(hash_)}
+
+
+def account_state(status: str) -> str:
+    """Return toncenter's word for the state of an account."""
+    return _STATES.get(status, "uninitialized")
+
+
+def account_information(info: tlb.AccountInfo, last: Block) -> Json:
+    """Return a ``raw.fullAccountState``."""
+    return {
+        "@type": "raw.fullAccountState",
+        "balance": str(info.balance_nanoton),
+        "extra_currencies": [],
+        "code": b64(encode_boc(info.code)) if info.code else "",
+        "data": b64(encode_boc(info.data)) if info.data else "",
+        "last_transaction_id": transaction_id(info.last_transaction_lt, info.last_transaction_hash),
+        "block_id": block_id(last),
+        "frozen_hash": "",
+        "sync_utime": last.unix_s,
+        "state": account_state(info.status),
+    }
+
+
+def transaction(stored: StoredTransaction) -> Json:
+    """Return a ``raw.transaction``."""
+    record, cell = stored.record, decode_boc(stored.boc)
+    info = tlb.parse_transaction(cell)
+    inbound = in_message(cell)
+    address = friendly_address(record.account)
+    return {
+        "@type": "raw.transaction",
+        "address": {"@type": "accountAddress", "account_address": address},
+        "account": record.account.upper(),
+        "utime": record.now_unix_s,
+        "data": b64(stored.boc),
+        "transaction_id": transaction_id(record.lt, record.hash),
+        "fee": str(info.fees_nanoton),
+        "storage_fee": "0",
+        "other_fee": str(info.fees_nanoton),
+        "in_msg": _message(inbound, info.now_unix_s) if inbound else None,
+        "out_msgs": [_message(each, info.now_unix_s) for each in info.out_messages],
+    }
+
+
+def in_message(transaction_cell: Cell) -> tlb.Message | None:
+    """Read the inbound message out of a ``Transaction`` cell.
+
+    Raises:
+        InvalidData: there is none where it belongs.
+    """
+    if not transaction_cell.refs:
+        raise InvalidData("not a transaction")
+    cell = transaction_cell.refs[0].parse().maybe_ref()
+    return None if cell is None else tlb.parse_message(cell)
+
+
+def _message(message: tlb.Message, now_unix_s: int) -> Json:
+    return {
+        "@type": "raw.message",
+        "hash": b64(message.cell.hash),
+        "source": friendly_address(message.source) if message.source else "",
+        "destination": friendly_address(message.destination) if message.destination else "",
+        "value": str(message.value_nanoton),
+        "extra_currencies": [],
+        "fwd_fee": str(message.fees_nanoton),
+        "ihr_fee": "0",
+        "created_lt": str(message.created_lt),
+        "created_at": str(now_unix_s),
+        "body_hash": b64(message.body.hash),
+        "msg_data": {
+            "@type": "msg.dataRaw",
+            "body": b64(encode_boc(message.body)),
+            "init_state": "",
+        },
+        "message": b64(encode_boc(message.body)),
+    }
+
+
+def stack_entry(value: StackValue) -> list[Any]:
+    """Return a stack value as ``[kind, value]``."""
+    match value:
+        case None:
+            return ["list", {"@type": "tvm.list", "elements": []}]
+        case int():
+            return ["num", hex(value)]
+        case Cell():
+            return ["cell", _cell_json(value)]
+        case StackSlice(cell):
+            return ["slice", _cell_json(cell)]
+        case tuple():
+            elements = [_element(each) for each in value]
+            return ["tuple", {"@type": "tvm.tuple", "elements": elements}]
+
+
+def _cell_json(cell: Cell) -> Json:
+    return {"bytes": b64(encode_boc(cell))}
+
+
+def _element(value: StackValue) -> Json:
+    """Return a value inside a tuple, where toncenter writes tonlib's own types."""
+    match value:
+        case None:
+            return {
+                "@type": "tvm.stackEntryList",
+                "list": {"@type": "tvm.list", "elements": []},
+            }
+        case int():
+            number = {"@type": "tvm.numberDecimal", "number": str(value)}
+            return {"@type": "tvm.stackEntryNumber", "number": number}
+        case Cell():
+            return {
+                "@type": "tvm.stackEntryCell",
+                "cell": {"@type": "tvm.cell"} | _cell_json(value),
+            }
+        case StackSlice(cell):
+            return {
+                "@type": "tvm.stackEntrySlice",
+                "slice": {"@type": "tvm.slice"} | _cell_json(cell),
+            }
+        case tuple():
+            elements = [_element(each) for each in value]
+            return {
+                "@type": "tvm.stackEntryTuple",
+                "tuple": {"@type": "tvm.tuple", "elements": elements},
+            }
+
+
+def stack_argument(kind: str, value: str | int) -> StackValue:
+    """Read one argument of a get-method, ``[kind, value]``.
+
+    Raises:
+        InvalidData: it is of an unknown kind, or malformed.
+    """
+    if kind in ("num", "int"):
+        return _number(value)
+    if not isinstance(value, str) or len(value) > _STACK_ARGUMENT_CHARS_MAX:
+        raise InvalidData(f"not a {kind}")
+    try:
+        cell = decode_boc(base64.b64decode(value, validate=True))
+    except ValueError as error:
+        raise InvalidData(f"not a {kind}: {error}") from error
+    match kind.lower().removeprefix("tvm."):
+        case "cell":
+            return cell
+        case "slice":
+            return StackSlice(cell)
+    raise InvalidData(f"an argument of the unsupported kind {kind[:40]!r}")
+
+
+def _number(value: str | int) -> int:
+    if isinstance(value, str):
+        if len(value) > _NUMBER_CHARS_MAX:
+            raise InvalidData("not a number")
+        try:
+            value = int(value, 0)
+        except ValueError as error:
+            raise InvalidData(f"not a number: {value[:80]!r}") from error
+    if not -(1 << 256) <= value < 1 << 256:
+        raise InvalidData("a number beyond 257 bits")
+    return value
+
+
+def parse_lt(text: str | int) -> int:
+    """Read a logical time, which some clients send as text.
+
+    Raises:
+        InvalidData: it is none.
+    """
+    number = _number(text)
+    if not 0 <= number < 1 << 64:
+        raise InvalidData("not a logical time")
+    return number
+
+
+def parse_any_address(text: str) -> str:
+    """Read an address in either form, whatever blanks surround it."""
+    return parse_address(text.strip())

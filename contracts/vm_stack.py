@@ -1,0 +1,133 @@
+"""Values on the stack of the TVM: what get-methods take and return.
+
+Source: TON `crypto/block/block.tlb`, type ``VmStack``.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final, TypeAlias
+
+import msgspec
+
+from contracts.cells import Builder, Cell, Slice
+from contracts.errors import InvalidData
+
+STACK_DEPTH_MAX: Final = 255
+TUPLE_NESTING_MAX: Final = 32
+
+
+class _Tag(IntEnum):
+    NULL = 0x00
+    TINY_INT = 0x01
+    INT = 0x02
+    CELL = 0x03
+    SLICE = 0x04
+    BUILDER = 0x05
+    TUPLE = 0x07
+
+
+class StackSlice(msgspec.Struct, frozen=True):
+    """A slice: the part of a cell that is still to be read, as a cell of its own."""
+
+    cell: Cell
+
+
+StackValue: TypeAlias = "int | Cell | StackSlice | tuple[StackValue, ...] | None"
+
+
+def encode_stack(values: Sequence[StackValue]) -> Cell:
+    """Return the ``VmStack`` with *values*, the last of them on top.
+
+    Raises:
+        LocalContractError: a number does not fit 257 bits.
+        InvalidData: too many values, or a kind that nothing takes as an argument.
+    """
+    if len(values) > STACK_DEPTH_MAX:
+        raise InvalidData(f"a stack holds at most {STACK_DEPTH_MAX} values")
+    rest = Builder()
+    for value in values:
+        rest = _put(Builder().ref(rest.end()), value)
+    return Builder().uint(len(values), 24).inline(rest.end()).end()
+
+
+def _put(builder: Builder, value: StackValue) -> Builder:
+    match value:
+        case None:
+            return builder.uint(_Tag.NULL, 8)
+        case int():
+            return builder.uint(_Tag.INT, 8).uint(0, 7).sint(value, 257)
+        case Cell():
+            return builder.uint(_Tag.CELL, 8).ref(value)
+        case StackSlice(cell):
+            builder.uint(_Tag.SLICE, 8).ref(cell).uint(0, 10).uint(cell.size_bits, 10)
+            return builder.uint(0, 3).uint(len(cell.refs), 3)
+        case _:
+            raise InvalidData("tuples are not supported as arguments")
+
+
+def decode_stack(stack: Cell) -> list[StackValue]:
+    """Return the values of a ``VmStack``, the last of them on top.
+
+    Raises:
+        InvalidData: it does not parse, is too deep, or holds continuations.
+    """
+    reader = stack.parse()
+    depth = reader.uint(24)
+    if depth > STACK_DEPTH_MAX:
+        raise InvalidData(f"a stack of {depth} values")
+    values: list[StackValue] = []
+    for _ in range(depth):
+        rest = reader.ref()
+        values.append(_take(reader, TUPLE_NESTING_MAX))
+        reader = rest.parse()
+    return values[::-1]
+
+
+def _take(reader: Slice, nesting: int) -> StackValue:
+    if not nesting:
+        raise InvalidData("tuples nest too deeply")
+    match reader.uint(8):
+        case _Tag.NULL:
+            return None
+        case _Tag.TINY_INT:
+            return reader.sint(64)
+        case _Tag.INT:
+            if reader.uint(7):
+                raise InvalidData("not a number")
+            return reader.sint(257)
+        case _Tag.CELL | _Tag.BUILDER:
+            return reader.ref()
+        case _Tag.SLICE:
+            return StackSlice(_take_slice(reader))
+        case _Tag.TUPLE:
+            return _take_tuple(reader, reader.uint(16), nesting - 1)
+        case tag:
+            raise InvalidData(f"a stack value of the unsupported kind {tag}")
+
+
+def _take_slice(reader: Slice) -> Cell:
+    cell = reader.ref()
+    start, end = reader.uint(10), reader.uint(10)
+    first_ref, end_ref = reader.uint(3), reader.uint(3)
+    if not start <= end <= cell.size_bits or not first_ref <= end_ref <= len(cell.refs):
+        raise InvalidData("a slice beyond its cell")
+    bits = (cell.bits >> (cell.size_bits - end)) & ((1 << (end - start)) - 1)
+    return Cell(bits, end - start, cell.refs[first_ref:end_ref])
+
+
+def _take_tuple(reader: Slice, length: int, nesting: int) -> tuple[StackValue, ...]:
+    """Read ``VmTuple length``: the last element in a reference, those before in another."""
+    if length > STACK_DEPTH_MAX:
+        raise InvalidData(f"a tuple of {length} values")
+    values: list[StackValue] = []
+    while length:
+        before = reader.ref() if length > 1 else None
+        values.append(_take(reader.ref().parse(), nesting))
+        length -= 1
+        if before is None:
+            break
+        if length == 1:
+            values.append(_take(before.parse(), nesting))
+            break
+        reader = before.parse()
+    return tuple(reversed(values))
