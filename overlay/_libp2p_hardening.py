@@ -1,0 +1,375 @@
+"""What must change in libp2p 0.8.1 before it may face strangers.
+
+One function for each upstream bug. Each says what is wrong, in which version it was
+seen, and what to check before dropping it. Run `tests/overlay/test_libp2p_hardening.py`
+on every upgrade: these functions lean on private names.
+"""
+# ruff: noqa: SLF001  (the bugs are in private methods)
+
+import functools
+import logging
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import trio
+from libp2p import __version__ as libp2p_version
+from libp2p.abc import INetConn, INetStream
+from libp2p.host.basic_host import BasicHost
+from libp2p.network.connection import swarm_connection
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.exceptions import SwarmException
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.peer.peerstore import PeerStoreError
+from libp2p.stream_muxer.yamux import yamux
+from multiaddr import Multiaddr
+
+from overlay.errors import LocalProtocolError
+
+logger = logging.getLogger(__name__)
+
+TESTED_VERSION: Final = "0.8.1"
+WINDOW_BYTES: Final = 1 << 20
+"""Receive window of one stream, once it carries bulk data."""
+WINDOW_HARD_CAP_BYTES: Final = 4 << 20
+"""Unread bytes of one stream at which the connection is cut."""
+WRITE_STALL_S: Final = 120.0
+"""How long a stream's window may stay shut before the write fails."""
+FRAME_WRITE_S: Final = 30.0
+"""How long one yamux frame may take to leave before the connection is cut."""
+CLOSING_WRITE_S: Final = 0.5
+"""The same, once the host is closing."""
+DIAL_STAGGER_S: Final = 0.25
+DIAL_S: Final = 10.0
+ADDRESSES_DIALED_MAX: Final = 16
+_CREDIT_BATCH_BYTES: Final = 4096
+
+
+def check_version() -> None:
+    """Warn when libp2p is not the version that these patches were tested on."""
+    if libp2p_version != TESTED_VERSION:
+        logger.warning("libp2p %s, but Cocoon is tested on %s", libp2p_version, TESTED_VERSION)
+
+
+def _replace(owner: object, name: str, value: object) -> None:
+    """Replace an attribute that must exist: a renamed one means that a fix no longer holds."""
+    if not hasattr(owner, name):
+        raise LocalProtocolError(f"libp2p {libp2p_version} has no {name} any more")
+    setattr(owner, name, value)
+
+
+@functools.cache
+def quiet_logs() -> None:
+    """Move libp2p's warnings and errors to our own log, at level DEBUG.
+
+    Upstream (0.8.1) logs at ERROR when a peer does not speak a protocol and at WARNING
+    when one hangs up, and `swarm_connection` logs with the module functions of `logging`,
+    which installs a handler on the root logger of our process. To drop: a peer that dials,
+    asks for an unknown protocol and is killed leaves no line on stderr.
+    """
+    library = logging.getLogger("libp2p")
+    library.setLevel(logging.WARNING)
+    library.propagate = False
+    library.addHandler(_ForwardingHandler())
+    _replace(swarm_connection, "logging", logging.getLogger("libp2p.swarm_connection"))
+
+
+class _ForwardingHandler(logging.Handler):
+    """Repeats libp2p's complaints in our log, where they are only of interest in a hunt."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log *record* at DEBUG, with the severity that libp2p gave it."""
+        logger.debug("%s (%s): %s", record.name, record.levelname, record.getMessage())
+
+
+# -- stream handlers ---------------------------------------------------------------------
+
+
+def guard(handler: Callable[[INetStream], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Return *handler* with a wall around it.
+
+    Upstream (0.8.1): any exception that leaves a stream handler ends the whole host, or,
+    for StreamEOF and StreamReset, silently ends the accept loop of the connection. To
+    drop: a handler that raises ValueError leaves its host alive.
+    """
+
+    async def guarded(stream: INetStream) -> None:
+        try:
+            await handler(stream)
+        except Exception as error:  # noqa: BLE001  (the wall)
+            logger.debug("libp2p stream handler failed: %r", error)
+            with trio.move_on_after(CLOSING_WRITE_S, shield=True):
+                await stream.reset()
+
+    return guarded
+
+
+def guard_all_handlers(host: BasicHost) -> None:
+    """Put `guard` in front of every protocol of *host*, built-in ones too.
+
+    Identify also runs as a trio system task, where an exception would end the process.
+    """
+    host.get_network().set_stream_handler(guard(host._swarm_stream_handler))
+    identify = host._identify_peer
+
+    async def identify_safely(peer_id: ID, *, reason: str) -> None:
+        try:
+            await identify(peer_id, reason=reason)
+        except Exception as error:  # noqa: BLE001  (a system task: see above)
+            logger.debug("identify failed: %r", error)
+
+    _replace(host, "_identify_peer", identify_safely)
+
+
+# -- swarm ------------------------------------------------------------------------------
+
+
+def free_inbound_slots(swarm: Swarm) -> None:
+    """Give the slot of an inbound connection back when the connection ends.
+
+    Upstream (0.8.1) waits for the end of the host instead, so that a node is deaf after
+    max_connections inbound connections ever. To drop: `max_connections` + 1 short inbound
+    connections, one after the other, are all served.
+    """
+
+    async def handle(rwc: Any, maddr: Multiaddr, _failure_event: object) -> None:
+        remote = swarm._build_remote_multiaddr(rwc)
+        if remote is not None and not await swarm.connection_gate.is_allowed(remote):
+            await rwc.close()
+            return
+        raw = RawConnection(rwc, False)
+        try:
+            muxed = await swarm.upgrade_inbound_raw_conn(raw, maddr)
+            await muxed.event_closed.wait()  # type: ignore[attr-defined]  # Yamux has it
+        except Exception as error:  # noqa: BLE001  (strangers' handshakes fail in any way)
+            logger.debug("inbound connection failed: %r", error)
+            with trio.move_on_after(CLOSING_WRITE_S, shield=True):
+                await raw.close()
+
+    _replace(swarm, "_do_handle_inbound_connection", handle)
+
+
+def choose_connections_steadily(swarm: Swarm) -> None:
+    """Prefer the busiest connection to a peer, and the newest on a tie.
+
+    Upstream (0.8.1) breaks ties by memory address, so that two streams to one peer may
+    use different connections at random. To drop: `_best_connection` has no `id(`.
+    """
+
+    def best(connections: list[INetConn]) -> INetConn:
+        index = max(
+            range(len(connections)), key=lambda each: (len(connections[each].get_streams()), each)
+        )
+        return connections[index]
+
+    _replace(swarm, "_best_connection", best)
+
+
+def dial_every_address(swarm: Swarm) -> None:
+    """Dial all known addresses of a peer, a quarter of a second apart; the first wins.
+
+    Upstream (0.8.1) waits 250 ms after every success, tries only the first address of
+    each transport, drops loopback when there is any other, and then refuses to try again
+    for 60 seconds. To drop: a peer that announces a dead and a live TCP address is
+    reached, in less than 100 ms, twice.
+    """
+    dialing: dict[ID, trio.Lock] = {}
+
+    async def dial(peer_id: ID) -> list[INetConn]:
+        lock = dialing.setdefault(peer_id, trio.Lock())
+        try:
+            async with lock:
+                return live_connections(swarm, peer_id) or [await _dial_race(swarm, peer_id)]
+        finally:
+            if not lock.statistics().tasks_waiting:
+                dialing.pop(peer_id, None)
+
+    _replace(swarm, "dial_peer", dial)
+
+
+def live_connections(swarm: Swarm, peer_id: ID) -> list[INetConn]:
+    """Return the open connections to *peer_id*."""
+    return [each for each in swarm.get_connections(peer_id) if not each.is_closed]
+
+
+def known_addresses(swarm: Swarm, peer_id: ID) -> list[Multiaddr]:
+    """Return the addresses that the peer store has for *peer_id*, at most a few."""
+    try:
+        return list(swarm.peerstore.addrs(peer_id))[:ADDRESSES_DIALED_MAX]
+    except PeerStoreError:
+        return []
+
+
+async def _dial_race(swarm: Swarm, peer_id: ID) -> INetConn:
+    won: list[INetConn] = []
+    addresses = known_addresses(swarm, peer_id)
+
+    async def attempt(address: Multiaddr, delay_s: float, race: trio.CancelScope) -> None:
+        await trio.sleep(delay_s)
+        try:
+            won.append(await swarm._dial_addr_single_attempt(address, peer_id))
+            race.cancel()
+        except Exception as error:  # noqa: BLE001  (any failure: the next address may do)
+            logger.debug("dialing %s: %r", address, error)
+
+    with trio.move_on_after(DIAL_S):
+        async with trio.open_nursery() as nursery:
+            for index, address in enumerate(addresses):
+                nursery.start_soon(attempt, address, index * DIAL_STAGGER_S, nursery.cancel_scope)
+    if not won:
+        raise SwarmException(f"none of {len(addresses)} addresses of {peer_id} answered")
+    return won[0]
+
+
+def refuse_replacement(swarm: Swarm) -> None:
+    """Let a failed ping cut a connection, and nothing else.
+
+    Upstream (0.8.1) also replaces connections whose latency or score it dislikes, under
+    streams that are about to open. To drop: `_should_replace_connection` can be turned off
+    by configuration.
+    """
+    monitor = swarm._health_monitor
+    if monitor is not None:
+        _replace(monitor, "_should_replace_connection", lambda *_: False)
+
+
+# -- yamux ------------------------------------------------------------------------------
+
+
+@functools.cache
+def install_yamux_fixes() -> None:
+    """Apply the four fixes below to yamux, once for the process: its classes are global."""
+    batch_window_credit()
+    cap_unread_bytes()
+    write_whole_frames()
+    wait_for_window()
+
+
+def batch_window_credit() -> None:
+    """Grow a busy stream's window once, to 1 MiB, and return credit in halves of it.
+
+    Upstream (0.8.1) sends a window update for every read, even of one byte (half of all
+    CPU), grows each window to 16 MiB, and loses the bytes of a read that is cancelled
+    while the update is being sent. To drop: 1000 one-byte reads send < 10 updates.
+    """
+
+    async def send_credit(self: yamux.YamuxStream, *, bytes_read: int = 0) -> None:
+        pending = self._pending_recv_release + bytes_read
+        growth = 0
+        if self.target_recv_window < WINDOW_BYTES and pending >= _CREDIT_BATCH_BYTES:
+            growth = WINDOW_BYTES - self.target_recv_window
+            self.target_recv_window = WINDOW_BYTES
+        if not growth and pending < self.target_recv_window // 2:
+            self._pending_recv_release = pending
+            return
+        self._pending_recv_release = 0
+        self.recv_window += pending + growth
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + FRAME_WRITE_S):
+            await self.send_window_update(pending + growth)
+
+    _replace(yamux.YamuxStream, "_auto_tune_and_send_window_update", send_credit)
+
+
+class _CappedBuffer(bytearray):
+    """Unread bytes of one stream; refuses to hold more than any window ever allowed."""
+
+    def extend(self, data: Any) -> None:
+        """Append *data*, or raise so that yamux cuts the connection."""
+        if len(self) + len(data) > WINDOW_HARD_CAP_BYTES:
+            raise yamux.RawConnError("yamux receive window violated")
+        super().extend(data)
+
+
+class _CappedBuffers(dict[int, bytearray]):
+    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
+        super().__setitem__(stream_id, _CappedBuffer(buffer))
+
+
+def cap_unread_bytes() -> None:
+    """Cut a connection whose peer sends past the window it was given.
+
+    Upstream (0.8.1) only logs it: 195 MB pushed into one unread stream stayed in memory.
+    To drop: such a peer is disconnected.
+    """
+    original = yamux.Yamux.__init__
+
+    @functools.wraps(original)
+    def init(self: yamux.Yamux, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.stream_buffers = _CappedBuffers()
+
+    _replace(yamux.Yamux, "__init__", init)
+
+
+def write_whole_frames() -> None:
+    """Never leave half an encrypted frame on the wire.
+
+    Upstream (0.8.1): cancelling `stream.write` does, and with it dies every stream of the
+    connection. To drop: after 60 cancelled writes another stream still works.
+    """
+
+    async def write_frame(self: yamux.Yamux, data: bytes) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        async with self._write_lock:
+            patience = CLOSING_WRITE_S if is_closing(self) else FRAME_WRITE_S
+            with trio.move_on_after(patience, shield=True) as scope:
+                self._cocoon_write_scope = scope  # type: ignore[attr-defined]
+                await self.secured_conn.write(data)
+            if scope.cancelled_caught:
+                with trio.move_on_after(CLOSING_WRITE_S, shield=True):
+                    await self.secured_conn.close()
+                raise yamux.RawConnError("write timed out, connection closed")
+        await trio.lowlevel.checkpoint()
+
+    _replace(yamux.Yamux, "_write_frame", write_frame)
+
+
+def is_closing(connection: yamux.Yamux) -> bool:
+    """Return whether `hurry` was called on *connection*."""
+    return bool(getattr(connection, "_cocoon_closing", False))
+
+
+def hurry(connection: object) -> None:
+    """Make the writes of *connection* give up after half a second, one in progress too."""
+    if isinstance(connection, yamux.Yamux):
+        connection._cocoon_closing = True  # type: ignore[attr-defined]
+        scope = getattr(connection, "_cocoon_write_scope", None)
+        if scope is not None:
+            scope.deadline = min(scope.deadline, trio.current_time() + CLOSING_WRITE_S)
+
+
+def wait_for_window() -> None:
+    """Let a reader pause: wait up to two minutes for its window, not five seconds.
+
+    Upstream (0.8.1) resets the stream after five. To drop: a transfer survives a reader
+    that pauses for ten seconds.
+    """
+
+    async def write(self: yamux.YamuxStream, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        view = memoryview(data)
+        while view:
+            allowed = min(await _open_window(self), len(view))
+            self.send_window -= allowed
+            header = struct.pack(
+                yamux.YAMUX_HEADER_FORMAT, 0, yamux.TYPE_DATA, 0, self.stream_id, allowed
+            )
+            await self.conn._write_frame(header + bytes(view[:allowed]))
+            view = view[allowed:]
+
+    _replace(yamux.YamuxStream, "write", write)
+
+
+async def _open_window(stream: yamux.YamuxStream) -> int:
+    deadline_s = trio.current_time() + WRITE_STALL_S
+    pause_s = 0.001
+    while True:
+        if stream.closed or stream.send_closed or stream.reset_received:
+            raise yamux.MuxedStreamError("Stream is closed")
+        if stream.send_window > 0:
+            return min(stream.send_window, yamux.MAX_MESSAGE_SIZE - yamux.HEADER_SIZE)
+        if trio.current_time() > deadline_s:
+            raise yamux.MuxedStreamError("the peer does not read")
+        await trio.sleep(pause_s)
+        pause_s = min(2 * pause_s, 0.05)

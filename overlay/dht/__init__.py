@@ -1,0 +1,1 @@
+"""What we keep in the distributed hash table: signed records and provider keys."""

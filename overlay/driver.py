@@ -1,0 +1,140 @@
+"""The smaller port under `overlay.node`: bytes, keys and topics, nothing decided.
+
+`overlay._libp2p` implements it over TCP and `overlay.memory` inside one process.
+Framing, record signatures, republication and gossip limits sit above it, once
+(`overlay.node.Node`), so that tests and simulations run the code that ships.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from overlay.ids import PeerId
+from overlay.transport import PeerAddress
+
+
+class ByteStream(Protocol):
+    """A duplex stream of bytes to one authenticated peer."""
+
+    @property
+    def peer_id(self) -> PeerId:
+        """The authenticated peer at the other end."""
+        ...
+
+    async def read(self, bytes_max: int) -> bytes:
+        """Return 1 to *bytes_max* bytes, or b"" when the peer finished sending.
+
+        Cancelling loses no bytes.
+
+        Raises:
+            PeerUnavailable: the peer is gone or reset the stream.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send all of *data*; waits while the peer's window is full.
+
+        Cancelling may leave a part of *data* sent, but never hurts the connection.
+
+        Raises:
+            PeerUnavailable: the peer is gone or reset the stream.
+        """
+        ...
+
+    async def finish(self) -> None:
+        """Close our sending side. Safe to call twice; bounded in time."""
+        ...
+
+    async def reset(self) -> None:
+        """Abort both sides and free everything. Safe to call twice; bounded in time."""
+        ...
+
+
+ByteStreamHandler = Callable[[ByteStream], Awaitable[None]]
+"""Serves one inbound stream and disposes of it; it never raises an Exception."""
+
+
+class GossipSink(Protocol):
+    """Where a driver hands the gossip that it receives. Synchronous and never raising."""
+
+    def admit(self, forwarder: PeerId, topic: str, data_bytes: int) -> bool:
+        """Return whether a message is worth checking its signature; called first."""
+        ...
+
+    def validate(self, source: PeerId, topic: str, data: bytes) -> bool:
+        """Return whether a signed message may be delivered and forwarded."""
+        ...
+
+    def deliver(self, source: PeerId, topic: str, data: bytes) -> None:
+        """Hand over a message that passed `validate`; called once for each message."""
+        ...
+
+
+class Driver(Protocol):
+    """One peer of one kind of network. Keys are short ASCII text, topics are full names."""
+
+    @property
+    def peer_id(self) -> PeerId:
+        """Our own identity."""
+        ...
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Our full multiaddrs, each ending in /p2p/<peer id>."""
+        ...
+
+    async def connect(self, peer: PeerAddress) -> None:
+        """Dial *peer* and add it to the routing table.
+
+        Raises:
+            LocalProtocolError: an address does not parse.
+            PeerUnavailable: no address answered.
+        """
+        ...
+
+    async def explore(self) -> None:
+        """Look ourselves up once, so that peers near us learn of us and we of them."""
+        ...
+
+    def connected_peers(self) -> tuple[PeerId, ...]:
+        """The peers with a live connection."""
+        ...
+
+    async def open_stream(self, peer_id: PeerId, protocol: str) -> ByteStream:
+        """Open a stream, dialing first when needed.
+
+        Raises:
+            PeerUnavailable: no route, or the peer does not speak *protocol*.
+        """
+        ...
+
+    def serve(self, protocol: str, handler: ByteStreamHandler) -> None:
+        """Answer inbound streams of *protocol* with *handler*."""
+        ...
+
+    async def provide(self, key: str) -> int:
+        """Say that we provide *key* (64 hex digits); return how many peers took note."""
+        ...
+
+    async def find_providers(self, key: str, providers_max: int) -> list[PeerAddress]:
+        """Return who provides *key*, without duplicates; stale entries are normal."""
+        ...
+
+    async def put_value(self, key: str, value: bytes) -> int:
+        """Store *value* at the peers closest to *key*; return how many took it."""
+        ...
+
+    async def get_values(self, key: str) -> list[bytes]:
+        """Return every distinct value that the peers closest to *key* hold."""
+        ...
+
+    async def join(self, topic: str) -> None:
+        """Start receiving *topic* into the sink."""
+        ...
+
+    async def leave(self, topic: str) -> None:
+        """Stop receiving *topic*."""
+        ...
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        """Sign and gossip *data*."""
+        ...

@@ -1,0 +1,1 @@
+"""Publish and subscribe, with limits on what a stranger may make us do."""

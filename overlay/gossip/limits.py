@@ -1,0 +1,61 @@
+"""How many messages a peer may make us handle. Pure code; the time is an argument.
+
+Token bucket: each peer may send *burst* messages at once, and then *rate_per_s*.
+The table of peers is bounded: the peer heard from longest ago is forgotten first.
+Source: the token bucket of RFC 2697, section 3.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A limit.
+
+    Attributes:
+        rate_per_s: messages per second, in the long run.
+        burst: messages at once, after a silence.
+    """
+
+    rate_per_s: float
+    burst: int
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    filled_at_s: float
+
+
+class RateLimits:
+    """One token bucket for each key, at most *keys_max* of them."""
+
+    def __init__(self, rate: Rate, *, keys_max: int) -> None:
+        self._rate = rate
+        self._keys_max = keys_max
+        self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, key: Hashable, now_s: float) -> bool:
+        """Return whether *key* may go on, and count it if so."""
+        bucket = self._bucket(key, now_s)
+        elapsed_s = max(0.0, now_s - bucket.filled_at_s)
+        bucket.tokens = min(self._rate.burst, bucket.tokens + elapsed_s * self._rate.rate_per_s)
+        bucket.filled_at_s = now_s
+        if bucket.tokens < 1:
+            return False
+        bucket.tokens -= 1
+        return True
+
+    def _bucket(self, key: Hashable, now_s: float) -> _Bucket:
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = _Bucket(self._rate.burst, now_s)
+            if len(self._buckets) > self._keys_max:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(key)
+        return bucket

@@ -1,0 +1,173 @@
+"""Topics that we follow: who may speak, what is passed on, who gets it.
+
+Implements `overlay.driver.GossipSink`; the driver below does the networking.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+import trio
+
+from overlay.driver import Driver
+from overlay.errors import LocalProtocolError
+from overlay.gossip.limits import Rate, RateLimits
+from overlay.ids import PeerId, short
+from overlay.transport import GossipMessage, Validator
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_BYTES_MAX: Final = 64 * 1024
+PEERS_REMEMBERED_MAX: Final = 4096
+LEAVE_S: Final = 2.0
+"""Patience for saying that we leave a topic, even when cancelled."""
+
+
+class GossipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits on gossip.
+
+    Attributes:
+        source_rate_per_s: messages of one author that we handle, per second.
+        source_burst: the same, at once after a silence.
+        forwarder_rate_per_s: messages that one neighbour may hand us, per second.
+        forwarder_burst: the same, at once after a silence.
+    """
+
+    source_rate_per_s: float = 5.0
+    source_burst: int = 50
+    forwarder_rate_per_s: float = 200.0
+    forwarder_burst: int = 1000
+
+
+class _Subscriber:
+    def __init__(self, validate: Validator, channel: trio.MemorySendChannel[GossipMessage]) -> None:
+        self.validate = validate
+        self.channel = channel
+
+
+class GossipService:
+    """The subscriptions of one node.
+
+    Args:
+        own_peer_id: whose messages are never limited.
+        network: namespaces every topic.
+        now_s: monotonic seconds.
+    """
+
+    def __init__(
+        self, own_peer_id: PeerId, network: str, config: GossipConfig, now_s: Callable[[], float]
+    ) -> None:
+        self._own_peer_id = own_peer_id
+        self._prefix = f"cocoon/{network}/"
+        self._now_s = now_s
+        self._sources = RateLimits(
+            Rate(config.source_rate_per_s, config.source_burst), keys_max=PEERS_REMEMBERED_MAX
+        )
+        self._forwarders = RateLimits(
+            Rate(config.forwarder_rate_per_s, config.forwarder_burst),
+            keys_max=PEERS_REMEMBERED_MAX,
+        )
+        self._subscribers: dict[str, list[_Subscriber]] = {}
+        self._membership = trio.Lock()
+        self.dropped: Counter[str] = Counter()
+        """Messages that a full subscriber's queue lost, for each topic."""
+        self.refused: Counter[str] = Counter()
+        """Messages refused, for each reason."""
+
+    @asynccontextmanager
+    async def subscribe(
+        self, driver: Driver, topic: str, validate: Validator, *, queued_max: int
+    ) -> AsyncGenerator[trio.MemoryReceiveChannel[GossipMessage]]:
+        """Join *topic* for the length of the block; see `overlay.transport.Host`."""
+        send, receive = trio.open_memory_channel[GossipMessage](queued_max)
+        subscriber = _Subscriber(validate, send)
+        async with send, receive:
+            try:
+                await self._enter(driver, topic, subscriber)
+                yield receive
+            finally:
+                with trio.move_on_after(LEAVE_S, shield=True):
+                    await self._exit(driver, topic, subscriber)
+
+    async def publish(self, driver: Driver, topic: str, data: bytes) -> None:
+        """Gossip *data*; what our own validators refuse goes nowhere, and is logged.
+
+        Raises:
+            LocalProtocolError: *data* exceeds `MESSAGE_BYTES_MAX`.
+        """
+        if len(data) > MESSAGE_BYTES_MAX:
+            raise LocalProtocolError(f"message of {len(data)} bytes, at most {MESSAGE_BYTES_MAX}")
+        if not self._valid(self._own_peer_id, topic, data):
+            logger.warning("our own message on %s is invalid, not published", topic)
+            return
+        await driver.publish(self._prefix + topic, data)
+
+    def admit(self, forwarder: PeerId, topic: str, data_bytes: int) -> bool:
+        """Apply the limits that need no signature check."""
+        if forwarder == self._own_peer_id:
+            return True  # checked in `publish`
+        if not self._forwarders.take(forwarder, self._now_s()):
+            return self._refuse("forwarder rate", forwarder)
+        if data_bytes > MESSAGE_BYTES_MAX:
+            return self._refuse("size", forwarder)
+        return self._topic(topic) is not None or self._refuse("topic", forwarder)
+
+    def validate(self, source: PeerId, topic: str, data: bytes) -> bool:
+        """Apply the author's rate limit and then the subscribers' validators."""
+        if source == self._own_peer_id:
+            return True  # judged in `publish`
+        name = self._topic(topic)
+        if name is None:
+            return self._refuse("topic", source)
+        if not self._sources.take(source, self._now_s()):
+            return self._refuse("source rate", source)
+        return self._valid(source, name, data) or self._refuse("invalid", source)
+
+    def deliver(self, source: PeerId, topic: str, data: bytes) -> None:
+        """Queue a validated message for every subscriber that has room."""
+        name = self._topic(topic)
+        if name is None:
+            return
+        message = GossipMessage(name, source, data)
+        for subscriber in self._subscribers[name]:
+            try:
+                subscriber.channel.send_nowait(message)
+            except trio.WouldBlock:
+                self.dropped[name] += 1
+            except trio.BrokenResourceError:
+                continue  # the reader closed its end early: it wants no more
+
+    def _topic(self, topic: str) -> str | None:
+        name = topic.removeprefix(self._prefix)
+        return name if topic.startswith(self._prefix) and name in self._subscribers else None
+
+    def _valid(self, source: PeerId, name: str, data: bytes) -> bool:
+        try:
+            return all(each.validate(source, data) for each in self._subscribers.get(name, ()))
+        except Exception:  # the one place where a caller's validator may fail
+            logger.exception("bug in the validator of %s", name)
+            return False
+
+    def _refuse(self, reason: str, peer_id: PeerId) -> bool:
+        self.refused[reason] += 1
+        logger.debug("gossip refused: %s, from %s", reason, short(peer_id))
+        return False
+
+    async def _enter(self, driver: Driver, topic: str, subscriber: _Subscriber) -> None:
+        async with self._membership:
+            subscribers = self._subscribers.setdefault(topic, [])
+            subscribers.append(subscriber)
+            if len(subscribers) == 1:
+                await driver.join(self._prefix + topic)
+
+    async def _exit(self, driver: Driver, topic: str, subscriber: _Subscriber) -> None:
+        async with self._membership:
+            subscribers = self._subscribers.get(topic, [])
+            if subscriber in subscribers:
+                subscribers.remove(subscriber)
+            if topic in self._subscribers and not subscribers:
+                del self._subscribers[topic]
+                await driver.leave(self._prefix + topic)

@@ -1,0 +1,88 @@
+"""A node of the overlay on a real network: TCP, Noise, yamux, Kademlia, GossipSub."""
+
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import msgspec
+import trio
+
+from overlay.errors import LocalProtocolError
+from overlay.gossip.service import GossipConfig, GossipService
+from overlay.identity import Identity
+from overlay.node import Node, run_node
+
+
+class DhtConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the node takes part in the DHT; it is always a server.
+
+    Attributes:
+        explore_interval_s: seconds between look-ups of ourselves, by which we and our
+            neighbours stay known; 0 for never.
+    """
+
+    explore_interval_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
+
+
+class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set about a node of the overlay.
+
+    Attributes:
+        listen_addresses: multiaddrs to listen on; port 0 for any free port.
+        announce_addresses: multiaddrs to tell others instead, for example behind a
+            forwarded port; without the /p2p part.
+        network: namespaces protocol ids, topics, records and the DHT, so that test
+            swarms and the public one never mix.
+        connections_max: open connections at once.
+        health_interval_s: seconds between pings; a peer that misses one is dropped.
+    """
+
+    listen_addresses: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/0",)
+    announce_addresses: tuple[str, ...] = ()
+    network: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "main"
+    connections_max: Annotated[int, msgspec.Meta(ge=1)] = 300
+    health_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    gossip: GossipConfig = GossipConfig()
+    dht: DhtConfig = DhtConfig()
+
+
+@asynccontextmanager
+async def open_host(
+    config: HostConfig, identity: Identity, *, clock: Callable[[], float]
+) -> AsyncGenerator[Node]:
+    """Run a node for the length of the block; the yielded object is a `Host`.
+
+    Leaving the block closes every socket within 3 seconds, even when cancelled.
+
+    Args:
+        clock: returns unix seconds.
+
+    Raises:
+        LocalProtocolError: an address does not parse.
+        PeerUnavailable: none of the addresses can be listened on.
+    """
+    from overlay._libp2p import open_driver  # noqa: PLC0415  (70 MB and a second of start-up)
+
+    if not config.listen_addresses:
+        raise LocalProtocolError("no address to listen on")
+    gossip = GossipService(identity.peer_id, config.network, config.gossip, trio.current_time)
+    failure: Exception | None = None
+    async with (
+        open_driver(config, identity, gossip, clock=clock) as driver,
+        run_node(
+            driver,
+            gossip,
+            identity,
+            network=config.network,
+            clock=clock,
+            explore_interval_s=config.dht.explore_interval_s,
+            rng=random.Random(identity.public_key),  # noqa: S311  (spreads load, no secret)
+        ) as node,
+    ):
+        try:
+            yield node
+        except Exception as error:  # noqa: BLE001  (raised again below, outside the nurseries,
+            failure = error  # which would wrap it in groups)
+    if failure is not None:
+        raise failure

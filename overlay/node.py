@@ -1,0 +1,209 @@
+"""The `Host` that everybody gets, over whatever `Driver` lies below."""
+
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+import trio
+
+from overlay.dht.service import DhtService
+from overlay.driver import ByteStream, Driver
+from overlay.errors import LocalProtocolError, OverlayError
+from overlay.gossip.service import GossipService
+from overlay.identity import Identity
+from overlay.ids import PeerId, public_key_from_peer_id
+from overlay.rpc.service import StreamServer, exchange
+from overlay.rpc.stream import FrameStream, linger
+from overlay.transport import GossipMessage, PeerAddress, Stream, StreamHandler, Validator
+
+logger = logging.getLogger(__name__)
+
+ADDRESSES_MAX: Final = 16
+"""Addresses of one peer that we keep or try."""
+EXPLORE_S: Final = 30.0
+"""Patience with one exploration of the DHT."""
+_FIRST_EXPLORATIONS_S: Final = (0.2, 1.0, 5.0, 15.0)
+"""Delays after a first connection; then comes the configured interval."""
+
+
+class Node:
+    """Implements `overlay.transport.Host`. Made by `run_node`."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        gossip: GossipService,
+        dht: DhtService,
+        network: str,
+        nursery: trio.Nursery,
+    ) -> None:
+        self._driver = driver
+        self._gossip = gossip
+        self._dht = dht
+        self._network = network
+        self._nursery = nursery
+        self._served: set[str] = set()
+        self.connected = trio.Event()
+        """Set by the first successful `connect`."""
+
+    @property
+    def peer_id(self) -> PeerId:
+        """Our own identity."""
+        return self._driver.peer_id
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Our full multiaddrs, each ending in /p2p/<peer id>."""
+        return self._driver.addresses
+
+    @property
+    def gossip_dropped(self) -> dict[str, int]:
+        """Messages that a subscriber's full queue lost, for each topic."""
+        return dict(self._gossip.dropped)
+
+    @property
+    def gossip_refused(self) -> dict[str, int]:
+        """Messages refused on arrival, for each reason."""
+        return dict(self._gossip.refused)
+
+    async def connect(self, addresses: Sequence[str]) -> PeerId:
+        """Dial a peer; see `overlay.transport.Host`."""
+        peer = parse_addresses(addresses)
+        await self._driver.connect(peer)
+        self.connected.set()
+        return peer.peer_id
+
+    def connected_peers(self) -> tuple[PeerId, ...]:
+        """The peers with a live connection."""
+        return self._driver.connected_peers()
+
+    async def open_stream(self, peer_id: PeerId, protocol: str) -> Stream:
+        """Open a stream of frames; see `overlay.transport.Host`."""
+        public_key_from_peer_id(peer_id)
+        raw = await self._driver.open_stream(peer_id, self._wire_protocol(protocol))
+        return FrameStream(raw, inbound=False, linger=self._linger)
+
+    async def request(self, peer_id: PeerId, protocol: str, body: bytes) -> bytes:
+        """Ask once; see `overlay.transport.Host`."""
+        return await exchange(await self.open_stream(peer_id, protocol), body)
+
+    def serve(self, protocol: str, handler: StreamHandler, *, streams_max: int) -> None:
+        """Answer inbound streams; see `overlay.transport.Host`.
+
+        Raises:
+            LocalProtocolError: *protocol* is served already.
+        """
+        if protocol in self._served:
+            raise LocalProtocolError(f"{protocol} is served already")
+        self._served.add(protocol)
+        server = StreamServer(protocol, handler, streams_max=streams_max, linger=self._linger)
+        self._driver.serve(self._wire_protocol(protocol), server.handle)
+
+    async def provide(self, key: bytes) -> None:
+        """Publish that we serve *key*; see `overlay.transport.Host`."""
+        await self._dht.provide(key)
+
+    async def find_providers(self, key: bytes, *, providers_max: int = 20) -> list[PeerAddress]:
+        """Look *key* up; see `overlay.transport.Host`."""
+        return await self._dht.find_providers(key, providers_max)
+
+    async def put_record(self, name: str, value: bytes, *, expires_at_unix_s: int) -> None:
+        """Publish our record *name*; see `overlay.transport.Host`."""
+        await self._dht.put_record(name, value, expires_at_unix_s)
+
+    async def get_record(self, peer_id: PeerId, name: str) -> bytes | None:
+        """Return *peer_id*'s newest record *name*; see `overlay.transport.Host`."""
+        return await self._dht.get_record(peer_id, name)
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        """Gossip *data*; see `overlay.transport.Host`."""
+        await self._gossip.publish(self._driver, topic, data)
+
+    def subscribe(
+        self, topic: str, validate: Validator, *, queued_max: int = 256
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[GossipMessage]]:
+        """Join *topic* for the length of the block; see `overlay.transport.Host`."""
+        return self._gossip.subscribe(self._driver, topic, validate, queued_max=queued_max)
+
+    def _wire_protocol(self, protocol: str) -> str:
+        return f"/cocoon/{self._network}{protocol}"
+
+    def _linger(self, raw: ByteStream) -> None:
+        self._nursery.start_soon(_linger_quietly, raw)
+
+
+@asynccontextmanager
+async def run_node(
+    driver: Driver,
+    gossip: GossipService,
+    identity: Identity,
+    *,
+    network: str,
+    clock: Callable[[], float],
+    explore_interval_s: float,
+    rng: random.Random,
+) -> AsyncGenerator[Node]:
+    """Run the `Host` over *driver* for the length of the block.
+
+    Args:
+        clock: returns unix seconds.
+        explore_interval_s: seconds between explorations of the DHT; 0 for never.
+        rng: spreads the explorations of many nodes in time.
+    """
+    dht = DhtService(driver, identity, network, clock)
+    async with trio.open_nursery() as nursery:
+        node = Node(driver, gossip, dht, network, nursery)
+        nursery.start_soon(dht.republish_forever)
+        if explore_interval_s > 0:
+            nursery.start_soon(_explore_forever, driver, node.connected, explore_interval_s, rng)
+        try:
+            yield node
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+def parse_addresses(addresses: Sequence[str]) -> PeerAddress:
+    """Split full multiaddrs into the one peer that they name and its bare addresses.
+
+    Raises:
+        LocalProtocolError: none given, no /p2p part, or several peers.
+    """
+    split = [address.rpartition("/p2p/") for address in addresses]
+    peers = {peer for _, _, peer in split}
+    if len(peers) != 1 or not all(separator for _, separator, _ in split):
+        raise LocalProtocolError("addresses must all end in /p2p/ and the id of one peer")
+    peer_id = PeerId(peers.pop())
+    try:
+        public_key_from_peer_id(peer_id)
+    except OverlayError as error:
+        raise LocalProtocolError(f"{peer_id} is not a peer id") from error
+    return PeerAddress(peer_id, tuple(bare for bare, _, _ in split)[:ADDRESSES_MAX])
+
+
+async def _linger_quietly(raw: ByteStream) -> None:
+    try:
+        await linger(raw)
+    except OverlayError as error:
+        logger.debug("closed stream ended early: %r", error)
+
+
+async def _explore_forever(
+    driver: Driver, connected: trio.Event, interval_s: float, rng: random.Random
+) -> None:
+    await connected.wait()
+    for delay_s in _FIRST_EXPLORATIONS_S:
+        await trio.sleep(delay_s)
+        await _explore(driver)
+    while True:
+        await trio.sleep(interval_s * rng.uniform(0.8, 1.2))
+        await _explore(driver)
+
+
+async def _explore(driver: Driver) -> None:
+    with trio.move_on_after(EXPLORE_S):
+        try:
+            await driver.explore()
+        except OverlayError as error:
+            logger.debug("exploring the DHT: %r", error)

@@ -1,0 +1,1 @@
+"""Frames on streams, requests and answers."""

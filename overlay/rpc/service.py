@@ -1,0 +1,89 @@
+"""Serving streams: a bound on how many, and a wall around what a handler may throw."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from overlay.driver import ByteStream
+from overlay.errors import OverlayError, RemoteProtocolError, StreamClosed
+from overlay.ids import short
+from overlay.rpc.stream import FrameStream
+from overlay.transport import Stream, StreamHandler
+
+logger = logging.getLogger(__name__)
+
+CLOSE_S: Final = 2.0
+"""Patience of the clean-up that runs even when cancelled."""
+
+
+class StreamServer:
+    """Runs one protocol's handler for each inbound stream, at most *streams_max* at once."""
+
+    def __init__(
+        self,
+        protocol: str,
+        handler: StreamHandler,
+        *,
+        streams_max: int,
+        linger: Callable[[ByteStream], None],
+    ) -> None:
+        self._protocol = protocol
+        self._handler = handler
+        self._streams_free = streams_max
+        self._linger = linger
+
+    async def handle(self, raw: ByteStream) -> None:
+        """Serve *raw* to its end. Raises nothing but cancellation."""
+        if self._streams_free <= 0:
+            logger.info("too many %s streams, resetting one", self._protocol)
+            await raw.reset()
+            return
+        self._streams_free -= 1
+        try:
+            await self._handle_admitted(FrameStream(raw, inbound=True, linger=self._linger))
+        finally:
+            self._streams_free += 1
+
+    async def _handle_admitted(self, stream: FrameStream) -> None:
+        served = False
+        try:
+            await self._handler(stream)
+            served = True
+        except Exception as error:  # noqa: BLE001  (the wall: handlers are not ours to trust)
+            self._log(stream, error)
+        finally:
+            with trio.move_on_after(CLOSE_S, shield=True):
+                await (stream.aclose() if served else stream.reset())
+
+    def _log(self, stream: Stream, error: Exception) -> None:
+        if is_overlay_error(error):
+            logger.info("%s from %s: %r", self._protocol, short(stream.peer_id), error)
+        else:
+            logger.error("%s: bug in the handler", self._protocol, exc_info=error)
+
+
+def is_overlay_error(error: BaseException) -> bool:
+    """Return whether *error*, or everything inside it if a group, is an `OverlayError`."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_overlay_error(inner) for inner in error.exceptions)
+    return isinstance(error, OverlayError)
+
+
+async def exchange(stream: Stream, body: bytes) -> bytes:
+    """Send *body*, finish, and return the one frame that answers. Closes *stream*.
+
+    Raises:
+        RemoteProtocolError: the peer finished without an answer.
+        PeerUnavailable: as for `Stream`.
+    """
+    try:
+        await stream.send(body)
+        await stream.finish()
+        return await stream.receive()
+    except StreamClosed as error:
+        raise RemoteProtocolError("the peer finished without an answer") from error
+    finally:
+        with trio.move_on_after(CLOSE_S, shield=True):
+            await stream.aclose()
