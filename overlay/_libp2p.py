@@ -4,6 +4,7 @@ With its siblings `overlay._libp2p_*` this is the only module that imports libp2
 no exception of libp2p leaves it: they become `overlay.errors`. The fixes that 0.8.1
 needs before it can face strangers are in the siblings.
 """
+# ruff: noqa: ANN401, TID251  (the border to libp2p: its privates, its loose types)
 
 import logging
 import random
@@ -31,7 +32,7 @@ from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 from libp2p.tools.anyio_service import background_trio_service
-from multiaddr import Multiaddr
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
@@ -42,6 +43,7 @@ from overlay.errors import LocalProtocolError, PeerUnavailable
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
+from overlay.shielded import shielded
 from overlay.transport import PeerAddress
 
 logger = logging.getLogger(__name__)
@@ -97,7 +99,7 @@ class Libp2pStream:
         if self._finished:
             return
         self._finished = True
-        with trio.move_on_after(STREAM_END_S, shield=True):
+        with shielded(STREAM_END_S):
             try:
                 await self._stream.close_write()  # type: ignore[attr-defined]  # NetStream has it
             except LIBP2P_ERRORS as error:
@@ -106,7 +108,7 @@ class Libp2pStream:
     async def reset(self) -> None:
         """Send RST, unless both sides finished, and free the stream."""
         self._finished = True
-        with trio.move_on_after(STREAM_END_S, shield=True):
+        with shielded(STREAM_END_S):
             try:
                 await self._stream.reset()
             except LIBP2P_ERRORS as error:
@@ -296,7 +298,7 @@ def _make_host(
     host = new_host(
         key_pair,
         sec_opt={NOISE_ID: noise},
-        muxer_opt={YAMUX_ID: Yamux},
+        muxer_opt={TProtocol(YAMUX_ID): Yamux},
         listen_addrs=listen,
         connection_config=_connection_config(config),
         resource_manager=ResourceManager(
@@ -345,9 +347,9 @@ async def _close(host: BasicHost, swarm: Swarm) -> None:
     connections = [each for group in swarm.connections.values() for each in group]
     for connection in connections:
         hardening.hurry(getattr(connection, "muxed_conn", None))
-    with trio.move_on_after(CLOSE_CONNECTIONS_S, shield=True):
+    with shielded(CLOSE_CONNECTIONS_S):
         async with trio.open_nursery() as nursery:
             for connection in connections:
                 nursery.start_soon(connection.close)
-    with trio.move_on_after(CLOSE_HOST_S, shield=True):
+    with shielded(CLOSE_HOST_S):
         await host.close()

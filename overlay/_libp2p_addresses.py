@@ -4,10 +4,10 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
-from multiaddr import Multiaddr
-from multiaddr.exceptions import Error as MultiaddrError
-from multiaddr.exceptions import ProtocolLookupError
-from multiaddr.utils import get_thin_waist_addresses
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
+from multiaddr.exceptions import Error as MultiaddrError  # type: ignore[import-untyped]
+from multiaddr.exceptions import ProtocolLookupError  # type: ignore[import-untyped]
+from multiaddr.utils import get_thin_waist_addresses  # type: ignore[import-untyped]
 
 from overlay.errors import LocalProtocolError
 
@@ -49,7 +49,7 @@ def announced_addresses(listening: Sequence[Multiaddr]) -> list[Multiaddr]:
 def _expand_wildcard(address: Multiaddr) -> list[Multiaddr]:
     if not _is(address, "is_unspecified"):
         return [address]
-    interfaces = get_thin_waist_addresses(address)
+    interfaces: list[Multiaddr] = get_thin_waist_addresses(address)
     if interfaces:
         return interfaces
     loopback = str(address).replace("/ip4/0.0.0.0/", "/ip4/127.0.0.1/").replace("/::/", "/::1/")

@@ -3,14 +3,13 @@
 The fixes are subclasses and constructor arguments; each method says what it is for.
 Source of the protocol: libp2p specs, pubsub/gossipsub/gossipsub-v1.1.md.
 """
-# ruff: noqa: SLF001  (the bugs are in private methods)
+# ruff: noqa: ANN401, TID251  (the border to libp2p: its privates, its loose types)
 
 import functools
 import logging
 import random
 from typing import Any, Final
 
-import trio
 from libp2p.abc import IHost, INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
@@ -20,8 +19,10 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.rpc_queue import RpcQueue
 
+from overlay._libp2p_hardening import replace_attribute
 from overlay.driver import GossipSink
 from overlay.ids import PeerId
+from overlay.shielded import shielded
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +44,11 @@ def install_gossip_fixes() -> None:
     a signed peer record that costs 0.5 ms to verify (identify has it already). To drop:
     both can be set in the constructor of Pubsub.
     """
-    pubsub.RpcQueue = functools.partial(  # type: ignore[misc, assignment]
-        RpcQueue, max_size=RPC_QUEUE_MAX
-    )
+    bounded_queue = functools.partial(RpcQueue, max_size=RPC_QUEUE_MAX)
+    replace_attribute(pubsub, "RpcQueue", bounded_queue)
     for module in (pubsub, gossipsub):
-        module.env_to_send_in_RPC = lambda _host: (b"", False)  # type: ignore[attr-defined]
-        module.maybe_consume_signed_record = lambda *_: True  # type: ignore[attr-defined]
+        replace_attribute(module, "env_to_send_in_RPC", lambda _host: (b"", False))
+        replace_attribute(module, "maybe_consume_signed_record", lambda *_: True)
 
 
 def network_protocol(network: str) -> TProtocol:
@@ -90,7 +90,9 @@ class Router(GossipSub):
     ) -> list[ID]:
         """Break ties at random (upstream: by hash order, the same victims everywhere)."""
         peers = self._rng.sample(list(mesh_peers), len(mesh_peers))
-        peers.sort(key=lambda peer: self.scorer.score(peer, [topic]))
+        scorer = self.scorer
+        if scorer is not None:
+            peers.sort(key=lambda peer: scorer.score(peer, [topic]))
         return peers[:num_to_prune]
 
     def gossip_heartbeat(self) -> Any:
@@ -135,7 +137,7 @@ class SafePubsub(Pubsub):
             await super().continuously_read_stream(stream)
         except Exception as error:  # noqa: BLE001  (strangers' input, any failure)
             logger.debug("gossip stream dropped: %r", error)
-            with trio.move_on_after(RESET_S, shield=True):
+            with shielded(RESET_S):
                 await stream.reset()
 
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:

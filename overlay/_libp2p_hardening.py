@@ -4,7 +4,7 @@ One function for each upstream bug. Each says what is wrong, in which version it
 seen, and what to check before dropping it. Run `tests/overlay/test_libp2p_hardening.py`
 on every upgrade: these functions lean on private names.
 """
-# ruff: noqa: SLF001  (the bugs are in private methods)
+# ruff: noqa: ANN401, SLF001, TID251  (the border to libp2p: its privates, its loose types)
 
 import functools
 import logging
@@ -17,15 +17,18 @@ from libp2p import __version__ as libp2p_version
 from libp2p.abc import INetConn, INetStream
 from libp2p.host.basic_host import BasicHost
 from libp2p.network.connection import swarm_connection
+from libp2p.network.connection.exceptions import RawConnError
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStoreError
+from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux import yamux
-from multiaddr import Multiaddr
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay.errors import LocalProtocolError
+from overlay.shielded import shielded
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ def check_version() -> None:
         logger.warning("libp2p %s, but Cocoon is tested on %s", libp2p_version, TESTED_VERSION)
 
 
-def _replace(owner: object, name: str, value: object) -> None:
+def replace_attribute(owner: object, name: str, value: object) -> None:
     """Replace an attribute that must exist: a renamed one means that a fix no longer holds."""
     if not hasattr(owner, name):
         raise LocalProtocolError(f"libp2p {libp2p_version} has no {name} any more")
@@ -72,7 +75,7 @@ def quiet_logs() -> None:
     library.setLevel(logging.WARNING)
     library.propagate = False
     library.addHandler(_ForwardingHandler())
-    _replace(swarm_connection, "logging", logging.getLogger("libp2p.swarm_connection"))
+    replace_attribute(swarm_connection, "logging", logging.getLogger("libp2p.swarm_connection"))
 
 
 class _ForwardingHandler(logging.Handler):
@@ -99,7 +102,7 @@ def guard(handler: Callable[[INetStream], Awaitable[None]]) -> Callable[..., Awa
             await handler(stream)
         except Exception as error:  # noqa: BLE001  (the wall)
             logger.debug("libp2p stream handler failed: %r", error)
-            with trio.move_on_after(CLOSING_WRITE_S, shield=True):
+            with shielded(CLOSING_WRITE_S):
                 await stream.reset()
 
     return guarded
@@ -119,7 +122,7 @@ def guard_all_handlers(host: BasicHost) -> None:
         except Exception as error:  # noqa: BLE001  (a system task: see above)
             logger.debug("identify failed: %r", error)
 
-    _replace(host, "_identify_peer", identify_safely)
+    replace_attribute(host, "_identify_peer", identify_safely)
 
 
 # -- swarm ------------------------------------------------------------------------------
@@ -144,10 +147,10 @@ def free_inbound_slots(swarm: Swarm) -> None:
             await muxed.event_closed.wait()  # type: ignore[attr-defined]  # Yamux has it
         except Exception as error:  # noqa: BLE001  (strangers' handshakes fail in any way)
             logger.debug("inbound connection failed: %r", error)
-            with trio.move_on_after(CLOSING_WRITE_S, shield=True):
+            with shielded(CLOSING_WRITE_S):
                 await raw.close()
 
-    _replace(swarm, "_do_handle_inbound_connection", handle)
+    replace_attribute(swarm, "_do_handle_inbound_connection", handle)
 
 
 def choose_connections_steadily(swarm: Swarm) -> None:
@@ -163,7 +166,7 @@ def choose_connections_steadily(swarm: Swarm) -> None:
         )
         return connections[index]
 
-    _replace(swarm, "_best_connection", best)
+    replace_attribute(swarm, "_best_connection", best)
 
 
 def dial_every_address(swarm: Swarm) -> None:
@@ -185,7 +188,7 @@ def dial_every_address(swarm: Swarm) -> None:
             if not lock.statistics().tasks_waiting:
                 dialing.pop(peer_id, None)
 
-    _replace(swarm, "dial_peer", dial)
+    replace_attribute(swarm, "dial_peer", dial)
 
 
 def live_connections(swarm: Swarm, peer_id: ID) -> list[INetConn]:
@@ -231,7 +234,7 @@ def refuse_replacement(swarm: Swarm) -> None:
     """
     monitor = swarm._health_monitor
     if monitor is not None:
-        _replace(monitor, "_should_replace_connection", lambda *_: False)
+        replace_attribute(monitor, "_should_replace_connection", lambda *_: False)
 
 
 # -- yamux ------------------------------------------------------------------------------
@@ -265,10 +268,10 @@ def batch_window_credit() -> None:
             return
         self._pending_recv_release = 0
         self.recv_window += pending + growth
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + FRAME_WRITE_S):
+        with shielded(FRAME_WRITE_S):
             await self.send_window_update(pending + growth)
 
-    _replace(yamux.YamuxStream, "_auto_tune_and_send_window_update", send_credit)
+    replace_attribute(yamux.YamuxStream, "_auto_tune_and_send_window_update", send_credit)
 
 
 class _CappedBuffer(bytearray):
@@ -277,7 +280,7 @@ class _CappedBuffer(bytearray):
     def extend(self, data: Any) -> None:
         """Append *data*, or raise so that yamux cuts the connection."""
         if len(self) + len(data) > WINDOW_HARD_CAP_BYTES:
-            raise yamux.RawConnError("yamux receive window violated")
+            raise RawConnError("yamux receive window violated")
         super().extend(data)
 
 
@@ -299,7 +302,7 @@ def cap_unread_bytes() -> None:
         original(self, *args, **kwargs)
         self.stream_buffers = _CappedBuffers()
 
-    _replace(yamux.Yamux, "__init__", init)
+    replace_attribute(yamux.Yamux, "__init__", init)
 
 
 def write_whole_frames() -> None:
@@ -313,16 +316,16 @@ def write_whole_frames() -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         async with self._write_lock:
             patience = CLOSING_WRITE_S if is_closing(self) else FRAME_WRITE_S
-            with trio.move_on_after(patience, shield=True) as scope:
+            with shielded(patience) as scope:
                 self._cocoon_write_scope = scope  # type: ignore[attr-defined]
                 await self.secured_conn.write(data)
             if scope.cancelled_caught:
-                with trio.move_on_after(CLOSING_WRITE_S, shield=True):
+                with shielded(CLOSING_WRITE_S):
                     await self.secured_conn.close()
-                raise yamux.RawConnError("write timed out, connection closed")
+                raise RawConnError("write timed out, connection closed")
         await trio.lowlevel.checkpoint()
 
-    _replace(yamux.Yamux, "_write_frame", write_frame)
+    replace_attribute(yamux.Yamux, "_write_frame", write_frame)
 
 
 def is_closing(connection: yamux.Yamux) -> bool:
@@ -358,7 +361,7 @@ def wait_for_window() -> None:
             await self.conn._write_frame(header + bytes(view[:allowed]))
             view = view[allowed:]
 
-    _replace(yamux.YamuxStream, "write", write)
+    replace_attribute(yamux.YamuxStream, "write", write)
 
 
 async def _open_window(stream: yamux.YamuxStream) -> int:
@@ -366,10 +369,10 @@ async def _open_window(stream: yamux.YamuxStream) -> int:
     pause_s = 0.001
     while True:
         if stream.closed or stream.send_closed or stream.reset_received:
-            raise yamux.MuxedStreamError("Stream is closed")
+            raise MuxedStreamError("Stream is closed")
         if stream.send_window > 0:
             return min(stream.send_window, yamux.MAX_MESSAGE_SIZE - yamux.HEADER_SIZE)
         if trio.current_time() > deadline_s:
-            raise yamux.MuxedStreamError("the peer does not read")
+            raise MuxedStreamError("the peer does not read")
         await trio.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.05)

@@ -2,7 +2,7 @@
 
 Source of the protocol: libp2p specs, kad-dht/README.md.
 """
-# ruff: noqa: SLF001  (upstream offers no public way to query one peer)
+# ruff: noqa: ANN401, SLF001, TID251  (the border to libp2p: its privates, its loose types)
 
 import functools
 import logging
@@ -20,6 +20,7 @@ from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from libp2p.records.validator import NamespacedValidator, Validator
 
+from overlay._libp2p_hardening import replace_attribute
 from overlay.dht.records import open_record, select_newest
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class RecordValidator(Validator):
         """Raise RemoteProtocolError unless *value* is a valid record under *key*."""
         open_record(value, self._network, key, now_unix_s=self._clock())
 
-    def select(self, key: str, values: list[bytes]) -> int:  # noqa: ARG002  (their signature)
+    def select(self, key: str, values: list[bytes]) -> int:
         """Return the index of the newest record."""
         return select_newest(values)
 
@@ -97,7 +98,7 @@ def install_kademlia_fixes() -> None:
 
     Upstream (0.8.1) keeps 50 000 values of up to 1 MiB. To drop: the bound is an argument.
     """
-    value_store.MAX_VALUE_STORE_SIZE = VALUES_KEPT_MAX
+    replace_attribute(value_store, "MAX_VALUE_STORE_SIZE", VALUES_KEPT_MAX)
 
 
 def make_kademlia(host: IHost, network: str, clock: Callable[[], float]) -> KadDHT:

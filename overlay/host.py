@@ -56,6 +56,8 @@ async def open_host(
     Leaving the block closes every socket within 3 seconds, even when cancelled.
 
     Args:
+        config: where to listen, and the limits.
+        identity: the key that the node is known by.
         clock: returns unix seconds.
 
     Raises:

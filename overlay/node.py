@@ -148,6 +148,10 @@ async def run_node(
     """Run the `Host` over *driver* for the length of the block.
 
     Args:
+        driver: the peer below, already running.
+        gossip: the sink that *driver* was given.
+        identity: the key that signs records.
+        network: namespaces protocols and records.
         clock: returns unix seconds.
         explore_interval_s: seconds between explorations of the DHT; 0 for never.
         rng: spreads the explorations of many nodes in time.

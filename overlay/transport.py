@@ -138,8 +138,9 @@ class Host(Protocol):
         ...
 
     def serve(self, protocol: str, handler: StreamHandler, *, streams_max: int) -> None:
-        """Answer inbound streams of *protocol*, at most *streams_max* at once (further
-        ones are reset), for as long as the host runs.
+        """Answer inbound streams of *protocol* for as long as the host runs.
+
+        At most *streams_max* at once; further ones are reset.
         """
         ...
 
@@ -175,7 +176,9 @@ class Host(Protocol):
     def subscribe(
         self, topic: str, validate: Validator, *, queued_max: int = 256
     ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[GossipMessage]]:
-        """Join *topic* for the length of the block. When the reader falls behind by
-        more than *queued_max*, the newest messages are dropped and counted.
+        """Join *topic* for the length of the block.
+
+        When the reader falls behind by more than *queued_max* messages, the newest
+        are dropped and counted.
         """
         ...

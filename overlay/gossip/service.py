@@ -16,6 +16,7 @@ from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
 from overlay.gossip.limits import Rate, RateLimits
 from overlay.ids import PeerId, short
+from overlay.shielded import shielded
 from overlay.transport import GossipMessage, Validator
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class GossipService:
                 await self._enter(driver, topic, subscriber)
                 yield receive
             finally:
-                with trio.move_on_after(LEAVE_S, shield=True):
+                with shielded(LEAVE_S):
                     await self._exit(driver, topic, subscriber)
 
     async def publish(self, driver: Driver, topic: str, data: bytes) -> None:

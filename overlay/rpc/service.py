@@ -4,12 +4,11 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-import trio
-
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError, RemoteProtocolError, StreamClosed
 from overlay.ids import short
 from overlay.rpc.stream import FrameStream
+from overlay.shielded import shielded
 from overlay.transport import Stream, StreamHandler
 
 logger = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class StreamServer:
         except Exception as error:  # noqa: BLE001  (the wall: handlers are not ours to trust)
             self._log(stream, error)
         finally:
-            with trio.move_on_after(CLOSE_S, shield=True):
+            with shielded(CLOSE_S):
                 await (stream.aclose() if served else stream.reset())
 
     def _log(self, stream: Stream, error: Exception) -> None:
@@ -85,5 +84,5 @@ async def exchange(stream: Stream, body: bytes) -> bytes:
     except StreamClosed as error:
         raise RemoteProtocolError("the peer finished without an answer") from error
     finally:
-        with trio.move_on_after(CLOSE_S, shield=True):
+        with shielded(CLOSE_S):
             await stream.aclose()
