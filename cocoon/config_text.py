@@ -71,10 +71,9 @@ def _words(kind: inspect.Type) -> str:
     match kind:
         case inspect.IntType(ge=low, le=high):
             return "whole number" if low is None else f"whole number from {low} to {high}"
-        case inspect.StrType(pattern=str(pattern)):
-            return f"text that matches {pattern}"
-        case inspect.StrType(max_length=longest):
-            return "text" if longest is None else f"text of at most {longest} characters"
+        case inspect.StrType(pattern=pattern, max_length=longest):
+            bound = f"text of at most {longest} characters" if longest else "text"
+            return f"{bound} that matches {pattern}" if pattern else bound
         case inspect.LiteralType(values=values):
             return "one of " + ", ".join(json.dumps(value) for value in values)
         case inspect.VarTupleType(item_type=item, max_length=most):

@@ -1,0 +1,1 @@
+"""Keeping a job between the requester's node and the process that runs it."""
