@@ -1,0 +1,1 @@
+"""Models on the CPU: weight readers, tokenizer, chat, speech. Imports nothing by itself."""
