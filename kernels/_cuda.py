@@ -1,0 +1,262 @@
+"""The ``cuda`` device: the only importer of PyCUDA, and of its driver API alone.
+
+One thread owns the context: the one that opened the device. Every other caller is refused,
+because a CUDA context is current per thread and work of two threads would interleave.
+
+Built against real NVRTC and real PyCUDA and run on an emulated driver; never run on a card by us.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from kernels.compile import (
+    CodeCache,
+    Nvrtc,
+    Target,
+    choose_target,
+    compile_cached,
+    default_cache,
+    family_source,
+    find_nvrtc,
+)
+from kernels.device import Argument, Buffer, DeviceKind, HostBytes, MemoryInfo, check_launch
+from kernels.errors import DeviceUnavailable, LaunchError
+from kernels.spec import Dtype, KernelSpec, Parameter, Role
+
+ARGUMENT_CODES: Final = {Dtype.I32: "i", Dtype.F32: "f"}
+"""Codes of scalars for PyCUDA's `Function.prepare`; they are those of `struct`."""
+
+
+def open_cuda(
+    *, ordinal: int = 0, cache: Path | None = None, virtual: bool = False
+) -> "CudaDevice":
+    """Open a card.
+
+    Args:
+        ordinal: which one, as the driver counts (`CUDA_VISIBLE_DEVICES` chooses and orders).
+        cache: folder of compiled kernels; the user's cache by default.
+        virtual: give the driver PTX instead of machine code.
+
+    Raises:
+        DeviceUnavailable: PyCUDA, the driver, the card or NVRTC is missing or fails to start.
+    """
+    driver = _import_driver()
+    path = find_nvrtc()
+    if path is None:
+        raise DeviceUnavailable("the CUDA compiler library NVRTC is missing")
+    compiler = Nvrtc(path)
+    try:
+        driver.init()
+        card = driver.Device(ordinal)
+        major, minor = card.compute_capability()
+        target = choose_target(major * 10 + minor, compiler.supported_capabilities())
+        if virtual:
+            target = Target(virtual=True, capability=target.capability)
+        context = card.make_context()
+    except driver.Error as error:
+        raise DeviceUnavailable(f"CUDA: {error}") from error
+    return CudaDevice(
+        driver=driver,
+        context=context,
+        card_name=card.name(),
+        compiler=compiler,
+        target=target,
+        cache=CodeCache(cache or default_cache()),
+    )
+
+
+def _import_driver() -> ModuleType:
+    try:
+        # Untyped, and absent where there is no card; this module is the adapter, and loads it late.
+        from pycuda import driver  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415, TID251
+    except ImportError as error:  # PyCUDA itself, or libcuda, or a symbol of a newer driver
+        raise DeviceUnavailable(f"PyCUDA cannot be imported: {error}") from error
+    module: ModuleType = driver
+    return module
+
+
+class CudaBuffer:
+    """Memory of the card."""
+
+    def __init__(self, allocation: Any, size_bytes: int) -> None:  # noqa: ANN401 - PyCUDA is untyped
+        self.allocation = allocation
+        self._size_bytes = size_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Size in bytes."""
+        return self._size_bytes
+
+
+class CudaDevice:
+    """A card, its context, and the kernels loaded so far. Opened by `open_cuda`.
+
+    PyCUDA has no type information, so its objects are `Any` in here and nowhere else.
+    """
+
+    def __init__(
+        self,
+        *,
+        driver: Any,  # noqa: ANN401
+        context: Any,  # noqa: ANN401
+        card_name: str,
+        compiler: Nvrtc,
+        target: Target,
+        cache: CodeCache,
+    ) -> None:
+        self.kind: DeviceKind = "cuda"
+        self.name = card_name
+        self._driver = driver
+        self._context = context
+        self._compiler = compiler
+        self._target = target
+        self._cache = cache
+        self._owner = threading.get_ident()
+        self._modules: dict[str, Any] = {}
+        self._functions: dict[str, Any] = {}
+        self._buffers: set[CudaBuffer] = set()
+
+    def allocate(self, size_bytes: int) -> CudaBuffer:
+        """See `Device.allocate`."""
+        if size_bytes <= 0:
+            raise LaunchError(f"cannot allocate {size_bytes} bytes")
+        with self._translated():
+            try:
+                allocation = self._driver.mem_alloc(size_bytes)
+            except self._driver.MemoryError as error:
+                raise DeviceUnavailable(f"no memory on the card for {size_bytes} bytes") from error
+            buffer = CudaBuffer(allocation, size_bytes)
+            self._buffers.add(buffer)
+            self._zero(buffer)
+        return buffer
+
+    def free(self, buffer: Buffer) -> None:
+        """See `Device.free`."""
+        own = self._own(buffer)
+        with self._translated():
+            self._zero(own)
+            self._release(own)
+
+    def clear(self, buffer: Buffer) -> None:
+        """See `Device.clear`."""
+        own = self._own(buffer)
+        with self._translated():
+            self._zero(own)
+
+    def copy_in(self, buffer: Buffer, data: HostBytes) -> None:
+        """See `Device.copy_in`."""
+        size_bytes = memoryview(data).nbytes
+        if size_bytes > buffer.size_bytes:
+            raise LaunchError(f"{size_bytes} bytes do not fit into {buffer.size_bytes}")
+        own = self._own(buffer)
+        with self._translated():
+            self._driver.memcpy_htod(own.allocation, data)
+
+    def copy_out(self, buffer: Buffer, size_bytes: int) -> bytearray:
+        """See `Device.copy_out`."""
+        if not 0 <= size_bytes <= buffer.size_bytes:
+            raise LaunchError(f"{size_bytes} bytes are not in a buffer of {buffer.size_bytes}")
+        own, data = self._own(buffer), bytearray(size_bytes)
+        if data:
+            with self._translated():
+                self._driver.memcpy_dtoh(data, own.allocation)
+        return data
+
+    def load(self, family: str) -> None:
+        """See `Device.load`. The first time takes about 0.3 s, later ones read the cache.
+
+        Raises:
+            CompileError: the source does not compile for this card.
+        """
+        if family in self._modules:
+            return
+        code = compile_cached(self._compiler, family_source(family), self._target, self._cache)
+        with self._translated():
+            self._modules[family] = self._driver.module_from_buffer(code)
+
+    def launch(self, kernel: KernelSpec, arguments: Mapping[str, Argument]) -> None:
+        """See `Device.launch`."""
+        checked = check_launch(kernel, arguments)
+        values = [
+            checked.scalars[each.name]
+            if each.role is Role.SCALAR
+            else self._own(checked.buffers[each.name]).allocation
+            for each in kernel.parameters
+        ]
+        function = self._function(kernel)
+        with self._translated():
+            function.prepared_call(checked.grid, kernel.block, *values)
+
+    def synchronise(self) -> None:
+        """See `Device.synchronise`."""
+        with self._translated():
+            self._context.synchronize()
+
+    def memory_info(self) -> MemoryInfo:
+        """See `Device.memory_info`."""
+        with self._translated():
+            free_bytes, total_bytes = self._driver.mem_get_info()
+        return MemoryInfo(free_bytes, total_bytes)
+
+    def close(self) -> None:
+        """See `Device.close`. After a failed launch the context is torn down without zeroing.
+
+        The driver zeroes memory before it gives it to another process; zeroing here is for the
+        next job of this one.
+        """
+        if self._context is None:
+            return
+        try:
+            with self._translated():
+                for buffer in tuple(self._buffers):
+                    self._zero(buffer)
+                    self._release(buffer)
+        finally:
+            context, self._context = self._context, None
+            self._functions.clear()
+            self._modules.clear()
+            self._buffers.clear()
+            context.pop()
+            context.detach()
+
+    def _function(self, kernel: KernelSpec) -> Any:  # noqa: ANN401 - PyCUDA is untyped
+        found = self._functions.get(kernel.name)
+        if found is None:
+            self.load(kernel.family)
+            with self._translated():
+                found = self._modules[kernel.family].get_function(kernel.name)
+                found.prepare("".join(map(_argument_code, kernel.parameters)))
+            self._functions[kernel.name] = found
+        return found
+
+    def _own(self, buffer: Buffer) -> CudaBuffer:
+        if not isinstance(buffer, CudaBuffer) or buffer not in self._buffers:
+            raise LaunchError("the buffer was freed or belongs to another device")
+        return buffer
+
+    def _zero(self, buffer: CudaBuffer) -> None:
+        self._driver.memset_d8(buffer.allocation, 0, buffer.size_bytes)
+
+    def _release(self, buffer: CudaBuffer) -> None:
+        self._buffers.discard(buffer)
+        buffer.allocation.free()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Refuse other threads and a closed device; turn the driver's errors into ours."""
+        if self._context is None:
+            raise LaunchError("the device is closed")
+        if threading.get_ident() != self._owner:
+            raise LaunchError("the device belongs to the thread that opened it")
+        try:
+            yield
+        except self._driver.Error as error:
+            raise LaunchError(f"CUDA: {error}") from error
+
+
+def _argument_code(parameter: Parameter) -> str:
+    return ARGUMENT_CODES[parameter.dtype] if parameter.role is Role.SCALAR else "P"

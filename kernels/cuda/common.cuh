@@ -1,0 +1,54 @@
+// What every family shares: warp and block reductions, and the q8 block.
+//
+// No header of the CUDA toolkit is included anywhere in this folder, so that NVRTC alone
+// compiles it on a provider that has only the driver.
+//
+// q8 layout ("quants apart from scales"): a row of n values is n int8 quants, then, in another
+// array, n/32 float scales; value = quant * scale. Blocks of 34 bytes as in GGUF's Q8_0 would
+// forbid the 16-byte loads that the matrix kernels live on. Float scales cost 9 bits a weight
+// instead of 8.5, and need no half-precision header.
+
+#pragma once
+
+constexpr int WARP = 32;
+constexpr int Q8_BLOCK = 32;
+constexpr int WARPS_MAX = 32;
+constexpr unsigned FULL_WARP = 0xffffffffu;
+constexpr float FLOAT_LOWEST = -3.402823466e+38f;
+
+// Butterfly sum: every lane ends with the same bits, in an order that no batch size changes.
+__device__ __forceinline__ float warp_sum(float value) {
+#pragma unroll
+    for (int distance = WARP / 2; distance > 0; distance /= 2)
+        value = __fadd_rn(value, __shfl_xor_sync(FULL_WARP, value, distance));
+    return value;
+}
+
+__device__ __forceinline__ float warp_max(float value) {
+#pragma unroll
+    for (int distance = WARP / 2; distance > 0; distance /= 2)
+        value = fmaxf(value, __shfl_xor_sync(FULL_WARP, value, distance));
+    return value;
+}
+
+// Sum over the block, once a kernel (a second call would need a barrier before it). Every thread
+// must call it; blockDim.x is a multiple of 32.
+__device__ __forceinline__ float block_sum(float value) {
+    __shared__ float partial[WARPS_MAX];
+    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    const int warps = blockDim.x / WARP;
+    value = warp_sum(value);
+    if (lane == 0) partial[warp] = value;
+    __syncthreads();
+    return warp_sum(lane < warps ? partial[lane] : 0.0f);
+}
+
+// One warp quantises one block of 32 values, one a lane. Every lane of the warp must call it.
+__device__ __forceinline__ void quantise_block(float value, signed char* quants, float* scale) {
+    const float largest = warp_max(fabsf(value));
+    const float step = __fdiv_rn(largest, 127.0f);
+    const float inverse = step > 0.0f ? __fdiv_rn(1.0f, step) : 0.0f;
+    const float steps = fminf(fmaxf(rintf(__fmul_rn(value, inverse)), -127.0f), 127.0f);
+    quants[threadIdx.x % WARP] = (signed char)(int)steps;
+    if (threadIdx.x % WARP == 0) *scale = step;
+}
