@@ -38,12 +38,12 @@ from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_kademlia as kademlia
 from overlay._libp2p_addresses import announced_addresses, bare, parse
+from overlay.cleanup import shielded
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
 from overlay.errors import LocalProtocolError, PeerUnavailable
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
-from overlay.shielded import shielded
 from overlay.transport import PeerAddress
 
 logger = logging.getLogger(__name__)

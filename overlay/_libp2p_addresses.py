@@ -6,7 +6,7 @@ from typing import Final
 
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 from multiaddr.exceptions import Error as MultiaddrError  # type: ignore[import-untyped]
-from multiaddr.exceptions import ProtocolLookupError  # type: ignore[import-untyped]
+from multiaddr.exceptions import ProtocolLookupError
 from multiaddr.utils import get_thin_waist_addresses  # type: ignore[import-untyped]
 
 from overlay.errors import LocalProtocolError

@@ -20,9 +20,9 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.rpc_queue import RpcQueue
 
 from overlay._libp2p_hardening import replace_attribute
+from overlay.cleanup import shielded
 from overlay.driver import GossipSink
 from overlay.ids import PeerId
-from overlay.shielded import shielded
 
 logger = logging.getLogger(__name__)
 

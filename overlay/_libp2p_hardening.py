@@ -27,8 +27,8 @@ from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux import yamux
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
+from overlay.cleanup import shielded
 from overlay.errors import LocalProtocolError
-from overlay.shielded import shielded
 
 logger = logging.getLogger(__name__)
 

@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated
 
 import msgspec
 import trio
 
+from overlay.cleanup import unwrapped
+from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
 from overlay.gossip.service import GossipConfig, GossipService
 from overlay.identity import Identity
@@ -69,9 +71,21 @@ async def open_host(
     if not config.listen_addresses:
         raise LocalProtocolError("no address to listen on")
     gossip = GossipService(identity.peer_id, config.network, config.gossip, trio.current_time)
-    failure: Exception | None = None
+    driver_block = open_driver(config, identity, gossip, clock=clock)
+    async with unwrapped(_open_node(config, identity, gossip, driver_block, clock)) as node:
+        yield node
+
+
+@asynccontextmanager
+async def _open_node(
+    config: HostConfig,
+    identity: Identity,
+    gossip: GossipService,
+    driver_block: AbstractAsyncContextManager[Driver],
+    clock: Callable[[], float],
+) -> AsyncGenerator[Node]:
     async with (
-        open_driver(config, identity, gossip, clock=clock) as driver,
+        driver_block as driver,
         run_node(
             driver,
             gossip,
@@ -82,9 +96,4 @@ async def open_host(
             rng=random.Random(identity.public_key),  # noqa: S311  (spreads load, no secret)
         ) as node,
     ):
-        try:
-            yield node
-        except Exception as error:  # noqa: BLE001  (raised again below, outside the nurseries,
-            failure = error  # which would wrap it in groups)
-    if failure is not None:
-        raise failure
+        yield node

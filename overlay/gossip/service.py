@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 import trio
 
+from overlay.cleanup import shielded
 from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
 from overlay.gossip.limits import Rate, RateLimits
 from overlay.ids import PeerId, short
-from overlay.shielded import shielded
 from overlay.transport import GossipMessage, Validator
 
 logger = logging.getLogger(__name__)

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from overlay.cleanup import shielded
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError, RemoteProtocolError, StreamClosed
 from overlay.ids import short
 from overlay.rpc.stream import FrameStream
-from overlay.shielded import shielded
 from overlay.transport import Stream, StreamHandler
 
 logger = logging.getLogger(__name__)
