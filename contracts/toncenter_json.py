@@ -13,6 +13,7 @@ from contracts.address import friendly_address, parse_address
 from contracts.cells import Cell, decode_boc, encode_boc
 from contracts.embedded import Block, StoredTransaction
 from contracts.errors import InvalidData
+from contracts.fees import Fees, parse_fees
 from contracts.vm_stack import StackSlice, StackValue
 
 Json = dict[str, Any]
@@ -110,19 +111,19 @@ def transaction(stored: StoredTransaction) -> Json:
     record, cell = stored.record, decode_boc(stored.boc)
     info = tlb.parse_transaction(cell)
     inbound = in_message(cell)
+    fees = parse_fees(cell)
     address = friendly_address(record.account)
     return {
         "@type": "raw.transaction",
         "address": {"@type": "accountAddress", "account_address": address},
-        "account": record.account.upper(),
         "utime": record.now_unix_s,
         "data": b64(stored.boc),
         "transaction_id": transaction_id(record.lt, record.hash),
-        "fee": str(info.fees_nanoton),
-        "storage_fee": "0",
-        "other_fee": str(info.fees_nanoton),
-        "in_msg": _message(inbound, info.now_unix_s) if inbound else None,
-        "out_msgs": [_message(each, info.now_unix_s) for each in info.out_messages],
+        "fee": str(fees.total),
+        "storage_fee": str(fees.storage),
+        "other_fee": str(fees.total - fees.storage),
+        "in_msg": _message(inbound) if inbound else None,
+        "out_msgs": [_message(each) for each in info.out_messages],
     }
 
 
@@ -138,7 +139,7 @@ def in_message(transaction_cell: Cell) -> tlb.Message | None:
     return None if cell is None else tlb.parse_message(cell)
 
 
-def _message(message: tlb.Message, now_unix_s: int) -> Json:
+def _message(message: tlb.Message) -> Json:
     return {
         "@type": "raw.message",
         "hash": b64(message.cell.hash),
@@ -149,7 +150,6 @@ def _message(message: tlb.Message, now_unix_s: int) -> Json:
         "fwd_fee": str(message.fees_nanoton),
         "ihr_fee": "0",
         "created_lt": str(message.created_lt),
-        "created_at": str(now_unix_s),
         "body_hash": b64(message.body.hash),
         "msg_data": {
             "@type": "msg.dataRaw",
@@ -158,6 +158,21 @@ def _message(message: tlb.Message, now_unix_s: int) -> Json:
         },
         "message": b64(encode_boc(message.body)),
     }
+
+
+def estimated_fees(fees: tuple[Fees, ...]) -> Json:
+    """Return a ``query.fees``: of the account itself, then of those it sent messages to."""
+    written = [
+        {
+            "@type": "fees",
+            "in_fwd_fee": each.imported,
+            "storage_fee": each.storage,
+            "gas_fee": each.gas,
+            "fwd_fee": each.actions,
+        }
+        for each in fees
+    ]
+    return {"@type": "query.fees", "source_fees": written[0], "destination_fees": written[1:]}
 
 
 def stack_entry(value: StackValue) -> list[Any]:
@@ -228,7 +243,8 @@ def stack_argument(kind: str, value: str | int) -> StackValue:
             return cell
         case "slice":
             return StackSlice(cell)
-    raise InvalidData(f"an argument of the unsupported kind {kind[:40]!r}")
+        case _:
+            raise InvalidData(f"an argument of the unsupported kind {kind[:40]!r}")
 
 
 def _number(value: str | int) -> int:
@@ -236,12 +252,14 @@ def _number(value: str | int) -> int:
         if len(value) > _NUMBER_CHARS_MAX:
             raise InvalidData("not a number")
         try:
-            value = int(value, 0)
+            number = int(value, 0)
         except ValueError as error:
-            raise InvalidData(f"not a number: {value[:80]!r}") from error
-    if not -(1 << 256) <= value < 1 << 256:
+            raise InvalidData(f"not a number: {value!r}") from error
+    else:
+        number = value
+    if not -(1 << 256) <= number < 1 << 256:
         raise InvalidData("a number beyond 257 bits")
-    return value
+    return number
 
 
 def parse_lt(text: str | int) -> int:

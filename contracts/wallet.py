@@ -14,7 +14,7 @@ import base64
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast, get_args
 
 import msgspec
 import trio
@@ -209,6 +209,14 @@ def _internal_message(transfer: Transfer) -> Cell:
         header.uint(0b11, 2).ref(decode_boc(transfer.state_init))
     body = EMPTY if transfer.body is None else decode_boc(transfer.body)
     return header.uint(1, 1).ref(body).end()
+
+
+def wallet_version(code_hash: bytes | None) -> WalletVersion | None:
+    """Return which wallet has this code, or None when it is no wallet that we know."""
+    for version in get_args(WalletVersion):
+        if _code(version).hash == code_hash:
+            return cast("WalletVersion", version)
+    return None
 
 
 def wallet_seqno(version: WalletVersion, account: Account) -> int:

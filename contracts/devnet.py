@@ -1,0 +1,204 @@
+"""Our local TON network over HTTP: toncenter's v2 API, and what only a devnet can do.
+
+Under ``/api/v2/`` (and, for short, ``/``) the methods that clients of toncenter use,
+with the same parameters, answers and error codes, by GET, POST and ``/jsonRPC``. Under
+``/devnet/``: faucet, time warp, supply, snapshots. There is no authentication, so it
+binds to loopback unless told otherwise.
+
+Every request is bounded in size and time; garbage gets a typed answer.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar, cast
+
+import msgspec
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from hypercorn.typing import ASGIFramework
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from contracts.devnet_api import METHODS, Api
+from contracts.devnet_control import CONTROLS, LOOKS
+from contracts.devnet_service import Devnet, open_devnet
+from contracts.embedded import EmbeddedChain
+from contracts.errors import ContractError, InvalidData, MessageRejected
+
+LOOPBACK: Final = "127.0.0.1"
+REQUEST_BYTES_MAX: Final = 1 << 18
+REQUEST_S: Final = 10.0
+KEEP_ALIVE_S: Final = 30.0
+GRACE_S: Final = 1.0
+
+T = TypeVar("T")
+
+Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
+
+_log = logging.getLogger(__name__)
+
+
+class _Refused(Exception):
+    """An answer other than success: the HTTP status and what to say."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Rpc(msgspec.Struct, frozen=True):
+    method: Annotated[str, msgspec.Meta(max_length=64)]
+    params: dict[str, Any] = {}
+    id: str | int | None = None
+
+
+_parameters = msgspec.json.Decoder(dict[str, Any])
+_rpc = msgspec.json.Decoder(_Rpc)
+
+
+async def serve_devnet(
+    chain: EmbeddedChain,
+    host: str = LOOPBACK,
+    port: int = 0,
+    *,
+    clock: Callable[[], int],
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+    persist_path: Path | None = None,
+) -> None:
+    """Serve *chain* until cancelled. Reports the base URL when it is ready.
+
+    Args:
+        chain: a new one, or one that `EmbeddedChain.load` read from *persist_path*.
+        host: what to bind to. Anyone who can reach it can print money.
+        port: 0 takes a free one.
+        clock: returns the time, in unix seconds.
+        task_status: gets ``http://host:port``.
+        persist_path: every change is on disk here before it is answered.
+
+    Raises:
+        OSError: the port cannot be bound.
+    """
+    config = Config()
+    config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.graceful_timeout = GRACE_S
+    config.accesslog = config.errorlog = None
+    async with (
+        open_devnet(chain, clock=clock, persist_path=persist_path) as devnet,
+        trio.open_nursery() as nursery,
+    ):
+        app = cast("ASGIFramework", devnet_app(devnet))
+        binds: list[str] = await nursery.start(partial(serve, app, config))
+        task_status.started(binds[0])
+
+
+def devnet_app(devnet: Devnet) -> Starlette:
+    """Return the HTTP application around *devnet*."""
+    api = Api(devnet)
+    methods: dict[str, Handler] = {name: partial(run, api) for name, run in METHODS.items()}
+    controls: dict[str, Handler] = {name: partial(run, devnet) for name, run in CONTROLS.items()}
+    looks: dict[str, Handler] = {name: partial(run, devnet) for name, run in LOOKS.items()}
+    rpc = partial(_answer_rpc, methods)
+    plain = partial(_answer, methods)
+    return Starlette(
+        routes=[
+            Route("/devnet/{method}", partial(_answer, looks), methods=["GET"]),
+            Route("/devnet/{method}", partial(_answer, controls | looks), methods=["POST"]),
+            Route("/api/v2/jsonRPC", rpc, methods=["POST"]),
+            Route("/jsonRPC", rpc, methods=["POST"]),
+            Route("/api/v2/{method}", plain, methods=["GET", "POST"]),
+            Route("/{method}", plain, methods=["GET", "POST"]),
+        ]
+    )
+
+
+async def _answer(handlers: Mapping[str, Handler], request: Request) -> Response:
+    try:
+        with trio.fail_after(REQUEST_S):
+            return _reply(200, {"ok": True, "result": await _run(handlers, request)})
+    except (_Refused, ContractError, trio.TooSlowError, ClientDisconnect) as error:
+        return _failure(error, {})
+
+
+async def _run(handlers: Mapping[str, Handler], request: Request) -> object:
+    handler = _handler(handlers, request.path_params["method"])
+    parameters: dict[str, Any] = {**request.query_params}
+    if request.method == "POST":
+        body = await _body(request)
+        if body.strip():
+            sent: dict[str, Any] = _decode(_parameters, body)
+            parameters |= sent
+    return await handler(parameters)
+
+
+async def _answer_rpc(handlers: Mapping[str, Handler], request: Request) -> Response:
+    extra: dict[str, Any] = {"jsonrpc": "2.0", "id": None}
+    try:
+        with trio.fail_after(REQUEST_S):
+            call = _decode(_rpc, await _body(request))
+            extra["id"] = call.id
+            result = await _handler(handlers, call.method)(call.params)
+            return _reply(200, {"ok": True, "result": result, **extra})
+    except (_Refused, ContractError, trio.TooSlowError, ClientDisconnect) as error:
+        return _failure(error, extra)
+
+
+def _handler(handlers: Mapping[str, Handler], name: str) -> Handler:
+    handler = handlers.get(name)
+    if handler is None:
+        raise _Refused(404, f"no method {name[:64]!r}")
+    return handler
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > REQUEST_BYTES_MAX:
+            raise _Refused(413, f"a request has at most {REQUEST_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _Refused(422, f"not a request: {error}") from error
+
+
+def _failure(error: Exception, extra: Mapping[str, Any]) -> Response:
+    match error:
+        case _Refused(status=status):
+            message = str(error)
+        case MessageRejected():
+            status, message = 500, _rejection(error)
+        case InvalidData():
+            status, message = 422, str(error)
+        case trio.TooSlowError():
+            status, message = 504, f"no answer within {REQUEST_S} s"
+        case ClientDisconnect():
+            status, message = 400, "the client went away"
+        case _:
+            status, message = 500, f"LITE_SERVER_UNKNOWN: {error}"
+    if not isinstance(error, _Refused | MessageRejected | InvalidData):
+        _log.warning("a request failed: %r", error)
+    return _reply(status, {"ok": False, "error": message, "code": status, **extra})
+
+
+def _rejection(error: MessageRejected) -> str:
+    """Say it as a lite server does; clients read the exit code out of this text."""
+    code = "" if error.exit_code is None else f"\nexitcode={error.exit_code}, "
+    return (
+        "LITE_SERVER_UNKNOWN: cannot apply external message to current state : "
+        f"External message was not accepted\nCannot run message on account: {error}{code}"
+    )
+
+
+def _reply(status: int, content: Mapping[str, Any]) -> Response:
+    data = msgspec.json.encode(content)
+    return Response(data, status_code=status, media_type="application/json")
