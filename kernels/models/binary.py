@@ -67,3 +67,17 @@ class BoundedReader:
         if size_bytes > TEXT_BYTES_MAX:
             raise InvalidModelFile(f"a string of {size_bytes} bytes")
         return str(self.take(size_bytes), "utf-8", "replace")
+
+    def texts(self, count: int) -> list[str]:
+        """Read *count* strings, each after its 64-bit length; inlined, as there are many."""
+        view, position, end = self._view, self.position, len(self._view)
+        length_at = struct.Struct("<Q").unpack_from
+        result: list[str] = []
+        for _ in range(count):
+            start = position + 8
+            position = start if start > end else start + int(length_at(view, position)[0])
+            if position > end or start > end or position - start > TEXT_BYTES_MAX:
+                raise InvalidModelFile(f"a list of {count} strings ends early, or has a huge one")
+            result.append(str(view[start:position], "utf-8", "replace"))
+        self.position = position
+        return result

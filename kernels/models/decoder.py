@@ -43,6 +43,10 @@ class Decoder(Protocol):
     def device(self) -> str:
         """Return the name of the device: "cpu", "cuda"."""
 
+    @property
+    def capacity_tokens_max(self) -> int:
+        """Return the longest sequence possible: the context, or what the memory budget holds."""
+
     def new_sequence(self, capacity_tokens: int) -> DecoderSequence:
         """Return an empty sequence with room for *capacity_tokens*.
 

@@ -183,7 +183,7 @@ def _read_array(reader: BoundedReader) -> Value:
     if count > min(ARRAY_ITEMS_MAX, reader.remaining):
         raise InvalidModelFile(f"an array of {count} items")
     if kind == _STRING:
-        return [_read_text(reader) for _ in range(count)]
+        return list(reader.texts(count))
     return list(reader.numbers(_scalar(kind), count))
 
 

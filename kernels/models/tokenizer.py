@@ -1,0 +1,202 @@
+"""Text to tokens and back, built from a GGUF file's metadata.
+
+Two things that are usually one are apart here. *Plain* text, such as a user's, is
+encoded by a tokenizer that does not know the special tokens, so ``<|im_end|>`` in
+it stays seven ordinary tokens. Only the text of the chat template is searched for
+them. Source of the byte alphabet: GPT-2 (Radford et al., 2019).
+"""
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from kernels.errors import InvalidInput, InvalidModelFile
+from kernels.models.gguf import GgufFile
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as BytePairEncoder
+
+VOCABULARY_MAX: Final = 1_000_000
+PRIMING_TOKENS: Final = 8
+"""Enough to hold every byte of a character that a prefix leaves unfinished."""
+
+_CONTROL, _USER_DEFINED = 3, 4
+_DIGITS_APART: Final = frozenset({"smollm", "starcoder", "refact", "command-r", "codeshell"})
+_WHOLE_WORDS: Final = frozenset({"gpt-2", "default"})
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Text of the chat template; special tokens in it count."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Anybody's text; nothing in it is a special token."""
+
+    text: str
+
+
+class Tokenizer:
+    """Byte-level byte-pair encoding with special tokens kept apart."""
+
+    def __init__(
+        self, tokens: Sequence[str], encoder: "BytePairEncoder", special: dict[str, int]
+    ) -> None:
+        self._encoder = encoder
+        self._special = special
+        self._bytes = token_bytes(tokens, frozenset(special.values()))
+        self._longest_token_bytes = max(map(len, self._bytes))
+        longest_first = sorted(special, key=len, reverse=True)
+        self._finder = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    @property
+    def vocabulary(self) -> int:
+        """Return how many tokens there are."""
+        return len(self._bytes)
+
+    def special_id(self, text: str) -> int | None:
+        """Return the id of a special token, or None."""
+        return self._special.get(text)
+
+    def encode_plain(self, text: str) -> list[int]:
+        """Encode text in which nothing is special."""
+        return list(self._encoder.encode(text, add_special_tokens=False).ids) if text else []
+
+    def encode(self, pieces: Iterable[Template | Plain], *, tokens_max: int) -> list[int]:
+        """Encode template text with user text set into it.
+
+        Neighbouring ordinary text is encoded together, as if it were one string.
+
+        Raises:
+            InvalidInput: the text certainly has more than *tokens_max* tokens, or has them.
+        """
+        parts = list(pieces)
+        longest = tokens_max * self._longest_token_bytes
+        if sum(len(part.text) for part in parts) > longest:
+            raise InvalidInput(f"the prompt has more than {tokens_max} tokens")
+        ids: list[int] = []
+        for run in self._runs(parts):
+            ids += [run] if isinstance(run, int) else self.encode_plain(run)
+        if len(ids) > tokens_max:
+            raise InvalidInput(f"the prompt has {len(ids)} tokens, more than {tokens_max}")
+        return ids
+
+    def decode_bytes(self, token_id: int) -> bytes:
+        """Return the bytes of a token; special tokens have none."""
+        return self._bytes[token_id]
+
+    def decode(self, token_ids: Iterable[int]) -> str:
+        """Return the text of tokens; broken UTF-8 is replaced."""
+        return b"".join(map(self.decode_bytes, token_ids)).decode("utf-8", "replace")
+
+    def _runs(self, parts: list[Template | Plain]) -> Iterator[str | int]:
+        """Yield ordinary text and special tokens in turn."""
+        ordinary: list[str] = []
+        for part in parts:
+            start = 0
+            found = self._finder.finditer(part.text) if isinstance(part, Template) else ()
+            for match in found:
+                ordinary.append(part.text[start : match.start()])
+                yield "".join(ordinary)
+                ordinary.clear()
+                yield self._special[match.group()]
+                start = match.end()
+            ordinary.append(part.text[start:])
+        yield "".join(ordinary)
+
+
+class Detokenizer:
+    """Turns tokens into text as they come, never splitting a character.
+
+    Bytes that do not yet make a character are held back until the next token.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, before: Sequence[int] = ()) -> None:
+        """Start after the tokens *before*, which may have left a character unfinished."""
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for token_id in before[-PRIMING_TOKENS:]:
+            self.push(token_id)
+
+    def push(self, token_id: int) -> str:
+        """Return the text that became complete with this token; often all of it."""
+        return self._decoder.decode(self._tokenizer.decode_bytes(token_id))
+
+
+def tokenizer_from_gguf(gguf: GgufFile) -> Tokenizer:
+    """Build the tokenizer that a GGUF file describes.
+
+    Raises:
+        InvalidModelFile: the description is broken or of a kind not supported.
+    """
+    if (model := gguf.text("tokenizer.ggml.model")) != "gpt2":
+        raise InvalidModelFile(f"tokenizer model {model[:40]!r} is not supported")
+    tokens, kinds = gguf.texts("tokenizer.ggml.tokens"), gguf.integers("tokenizer.ggml.token_type")
+    if not 1 <= len(tokens) <= VOCABULARY_MAX or len(kinds) != len(tokens):
+        raise InvalidModelFile(f"{len(tokens)} tokens, {len(kinds)} token types")
+    ids = {token: index for index, token in enumerate(tokens)}
+    if len(ids) != len(tokens):
+        raise InvalidModelFile("two tokens of the vocabulary are equal")
+    special = {
+        token: index
+        for index, (token, kind) in enumerate(zip(tokens, kinds, strict=True))
+        if kind in {_CONTROL, _USER_DEFINED} and token
+    }
+    merges = [_merge(text, ids) for text in gguf.texts("tokenizer.ggml.merges")]
+    encoder = _encoder(ids, merges, gguf.text("tokenizer.ggml.pre", "default"))
+    return Tokenizer(tokens, encoder, special)
+
+
+def _merge(text: str, ids: dict[str, int]) -> tuple[str, str]:
+    left, _, right = text.partition(" ")
+    if left not in ids or right not in ids or left + right not in ids:
+        raise InvalidModelFile(f"merge {text[:40]!r} does not fit the vocabulary")
+    return left, right
+
+
+def _encoder(ids: dict[str, int], merges: list[tuple[str, str]], split: str) -> "BytePairEncoder":
+    # Here, for the library is heavy and Whisper's decoding needs only the byte table.
+    from tokenizers import Tokenizer as BytePairEncoder  # noqa: PLC0415
+    from tokenizers import models, pre_tokenizers  # noqa: PLC0415
+
+    if split not in _DIGITS_APART | _WHOLE_WORDS:
+        raise InvalidModelFile(f"pre-tokenizer {split[:40]!r} is not supported")
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    encoder = BytePairEncoder(models.BPE(vocab=ids, merges=merges))
+    if split in _DIGITS_APART:
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        encoder.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
+    else:
+        encoder.pre_tokenizer = words
+    return encoder
+
+
+def token_bytes(tokens: Sequence[str], special: frozenset[int]) -> list[bytes]:
+    """Return the bytes each token stands for; none for special ones."""
+    alphabet = byte_alphabet()
+    return [
+        b"" if index in special else _to_bytes(token, alphabet)
+        for index, token in enumerate(tokens)
+    ]
+
+
+def _to_bytes(token: str, alphabet: dict[str, int]) -> bytes:
+    try:
+        return bytes([alphabet[character] for character in token])
+    except KeyError:
+        return token.encode("utf-8", "replace")  # not written in the byte alphabet: literal text
+
+
+@cache
+def byte_alphabet() -> dict[str, int]:
+    """Return GPT-2's printable stand-in for each byte: character to byte."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    alphabet = {chr(byte): byte for byte in printable}
+    return alphabet | {chr(256 + index): byte for index, byte in enumerate(others)}
