@@ -107,10 +107,11 @@ class Listing:
 class _Shelf:
     """The listings of one class, by peer."""
 
-    __slots__ = ("earliest_expiry_unix_s", "listings")
+    __slots__ = ("earliest_expiry_unix_s", "faulty", "listings")
 
     def __init__(self) -> None:
         self.listings: dict[str, Listing] = {}
+        self.faulty: set[str] = set()
         self.earliest_expiry_unix_s = 0
 
     def put(self, listing: Listing) -> None:
@@ -118,7 +119,16 @@ class _Shelf:
         self.earliest_expiry_unix_s = (
             min(self.earliest_expiry_unix_s, expires) if self.listings else expires
         )
-        self.listings[listing.quote.peer_id] = listing
+        peer = listing.quote.peer_id
+        self.listings[peer] = listing
+        if listing.faulty:
+            self.faulty.add(peer)
+        else:
+            self.faulty.discard(peer)
+
+    def drop(self, peer: str) -> None:
+        del self.listings[peer]
+        self.faulty.discard(peer)
 
     def expired(self, now_unix_s: int) -> list[str]:
         """Return who expired; costs nothing before the first one can have."""
@@ -220,11 +230,15 @@ class QuoteBook:
     def snapshot(
         self, resource_class: str, quotes_max: int = SNAPSHOT_MAX, *, now_unix_s: int
     ) -> tuple[Signed, ...]:
-        """Return quotes as they were gossiped, freshest first, that fit into one answer."""
+        """Return quotes as they were gossiped, as many as fit into one answer.
+
+        Whoever is longest in the book comes first: a flood of newcomers does not
+        crowd them out. Faulty quotes are left out.
+        """
         live = [
             listing for listing in self.candidates(resource_class, now_unix_s) if not listing.faulty
         ]
-        live.sort(key=lambda listing: -listing.quote.expires_at_unix_s)
+        live.sort(key=lambda listing: listing.arrival)
         chosen: list[Signed] = []
         size_bytes = _ENVELOPE_BYTES
         for listing in live[: min(quotes_max, SNAPSHOT_MAX)]:
@@ -276,7 +290,7 @@ class QuoteBook:
         self._evidence[key] = Equivocation(listing.signed, signed)
         reason = f"two different quotes under number {quote.seq}"
         flagged = _with_flag(listing, Flag.EQUIVOCATION, reason)
-        self._shelves[quote.resource_class].listings[quote.peer_id] = flagged
+        self._shelves[quote.resource_class].put(flagged)
         return Verdict(Outcome.FLAGGED, reason)
 
     def _listing(self, previous: Listing | None, signed: Signed, quote: Quote) -> Listing:
@@ -318,7 +332,7 @@ class QuoteBook:
 
     def _remove(self, resource_class: str, peer: str) -> None:
         shelf = self._shelves[resource_class]
-        del shelf.listings[peer]
+        shelf.drop(peer)
         self._classes_of[peer] -= 1
         if not self._classes_of[peer]:
             del self._classes_of[peer]
@@ -351,9 +365,9 @@ class QuoteBook:
         """Return whom *new* displaces, None for nobody."""
         if new.faulty:
             return None
-        faulty = [listing for listing in shelf.listings.values() if listing.faulty]
-        if faulty:
-            return max(faulty, key=lambda listing: listing.arrival)
+        if shelf.faulty:
+            cheats = (shelf.listings[peer] for peer in shelf.faulty)
+            return max(cheats, key=lambda listing: listing.arrival)
         if new.quote.peer_id not in self._familiar:
             return None
         strangers = [

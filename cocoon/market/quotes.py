@@ -220,7 +220,7 @@ class Quoter:
         changed = (
             last.free_slots != self.window.free_slots
             or last.statement_id != offering.statement_id
-            or last.inputs.base != offering.terms.base
+            or last.inputs != _inputs(offering.terms, last, None, self.window.slots)
         )
         return age_s >= REISSUE_S or age_s < 0 or (changed and age_s >= REISSUE_S_MIN)
 
