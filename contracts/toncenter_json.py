@@ -9,11 +9,12 @@ import base64
 from typing import Any, Final
 
 from contracts import tlb
-from contracts.address import friendly_address, parse_address
+from contracts.address import friendly_address
 from contracts.cells import Cell, decode_boc, encode_boc
 from contracts.embedded import Block, StoredTransaction
 from contracts.errors import InvalidData
 from contracts.fees import Fees, parse_fees
+from contracts.records import in_message
 from contracts.vm_stack import StackSlice, StackValue
 
 Json = dict[str, Any]
@@ -125,18 +126,6 @@ def transaction(stored: StoredTransaction) -> Json:
         "in_msg": _message(inbound) if inbound else None,
         "out_msgs": [_message(each) for each in info.out_messages],
     }
-
-
-def in_message(transaction_cell: Cell) -> tlb.Message | None:
-    """Read the inbound message out of a ``Transaction`` cell.
-
-    Raises:
-        InvalidData: there is none where it belongs.
-    """
-    if not transaction_cell.refs:
-        raise InvalidData("not a transaction")
-    cell = transaction_cell.refs[0].parse().maybe_ref()
-    return None if cell is None else tlb.parse_message(cell)
 
 
 def _message(message: tlb.Message) -> Json:
@@ -272,8 +261,3 @@ def parse_lt(text: str | int) -> int:
     if not 0 <= number < 1 << 64:
         raise InvalidData("not a logical time")
     return number
-
-
-def parse_any_address(text: str) -> str:
-    """Read an address in either form, whatever blanks surround it."""
-    return parse_address(text.strip())

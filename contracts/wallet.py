@@ -23,6 +23,7 @@ from nacl.signing import SigningKey
 from contracts.address import friendly_address, parse_address
 from contracts.cells import EMPTY, Builder, Cell, decode_boc, encode_boc, join_address
 from contracts.chain import Account, Chain, TransactionRecord
+from contracts.delivery import POLL_S, SEND_AGAIN_S, find_transaction, hand_in
 from contracts.errors import ChainUnavailable, InvalidData, LocalContractError, MessageRejected
 from contracts.units import NO_MONEY, NanoTon
 from contracts.voucher import KEY_BYTES
@@ -36,8 +37,6 @@ MESSAGES_MAX: Final = 4
 """Per transfer; a limit of v4r2, kept for v5r1 so that both behave alike."""
 
 TRANSFER_VALID_S: Final = 90
-POLL_S: Final = 0.3
-SEND_AGAIN_S: Final = 5.0
 
 _PAY_FEES_SEPARATELY: Final = 1
 _IGNORE_ERRORS: Final = 2
@@ -318,7 +317,7 @@ async def send_transfers(
 
 async def _submit(chain: Chain, signed: SignedTransfer) -> TransactionRecord:
     while True:
-        refused = await _hand_in(chain, signed)
+        refused = await hand_in(chain, signed.message)
         send_again_at_s = trio.current_time() + SEND_AGAIN_S
         while trio.current_time() < send_again_at_s:
             record = await _outcome(chain, signed)
@@ -329,16 +328,6 @@ async def _submit(chain: Chain, signed: SignedTransfer) -> TransactionRecord:
             await trio.sleep(POLL_S)
 
 
-async def _hand_in(chain: Chain, signed: SignedTransfer) -> MessageRejected | None:
-    try:
-        await chain.send(signed.message)
-    except MessageRejected as error:
-        return error
-    except ChainUnavailable:
-        return None  # it may have arrived all the same: look for it, then send again
-    return None
-
-
 async def _outcome(chain: Chain, signed: SignedTransfer) -> TransactionRecord | None:
     """Return the transfer's transaction, or None while that is open.
 
@@ -347,7 +336,9 @@ async def _outcome(chain: Chain, signed: SignedTransfer) -> TransactionRecord | 
     """
     try:
         account = await chain.account(signed.wallet)
-        record, known_lt = await _find(chain, signed)
+        record, known_lt = await find_transaction(
+            chain, signed.wallet, decode_boc(signed.message).hash, since_lt=signed.since_lt
+        )
     except ChainUnavailable:
         return None
     if record is not None or known_lt < account.last_transaction_lt:
@@ -357,16 +348,3 @@ async def _outcome(chain: Chain, signed: SignedTransfer) -> TransactionRecord | 
     if account.block_unix_s > signed.valid_until_unix_s:
         raise TransferSuperseded(f"transfer {signed.seqno} of {signed.wallet} is too old")
     return None
-
-
-async def _find(chain: Chain, signed: SignedTransfer) -> tuple[TransactionRecord | None, int]:
-    message_hash = decode_boc(signed.message).hash
-    known_lt = signed.since_lt
-    while True:
-        records = await chain.transactions(signed.wallet, since_lt=known_lt)
-        for record in records:
-            if record.message_hash == message_hash:
-                return record, record.lt
-        if not records:
-            return None, known_lt
-        known_lt = records[-1].lt

@@ -1,0 +1,76 @@
+"""Handing in messages, and finding out what became of them."""
+
+from typing import Final
+
+import trio
+
+from contracts.chain import Chain, TransactionRecord
+from contracts.errors import ChainUnavailable, MessageRejected
+
+POLL_S: Final = 0.3
+SEND_AGAIN_S: Final = 5.0
+
+
+async def hand_in(chain: Chain, message: bytes) -> MessageRejected | None:
+    """Hand in an external message; return the refusal, if it was refused.
+
+    None means nothing yet: it may have been taken, executed or lost.
+    """
+    try:
+        await chain.send(message)
+    except MessageRejected as error:
+        return error
+    except ChainUnavailable:
+        return None
+    return None
+
+
+async def find_transaction(
+    chain: Chain, address: str, message_hash: bytes, *, since_lt: int
+) -> tuple[TransactionRecord | None, int]:
+    """Look through an account's history for the transaction of one inbound message.
+
+    Returns:
+        The transaction or None, and the logical time up to which the history was seen.
+
+    Raises:
+        ChainUnavailable: the history could not be read.
+    """
+    known_lt = since_lt
+    while True:
+        records = await chain.transactions(address, since_lt=known_lt)
+        for record in records:
+            if record.message_hash == message_hash:
+                return record, record.lt
+        if not records:
+            return None, known_lt
+        known_lt = records[-1].lt
+
+
+async def find_delivery(
+    chain: Chain, sent: TransactionRecord, destination: str
+) -> TransactionRecord | None:
+    """Look for the transaction that received what *sent* sent to *destination*.
+
+    A message is received after it was sent in logical time too, and two messages of one
+    sender arrive in order, so it is the first one from there since then.
+
+    Raises:
+        ChainUnavailable: the history could not be read.
+    """
+    records = await chain.transactions(destination, since_lt=sent.lt)
+    return next((each for each in records if each.source == sent.account), None)
+
+
+async def wait_for_delivery(
+    chain: Chain, sent: TransactionRecord, destination: str
+) -> TransactionRecord:
+    """Wait until a message has arrived; without a deadline of its own."""
+    while True:
+        try:
+            record = await find_delivery(chain, sent, destination)
+        except ChainUnavailable:
+            record = None
+        if record is not None:
+            return record
+        await trio.sleep(POLL_S)

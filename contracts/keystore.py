@@ -1,0 +1,170 @@
+"""Keys at rest: one file per key, mode 0600, sealed with a passphrase.
+
+The passphrase goes through Argon2id (64 MiB, three passes), the result opens AES-256-GCM.
+What must be known to open the file is authenticated with it, so no parameter can be
+weakened by whoever can write to the disk. A devnet or a demonstration may choose to
+keep a key in the clear; the file says so.
+
+Sources: RFC 9106 (Argon2; its second recommended option), NIST SP 800-38D (GCM).
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from contracts.errors import InvalidData, LocalContractError
+from contracts.voucher import KEY_BYTES
+
+FILE_BYTES_MAX: Final = 4096
+MEMORY_KIB: Final = 64 * 1024
+PASSES: Final = 3
+LANES: Final = 4
+
+_FORMAT: Final = 1
+_NONCE_BYTES: Final = 12
+_SALT_BYTES: Final = 16
+_READABLE_BY_OTHERS: Final = 0o077
+
+_Salt = Annotated[bytes, msgspec.Meta(min_length=_SALT_BYTES, max_length=64)]
+_Nonce = Annotated[bytes, msgspec.Meta(min_length=_NONCE_BYTES, max_length=_NONCE_BYTES)]
+
+
+class _Kdf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the passphrase becomes a key; bounded, because it comes from a file."""
+
+    salt: _Salt
+    memory_kib: Annotated[int, msgspec.Meta(ge=MEMORY_KIB, le=1 << 20)] = MEMORY_KIB
+    passes: Annotated[int, msgspec.Meta(ge=PASSES, le=64)] = PASSES
+    lanes: Annotated[int, msgspec.Meta(ge=1, le=64)] = LANES
+
+
+class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    format: Literal[1]
+    label: Annotated[str, msgspec.Meta(max_length=200)]
+    encryption: Literal["argon2id+aes-256-gcm", "none"]
+    seed: Annotated[bytes, msgspec.Meta(max_length=64)]
+    kdf: _Kdf | None = None
+    nonce: _Nonce | None = None
+
+
+def create_key_file(path: Path, seed: bytes, *, label: str, passphrase: str | None) -> None:
+    """Write a new key file; on return it survives a power failure. Takes ~0.2 s when sealed.
+
+    Args:
+        path: must not exist: a key is never overwritten.
+        seed: Ed25519, 32 bytes.
+        label: what the key is for; readable by anyone who has the file.
+        passphrase: None keeps the key in the clear. For play money only.
+
+    Raises:
+        LocalContractError: the file exists, or an argument makes no sense.
+        OSError: it cannot be written.
+    """
+    if len(seed) != KEY_BYTES:
+        raise LocalContractError(f"a seed has {KEY_BYTES} bytes, not {len(seed)}")
+    if passphrase is None:
+        file = _KeyFile(_FORMAT, label, "none", seed)
+    elif passphrase:
+        file = _seal(seed, label, passphrase)
+    else:
+        raise LocalContractError("an empty passphrase; say None to keep the key in the clear")
+    _create(path, msgspec.json.encode(file))
+
+
+def read_key_file(path: Path, *, passphrase: str | None) -> bytes:
+    """Return the seed in a key file.
+
+    Raises:
+        InvalidData: the file is damaged, or the passphrase is wrong.
+        LocalContractError: the file is sealed and there is no passphrase, or others
+            can read it.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_mode & _READABLE_BY_OTHERS:
+        raise LocalContractError(f"{path} can be read by others; chmod 600 it")
+    file = _read(path)
+    seed = file.seed if file.encryption == "none" else _open(file, path, passphrase)
+    if len(seed) != KEY_BYTES:
+        raise InvalidData(f"{path.name} does not hold a key")
+    return seed
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether a passphrase is needed to read a key file.
+
+    Raises:
+        InvalidData: the file is damaged.
+        OSError: it cannot be read.
+    """
+    return _read(path).encryption != "none"
+
+
+def _read(path: Path) -> _KeyFile:
+    with path.open("rb") as opened:
+        data = opened.read(FILE_BYTES_MAX + 1)
+    if len(data) > FILE_BYTES_MAX:
+        raise InvalidData(f"{path.name} is too long for a key file")
+    try:
+        return msgspec.json.decode(data, type=_KeyFile)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidData(f"{path.name} is not a key file: {error}") from error
+
+
+def _seal(seed: bytes, label: str, passphrase: str) -> _KeyFile:
+    kdf, nonce = _Kdf(os.urandom(_SALT_BYTES)), os.urandom(_NONCE_BYTES)
+    key = AESGCM(_derive(kdf, passphrase))
+    sealed = key.encrypt(nonce, seed, _bound(label, kdf))
+    return _KeyFile(_FORMAT, label, "argon2id+aes-256-gcm", sealed, kdf, nonce)
+
+
+def _open(file: _KeyFile, path: Path, passphrase: str | None) -> bytes:
+    if passphrase is None:
+        raise LocalContractError(f"{path} is sealed: a passphrase is needed")
+    if file.kdf is None or file.nonce is None:
+        raise InvalidData(f"{path.name} does not say how it is sealed")
+    key = AESGCM(_derive(file.kdf, passphrase))
+    try:
+        return key.decrypt(file.nonce, file.seed, _bound(file.label, file.kdf))
+    except InvalidTag as error:
+        raise InvalidData(f"wrong passphrase for {path.name}, or it is damaged") from error
+
+
+def _derive(kdf: _Kdf, passphrase: str) -> bytes:
+    argon2 = Argon2id(
+        salt=kdf.salt,
+        length=32,
+        iterations=kdf.passes,
+        lanes=kdf.lanes,
+        memory_cost=kdf.memory_kib,
+    )
+    return argon2.derive(passphrase.encode())
+
+
+def _bound(label: str, kdf: _Kdf) -> bytes:
+    return b"cocoon key file 1" + msgspec.json.encode((label, kdf))
+
+
+def _create(path: Path, data: bytes) -> None:
+    """Write a file that did not exist; it is there entirely or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)  # unlike a rename, this fails when the name is taken
+    except FileExistsError as error:
+        raise LocalContractError(f"{path} exists; a key is never overwritten") from error
+    finally:
+        temporary.unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

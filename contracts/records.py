@@ -1,0 +1,65 @@
+"""Transactions as the chain has them (cells) and as the rest of Cocoon reads them (records)."""
+
+import msgspec
+
+from contracts import tlb
+from contracts.cells import Cell, join_address
+from contracts.chain import OutMessage, TransactionRecord
+from contracts.errors import InvalidData
+from contracts.units import NO_MONEY, NanoTon
+
+
+class Linked(msgspec.Struct, frozen=True):
+    """A transaction, and the one of the same account before it.
+
+    Attributes:
+        before_lt, before_hash: 0 and zeros for the account's first.
+    """
+
+    record: TransactionRecord
+    before_lt: int
+    before_hash: bytes
+
+
+def read_transaction(workchain: int, cell: Cell) -> Linked:
+    """Read a ``Transaction`` cell; everything in the result is under its hash.
+
+    Raises:
+        InvalidData: it is not an ordinary transaction.
+    """
+    info = tlb.parse_transaction(cell)
+    reader = cell.parse()
+    reader.uint(4)
+    account = join_address(workchain, reader.raw(32))
+    reader.uint(64)
+    before_hash, before_lt = reader.raw(32), reader.uint(64)
+    message = in_message(cell)
+    record = TransactionRecord(
+        account=account,
+        lt=info.lt,
+        hash=cell.hash,
+        now_unix_s=info.now_unix_s,
+        fees_nanoton=NanoTon(info.fees_nanoton),
+        gas_used=info.gas_used,
+        exit_code=info.exit_code,
+        aborted=info.aborted,
+        source=message.source if message else "",
+        value_nanoton=NanoTon(message.value_nanoton) if message else NO_MONEY,
+        message_hash=message.cell.hash if message else bytes(32),
+        out_messages=tuple(
+            OutMessage(each.destination, NanoTon(each.value_nanoton)) for each in info.out_messages
+        ),
+    )
+    return Linked(record, before_lt, before_hash)
+
+
+def in_message(transaction: Cell) -> tlb.Message | None:
+    """Read the inbound message out of a ``Transaction`` cell.
+
+    Raises:
+        InvalidData: there is none where it belongs.
+    """
+    if not transaction.refs:
+        raise InvalidData("not a transaction")
+    cell = transaction.refs[0].parse().maybe_ref()
+    return None if cell is None else tlb.parse_message(cell)
