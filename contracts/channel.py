@@ -41,6 +41,10 @@ MESSAGE_FEE_NANOTON: Final = NanoTon(10_000_000)
 CLAIM_NANOTON_MIN: Final = NanoTon(4_000_000)
 """Claims below this are refused at the prices of `gas.json` (the contract computes it)."""
 
+CHALLENGE_S_MAX: Final = 30 * 86_400
+"""Longer challenge periods are a mistake, or meant to hold money hostage."""
+
+_NEVER: Final = 2**32 - 1
 _EXTERNAL_IN: Final = 0b10
 
 
@@ -134,11 +138,12 @@ def state_init(params: ChannelParams) -> bytes:
 
 
 def _state_init(params: ChannelParams) -> Cell:
-    data = _data_cell(params, opened_lt=0, paid=0, close_at_unix_s=0)
-    return Builder().uint(0b00110, 5).ref(channel_code()).ref(data).end()
+    return Builder().uint(0b00110, 5).ref(channel_code()).ref(_initial_data(params)).end()
 
 
-def _data_cell(params: ChannelParams, *, opened_lt: int, paid: int, close_at_unix_s: int) -> Cell:
+def _initial_data(params: ChannelParams) -> Cell:
+    if not 0 < params.challenge_s <= CHALLENGE_S_MAX:
+        raise LocalContractError(f"a challenge period of {params.challenge_s} s is not supported")
     terms = (
         Builder()
         .raw(_key(params.payee_key))
@@ -151,9 +156,9 @@ def _data_cell(params: ChannelParams, *, opened_lt: int, paid: int, close_at_uni
         Builder()
         .raw(_key(params.payer_key))
         .raw(_account(params.payee_address))
-        .uint(opened_lt, 64)
-        .coins(paid)
-        .uint(close_at_unix_s, 32)
+        .uint(0, 64)
+        .coins(0)
+        .uint(params.open_by_unix_s, 32)
         .ref(terms.end())
         .end()
     )
@@ -211,7 +216,11 @@ def parse_channel(account: Account) -> ChannelState:
     if account.data is None:
         raise InvalidData(f"no data at {account.address}")
     state = _parse_data(decode_boc(account.data), account)
-    if channel_address(state.params) != account.address:
+    try:
+        address = channel_address(state.params)
+    except LocalContractError as error:
+        raise InvalidData(f"impossible terms at {account.address}: {error}") from error
+    if address != account.address:
         raise InvalidData(f"the terms are not those that {account.address} commits to")
     return state
 
@@ -219,7 +228,7 @@ def parse_channel(account: Account) -> ChannelState:
 def _parse_data(data: Cell, account: Account) -> ChannelState:
     root = data.parse()
     payer_key, payee = root.raw(32), root.raw(32)
-    opened_lt, paid, close_at_unix_s = root.uint(64), root.coins(), root.uint(32)
+    opened_lt, paid, deadline_unix_s = root.uint(64), root.coins(), root.uint(32)
     terms = root.ref().parse()
     root.end()
     params = ChannelParams(
@@ -237,7 +246,7 @@ def _parse_data(data: Cell, account: Account) -> ChannelState:
         address=account.address,
         opened_lt=opened_lt,
         paid_nanoton=NanoTon(paid),
-        close_at_unix_s=close_at_unix_s,
+        close_at_unix_s=deadline_unix_s if opened_lt and deadline_unix_s != _NEVER else 0,
         balance_nanoton=account.balance_nanoton,
     )
 

@@ -107,8 +107,8 @@ def _digest(tag: int, ref: ChannelRef, total: int | None) -> bytes:
 @lru_cache(maxsize=4096)
 def _prefix(tag: int, ref: ChannelRef) -> int:
     workchain, account = split_address(ref.address)
-    if not (-(2**31) <= ref.network_id < 2**31 and 0 <= ref.opened_lt < 2**64):
-        raise LocalContractError(f"not a channel: {ref}")
+    if not (-(2**31) <= ref.network_id < 2**31 and 0 < ref.opened_lt < 2**64):
+        raise LocalContractError(f"not an open channel: {ref}")
     bits = (tag << 32) | (ref.network_id % 2**32)
     bits = (bits << 3) | 0b100  # addr_std, no anycast
     bits = (bits << 8) | (workchain % 256)
