@@ -1,0 +1,149 @@
+"""Cashing vouchers in time: the payee's watcher."""
+
+import logging
+from typing import Final
+
+import trio
+
+from cocoon.clock import Clock
+from cocoon.payments.channel import Claim, Payee, Settled
+from cocoon.payments.onchain import ending, read_channel, read_ledger, send_until, sent_to
+from cocoon.payments.payee_store import PayeeStore
+from contracts.chain import Chain
+from contracts.channel import claim_body, external_message
+from contracts.errors import ChainUnavailable, ContractError, MessageRejected
+from contracts.units import NO_MONEY, NanoTon
+
+BACKOFF_MAX: Final = 8
+"""At most so many intervals between two looks while the chain is unavailable."""
+
+IDLE_LOOK_EVERY: Final = 30
+"""Channels with nothing to claim are looked at only in every so many rounds."""
+
+RELEASE_PATIENCE_S: Final = 600.0
+"""A released channel that the payer has not closed by then is claimed."""
+
+_log = logging.getLogger(__name__)
+
+
+class Claiming:
+    """Looks at channels, takes in what the chain shows, and claims what is due."""
+
+    def __init__(
+        self,
+        store: PayeeStore,
+        chain: Chain,
+        *,
+        clock: Clock,
+        payee_address: str,
+        claim_margin_s: int,
+        claim_worth: NanoTon,
+        timeout_s: float,
+    ) -> None:
+        self._store = store
+        self._chain = chain
+        self._clock = clock
+        self._payee_address = payee_address
+        self._claim_margin_s = claim_margin_s
+        self._claim_worth = claim_worth
+        self._timeout_s = timeout_s
+        self._refused: dict[str, NanoTon] = {}
+        self._released_at_s: dict[str, float] = {}
+        self._looks: dict[str, trio.Lock] = {}
+
+    async def watch(self, interval_s: float) -> None:
+        """Look at every channel again and again, for ever; slower while the chain is away."""
+        rounds, failures = 0, 0
+        while True:
+            available = await self._look_at_all(idle_too=rounds % IDLE_LOOK_EVERY == 0)
+            rounds += 1
+            failures = 0 if available else min(failures + 1, BACKOFF_MAX - 1)
+            wait_s = interval_s * (1 + failures)
+            await trio.sleep(max(interval_s, min(wait_s, self._claim_margin_s / 4)))
+
+    async def _look_at_all(self, *, idle_too: bool) -> bool:
+        """Return False when the chain is unavailable."""
+        # Whoever is closing comes first: there the clock runs.
+        held = sorted(
+            self._store.book.channels.values(),
+            key=lambda each: each.state.close_at_unix_s or float("inf"),
+        )
+        for each in held:
+            if each.state.gone or not (each.state.unclaimed or idle_too):
+                continue
+            try:
+                await self.look(each.address, worth=self._worth(each.address, each.state))
+            except ChainUnavailable as error:
+                _log.warning("the chain cannot be asked about %s: %s", each.address, error)
+                return False
+            except ContractError as error:
+                _log.error("channel %s: %s", each.address, error)
+        return True
+
+    def _worth(self, address: str, state: Payee) -> NanoTon:
+        if state.released_total < 0:
+            return self._claim_worth
+        released_at_s = self._released_at_s.setdefault(address, trio.current_time())
+        patient = trio.current_time() - released_at_s < RELEASE_PATIENCE_S
+        return self._claim_worth if patient else NO_MONEY
+
+    async def look(self, address: str, *, worth: NanoTon) -> None:
+        """Take in what the chain shows of a channel; claim if it is closing or owes *worth*.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked, or no effect was seen in time.
+            InvalidData: it does not show a channel of ours.
+        """
+        async with self._looks.setdefault(address, trio.Lock()):
+            state = await self._observe(address)
+            for claim in state.claim(worth=worth):
+                if self._refused.get(address) != claim.total:
+                    await self._claim(address, state, claim)
+
+    async def _observe(self, address: str) -> Payee:
+        held = self._store.book.channels[address]
+        channel = await read_channel(self._chain, address)
+        if channel is None or channel.opened_lt != held.state.opened_lt:
+            await self._account_for(address)
+            return self._store.book.channels[address].state
+        if channel.paid_nanoton > held.state.paid_total:
+            # Count the money before the claim: `received` may lag behind, never miss a part.
+            await self._account_for(address)
+        return await self._store.see(address, channel)
+
+    async def _account_for(self, address: str) -> None:
+        """Add what new transactions of the channel paid to us; note its end."""
+        held = self._store.book.channels[address]
+        since_lt = max(held.state.seen_lt, held.state.opened_lt)
+        ledger = await read_ledger(self._chain, address, since_lt=since_lt)
+        end = ending(ledger, held.payer_address)
+        if end is not None:
+            ledger = [record for record in ledger if record.lt <= end.lt]
+        if ledger:
+            received = sent_to(ledger, self._payee_address)
+            event = Settled(received=received, lt=ledger[-1].lt, gone=end is not None)
+            await self._store.step(held, event)
+
+    async def _claim(self, address: str, state: Payee, claim: Claim) -> None:
+        if state.close_at_unix_s:
+            left_s = state.close_at_unix_s - await self._chain.now_unix_s()
+            if left_s < self._claim_margin_s:
+                _log.warning("claiming %s only %d s before it closes", address, left_s)
+
+        async def paid() -> Payee | None:
+            now = await self._observe(address)
+            return now if now.gone or now.paid_total > state.paid_total else None
+
+        message = external_message(address, claim_body(claim.total, claim.signature))
+        try:
+            await send_until(self._chain, message, paid, timeout_s=self._timeout_s)
+        except MessageRejected as error:
+            # Too small to pay for its own transaction: not again until the voucher grows.
+            self._refused[address] = claim.total
+            _log.warning(
+                "%d nanoton of %s cannot be claimed (exit code %s) as of %d",
+                state.unclaimed,
+                address,
+                error.exit_code,
+                self._clock(),
+            )

@@ -1,0 +1,456 @@
+"""The payer's service: channels to providers, vouchers, and the way out.
+
+Everything that protects money is in the journal, on the disk, before it leaves.
+"""
+
+import logging
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from cocoon.clock import Clock
+from cocoon.errors import PaymentError, PeerMisbehaved
+from cocoon.messages import CloseRelease, CloseRequest, PaymentRef, VoucherMessage
+from cocoon.payments.channel import (
+    ENDED,
+    CloseStarted,
+    JobEnded,
+    JobStarted,
+    PayerEvent,
+    Phase,
+    ReleaseAsked,
+    ReleaseReceived,
+    SignRequested,
+)
+from cocoon.payments.closing import Closing, Settlement, channel_ref
+from cocoon.payments.durable import DurableLog
+from cocoon.payments.funding import Funding
+from cocoon.payments.journal import Journal
+from cocoon.payments.ownership import sign_ownership
+from cocoon.payments.payer_book import (
+    Acknowledged,
+    Channel,
+    InterruptedJob,
+    PayerBook,
+    PayerRecord,
+)
+from cocoon.payments.payer_store import PayerStore
+from cocoon.payments.status import ChannelStatus, describe
+from contracts.chain import Chain
+from contracts.errors import ChainUnavailable, ContractError
+from contracts.units import NanoTon
+from contracts.voucher import sign_voucher, verify_release
+from contracts.wallet import Wallet
+
+__all__ = ["PayerChannel", "PayerService", "Settlement", "open_payer"]
+
+CHALLENGE_S: Final = 3600
+WATCH_INTERVAL_S: Final = 10.0
+CHAIN_TIMEOUT_S: Final = 60.0
+RELEASE_TIMEOUT_S: Final = 20.0
+REFRESH_S: Final = 30.0
+"""An open channel that was looked at so recently is used without asking the chain."""
+
+AskRelease = Callable[[CloseRequest], Awaitable[CloseRelease]]
+
+_log = logging.getLogger(__name__)
+
+
+class PayerChannel:
+    """One channel to one payee, for one job at a time.
+
+    Attributes:
+        address: of the contract, raw form.
+    """
+
+    def __init__(self, store: PayerStore, network_id: int, address: str) -> None:
+        self._store = store
+        self._network_id = network_id
+        self.address = address
+
+    def __repr__(self) -> str:
+        return f"<PayerChannel {self.address} {self._channel.state.phase.value}>"
+
+    @property
+    def _channel(self) -> Channel:
+        return self._store.get(self.address)
+
+    @property
+    def payee_address(self) -> str:
+        """Where claims are paid to, raw form."""
+        return self._channel.params.payee_address
+
+    @property
+    def payee_key(self) -> bytes:
+        """The key that signs releases, 32 bytes."""
+        return self._channel.params.payee_key
+
+    @property
+    def ref(self) -> PaymentRef:
+        """What to put into `Accept`: the channel and its total before the next voucher."""
+        channel = self._channel
+        return PaymentRef(
+            chain_network_id=self._network_id,
+            channel_address=channel.address,
+            opened_lt=channel.state.opened_lt,
+            payer_key=channel.params.payer_key,
+            signed_total_nanoton=channel.state.signed_total,
+        )
+
+    @property
+    def signed_total(self) -> NanoTon:
+        """The total of the newest voucher."""
+        return self._channel.state.signed_total
+
+    @property
+    def spendable_left(self) -> NanoTon:
+        """What vouchers can still grant; 0 unless the channel is open."""
+        return self._channel.state.spendable_left
+
+    @property
+    def at_risk(self) -> NanoTon:
+        """What the running job's newest voucher added: paid, perhaps not delivered yet."""
+        return self._channel.state.at_risk
+
+    def sign_transcript(self, transcript_hash: bytes) -> bytes:
+        """Prove to the payee that we own the channel, for the job with this transcript."""
+        return sign_ownership(
+            self._channel.seed,
+            network_id=self._network_id,
+            channel_address=self.address,
+            transcript_hash=transcript_hash,
+        )
+
+    async def start_job(self, job_id: str, provider: str) -> None:
+        """Take the channel for a job; durable, so that a crash can tell what was at stake.
+
+        Raises:
+            PaymentError: another job holds it, or it is not open.
+        """
+        await self._store.step(self.address, JobStarted(job_id=job_id, provider=provider))
+
+    async def pay(self, total_nanoton: NanoTon, job_id: str) -> VoucherMessage:
+        """Sign a new cumulative total; it is on the disk before this returns.
+
+        The same total again gives the same voucher. A job that was not started is
+        started here.
+
+        Raises:
+            PaymentError: above the deposit, below an older total, or not the job that
+                holds the channel; nothing was signed.
+        """
+        state = self._channel.state
+        if not job_id or total_nanoton != state.signed_total or job_id != state.job_id:
+            events: tuple[PayerEvent, ...] = (SignRequested(job_id=job_id, total=total_nanoton),)
+            if not state.job_id:
+                events = (JobStarted(job_id=job_id, provider=""), *events)
+            await self._store.step(self.address, *events)
+        return VoucherMessage(total_nanoton=total_nanoton, signature=self._voucher(total_nanoton))
+
+    async def end_job(self, job_id: str) -> None:
+        """Let go of the channel; nothing of the job is in doubt any more. Idempotent."""
+        if self._channel.state.job_id == job_id:
+            await self._store.step(self.address, JobEnded(job_id=job_id))
+
+    def _voucher(self, total: NanoTon) -> bytes:
+        return sign_voucher(self._channel.seed, channel_ref(self._network_id, self._channel), total)
+
+
+class PayerService:
+    """The payer's channels; made by `open_payer`."""
+
+    def __init__(
+        self,
+        store: PayerStore,
+        chain: Chain,
+        wallet: Wallet,
+        *,
+        clock: Clock,
+        challenge_s: int,
+        timeout_s: float,
+    ) -> None:
+        self._store = store
+        self._chain = chain
+        self._clock = clock
+        self._challenge_s = challenge_s
+        self._funding = Funding(store, chain, wallet, timeout_s=timeout_s)
+        self._closing = Closing(store, chain, timeout_s=timeout_s)
+        self._payees: dict[str, trio.Lock] = {}
+        self._operations: dict[str, trio.Lock] = {}
+        self._held: set[str] = set()
+        self._looked_at_s: dict[str, float] = {}
+
+    # --- paying -----------------------------------------------------------------------
+
+    async def ensure_channel(
+        self,
+        payee_address: str,
+        payee_key: bytes,
+        *,
+        spendable_min: NanoTon,
+        deposit: NanoTon,
+    ) -> PayerChannel:
+        """Return an open channel that no job uses and that can still pay *spendable_min*.
+
+        Reuses one, tops one up, or opens one. `deposit` is what vouchers of a new
+        channel can spend (and what a top-up adds, at least); the wallet attaches
+        `contracts.channel.deposit_needed` of it, and the difference comes back.
+
+        Raises:
+            PaymentError: the wallet has not enough.
+            ChainUnavailable: not seen in time. Call again: nothing is paid twice.
+        """
+        async with self._payees.setdefault(payee_address, trio.Lock()):
+            for channel in self._usable(payee_address, payee_key):
+                address = channel.address
+                async with self._operation(address):
+                    if await self._make_ready(address, spendable_min, deposit):
+                        return self.channel(address)
+            address = await self._funding.open(
+                payee_address,
+                payee_key,
+                spendable=max(deposit, spendable_min),
+                challenge_s=self._challenge_s,
+            )
+            self._looked_at_s[address] = trio.current_time()
+            return self.channel(address)
+
+    @asynccontextmanager
+    async def hold_channel(
+        self,
+        payee_address: str,
+        payee_key: bytes,
+        *,
+        spendable_min: NanoTon,
+        deposit: NanoTon,
+    ) -> AsyncGenerator[PayerChannel]:
+        """Like `ensure_channel`, and nobody else gets the channel within the block."""
+        channel = await self.ensure_channel(
+            payee_address, payee_key, spendable_min=spendable_min, deposit=deposit
+        )
+        while channel.address in self._held:
+            channel = await self.ensure_channel(
+                payee_address, payee_key, spendable_min=spendable_min, deposit=deposit
+            )
+        self._held.add(channel.address)
+        try:
+            yield channel
+        finally:
+            self._held.discard(channel.address)
+
+    def channel(self, address: str) -> PayerChannel:
+        """Return the channel at *address*.
+
+        Raises:
+            PaymentError: the journal has none.
+        """
+        self._store.get(address)
+        return PayerChannel(self._store, self._chain.network_id, address)
+
+    def _usable(self, payee_address: str, payee_key: bytes) -> list[Channel]:
+        usable = [
+            channel
+            for channel in self._store.book.channels.values()
+            if channel.params.payee_address == payee_address
+            and channel.params.payee_key == payee_key
+            and channel.state.phase in (Phase.OPEN, Phase.OPENING)
+            and not channel.state.job_id
+            and channel.address not in self._held
+        ]
+        return sorted(usable, key=lambda channel: -channel.state.spendable_left)
+
+    async def _make_ready(self, address: str, spendable_min: NanoTon, deposit: NanoTon) -> bool:
+        """Return False when the channel turns out not to be usable any more."""
+        if self._store.get(address).transfer or self.phase(address) is Phase.OPENING:
+            await self._funding.resume(address)
+        looked_at_s = self._looked_at_s.get(address, -REFRESH_S)
+        if self.phase(address) is Phase.OPEN and trio.current_time() - looked_at_s >= REFRESH_S:
+            await self._closing.refresh(address)
+            self._looked_at_s[address] = trio.current_time()
+        if self.phase(address) is not Phase.OPEN:
+            return False
+        missing = spendable_min - self._store.get(address).state.spendable_left
+        if missing > 0:
+            await self._funding.top_up(address, max(deposit, NanoTon(missing)))
+        state = self._store.get(address).state
+        return state.spendable_left >= spendable_min and not state.job_id
+
+    def phase(self, address: str) -> Phase:
+        """Return where the channel stands."""
+        return self._store.get(address).state.phase
+
+    # --- the way out ------------------------------------------------------------------
+
+    async def close(
+        self,
+        channel: PayerChannel,
+        ask_release: AskRelease,
+        *,
+        release_timeout_s: float = RELEASE_TIMEOUT_S,
+    ) -> Settlement:
+        """Close together with the payee; can be repeated after any failure.
+
+        Once this began, nothing more is signed on the channel. If the payee does not
+        answer, `exit_alone` is the way out.
+
+        Raises:
+            PaymentError: a job still runs, or the payee did not answer in time.
+            PeerMisbehaved: the payee's answer is not a release of this channel.
+            ChainUnavailable: not seen in time; the watcher goes on with it.
+        """
+        address = channel.address
+        async with self._operation(address):
+            done = await self._closing.settlement(address)
+            if done is not None:
+                return done
+            await self._store.step(address, ReleaseAsked())
+            if not self._store.get(address).state.release:
+                await self._get_release(address, ask_release, release_timeout_s)
+            return await self._closing.close(address)
+
+    async def _get_release(self, address: str, ask: AskRelease, timeout_s: float) -> None:
+        channel = self._store.get(address)
+        ref, total = channel_ref(self._chain.network_id, channel), channel.state.signed_total
+        request = CloseRequest(
+            chain_network_id=ref.network_id,
+            channel_address=address,
+            opened_lt=ref.opened_lt,
+            total_nanoton=total,
+            voucher_signature=sign_voucher(channel.seed, ref, total),
+        )
+        try:
+            with trio.fail_after(timeout_s):
+                answer = await ask(request)
+        except trio.TooSlowError as error:
+            raise PaymentError(
+                f"the payee did not release {address} within {timeout_s} s; "
+                "ask again, or leave alone"
+            ) from error
+        key, signature = channel.params.payee_key, answer.release_signature
+        if answer.total_nanoton != total or not verify_release(key, ref, total, signature):
+            raise PeerMisbehaved(f"not a release of {address} at {total} nanoton")
+        await self._store.step(address, ReleaseReceived(total=total, signature=signature))
+
+    async def exit_alone(self, channel: PayerChannel) -> int:
+        """Start to leave without the payee; the watcher finishes, also after a restart.
+
+        Returns:
+            When the challenge period ends, in unix seconds of the chain; 0 when the
+            channel is gone already.
+
+        Raises:
+            PaymentError: the channel was never open.
+            ChainUnavailable: not seen in time; the watcher goes on with it.
+        """
+        address = channel.address
+        async with self._operation(address):
+            if self.phase(address) not in (Phase.LEAVING, Phase.CLOSING):
+                await self._store.step(address, CloseStarted())
+            return await self._closing.start(address)
+
+    async def settlement(self, channel: PayerChannel) -> Settlement | None:
+        """Return how the money was shared out, or None while the channel lives."""
+        return await self._closing.settlement(channel.address)
+
+    # --- what people ask --------------------------------------------------------------
+
+    def list_channels(self) -> list[ChannelStatus]:
+        """Return every channel with its state in words, newest last."""
+        now_unix_s = self._clock()
+        return [describe(each, now_unix_s) for each in self._store.book.channels.values()]
+
+    def interrupted_jobs(self) -> list[InterruptedJob]:
+        """Return the jobs that a crash cut off, until each is acknowledged."""
+        return list(self._store.book.interrupted.values())
+
+    async def acknowledge(self, job_id: str) -> None:
+        """Forget an interrupted job."""
+        await self._store.record(Acknowledged(job_id=job_id))
+
+    # --- the watcher ------------------------------------------------------------------
+
+    def _operation(self, address: str) -> trio.Lock:
+        return self._operations.setdefault(address, trio.Lock())
+
+    async def watch(self, interval_s: float) -> None:
+        """Go on with what crashes and time-outs left open, for ever."""
+        while True:
+            for channel in list(self._store.book.channels.values()):
+                if channel.state.phase not in ENDED:
+                    await self._advance(channel.address)
+            await trio.sleep(interval_s)
+
+    async def _advance(self, address: str) -> None:
+        operation = self._operation(address)
+        looked_at_s = self._looked_at_s.get(address, -REFRESH_S)
+        recently = trio.current_time() - looked_at_s < REFRESH_S
+        if operation.locked() or address in self._held:
+            return
+        if recently and self.phase(address) is Phase.OPEN:
+            return
+        async with operation:
+            try:
+                if self._store.get(address).transfer or self.phase(address) is Phase.OPENING:
+                    await self._funding.resume(address)
+                await self._closing.advance(address)
+                self._looked_at_s[address] = trio.current_time()
+            except ChainUnavailable as error:
+                _log.info("channel %s has to wait: %s", address, error)
+            except (ContractError, PaymentError) as error:
+                _log.warning("channel %s: %s", address, error)
+
+
+@asynccontextmanager
+async def open_payer(
+    *,
+    chain: Chain,
+    wallet: Wallet,
+    journal_path: Path,
+    clock: Clock,
+    challenge_s: int = CHALLENGE_S,
+    watch_interval_s: float = WATCH_INTERVAL_S,
+    timeout_s: float = CHAIN_TIMEOUT_S,
+) -> AsyncGenerator[PayerService]:
+    """Run the payer's side for the length of the ``async with`` block.
+
+    Args:
+        chain: where the money is.
+        wallet: funds channels and gets back what is left.
+        journal_path: the file that holds the channels' keys and totals; made with mode
+            0600. Losing it loses the way to the deposits.
+        clock: unix time, for the words in `PayerService.list_channels` only.
+        challenge_s: of new channels: how long a payee can claim after a lone exit began.
+        watch_interval_s: how often open matters are looked at.
+        timeout_s: longest wait for one effect on chain.
+
+    Raises:
+        JournalLocked: another process uses this journal.
+        JournalCorrupt: the journal is damaged; the message says what to do.
+    """
+    journal = await trio.to_thread.run_sync(_open_journal, journal_path)
+    with journal:
+        book = PayerBook(journal.records)
+        store = PayerStore(book, DurableLog(journal))
+        await store.record(*list(book.interruptions()))
+        service = PayerService(
+            store, chain, wallet, clock=clock, challenge_s=challenge_s, timeout_s=timeout_s
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(service.watch, watch_interval_s)
+            yield service
+            nursery.cancel_scope.cancel()
+
+
+def _open_journal(path: Path) -> Journal[PayerRecord]:
+    os.makedirs(path.parent, mode=0o700, exist_ok=True)  # noqa: PTH103  (mkdir ignores mode of parents)
+    journal: Journal[PayerRecord] = Journal(path, PayerRecord)
+    if journal.torn_bytes:
+        _log.warning("%s: cut off %d bytes of an interrupted write", path, journal.torn_bytes)
+    kept = list(PayerBook(journal.records).snapshot())
+    if len(journal.records) > 2 * len(kept) + 1000:
+        journal.compact(kept)
+    return journal
