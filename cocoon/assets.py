@@ -109,7 +109,12 @@ def _is_model(name: str) -> bool:
 def _run(command: list[str], what: str, cwd: Path) -> None:
     try:
         done = subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False
+            command,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MissingAsset(f"{what} could not be downloaded: {error}") from error

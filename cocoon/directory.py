@@ -7,7 +7,6 @@ before it is forwarded, and answers newcomers who have not heard the gossip yet.
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final
 
 import trio
@@ -15,8 +14,7 @@ import trio
 from cocoon.clock import Clock
 from cocoon.confidential.transcript import statement_id
 from cocoon.errors import PeerMisbehaved
-from cocoon.market.book import QuoteBook
-from cocoon.market.quotes import validate_quote
+from cocoon.market.book import Outcome, QuoteBook
 from cocoon.messages import (
     CONTROL_BYTES_MAX,
     QUOTES_PROTOCOL,
@@ -45,7 +43,6 @@ ASK_TIMEOUT_S: Final = 3.0
 LOOKUP_TIMEOUT_S: Final = 6.0
 ASKED_AT_ONCE_MAX: Final = 8
 STREAMS_MAX: Final = 64
-CLOCK_SKEW_S: Final = 30
 
 
 def topic_of(kind: Kind) -> str:
@@ -92,13 +89,10 @@ class Directory:
             signer=signer or claimed.peer_id,
             size_bytes_max=QUOTE_BYTES_MAX,
         )
-        problems = validate_quote(
-            quote, sender=signer or quote.peer_id, now_unix_s=now_unix_s, clock_skew_s=CLOCK_SKEW_S
-        )
-        if problems:
-            raise PeerMisbehaved("; ".join(problems))
         verdict = self.book.accept(signed, quote, now_unix_s)
-        if verdict.stored:
+        if verdict.outcome is Outcome.REFUSED:
+            raise PeerMisbehaved(f"bad quote: {verdict.reason}")
+        if verdict.forward:
             self._heard.set()
             self._heard = trio.Event()
         return verdict.forward
@@ -145,7 +139,7 @@ class Directory:
             async with limit:
                 with trio.fail_after(ASK_TIMEOUT_S):
                     answer = await self._host.request(peer_id, QUOTES_PROTOCOL, request)
-            quotes = decode(QuotesAnswer, answer, size_bytes_max=4 * CONTROL_BYTES_MAX).quotes
+            quotes = decode(QuotesAnswer, answer, size_bytes_max=2 * CONTROL_BYTES_MAX).quotes
         except (OverlayError, trio.TooSlowError) as error:
             logger.debug("no quotes from %s: %s", peer_id, error)
             return
@@ -189,26 +183,18 @@ class Directory:
 
     async def serve_quotes(self, stream: Stream) -> None:
         """Answer a newcomer's request for quotes."""
-        with trio.fail_after(ASK_TIMEOUT_S):
+        with trio.move_on_after(ASK_TIMEOUT_S):
             request = decode(QuotesRequest, await stream.receive())
-            signed = self.book.snapshot(
-                request.resource_class, request.quotes_max, int(self._clock())
+            quotes = self.book.snapshot(
+                request.resource_class, request.quotes_max, now_unix_s=int(self._clock())
             )
-            answer, size_bytes = [], 0
-            for entry in signed:
-                size_bytes += len(entry.body) + 128
-                if size_bytes > 3 * CONTROL_BYTES_MAX:
-                    break
-                answer.append(entry)
-            await stream.send(encode(QuotesAnswer(quotes=tuple(answer))))
+            await stream.send(encode(QuotesAnswer(quotes=quotes)))
 
 
-async def _follow(
-    host: Host, directory: Directory, kind: Kind, task_status: trio.TaskStatus[None]
-) -> None:
+async def _follow(host: Host, directory: Directory, kind: Kind, joined: trio.Event) -> None:
     """Stay in one topic: the validator does the work; delivered messages are only drained."""
     async with host.subscribe(topic_of(kind), directory.hear) as messages:
-        task_status.started()
+        joined.set()
         async for _ in messages:
             pass
 
@@ -222,10 +208,10 @@ async def open_directory(
     host.serve(QUOTES_PROTOCOL, directory.serve_quotes, streams_max=STREAMS_MAX)
     async with trio.open_nursery() as nursery:
         for kind in kinds:
-            await nursery.start(partial(_follow, host, directory, kind))
+            joined = trio.Event()
+            nursery.start_soon(_follow, host, directory, kind, joined)
+            await joined.wait()
         try:
             yield directory
         finally:
             nursery.cancel_scope.cancel()
-
-

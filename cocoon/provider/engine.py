@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import kernels
-from cocoon.messages import Finish, Kind, SamplingSettings, Turn
-from cocoon.provider.wire import RunChat
+from cocoon.messages import Kind, SamplingSettings, Turn
 from kernels.models.audio import Audio, decode_audio
-from kernels.models.chat import ChatModel, ChatTurn, TokenPiece, open_chat_model
+from kernels.models.chat import ChatModel, Generation, open_chat_model
+from kernels.models.chat_template import ChatTurn
 from kernels.models.sampling import Sampling
 from kernels.models.whisper import SpeechModel, open_speech_model
 
@@ -44,7 +44,6 @@ class ChatEngine:
         self.device = model.device
         self.engine_id = engine_id(model.device)
         self.context_tokens = model.context_tokens
-        self._finish = Finish.STOP
 
     def encode(self, turns: Sequence[Turn], prefix_token_ids: Sequence[int]) -> list[int]:
         """Render the chat and return the tokens of the prompt, prefix included."""
@@ -57,8 +56,8 @@ class ChatEngine:
         sampling: SamplingSettings,
         tokens_max: int,
         should_stop: Callable[[], bool],
-    ) -> Iterator[TokenPiece]:
-        """Yield the tokens of the answer."""
+    ) -> Generation:
+        """Return the answer in progress: an iterator of tokens, which knows why it ended."""
         settings = Sampling(
             temperature=sampling.temperature_milli / 1000,
             top_k=sampling.top_k,
@@ -68,10 +67,6 @@ class ChatEngine:
         return self._model.generate(
             prompt, sampling=settings, tokens_max=tokens_max, should_stop=should_stop
         )
-
-    def finish_of(self, produced: int, job: RunChat) -> Finish:
-        """Say why the answer ended: the token budget is spent, or the model stopped."""
-        return Finish.LENGTH if produced >= job.output_tokens_max else Finish.STOP
 
     def measure_speed(self) -> float:
         """Return output tokens a second, measured on a short warm-up answer."""

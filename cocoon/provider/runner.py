@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import Final
@@ -62,10 +62,12 @@ class WorkerDied(Exception):
 class Worker:
     """One running worker process. Make one with `open_worker`."""
 
-    def __init__(self, process: trio.Process, ready: WorkerReady) -> None:
+    def __init__(self, process: trio.Process, pipes: "_Pipes", ready: WorkerReady) -> None:
         self._process = process
+        self._pipes = pipes
         self.ready = ready
         self.dead = trio.Event()
+        self._idle = trio.Event()
         self._events: trio.MemorySendChannel[JobEvent] | None = None
         self._sending = trio.Lock()
 
@@ -80,12 +82,11 @@ class Worker:
         Raises:
             WorkerDied: the process is gone.
         """
-        assert self._process.stdin is not None
         try:
             async with self._sending:
                 # A half-written command would corrupt the pipe, so it is never cancelled.
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_TIMEOUT_S):
-                    await self._process.stdin.send_all(encode_frame(command))
+                    await self._pipes.stdin.send_all(encode_frame(command))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise WorkerDied("the worker process is gone") from error
 
@@ -99,13 +100,14 @@ class Worker:
         A channel that ends without `JobEnded` means that the worker died.
         """
         send, receive = trio.open_memory_channel[JobEvent](EVENTS_QUEUED_MAX)
-        self._events = send
+        self._events, self._idle = send, trio.Event()
         try:
             async with receive:
                 await self.send(job)
                 yield receive
         finally:
-            with trio.move_on_after(CANCEL_TIMEOUT_S, shield=True) as scope:
+            deadline_s = trio.current_time() + CANCEL_TIMEOUT_S
+            with trio.CancelScope(shield=True, deadline=deadline_s) as scope:
                 await self._settle(job.job_id)
             if scope.cancelled_caught:
                 logger.warning("a worker did not stop its job in time and was killed")
@@ -121,29 +123,23 @@ class Worker:
 
     async def _settle(self, job_id: str) -> None:
         """Wait until the device is free again."""
-        if self._events is None or self.dead.is_set():
-            self._events = None
+        if self._idle.is_set():
             return
-        try:
+        with suppress(WorkerDied):
             await self.cancel(job_id)
-        except WorkerDied:
-            return
-        while self._events is not None and not self.dead.is_set():
-            await trio.sleep(0.005)
+            await self._idle.wait()
 
     async def pump(self) -> None:
         """Read events until the process ends."""
         try:
-            async for event in _events(self._process):
+            while (event := await self._pipes.next_event()) is not None:
                 self._deliver(event)
         except WorkerProtocolError as error:
-            logger.error("a worker spoke nonsense: %s", error)
+            logger.warning("a worker spoke nonsense and is replaced: %s", error)
             self._process.kill()
         finally:
             self.dead.set()
-            if self._events is not None:
-                self._events.close()
-                self._events = None
+            self._job_over()
 
     def _deliver(self, event: Event) -> None:
         if self._events is None or isinstance(event, WorkerReady):
@@ -155,8 +151,13 @@ class Worker:
         except trio.WouldBlock:
             self._process.kill()  # grants bound the queue, so this worker is out of order
         if isinstance(event, JobEnded):
+            self._job_over()
+
+    def _job_over(self) -> None:
+        if self._events is not None:
             self._events.close()
             self._events = None
+        self._idle.set()
 
 
 async def _read_exactly(stream: trio.abc.ReceiveStream, size: int) -> bytes | None:
@@ -169,13 +170,23 @@ async def _read_exactly(stream: trio.abc.ReceiveStream, size: int) -> bytes | No
     return bytes(data)
 
 
-async def _events(process: trio.Process) -> AsyncIterator[Event]:
-    assert process.stdout is not None
-    while (header := await _read_exactly(process.stdout, HEADER_BYTES)) is not None:
-        body = await _read_exactly(process.stdout, frame_length(header))
-        if body is None:
-            return
-        yield decode_event(body)
+class _Pipes:
+    """The two ends that we hold of a worker's pipes."""
+
+    def __init__(self, process: trio.Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise WorkerDied("the worker was started without pipes")
+        self.stdin, self._stdout = process.stdin, process.stdout
+
+    async def next_event(self) -> Event | None:
+        """Return the next event, or None when the process has closed its end.
+
+        Raises:
+            WorkerProtocolError: it is not an event.
+        """
+        header = await _read_exactly(self._stdout, HEADER_BYTES)
+        body = await _read_exactly(self._stdout, frame_length(header)) if header else None
+        return decode_event(body) if body is not None else None
 
 
 def _command_line(spec: WorkerSpec) -> list[str]:
@@ -197,15 +208,11 @@ def _environment(threads: int) -> dict[str, str]:
     return kept | dict.fromkeys(names, str(threads)) | {"TOKENIZERS_PARALLELISM": "false"}
 
 
-async def _wait_ready(process: trio.Process) -> WorkerReady:
-    assert process.stdout is not None
+async def _wait_ready(pipes: _Pipes) -> WorkerReady:
     with trio.move_on_after(START_TIMEOUT_S):
-        header = await _read_exactly(process.stdout, HEADER_BYTES)
-        body = await _read_exactly(process.stdout, frame_length(header)) if header else None
-        if body is not None:
-            event = decode_event(body)
-            if isinstance(event, WorkerReady):
-                return event
+        event = await pipes.next_event()
+        if isinstance(event, WorkerReady):
+            return event
     raise WorkerDied("the worker did not become ready; its own message is in the log above")
 
 
@@ -222,7 +229,8 @@ async def open_worker(spec: WorkerSpec) -> AsyncIterator[Worker]:
         _command_line(spec), stdin=PIPE, stdout=PIPE, env=_environment(spec.threads)
     )
     try:
-        worker = Worker(process, await _wait_ready(process))
+        pipes = _Pipes(process)
+        worker = Worker(process, pipes, await _wait_ready(pipes))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(worker.pump)
             try:

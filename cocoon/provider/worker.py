@@ -99,21 +99,20 @@ class Out(Protocol):
         """Write one event."""
 
 
-def run_chat(engine: ChatEngine, job: RunChat, control: JobControl, out: Out, pace: Throttle) -> None:
+def run_chat(
+    engine: ChatEngine, job: RunChat, control: JobControl, out: Out, pace: Throttle
+) -> None:
     """Run one chat job and report it token by token."""
     prompt = engine.encode(job.turns, job.prefix_token_ids)
     if len(prompt) > job.prompt_tokens_max:
         raise InvalidInput(f"{len(prompt)} prompt tokens, at most {job.prompt_tokens_max}")
     out(JobStarted(job_id=job.job_id, prompt_tokens=len(prompt), audio_ms=0))
-    produced = 0
-    pieces = engine.generate(prompt, job.sampling, job.output_tokens_max, control.cancelled)
-    for piece in pieces:
-        produced += 1
+    answer = engine.generate(prompt, job.sampling, job.output_tokens_max, control.cancelled)
+    for produced, piece in enumerate(answer, start=1):
         out(TokensOut(job_id=job.job_id, token_ids=(piece.token_id,), text=piece.text))
         control.wait_for_grant(produced + 1)
         pace.wait()
-    finish = Finish.CANCELLED if control.cancelled() else engine.finish_of(produced, job)
-    out(JobEnded(job_id=job.job_id, finish=finish))
+    out(JobEnded(job_id=job.job_id, finish=Finish(answer.finish_reason or "cancelled")))
 
 
 def run_speech(engine: SpeechEngine, job: RunSpeech, control: JobControl, out: Out) -> None:
@@ -185,7 +184,7 @@ class Worker:
             elif isinstance(job, RunSpeech) and isinstance(self._engine, SpeechEngine):
                 run_speech(self._engine, job, control, self._out)
             else:
-                raise InvalidInput("this worker serves another kind of job")
+                self._fail(job.job_id, "this worker serves another kind of job", bad_input=True)
         except InvalidInput as error:
             self._fail(job.job_id, str(error), bad_input=True)
         except KernelError as error:

@@ -1,0 +1,74 @@
+"""How commands talk: words and tables for people on a terminal, JSON for scripts.
+
+Results go to stdout. Progress, logs and errors go to stderr, so that ``--json``
+output can be piped.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+
+class Output:
+    """Where a command writes. `as_json` decides between people and scripts."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.people = Console(highlight=False, soft_wrap=True)
+        self.progress = Console(stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """Tell people something; scripts do not hear it."""
+        if not self.as_json:
+            self.people.print(text)
+
+    def write(self, text: str) -> None:
+        """Write text exactly as it is, without a newline: streamed output."""
+        if not self.as_json:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Report progress on stderr."""
+        self.progress.print(text)
+
+    def result(self, value: object) -> None:
+        """Print the command's result as one JSON object (with ``--json`` only)."""
+        if self.as_json:
+            print(to_json(value))  # noqa: T201  (stdout is this module's job)
+
+    def event(self, name: str, **fields: object) -> None:
+        """Print one line of a long-running command's event stream (with ``--json`` only)."""
+        if self.as_json:
+            line = json.dumps({"event": name, **jsonable(fields)})
+            print(line, flush=True)  # noqa: T201  (stdout is this module's job)
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Show a table to people."""
+        if not self.as_json:
+            self.people.print(make_table(title, columns, rows))
+
+
+def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Lay out rows of text."""
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def jsonable(value: object) -> dict[str, object]:
+    """Turn Structs, enums, bytes and paths inside *value* into plain JSON values."""
+    plain: dict[str, object] = msgspec.to_builtins(value, enc_hook=str)
+    return plain
+
+
+def to_json(value: object) -> str:
+    """Return *value* as indented JSON with stable key order."""
+    return json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2, ensure_ascii=False)

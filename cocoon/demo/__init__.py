@@ -1,0 +1,1 @@
+"""The demonstration: a whole market of real processes on one machine."""

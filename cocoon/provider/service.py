@@ -1,0 +1,349 @@
+"""A provider: statement, quotes, workers and job sessions, for as long as the block runs."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from cocoon import __version__, assets
+from cocoon.clock import Clock
+from cocoon.confidential.prekeys import PrekeyPool
+from cocoon.confidential.sealing import SealKey
+from cocoon.confidential.transcript import evidence_id, statement_id
+from cocoon.config import NodeConfig, ProviderConfig
+from cocoon.directory import Directory, class_key
+from cocoon.errors import ConfigError
+from cocoon.market.desk import DeskTerms, OfferDesk
+from cocoon.market.quotes import Offering, PriceTerms, Quoter
+from cocoon.messages import (
+    JOB_PROTOCOL,
+    STATEMENT_PROTOCOL,
+    STATEMENT_RECORD,
+    Kind,
+    Limits,
+    ModelOnOffer,
+    PriceSchedule,
+    Signed,
+    Tier,
+    encode,
+)
+from cocoon.payments.payee import PayeeService
+from cocoon.provider.runner import WorkerDied, WorkerPool, WorkerSpec, open_pool
+from cocoon.provider.session import Session, Shelf, Shop
+from cocoon.receipts import ReceiptFile, save_receipt
+from cocoon.signing import sign
+from cocoon.statements import Payee as PayeeIdentity
+from cocoon.statements import build_statement, sign_statement
+from kernels.models import catalog
+from overlay.errors import OverlayError, PeerUnavailable
+from overlay.identity import Identity
+from overlay.transport import Host, Stream
+
+logger = logging.getLogger(__name__)
+
+QUOTE_TICK_S: Final = 0.5
+PUBLISH_TIMEOUT_S: Final = 10.0
+ANNOUNCE_RETRY_S: Final = 5.0
+STATEMENT_RENEWAL_S: Final = 3600.0
+PREKEY_TICK_S: Final = 0.2
+SESSIONS_MAX: Final = 64
+
+Tell = Callable[[str, dict[str, object]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """One model of a running provider."""
+
+    model: ModelOnOffer
+    pool: WorkerPool
+    desk: OfferDesk
+
+    @property
+    def resource_class(self) -> str:
+        """The class that its quotes are for."""
+        return f"{self.model.kind.value}/{self.model.model_id.hex()}"
+
+
+@dataclass(slots=True)
+class Provider:
+    """A running provider. Make one with `open_provider`."""
+
+    host: Host
+    identity: Identity
+    directory: Directory
+    config: NodeConfig
+    clock: Clock
+    tell: Tell
+    payee_identity: PayeeIdentity
+    sales: list[Sale] = field(default_factory=list)
+    quoters: dict[str, Quoter] = field(default_factory=dict)
+    boot_key: SealKey = field(default_factory=SealKey.generate)
+    prekeys: PrekeyPool = field(default_factory=PrekeyPool)
+    statements: dict[bytes, Signed] = field(default_factory=dict)
+    statement_bytes: bytes = b""
+    statement_expires_at_unix_s: int = 0
+
+    # --- statement ---
+
+    def renew_statement(self) -> None:
+        """Sign a statement of what we sell from now on; quotes refer to the newest."""
+        statement = build_statement(
+            peer_id=self.identity.peer_id,
+            boot_key=self.boot_key.public_bytes,
+            models=tuple(sale.model for sale in self.sales),
+            device=self._device(),
+            payee=self.payee_identity,
+            software=f"cocoon/{__version__}",
+            now_unix_s=int(self.clock()),
+        )
+        signed = sign_statement(self.identity, self.config.network.name, statement)
+        self.statement_bytes = encode(signed)
+        self.statement_expires_at_unix_s = statement.expires_at_unix_s
+        self.statements[statement_id(signed)] = signed
+        for sale in self.sales:
+            self._offer_for_sale(sale, statement_id(signed))
+
+    def _device(self) -> str:
+        ready = [sale.pool.ready for sale in self.sales if sale.pool.ready is not None]
+        return ", ".join(sorted({worker.device for worker in ready}))
+
+    def _offer_for_sale(self, sale: Sale, its_statement_id: bytes) -> None:
+        offering = Offering(
+            peer_id=self.identity.peer_id,
+            statement_id=its_statement_id,
+            model=sale.model,
+            terms=price_terms(self.config.provider),
+            tier=Tier.OPEN,
+            evidence_id=evidence_id(b""),
+        )
+        quoter = self.quoters.get(sale.resource_class)
+        if quoter is not None:
+            quoter.replace(offering)
+            return
+        quoter = Quoter(
+            [offering],
+            slots=sale.pool.size,
+            now_ms=self.now_ms(),
+            window_ms=self.config.provider.window_s * 1000,
+        )
+        if sale.pool.ready is not None:
+            quoter.measured(sale.resource_class, sale.pool.ready.speed_milli_per_s)
+        self.quoters[sale.resource_class] = quoter
+
+    def now_ms(self) -> int:
+        """Return steady milliseconds, for load windows."""
+        return int(trio.current_time() * 1000)
+
+    async def keep_statement(self) -> None:
+        """Publish the statement and our classes in the DHT; renew them before they expire."""
+        while True:
+            await self._publish()
+            await trio.sleep(STATEMENT_RENEWAL_S)
+            self.renew_statement()
+
+    async def _publish(self) -> None:
+        while True:
+            try:
+                with trio.fail_after(PUBLISH_TIMEOUT_S):
+                    for sale in self.sales:
+                        await self.host.provide(class_key(sale.resource_class))
+                    await self.host.put_record(
+                        STATEMENT_RECORD,
+                        self.statement_bytes,
+                        expires_at_unix_s=self.statement_expires_at_unix_s,
+                    )
+            except (OverlayError, trio.TooSlowError) as error:
+                logger.info("not announced yet: %r", error)
+                await trio.sleep(ANNOUNCE_RETRY_S)
+            else:
+                self.tell("announced", {"classes": [s.resource_class for s in self.sales]})
+                return
+
+    async def serve_statement(self, stream: Stream) -> None:
+        """Answer with our newest statement."""
+        with trio.move_on_after(PUBLISH_TIMEOUT_S):
+            await stream.receive()
+            await stream.send(self.statement_bytes)
+
+    # --- quotes ---
+
+    async def keep_quotes(self) -> None:
+        """Publish each quote when it is due."""
+        while True:
+            for quoter in self.quoters.values():
+                due = quoter.due(now_ms=self.now_ms(), now_unix_s=int(self.clock()))
+                for quote in due:
+                    signed = sign(self.identity, self.config.network.name, quote)
+                    try:
+                        with trio.move_on_after(PUBLISH_TIMEOUT_S):
+                            await self.directory.announce(quote, signed)
+                    except PeerUnavailable as error:
+                        logger.info("a quote was not gossiped: %s", error)
+            await trio.sleep(QUOTE_TICK_S)
+
+    async def keep_prekeys(self) -> None:
+        """Make one-time keys ahead of time, so that an offer does not wait for one."""
+        while True:
+            await trio.to_thread.run_sync(self.prekeys.fill)
+            self.prekeys.expire(self.clock())
+            await trio.sleep(PREKEY_TICK_S)
+
+    # --- jobs ---
+
+    def shop(self, payee: PayeeService) -> Shop:
+        """Return what the job sessions share."""
+        provider = self.config.provider
+        return Shop(
+            network=self.config.network.name,
+            identity=self.identity,
+            clock=self.clock,
+            shelves={sale.resource_class: self._shelf(sale) for sale in self.sales},
+            prekeys=self.prekeys,
+            payee=payee,
+            policy_objection=self._policy_objection,
+            unpaid_timeout_s=provider.unpaid_timeout_s,
+            statement=lambda wanted: self.statements[wanted],
+            keep_receipt=partial(_keep_receipt, self.config.receipts),
+            tell=self.tell,
+        )
+
+    def _policy_objection(self, peer_id: str) -> str:
+        allowed = self.config.provider.policy.allows(peer_id)
+        return "" if allowed else "this operator does not serve you"
+
+    def _shelf(self, sale: Sale) -> Shelf:
+        quoter = self.quoters[sale.resource_class]
+        return Shelf(
+            model=sale.model,
+            pool=sale.pool,
+            quote=lambda: quoter.last(sale.resource_class),
+            desk=sale.desk,
+            job_started=lambda: quoter.started(self.now_ms()),
+            job_ended=lambda: quoter.ended(self.now_ms()),
+        )
+
+
+async def _keep_receipt(directory: Path, file: ReceiptFile) -> None:
+    await trio.to_thread.run_sync(save_receipt, directory, file)
+
+
+def price_terms(provider: ProviderConfig) -> PriceTerms:
+    """Return the operator's price settings as the price rule reads them."""
+    return PriceTerms(
+        base=PriceSchedule(**provider.price.as_schedule_fields()),
+        floor_ppm=provider.floor_ppm,
+        cap_ppm=provider.cap_ppm,
+        elasticity_ppm=provider.elasticity_ppm,
+        step_max_ppm=provider.step_max_ppm,
+    )
+
+
+def worker_spec(config: NodeConfig, name: str) -> WorkerSpec:
+    """Return how to start a worker for a model of the catalogue.
+
+    Raises:
+        ConfigError: no model has this name.
+        MissingAsset: its weights are not on this machine.
+    """
+    try:
+        model = catalog.model(name)
+    except KeyError as error:
+        known = ", ".join(one.name for one in catalog.models())
+        raise ConfigError(f"provider.models: nothing is called {name!r}; known: {known}") from error
+    directory = assets.require(name, config.assets)
+    return WorkerSpec(
+        kind=Kind.CHAT if model.kind == "chat" else Kind.TRANSCRIBE,
+        path=directory,
+        device=config.provider.device,
+        threads=config.provider.threads or 1,
+        tokens_per_s_max=config.provider.tokens_per_s_max,
+    )
+
+
+def model_limits(config: NodeConfig, kind: Kind, context_tokens: int) -> Limits:
+    """Return the operator's limits, cut to what the model can do."""
+    limits = config.provider.limits
+    chat = kind is Kind.CHAT
+    return Limits(
+        context_tokens=min(limits.context_tokens, context_tokens) if chat else 0,
+        output_tokens_max=min(limits.output_tokens_max, context_tokens) if chat else 0,
+        audio_seconds_max=0 if chat else limits.audio_seconds_max,
+        input_bytes_max=limits.input_bytes_max,
+        chunk_tokens=limits.chunk_tokens,
+        chunk_audio_s=limits.chunk_audio_s,
+    )
+
+
+async def _open_sales(
+    stack: AsyncExitStack, provider: Provider, config: NodeConfig, chain_network_id: int
+) -> None:
+    """Start the workers of every model on sale."""
+    if not config.provider.models:
+        raise ConfigError("provider.models is empty: name at least one model to serve")
+    for name in config.provider.models:
+        spec = worker_spec(config, name)
+        pool = await stack.enter_async_context(open_pool(spec, config.provider.slots))
+        ready = pool.ready
+        if ready is None:
+            raise WorkerDied(f"no worker of {name} became ready")
+        model = ModelOnOffer(
+            kind=spec.kind,
+            name=name,
+            model_id=ready.model_id,
+            engine_id=ready.engine_id,
+            limits=model_limits(config, spec.kind, ready.context_tokens),
+        )
+        terms = DeskTerms(
+            peer_id=provider.identity.peer_id,
+            chain_network_id=chain_network_id,
+            payee_address=provider.payee_identity.address,
+            payee_key=provider.payee_identity.key,
+            challenge_s_min=provider.payee_identity.challenge_s_min,
+        )
+        provider.sales.append(Sale(model, pool, OfferDesk(terms, slots=pool.size)))
+
+
+@asynccontextmanager
+async def open_provider(
+    host: Host,
+    identity: Identity,
+    directory: Directory,
+    payee: PayeeService,
+    payee_identity: PayeeIdentity,
+    *,
+    config: NodeConfig,
+    clock: Clock,
+    tell: Tell,
+) -> AsyncIterator[Provider]:
+    """Sell what the settings say, for the length of the block.
+
+    Raises:
+        ConfigError, MissingAsset: a model is unknown or not installed.
+        WorkerDied: a worker did not start.
+    """
+    provider = Provider(host, identity, directory, config, clock, tell, payee_identity)
+    async with AsyncExitStack() as stack:
+        await _open_sales(stack, provider, config, payee_identity.chain_network_id)
+        provider.renew_statement()
+        shop = provider.shop(payee)
+
+        async def serve_job(stream: Stream) -> None:
+            await Session(shop, stream).serve()
+
+        host.serve(STATEMENT_PROTOCOL, provider.serve_statement, streams_max=SESSIONS_MAX)
+        host.serve(JOB_PROTOCOL, serve_job, streams_max=SESSIONS_MAX)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(provider.keep_quotes)
+            nursery.start_soon(provider.keep_statement)
+            nursery.start_soon(provider.keep_prekeys)
+            try:
+                yield provider
+            finally:
+                nursery.cancel_scope.cancel()
+                provider.prekeys.erase_all()

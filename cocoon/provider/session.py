@@ -1,0 +1,486 @@
+"""One stream of the job protocol, on the provider's side: negotiate, run, receipt.
+
+The steps of the life of a job that happen here: request for offer, offer,
+counter-offer, accept, sealed input, chunks with vouchers, receipt.
+"""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from cocoon.clock import Clock
+from cocoon.confidential.prekeys import PrekeyPool
+from cocoon.confidential.sealing import (
+    Direction,
+    Opener,
+    Sealer,
+    SealKey,
+    open_content_key,
+    wipe,
+)
+from cocoon.confidential.transcript import transcript_hash
+from cocoon.errors import PaymentError, PeerMisbehaved, Refused
+from cocoon.market.desk import Agreement, Draft, OfferDesk
+from cocoon.messages import (
+    Accept,
+    Accepted,
+    ChatInput,
+    CounterOffer,
+    Decline,
+    Finish,
+    FromRequester,
+    InputSegment,
+    JobEnd,
+    JobInput,
+    Limits,
+    ModelOnOffer,
+    Quote,
+    Receipt,
+    Refusal,
+    RefusalCode,
+    RequestForOffer,
+    Signed,
+    SignedOffer,
+    VoucherMessage,
+    decode_from_requester,
+    decode_input,
+    encode,
+    message_hash,
+)
+from cocoon.payments.payee import PayeeChannel, PayeeService
+from cocoon.provider.execution import Execution, WorkerFailed
+from cocoon.provider.lease import Lease
+from cocoon.provider.runner import Worker, WorkerPool
+from cocoon.provider.wire import RunChat, RunSpeech
+from cocoon.receipts import JobView, ReceiptFile, build_receipt, is_countersigned, sign_receipt
+from cocoon.signing import sign
+from contracts.errors import ChainUnavailable
+from contracts.units import NanoTon
+from overlay.errors import OverlayError, PeerUnavailable
+from overlay.identity import Identity
+from overlay.transport import Stream
+
+logger = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT_S: Final = 10.0
+DECISION_TIMEOUT_S: Final = 60.0
+INPUT_TIMEOUT_S: Final = 120.0
+SEND_TIMEOUT_S: Final = 15.0
+GRANTED_AT_START_CHUNKS: Final = 2
+
+
+class JobTill:
+    """One job's use of a payment channel: totals of the channel become totals of the job."""
+
+    def __init__(self, channel: PayeeChannel) -> None:
+        self._channel = channel
+
+    async def receive(self, voucher: VoucherMessage) -> NanoTon:
+        """Take a voucher durably; return what is paid of this job in all.
+
+        Raises:
+            PaymentError, PeerMisbehaved: as `PayeeChannel.receive`.
+        """
+        await self._channel.receive(voucher)
+        return NanoTon(self._channel.best_total - self._channel.base_total)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One model on sale: what it is, who runs it, and its present quote."""
+
+    model: ModelOnOffer
+    pool: WorkerPool
+    quote: Callable[[], Quote | None]
+    desk: OfferDesk
+    job_started: Callable[[], None]
+    job_ended: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Everything that the sessions of one provider share."""
+
+    network: str
+    identity: Identity
+    clock: Clock
+    shelves: dict[str, Shelf]
+    prekeys: PrekeyPool
+    payee: PayeeService
+    policy_objection: Callable[[str], str]
+    unpaid_timeout_s: float
+    statement: Callable[[bytes], Signed]
+    """Returns our signed statement by its id, for receipts."""
+    keep_receipt: Callable[[ReceiptFile], Awaitable[None]]
+    tell: Callable[[str, dict[str, object]], None]
+    """Reports what happens to the operator: (event, fields)."""
+
+
+@dataclass(slots=True)
+class Deal:
+    """An accepted job, before it runs."""
+
+    shelf: Shelf
+    agreement: Agreement
+    accept: Accept
+    transcript: bytes
+    content_key: bytearray
+    request: RequestForOffer
+
+
+class Session:
+    """Serves one requester's stream from its request to the receipt."""
+
+    def __init__(self, shop: Shop, stream: Stream) -> None:
+        self._shop = shop
+        self._stream = stream
+        self._offered: dict[bytes, Signed] = {}
+
+    # --- frames ---
+
+    async def _send(self, message: Refusal | SignedOffer | Accepted | JobEnd) -> None:
+        with trio.move_on_after(SEND_TIMEOUT_S):
+            await self._stream.send(encode(message))
+            return
+        raise PeerUnavailable("the requester does not read")
+
+    async def _receive(self, timeout_s: float) -> FromRequester:
+        with trio.move_on_after(timeout_s):
+            return decode_from_requester(await self._stream.receive())
+        raise PeerUnavailable(f"no message within {timeout_s:.0f} s")
+
+    async def refuse(self, code: RefusalCode, detail: str) -> None:
+        """Send a typed refusal and tell the operator."""
+        self._shop.tell("refused", {"code": code.value, "detail": detail})
+        await self._send(Refusal(code=code, detail=detail[:512]))
+
+    # --- the whole ---
+
+    async def serve(self) -> None:
+        """Serve the stream; errors that are the peer's fault end in a typed refusal."""
+        try:
+            await self._negotiate()
+        except Refused as refused:
+            await self.refuse(RefusalCode(refused.code), refused.detail)
+        except PaymentError as error:
+            await self.refuse(RefusalCode.PAYMENT, str(error))
+        except ChainUnavailable as error:
+            await self.refuse(RefusalCode.INTERNAL, f"our view of the chain is down: {error}")
+        except PeerMisbehaved as error:
+            logger.warning("%s misbehaved: %s", self._stream.peer_id, error)
+            await self.refuse(RefusalCode.PROTOCOL, str(error))
+
+    async def _negotiate(self) -> None:
+        request_bytes = await self._first_frame()
+        request = decode_from_requester(request_bytes)
+        if not isinstance(request, RequestForOffer):
+            raise PeerMisbehaved("a job stream begins with a request for an offer")
+        shelf = self._shop.shelves.get(request.resource_class)
+        if shelf is None:
+            raise Refused(RefusalCode.MODEL.value, "not served here")
+        await self._offer(shelf, self._consider(shelf, request, message_hash(request_bytes)))
+        while True:
+            message = await self._receive(DECISION_TIMEOUT_S)
+            match message:
+                case CounterOffer():
+                    await self._counter(shelf, message)
+                case Decline(reason=reason, detail=detail):
+                    self._lost(shelf, reason.value, detail)
+                    return
+                case Accept():
+                    await self._accepted(shelf, message, request)
+                    return
+                case _:
+                    raise PeerMisbehaved(f"sent {type(message).__name__} in a negotiation")
+
+    async def _first_frame(self) -> bytes:
+        with trio.move_on_after(REQUEST_TIMEOUT_S):
+            return await self._stream.receive()
+        raise PeerUnavailable("no request came")
+
+    # --- negotiation ---
+
+    def _now_unix_s(self) -> int:
+        return int(self._shop.clock())
+
+    def _consider(
+        self, shelf: Shelf, request: RequestForOffer, request_hash: bytes
+    ) -> Draft | Refusal:
+        busy = shelf.desk.free_slots > 0 and shelf.pool.free_slots < 1
+        if busy:
+            return Refusal(code=RefusalCode.BUSY, detail="no worker is free")
+        return shelf.desk.consider(
+            peer=self._stream.peer_id,
+            request=request,
+            request_hash=request_hash,
+            quote=shelf.quote(),
+            policy_objection=self._shop.policy_objection(self._stream.peer_id),
+            now_unix_s=self._now_unix_s(),
+        )
+
+    async def _offer(self, shelf: Shelf, draft: Draft | Refusal) -> None:
+        if isinstance(draft, Refusal):
+            raise Refused(draft.code.value, draft.detail)
+        now_unix_s = self._now_unix_s()
+        offer = draft.offer(self._shop.prekeys.issue(now_unix_s, draft.expires_at_unix_s))
+        signed = sign(self._shop.identity, self._shop.network, offer)
+        offer_hash = message_hash(signed.body)
+        shelf.desk.issued(draft, offer, offer_hash)
+        self._offered[offer_hash] = signed
+        await self._send(SignedOffer(offer=signed))
+
+    async def _counter(self, shelf: Shelf, counter: CounterOffer) -> None:
+        answer = shelf.desk.counter(self._stream.peer_id, counter, self._now_unix_s())
+        if isinstance(answer, Refusal):
+            await self._send(answer)  # the first offer still stands
+            return
+        await self._offer(shelf, answer)
+
+    def _lost(self, shelf: Shelf, reason: str, detail: str) -> None:
+        for offer_hash in self._offered:
+            shelf.desk.declined(self._stream.peer_id, offer_hash)
+        self._shop.tell("lost", {"reason": reason, "detail": detail})
+
+    # --- acceptance ---
+
+    async def _accepted(self, shelf: Shelf, accept: Accept, request: RequestForOffer) -> None:
+        agreement = shelf.desk.accept(self._stream.peer_id, accept, self._now_unix_s())
+        if isinstance(agreement, Refusal):
+            raise Refused(agreement.code.value, agreement.detail)
+        try:
+            signed = self._offered[agreement.offer_hash]
+            transcript = transcript_hash(
+                agreement.offer.statement_id,
+                signed.body,
+                signed.signature,
+                accept.job_nonce,
+                accept.payment,
+            )
+            key = self._shop.prekeys.take(agreement.offer.seal_key, self._now_unix_s())
+            content_key = _open_and_erase(key, transcript, accept.sealed_key)
+            deal = Deal(shelf, agreement, accept, transcript, content_key, request)
+            try:
+                await self._admit_and_run(deal)
+            finally:
+                wipe(content_key)
+        finally:
+            shelf.desk.release(agreement.offer_hash)
+
+    async def _admit_and_run(self, deal: Deal) -> None:
+        offer = deal.agreement.offer
+        channel = await self._shop.payee.admit(
+            deal.accept.payment,
+            deal.transcript,
+            deal.accept.payer_signature,
+            spendable_min=NanoTon(offer.spendable_min_nanoton),
+        )
+        with channel:
+            async with _borrowed(deal.shelf) as worker:
+                job_input, request_hash = await self._read_input(deal)
+                job = _job_for_worker(deal, job_input)
+                await self._run(deal, job, worker, JobTill(channel), request_hash)
+
+    async def _read_input(self, deal: Deal) -> tuple[JobInput, bytes]:
+        """Receive and open the input; its size was agreed, and is enforced here."""
+        accept, limit_bytes = deal.accept, deal.request.input_bytes_max
+        opener = Opener(deal.content_key, deal.transcript, Direction.INPUT, accept.input_prefix)
+        data = bytearray()
+        with trio.move_on_after(INPUT_TIMEOUT_S) as scope:
+            for index in range(accept.input_segments):
+                segment = decode_from_requester(await self._stream.receive())
+                if not isinstance(segment, InputSegment):
+                    raise PeerMisbehaved("the input was cut off")
+                data += opener.open(segment.data, last=index == accept.input_segments - 1)
+                if len(data) > limit_bytes:
+                    raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
+        if scope.cancelled_caught:
+            raise PeerUnavailable("the input did not come in time")
+        opener.finish()
+        return decode_input(bytes(data)), opener.digest()
+
+    # --- the job ---
+
+    async def _run(
+        self,
+        deal: Deal,
+        job: RunChat | RunSpeech,
+        worker: Worker,
+        till: JobTill,
+        request_hash: bytes,
+    ) -> None:
+        started_at = self._now_unix_s()
+        offer, model = deal.agreement.offer, deal.shelf.model
+        sealer = Sealer(deal.content_key, deal.transcript, Direction.OUTPUT)
+        await self._send(Accepted(output_prefix=sealer.prefix))
+        execution = Execution(
+            stream=self._stream,
+            worker=worker,
+            job=job,
+            lease=Lease(model.kind, offer.schedule, offer.limits),
+            sealer=sealer,
+            till=till,
+            clock=self._shop.clock,
+            deadline_unix_s=deal.request.deadline_unix_s,
+            unpaid_timeout_s=self._shop.unpaid_timeout_s,
+        )
+        self._shop.tell("job_started", {"job": job.job_id, "model": model.name})
+        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+            nursery.start_soon(execution.read_frames)
+            try:
+                await execution.run()
+            except WorkerFailed as error:
+                code = RefusalCode.INPUT if error.bad_input else RefusalCode.INTERNAL
+                raise Refused(code.value, str(error)) from error
+            receipt = self._receipt(deal, execution, request_hash, started_at)
+            signed = sign_receipt(self._shop.identity, self._shop.network, receipt)
+            await self._finish(execution, signed)
+            nursery.cancel_scope.cancel()
+        await self._keep(deal, execution, receipt, signed)
+        self._told_end(job.job_id, execution, receipt)
+
+    async def _finish(self, execution: Execution, receipt: Signed) -> None:
+        """Send the receipt, then wait for the last voucher and the countersignature."""
+        if execution.finish is not Finish.UNPAID:
+            try:
+                await self._send(JobEnd(receipt=receipt))
+            except OverlayError as error:
+                logger.info("the requester left before its receipt: %s", error)
+                return
+        with trio.move_on_after(self._shop.unpaid_timeout_s):
+            await execution.settled_and_countersigned()
+
+    def _receipt(
+        self, deal: Deal, execution: Execution, request_hash: bytes, started_at_unix_s: int
+    ) -> Receipt:
+        offer, model = deal.agreement.offer, deal.shelf.model
+        view = JobView(
+            transcript_hash=deal.transcript,
+            provider=self._shop.identity.peer_id,
+            requester=self._stream.peer_id,
+            kind=model.kind,
+            model_id=model.model_id,
+            engine_id=model.engine_id,
+            request_hash=request_hash,
+            response_hash=execution.sealer.digest(),
+            tier=offer.tier,
+            evidence_id=offer.evidence_id,
+            schedule=offer.schedule,
+            meter=execution.lease.sent,
+            payment=deal.accept.payment,
+        )
+        return build_receipt(
+            view,
+            finish=execution.finish,
+            started_at_unix_s=started_at_unix_s,
+            finished_at_unix_s=self._now_unix_s(),
+        )
+
+    async def _keep(
+        self, deal: Deal, execution: Execution, receipt: Receipt, signed: Signed
+    ) -> None:
+        """Keep our copy of the receipt; without a countersignature it says so itself."""
+        valid = is_countersigned(
+            signed,
+            execution.countersignature,
+            network=self._shop.network,
+            requester=receipt.requester,
+        )
+        if execution.countersignature and not valid:
+            logger.warning("%s sent a bad countersignature", receipt.requester)
+        await self._shop.keep_receipt(
+            ReceiptFile(
+                version=receipt.version,
+                network=self._shop.network,
+                statement=self._shop.statement(deal.agreement.offer.statement_id),
+                offer=self._offered[deal.agreement.offer_hash],
+                job_nonce=deal.accept.job_nonce,
+                receipt=signed,
+                countersignature=execution.countersignature if valid else b"",
+                voucher_signature=execution.voucher_signature,
+            )
+        )
+
+    def _told_end(self, job_id: str, execution: Execution, receipt: Receipt) -> None:
+        lease = execution.lease
+        self._shop.tell(
+            "job_ended",
+            {
+                "job": job_id,
+                "finish": execution.finish.value,
+                "cost_nanoton": receipt.cost_nanoton,
+                "paid_nanoton": lease.paid_nanoton,
+                "lost_nanoton": lease.at_risk_nanoton,
+                "output_tokens": lease.sent.output_tokens,
+                "audio_ms": lease.sent.audio_ms,
+            },
+        )
+
+
+def _open_and_erase(key: SealKey, transcript: bytes, sealed_key: bytes) -> bytearray:
+    """Open the content key; the one-time key is gone afterwards, whatever happened."""
+    try:
+        return open_content_key(key, transcript, sealed_key)
+    finally:
+        key.erase()
+
+
+@asynccontextmanager
+async def _borrowed(shelf: Shelf) -> AsyncIterator[Worker]:
+    """Take an idle worker for the length of the block.
+
+    Raises:
+        Refused: none is free.
+    """
+    worker = shelf.pool.take()
+    if worker is None:
+        raise Refused(RefusalCode.BUSY.value, "no worker is free")
+    shelf.job_started()
+    try:
+        yield worker
+    finally:
+        shelf.job_ended()
+        shelf.pool.give_back(worker)
+
+
+def _job_for_worker(deal: Deal, job_input: JobInput) -> RunChat | RunSpeech:
+    """Turn the opened input into a command, within what was agreed.
+
+    Raises:
+        Refused: the input is of another kind, or wants more than was negotiated.
+    """
+    job_id, limits = secrets.token_hex(8), deal.agreement.offer.limits
+    request = deal.request
+    if isinstance(job_input, ChatInput):
+        _expect(deal, "chat")
+        if job_input.output_tokens_max > request.output_tokens_max:
+            raise Refused(RefusalCode.SIZE.value, "more output tokens than negotiated")
+        return RunChat(
+            job_id=job_id,
+            turns=job_input.turns,
+            prefix_token_ids=job_input.prefix_token_ids,
+            output_tokens_max=job_input.output_tokens_max,
+            prompt_tokens_max=_prompt_tokens_max(limits, request),
+            sampling=job_input.sampling,
+            granted_tokens=GRANTED_AT_START_CHUNKS * limits.chunk_tokens,
+        )
+    _expect(deal, "transcribe")
+    return RunSpeech(
+        job_id=job_id,
+        audio=job_input.audio,
+        audio_seconds_max=min(limits.audio_seconds_max, request.audio_seconds_max),
+        skip_ms=job_input.skip_ms,
+    )
+
+
+def _prompt_tokens_max(limits: Limits, request: RequestForOffer) -> int:
+    return min(request.prompt_tokens_max, limits.context_tokens - request.output_tokens_max)
+
+
+def _expect(deal: Deal, kind: str) -> None:
+    if deal.shelf.model.kind.value != kind:
+        raise Refused(RefusalCode.INPUT.value, f"this class is not for {kind} jobs")

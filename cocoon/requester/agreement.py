@@ -1,0 +1,207 @@
+"""From an agreed offer to a job that can run: transcript, sealed input, purse, receipt check."""
+
+import secrets
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import trio
+
+from cocoon.clock import Clock
+from cocoon.confidential.sealing import (
+    Direction,
+    Opener,
+    Sealer,
+    seal_content_key,
+    seal_input,
+)
+from cocoon.confidential.transcript import transcript_hash
+from cocoon.errors import PeerMisbehaved
+from cocoon.messages import (
+    VERSION,
+    Accept,
+    JobEnd,
+    Kind,
+    Limits,
+    ModelOnOffer,
+    PaymentRef,
+    VoucherMessage,
+    encode,
+    message_hash,
+)
+from cocoon.payments.payer import PayerChannel
+from cocoon.receipts import JobView, ReceiptFile, check_receipt, countersign, save_receipt
+from cocoon.requester.meter import MeterWatch
+from cocoon.requester.plan import (
+    JobRequest,
+    Progress,
+    SpeechRequest,
+    class_of,
+    output_tokens_left,
+    prompt_tokens_max,
+    remaining_input,
+)
+from cocoon.requester.run import RunningJob
+from cocoon.requester.talks import Agreed
+from contracts.units import NanoTon
+from overlay.identity import Identity
+
+AUDIO_HEADER_SLACK_MS: Final = 250
+"""Decoders may find a little more audio than a header announces."""
+
+
+class ChannelPurse:
+    """Pays for one job from one channel: totals of the job become totals of the channel."""
+
+    def __init__(self, channel: PayerChannel, payment: PaymentRef, part_id: str) -> None:
+        self._channel = channel
+        self._before = payment.signed_total_nanoton
+        self._part_id = part_id
+
+    async def pay(self, job_total: NanoTon) -> VoucherMessage:
+        """Sign the voucher that brings what was paid for this job to *job_total*; durable."""
+        return await self._channel.pay(NanoTon(self._before + job_total), self._part_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptDesk:
+    """Checks the provider's receipt against what we saw ourselves, and countersigns it."""
+
+    view: JobView
+    network: str
+    identity: Identity
+    clock: Clock
+
+    def check(self, end: JobEnd, watch: MeterWatch, response_hash: bytes) -> bytes:
+        """Return our countersignature.
+
+        Raises:
+            BadReceipt: a binding does not hold.
+        """
+        view = msgspec.structs.replace(self.view, response_hash=response_hash, meter=watch.seen)
+        check_receipt(end.receipt, view, network=self.network, now_unix_s=int(self.clock()))
+        return countersign(self.identity, self.network, end.receipt).signature
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job ready to run, and what is needed to keep its receipt."""
+
+    running: RunningJob
+    agreed: Agreed
+    network: str
+
+    async def save(self, directory: Path) -> Path:
+        """Write the receipt with everything that makes it checkable offline."""
+        running = self.running
+        if running.end is None:
+            raise PeerMisbehaved("no receipt came")
+        last = running.vouchers[-1].signature if running.vouchers else b""
+        file = ReceiptFile(
+            version=VERSION,
+            network=self.network,
+            statement=self.agreed.signed_statement,
+            offer=self.agreed.signed_offer,
+            job_nonce=running.accept.job_nonce,
+            receipt=running.end.receipt,
+            countersignature=running.countersignature,
+            voucher_signature=last,
+        )
+        return await trio.to_thread.run_sync(save_receipt, directory, file)
+
+
+def _model_of(agreed: Agreed, request: JobRequest) -> ModelOnOffer:
+    """Return the statement's entry for what was asked.
+
+    Raises:
+        PeerMisbehaved: the statement does not have it.
+    """
+    wanted = class_of(request)
+    for model in agreed.statement.models:
+        if f"{model.kind.value}/{model.model_id.hex()}" == wanted:
+            return model
+    raise PeerMisbehaved("its statement does not list the model that it offers")
+
+
+def _watch(agreed: Agreed, request: JobRequest, progress: Progress, limits: Limits) -> MeterWatch:
+    if isinstance(request, SpeechRequest):
+        return MeterWatch(
+            kind=Kind.TRANSCRIBE,
+            schedule=agreed.offer.schedule,
+            limits=limits,
+            prompt_tokens_max=0,
+            output_tokens_max=0,
+            audio_ms_max=request.duration_ms + AUDIO_HEADER_SLACK_MS,
+        )
+    return MeterWatch(
+        kind=Kind.CHAT,
+        schedule=agreed.offer.schedule,
+        limits=limits,
+        prompt_tokens_max=prompt_tokens_max(request, progress),
+        output_tokens_max=output_tokens_left(request, progress),
+        audio_ms_max=0,
+    )
+
+
+def prepare(
+    agreed: Agreed,
+    channel: PayerChannel,
+    *,
+    request: JobRequest,
+    progress: Progress,
+    identity: Identity,
+    network: str,
+    clock: Clock,
+    part_id: str,
+) -> Prepared:
+    """Seal the input for the provider and bind everything in the transcript hash."""
+    payment, nonce = channel.ref, secrets.token_bytes(16)
+    offer = agreed.offer
+    transcript = transcript_hash(
+        offer.statement_id,
+        agreed.signed_offer.body,
+        agreed.signed_offer.signature,
+        nonce,
+        payment,
+    )
+    content_key, sealed_key = seal_content_key(offer.seal_key, transcript)
+    sealer = Sealer(content_key, transcript, Direction.INPUT)
+    segments = seal_input(encode(remaining_input(request, progress)), sealer)
+    accept = Accept(
+        offer_hash=message_hash(agreed.signed_offer.body),
+        job_nonce=nonce,
+        payment=payment,
+        sealed_key=sealed_key,
+        payer_signature=channel.sign_transcript(transcript),
+        input_segments=len(segments),
+        input_prefix=sealer.prefix,
+    )
+    model = _model_of(agreed, request)
+    watch = _watch(agreed, request, progress, offer.limits)
+    view = JobView(
+        transcript_hash=transcript,
+        provider=agreed.peer,
+        requester=identity.peer_id,
+        kind=model.kind,
+        model_id=model.model_id,
+        engine_id=model.engine_id,
+        request_hash=sealer.digest(),
+        response_hash=bytes(32),
+        tier=offer.tier,
+        evidence_id=offer.evidence_id,
+        schedule=offer.schedule,
+        meter=watch.seen,
+        payment=payment,
+    )
+    running = RunningJob(
+        stream=agreed.stream,
+        accept=accept,
+        input_segments=segments,
+        open_output=partial(Opener, content_key, transcript, Direction.OUTPUT),
+        watch=watch,
+        purse=ChannelPurse(channel, payment, part_id),
+        check_receipt=ReceiptDesk(view, network, identity, clock).check,
+    )
+    return Prepared(running, agreed, network)

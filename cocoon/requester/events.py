@@ -1,0 +1,126 @@
+"""What a requester tells while it works: progress for people, facts for reports."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import msgspec
+
+from cocoon.market.explain import Explanation
+from cocoon.messages import Finish, PriceSchedule, Quote
+from contracts.units import NO_MONEY, NanoTon
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Quotes are known; `found` is how many providers the DHT named."""
+
+    found: int
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """A provider was chosen; the explanation has a reason for every other."""
+
+    provider: str
+    schedule: PriceSchedule
+    worst_case_nanoton: NanoTon
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelReady:
+    """The channel can pay for the job."""
+
+    provider: str
+    address: str
+    spendable_nanoton: NanoTon
+
+
+@dataclass(frozen=True, slots=True)
+class OutputCame:
+    """New text (of a chat), or a transcribed stretch; `tokens` counts all so far."""
+
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoucherSigned:
+    """Paid for this job so far, in all."""
+
+    job_nanoton: NanoTon
+    channel_total_nanoton: NanoTon
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """A provider did not finish; what it delivered is kept and paid for."""
+
+    provider: str
+    reason: str
+    tokens: int
+
+
+JobProgress: TypeAlias = (
+    Discovered | Negotiated | ChannelReady | OutputCame | VoucherSigned | AttemptFailed
+)
+
+
+class FailOver(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """One change of provider in the middle of a job."""
+
+    from_: str
+    to: str
+    at_token: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What one provider did for a job."""
+
+    provider: str
+    channel: str = ""
+    vouchers: int = 0
+    paid_nanoton: NanoTon = NO_MONEY
+    channel_total_nanoton: NanoTon = NO_MONEY
+    at_risk_max_nanoton: NanoTon = NO_MONEY
+    tokens: int = 0
+    first_output_s: float | None = None
+    streaming_s: float = 0.0
+    receipt: str = ""
+    failure: str = ""
+
+
+@dataclass(slots=True)
+class JobResult:
+    """A finished job.
+
+    Attributes:
+        time_to_first_token_s: from the request until the first output, negotiation
+            and (when one had to be opened) the channel included.
+        tokens_per_s: while streaming, over all providers that worked on it.
+    """
+
+    job_id: str
+    resource_class: str
+    text: str
+    tokens: int
+    finish: Finish
+    time_to_first_token_s: float
+    tokens_per_s: float
+    total_s: float
+    attempts: list[Attempt]
+    failovers: list[FailOver]
+    explanations: list[Explanation] = field(default_factory=list)
+
+    @property
+    def paid_nanoton(self) -> NanoTon:
+        """Return what was signed away for this job, over all providers."""
+        return NanoTon(sum(attempt.paid_nanoton for attempt in self.attempts))
+
+    @property
+    def provider(self) -> str:
+        """Return who finished it."""
+        return self.attempts[-1].provider

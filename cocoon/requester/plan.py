@@ -1,0 +1,151 @@
+"""Turns what a person asks for into a request for offers, and into what is still to do. Pure."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from cocoon.market.sizes import JobSize, bucket
+from cocoon.messages import (
+    ChatInput,
+    JobInput,
+    Kind,
+    OutputPiece,
+    PriceSchedule,
+    RequestForOffer,
+    SamplingSettings,
+    SpeechInput,
+    Tier,
+    Turn,
+    encode,
+    resource_class,
+)
+from cocoon.requester.meter import TEMPLATE_TOKENS_MAX
+
+PROMPT_TOKENS_ALLOWED: Final = 64
+"""Room for a default system prompt that a template may add, in tokens."""
+
+
+GREEDY: Final = SamplingSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A chat to be continued. `model_id` is the hex sha256 of the weights."""
+
+    model_id: str
+    turns: tuple[Turn, ...]
+    output_tokens_max: int = 256
+    sampling: SamplingSettings = GREEDY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechRequest:
+    """A recording to be written down. `duration_ms` is what its header says."""
+
+    model_id: str
+    audio: bytes
+    duration_ms: int
+
+
+JobRequest = ChatRequest | SpeechRequest
+
+
+def class_of(request: JobRequest) -> str:
+    """Return the resource class that the request needs."""
+    kind = Kind.CHAT if isinstance(request, ChatRequest) else Kind.TRANSCRIBE
+    return resource_class(kind, request.model_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has been received so far, from whichever providers.
+
+    Attributes:
+        token_ids, text: of a chat's answer.
+        speech: (start_ms, end_ms, text) of a transcript.
+    """
+
+    token_ids: tuple[int, ...] = ()
+    text: str = ""
+    speech: tuple[tuple[int, int, str], ...] = ()
+
+    def with_piece(self, piece: OutputPiece) -> "Progress":
+        """Return the progress after one more piece of output."""
+        speech = tuple((s.start_ms, s.end_ms, s.text) for s in piece.speech)
+        return replace(
+            self,
+            token_ids=self.token_ids + piece.token_ids,
+            text=self.text + piece.text,
+            speech=self.speech + speech,
+        )
+
+    @property
+    def transcript(self) -> str:
+        """Return the text of a transcription."""
+        return " ".join(text.strip() for _, _, text in self.speech if text.strip())
+
+    @property
+    def skip_ms(self) -> int:
+        """Return where a transcription has to go on."""
+        return self.speech[-1][1] if self.speech else 0
+
+
+def remaining_input(request: JobRequest, progress: Progress) -> JobInput:
+    """Return the input that finishes the job: the transcript so far is part of it."""
+    if isinstance(request, SpeechRequest):
+        return SpeechInput(audio=request.audio, skip_ms=progress.skip_ms)
+    return ChatInput(
+        turns=request.turns,
+        output_tokens_max=output_tokens_left(request, progress),
+        sampling=request.sampling,
+        prefix_token_ids=progress.token_ids,
+    )
+
+
+def output_tokens_left(request: ChatRequest, progress: Progress) -> int:
+    """Return how many tokens may still be written."""
+    return max(0, request.output_tokens_max - len(progress.token_ids))
+
+
+def prompt_tokens_max(request: ChatRequest, progress: Progress) -> int:
+    """Return a bound on the prompt, without a tokenizer: a token is at least one byte."""
+    text_bytes = sum(len(turn.content.encode()) for turn in request.turns)
+    template = TEMPLATE_TOKENS_MAX * len(request.turns) + PROMPT_TOKENS_ALLOWED
+    return text_bytes + template + len(progress.token_ids)
+
+
+def size_of(request: JobRequest, progress: Progress) -> JobSize:
+    """Return upper bounds of what is left, rounded up so that they tell less."""
+    input_bytes = bucket(len(encode(remaining_input(request, progress))))
+    if isinstance(request, SpeechRequest):
+        seconds = -(-request.duration_ms // 1000)
+        return JobSize(input_bytes_max=input_bytes, audio_seconds_max=max(1, bucket(seconds)))
+    return JobSize(
+        input_bytes_max=input_bytes,
+        prompt_tokens_max=bucket(prompt_tokens_max(request, progress)),
+        output_tokens_max=output_tokens_left(request, progress),
+    )
+
+
+def request_for_offer(
+    request: JobRequest,
+    size: JobSize,
+    *,
+    nonce: bytes,
+    chain_network_id: int,
+    tier_min: Tier,
+    ceiling: PriceSchedule,
+    deadline_unix_s: int,
+) -> RequestForOffer:
+    """Return the message that is sent to the providers on the shortlist."""
+    return RequestForOffer(
+        nonce=nonce,
+        resource_class=class_of(request),
+        chain_network_id=chain_network_id,
+        input_bytes_max=size.input_bytes_max,
+        prompt_tokens_max=size.prompt_tokens_max,
+        output_tokens_max=size.output_tokens_max,
+        audio_seconds_max=size.audio_seconds_max,
+        tier_min=tier_min,
+        ceiling=ceiling,
+        deadline_unix_s=deadline_unix_s,
+    )

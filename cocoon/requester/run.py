@@ -1,0 +1,211 @@
+"""One accepted job on one provider: input out, output in, vouchers along the way, receipt.
+
+The requester pays as `cocoon.provider.lease` states. Reading and paying are two
+tasks, so that a slow disk never holds up the text.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import trio
+
+from cocoon.confidential.sealing import Opener
+from cocoon.errors import PeerMisbehaved, Refused
+from cocoon.messages import (
+    Accept,
+    Accepted,
+    Cancel,
+    Countersigned,
+    FromProvider,
+    InputSegment,
+    JobEnd,
+    Message,
+    OutputPiece,
+    OutputSegment,
+    Refusal,
+    VoucherMessage,
+    decode,
+    decode_from_provider,
+    encode,
+)
+from cocoon.requester.meter import MeterWatch
+from contracts.units import NanoTon
+from overlay.errors import OverlayError, PeerUnavailable
+from overlay.transport import Stream
+
+logger = logging.getLogger(__name__)
+
+ACCEPT_TIMEOUT_S: Final = 20.0
+FIRST_OUTPUT_TIMEOUT_S: Final = 120.0
+OUTPUT_TIMEOUT_S: Final = 30.0
+SEND_TIMEOUT_S: Final = 30.0
+FAREWELL_S: Final = 4.0
+OUTPUT_PIECE_BYTES_MAX: Final = 256 * 1024
+
+
+class Purse(Protocol):
+    """Pays for one job: adds to the channel's total, durably, before it returns."""
+
+    async def pay(self, job_total: NanoTon) -> VoucherMessage:
+        """Sign the voucher that brings what was paid for this job to *job_total*."""
+        ...
+
+
+Sink = Callable[[OutputPiece], Awaitable[None]]
+CheckReceipt = Callable[[JobEnd, MeterWatch, bytes], bytes]
+"""(end, watch, response hash) -> our countersignature; raises BadReceipt."""
+
+
+@dataclass(slots=True)
+class RunningJob:
+    """What a job needs while it runs; made by `cocoon.requester.service`."""
+
+    stream: Stream
+    accept: Accept
+    input_segments: list[bytes]
+    open_output: Callable[[bytes], Opener]
+    watch: MeterWatch
+    purse: Purse
+    check_receipt: CheckReceipt
+    vouchers: list[VoucherMessage] = field(default_factory=list)
+    end: JobEnd | None = None
+    countersignature: bytes = b""
+    _sending: trio.Lock = field(default_factory=trio.Lock)
+    _payment_due: trio.Event = field(default_factory=trio.Event)
+    _due: NanoTon | None = None
+    _ended: bool = False
+
+    async def _send(self, message: Message) -> None:
+        async with self._sending:
+            with trio.fail_after(SEND_TIMEOUT_S):
+                await self.stream.send(encode(message))
+
+    async def _receive(self, timeout_s: float, waiting_for: str) -> FromProvider:
+        with trio.move_on_after(timeout_s):
+            return decode_from_provider(await self.stream.receive())
+        raise PeerUnavailable(f"no {waiting_for} within {timeout_s:.0f} s")
+
+    # --- the three steps ---
+
+    async def start(self) -> bytes:
+        """Accept the offer and hand over the input; return the output's nonce prefix.
+
+        Raises:
+            Refused: the provider will not start, with its typed reason.
+            OverlayError: it went away, or spoke out of turn.
+        """
+        await self._send(self.accept)
+        for segment in self.input_segments:
+            await self._send(InputSegment(data=segment))
+        answer = await self._receive(ACCEPT_TIMEOUT_S, "acceptance")
+        if isinstance(answer, Refusal):
+            raise Refused(answer.code.value, answer.detail)
+        if not isinstance(answer, Accepted):
+            raise PeerMisbehaved(f"answered an acceptance with {type(answer).__name__}")
+        return answer.output_prefix
+
+    async def stream_output(self, prefix: bytes, sink: Sink) -> None:
+        """Pass output to *sink* until the job ends, paying chunk by chunk.
+
+        Cancelling tells the provider to stop, pays for what was received, and
+        collects the receipt, within `FAREWELL_S`.
+
+        Raises:
+            OverlayError, PeerMisbehaved, BadReceipt, PaymentError: see `watch` and `purse`.
+        """
+        opener = self.open_output(prefix)
+        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+            nursery.start_soon(self._pay_when_due)
+            # Shielded: a cancelled read would cost us the receipt. `_stop_politely`
+            # turns a cancellation into a message and a deadline instead.
+            with trio.CancelScope(shield=True) as reading:
+                nursery.start_soon(self._stop_politely, reading)
+                try:
+                    await self._read_output(opener, sink)
+                finally:
+                    self._ended = True
+            nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + FAREWELL_S):
+            await self._finish(opener)
+        await trio.lowlevel.checkpoint()
+
+    async def _stop_politely(self, reading: trio.CancelScope) -> None:
+        """When we are cancelled in mid-job, stop the device and leave the reader a moment."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            if not self._ended:
+                reading.deadline = trio.current_time() + FAREWELL_S
+                with trio.CancelScope(shield=True, deadline=reading.deadline):
+                    await self._try_send(Cancel())
+
+    async def _read_output(self, opener: Opener, sink: Sink) -> None:
+        timeout_s = FIRST_OUTPUT_TIMEOUT_S
+        while True:
+            message = await self._receive(timeout_s, "output")
+            timeout_s = OUTPUT_TIMEOUT_S
+            if isinstance(message, JobEnd):
+                self.end = message
+                return
+            if isinstance(message, Refusal):
+                raise Refused(message.code.value, message.detail)
+            if not isinstance(message, OutputSegment):
+                raise PeerMisbehaved(f"sent {type(message).__name__} in the middle of a job")
+            await sink(self._open_piece(message, opener))
+
+    def _open_piece(self, segment: OutputSegment, opener: Opener) -> OutputPiece:
+        plain = opener.open(segment.data, last=segment.last)
+        piece = decode(OutputPiece, plain, size_bytes_max=OUTPUT_PIECE_BYTES_MAX)
+        self.watch.receive(piece)
+        if piece.finish is None:
+            self._ask_payment(self.watch.take_due(ended=False))
+        return piece
+
+    # --- paying ---
+
+    def _ask_payment(self, due: NanoTon | None) -> None:
+        if due is not None:
+            self._due = due
+            self._payment_due.set()
+
+    async def _pay_when_due(self) -> None:
+        while True:
+            await self._payment_due.wait()
+            self._payment_due = trio.Event()
+            await self._pay_now()
+
+    async def _pay_now(self) -> None:
+        """Sign and send the newest amount due.
+
+        Safe to cancel anywhere: an amount stays due until its voucher has been sent,
+        and the purse gives the same voucher again for the same amount.
+        """
+        while (due := self._due) is not None:
+            voucher = await self.purse.pay(due)
+            if voucher not in self.vouchers:
+                self.vouchers.append(voucher)
+            await self._send(voucher)
+            if self._due == due:
+                self._due = None
+
+    # --- the end ---
+
+    async def _finish(self, opener: Opener) -> None:
+        """Check the receipt, pay the last chunk, countersign."""
+        if self.end is None:
+            raise PeerUnavailable("the job ended without a receipt")
+        opener.finish()
+        signature = self.check_receipt(self.end, self.watch, opener.digest())
+        self._due = self.watch.take_due(ended=True) or self._due
+        await self._pay_now()
+        self.countersignature = signature
+        await self._try_send(Countersigned(signature=signature))
+
+    async def _try_send(self, message: Message) -> None:
+        """Send what the peer would like to have and we do not depend on."""
+        try:
+            await self._send(message)
+        except (OverlayError, trio.TooSlowError) as error:
+            logger.info("the provider left early: %s", error)

@@ -1,0 +1,473 @@
+"""A requester: finds providers, negotiates, pays, and finishes a job whoever dies.
+
+Fail-over and billing: what a provider delivered before it failed is kept and was
+paid for, chunk by chunk; the next provider gets the transcript so far as part of
+its prompt (and charges it as such). Nothing is ever paid twice for the same chunk,
+and at most one chunk, with the prompt, is at risk with any one provider.
+"""
+
+import logging
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import trio
+
+from cocoon.clock import Clock
+from cocoon.confidential.tiers import check_tier
+from cocoon.config import NodeConfig
+from cocoon.directory import Directory
+from cocoon.errors import CocoonError, JobFailed, NoProvider, PaymentError, Refused
+from cocoon.market.book import Listing
+from cocoon.market.explain import Explanation, explain
+from cocoon.market.match import Loss, Preferences, shortlist
+from cocoon.market.negotiate import Negotiation
+from cocoon.market.price import worst_case_cost
+from cocoon.market.sizes import JobSize
+from cocoon.messages import (
+    CHANNEL_PROTOCOL,
+    CloseRelease,
+    CloseRequest,
+    Finish,
+    LossReason,
+    OutputPiece,
+    PriceSchedule,
+    Tier,
+    decode,
+    encode,
+    message_hash,
+)
+from cocoon.payments.closing import Settlement
+from cocoon.payments.payer import PayerChannel, PayerService
+from cocoon.requester.agreement import prepare
+from cocoon.requester.events import (
+    Attempt,
+    AttemptFailed,
+    ChannelReady,
+    Discovered,
+    FailOver,
+    JobProgress,
+    JobResult,
+    Negotiated,
+    OutputCame,
+)
+from cocoon.requester.plan import (
+    JobRequest,
+    Progress,
+    SpeechRequest,
+    class_of,
+    request_for_offer,
+    size_of,
+)
+from cocoon.requester.talks import Agreed, Talks
+from cocoon.requester.tracks import Tracks
+from contracts.units import NanoTon
+from overlay.errors import OverlayError
+from overlay.identity import Identity
+from overlay.ids import PeerId
+from overlay.transport import Host
+
+logger = logging.getLogger(__name__)
+
+QUOTES_SETTLE_S: Final = 0.25
+"""After the first quote, wait this long for others to compare it with."""
+FIRST_QUOTE_TIMEOUT_S: Final = 15.0
+DISCOVER_AGAIN_S: Final = 2.0
+RELEASE_TIMEOUT_S: Final = 15.0
+HANG_UP_S: Final = 2.0
+JOURNAL_S: Final = 5.0
+
+Listener = Callable[[JobProgress], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Job:
+    """One job while it is being worked on."""
+
+    job_id: str
+    request: JobRequest
+    listener: Listener
+    started_s: float
+    deadline_unix_s: int
+    progress: Progress = field(default_factory=Progress)
+    attempts: list[Attempt] = field(default_factory=list)
+    failovers: list[FailOver] = field(default_factory=list)
+    explanations: list[Explanation] = field(default_factory=list)
+    excluded: dict[str, str] = field(default_factory=dict)
+    first_output_s: float | None = None
+    finish: Finish | None = None
+
+
+@dataclass(slots=True)
+class Requester:
+    """A running requester. Make one with `open_requester`."""
+
+    host: Host
+    identity: Identity
+    directory: Directory
+    payer: PayerService
+    chain_network_id: int
+    config: NodeConfig
+    clock: Clock
+    rng: random.Random
+    tracks: Tracks
+    background: trio.Nursery
+    _providers_of: dict[str, str] = field(default_factory=dict)
+    """Channel address -> provider, of the jobs of this run."""
+
+    # --- one job ---
+
+    async def run(self, request: JobRequest, listener: Listener) -> JobResult:
+        """Get *request* done and return the result.
+
+        Cancelling stops the provider's device and pays for what was received.
+
+        Raises:
+            NoProvider: nobody could or would do it; the message lists the reasons.
+            JobFailed: all attempts failed after they had begun.
+            PaymentError: the wallet cannot fund a channel.
+        """
+        timeout_s = self.config.requester.job_timeout_s
+        job = _Job(
+            job_id=secrets.token_hex(8),
+            request=request,
+            listener=listener,
+            started_s=trio.current_time(),
+            deadline_unix_s=int(self.clock()) + timeout_s,
+        )
+        with trio.move_on_after(timeout_s):
+            await self._work(job)
+            return self._result(job)
+        raise JobFailed(f"not finished within {timeout_s} s")
+
+    async def _work(self, job: _Job) -> None:
+        found = await self._discover(class_of(job.request))
+        for number in range(self.config.requester.attempts_max):
+            agreed = await self._find_provider(job, found, first=number == 0)
+            if job.attempts:
+                self._note_failover(job, agreed.peer)
+            attempt = Attempt(provider=agreed.peer)
+            job.attempts.append(attempt)
+            try:
+                await self._attempt(job, agreed, attempt)
+            except (OverlayError, CocoonError, trio.TooSlowError) as error:
+                if isinstance(error, PaymentError):
+                    raise
+                await self._failed(job, attempt, error)
+            else:
+                return
+            finally:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_UP_S):
+                    await agreed.stream.aclose()
+        reasons = "; ".join(f"{a.provider[-8:]}: {a.failure}" for a in job.attempts)
+        raise JobFailed(f"{len(job.attempts)} providers failed: {reasons}")
+
+    def _note_failover(self, job: _Job, to: str) -> None:
+        last = job.attempts[-1]
+        at_token = len(job.progress.token_ids) or len(job.progress.speech)
+        job.failovers.append(FailOver(last.provider, to, at_token, last.failure))
+
+    async def _failed(self, job: _Job, attempt: Attempt, error: Exception) -> None:
+        attempt.failure = str(error) or type(error).__name__
+        job.excluded[attempt.provider] = attempt.failure
+        if not isinstance(error, Refused):
+            self.tracks.failed(attempt.provider)
+        logger.info("%s failed: %s", attempt.provider, attempt.failure)
+        tokens = len(job.progress.token_ids)
+        await job.listener(AttemptFailed(attempt.provider, attempt.failure, tokens))
+
+    # --- discovery ---
+
+    async def _discover(self, resource_class: str) -> int:
+        """Make sure that quotes are known; return how many providers the DHT named."""
+        self.directory.book.watch([resource_class])
+        found: list[PeerId] = []
+        with trio.move_on_after(FIRST_QUOTE_TIMEOUT_S):
+            if not self._listings(resource_class):
+                found = await self._wait_for_quotes(resource_class)
+        return len(found) or len(self._listings(resource_class))
+
+    async def _wait_for_quotes(self, resource_class: str) -> list[PeerId]:
+        found: list[PeerId] = []
+        while True:
+            found = await self.directory.discover(resource_class) or found
+            if self._listings(resource_class):
+                with trio.move_on_after(QUOTES_SETTLE_S):
+                    await trio.sleep_forever()
+                return found
+            with trio.move_on_after(DISCOVER_AGAIN_S):
+                await self.directory.wait_for_news()
+
+    def _listings(self, resource_class: str) -> list[Listing]:
+        ours = self.identity.peer_id
+        listings = self.directory.book.candidates(resource_class, int(self.clock()))
+        return [listing for listing in listings if listing.quote.peer_id != ours]
+
+    # --- negotiation ---
+
+    def _preferences(self, job: _Job) -> Preferences:
+        settings = self.config.requester
+        return Preferences(
+            ceiling=PriceSchedule(**settings.ceiling.as_schedule_fields()),
+            tier_min=Tier[settings.tier_min],
+            ask_max=settings.ask_max,
+            excluded=frozenset(job.excluded),
+        )
+
+    async def _find_provider(self, job: _Job, found: int, *, first: bool) -> Agreed:
+        """Ask the best few and choose one.
+
+        Raises:
+            NoProvider: none is left; the message says why for each.
+        """
+        resource_class = class_of(job.request)
+        candidates = self._listings(resource_class)
+        if first:
+            await job.listener(Discovered(found, tuple(c.quote for c in candidates)))
+        prefs, size = self._preferences(job), size_of(job.request, job.progress)
+        chosen = shortlist(candidates, prefs, self.tracks.view(), size, self.rng)
+        talks = self._talks(job, prefs, size, chosen.asked)
+        agreed = await talks.run()
+        losses = [*chosen.passed_over, *talks.core.losses]
+        losses += [Loss(p, LossReason.DIED_MID_JOB, why) for p, why in job.excluded.items()]
+        explanation = self._explain(
+            job=job,
+            candidates=candidates,
+            asked=chosen.asked,
+            losses=losses,
+            agreed=agreed,
+            size=size,
+        )
+        job.explanations.append(explanation)
+        self._save_explanation(explanation, len(job.explanations))
+        if agreed is None:
+            raise NoProvider(_no_provider_words(losses, resource_class))
+        check_tier(agreed.statement, prefs.tier_min)
+        worst = worst_case_cost(agreed.offer.schedule, size)
+        await job.listener(Negotiated(agreed.peer, agreed.offer.schedule, worst, explanation))
+        return agreed
+
+    def _talks(
+        self, job: _Job, prefs: Preferences, size: JobSize, asked: tuple[Listing, ...]
+    ) -> Talks:
+        request = request_for_offer(
+            job.request,
+            size,
+            nonce=secrets.token_bytes(16),
+            chain_network_id=self.chain_network_id,
+            tier_min=prefs.tier_min,
+            ceiling=prefs.ceiling,
+            deadline_unix_s=job.deadline_unix_s,
+        )
+        request_bytes = encode(request)
+        core = Negotiation(
+            request=request,
+            request_hash=message_hash(request_bytes),
+            quotes=[listing.quote for listing in asked],
+            prefs=prefs,
+            tracks=self.tracks.view(),
+            rng=self.rng,
+            now_s=trio.current_time(),
+            hard_deadline_s=self.config.requester.offer_timeout_s,
+        )
+        return Talks(
+            host=self.host,
+            directory=self.directory,
+            network=self.config.network.name,
+            core=core,
+            request_bytes=request_bytes,
+            clock=self.clock,
+            background=self.background,
+        )
+
+    def _explain(
+        self,
+        *,
+        job: _Job,
+        candidates: list[Listing],
+        asked: tuple[Listing, ...],
+        losses: list[Loss],
+        agreed: Agreed | None,
+        size: JobSize,
+    ) -> Explanation:
+        return explain(
+            job_id=job.job_id,
+            now_unix_s=int(self.clock()),
+            resource_class=class_of(job.request),
+            candidates=candidates,
+            asked=[listing.quote.peer_id for listing in asked],
+            losses=losses,
+            winner=agreed.peer if agreed else None,
+            size=size,
+            tracks=self.tracks.view(),
+            agreed_nanoton=worst_case_cost(agreed.offer.schedule, size) if agreed else None,
+        )
+
+    def _save_explanation(self, explanation: Explanation, number: int) -> None:
+        directory = self.config.home / "jobs"
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = directory / f"{explanation.job_id}-{number}.json"
+        path.write_bytes(msgspec.json.encode(explanation))
+
+    # --- one attempt ---
+
+    async def _attempt(self, job: _Job, agreed: Agreed, attempt: Attempt) -> None:
+        deposit = self.config.requester.deposit_nanoton
+        async with self.payer.hold_channel(
+            agreed.offer.payee_address,
+            agreed.offer.payee_key,
+            spendable_min=NanoTon(agreed.offer.spendable_min_nanoton),
+            deposit=deposit,
+        ) as channel:
+            attempt.channel = channel.address
+            self._providers_of[channel.address] = agreed.peer
+            await job.listener(ChannelReady(agreed.peer, channel.address, channel.spendable_left))
+            part_id = f"{job.job_id}-{len(job.attempts)}"
+            await channel.start_job(part_id, agreed.peer)
+            try:
+                await self._run_attempt(job, agreed, attempt, channel, part_id)
+            finally:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + JOURNAL_S):
+                    await channel.end_job(part_id)
+
+    async def _run_attempt(
+        self, job: _Job, agreed: Agreed, attempt: Attempt, channel: PayerChannel, part_id: str
+    ) -> None:
+        prepared = prepare(
+            agreed,
+            channel,
+            request=job.request,
+            progress=job.progress,
+            identity=self.identity,
+            network=self.config.network.name,
+            clock=self.clock,
+            part_id=part_id,
+        )
+
+        async def take(piece: OutputPiece) -> None:
+            await self._take(job, attempt, piece)
+
+        try:
+            await prepared.running.stream_output(await prepared.running.start(), take)
+        finally:
+            _account(attempt, channel, prepared.running)
+        attempt.receipt = str(await prepared.save(self.config.receipts))
+        self.tracks.succeeded(attempt.provider, _speed_milli_per_s(attempt, job.request))
+
+    async def _take(self, job: _Job, attempt: Attempt, piece: OutputPiece) -> None:
+        now_s = trio.current_time()
+        if piece.token_ids or piece.speech:
+            if job.first_output_s is None:
+                job.first_output_s = now_s
+            if attempt.first_output_s is None:
+                attempt.first_output_s = now_s
+            attempt.streaming_s = now_s - attempt.first_output_s
+            attempt.tokens += len(piece.token_ids)
+        job.progress = job.progress.with_piece(piece)
+        job.finish = piece.finish or job.finish
+        text = piece.text or " ".join(s.text for s in piece.speech)
+        if text:
+            await job.listener(OutputCame(text, len(job.progress.token_ids)))
+
+    def _result(self, job: _Job) -> JobResult:
+        now_s = trio.current_time()
+        speech = isinstance(job.request, SpeechRequest)
+        streaming_s = sum(a.streaming_s for a in job.attempts)
+        # The first token of each attempt starts its clock, so it is not counted.
+        intervals = sum(max(0, a.tokens - 1) for a in job.attempts)
+        return JobResult(
+            job_id=job.job_id,
+            resource_class=class_of(job.request),
+            text=job.progress.transcript if speech else job.progress.text,
+            tokens=len(job.progress.token_ids),
+            finish=job.finish or Finish.STOP,
+            time_to_first_token_s=(job.first_output_s or now_s) - job.started_s,
+            tokens_per_s=intervals / streaming_s if streaming_s > 0 else 0.0,
+            total_s=now_s - job.started_s,
+            attempts=job.attempts,
+            failovers=job.failovers,
+            explanations=job.explanations,
+        )
+
+    # --- settling ---
+
+    async def close_channel(self, address: str) -> Settlement:
+        """Close a channel together with its provider.
+
+        Raises:
+            PaymentError, OverlayError: the provider cannot be asked; `PayerService.exit_alone`
+                gets the money back without it.
+        """
+        provider = self._providers_of.get(address, "")
+
+        async def ask(request: CloseRequest) -> CloseRelease:
+            answer = await self.host.request(PeerId(provider), CHANNEL_PROTOCOL, encode(request))
+            return decode(CloseRelease, answer)
+
+        return await self.payer.close(
+            self.payer.channel(address), ask, release_timeout_s=RELEASE_TIMEOUT_S
+        )
+
+
+def _account(
+    attempt: Attempt, at_risk_max: NanoTon, channel: PayerChannel, prepared: Prepared
+) -> None:
+    """Write down what the attempt cost, whichever way it ended."""
+    running = prepared.running
+    attempt.at_risk_max_nanoton = at_risk_max
+    attempt.vouchers = len(running.vouchers)
+    attempt.channel_total_nanoton = channel.signed_total
+    before = running.accept.payment.signed_total_nanoton
+    attempt.paid_nanoton = NanoTon(channel.signed_total - before)
+
+
+def _speed_milli_per_s(attempt: Attempt, request: JobRequest) -> int:
+    if attempt.streaming_s <= 0:
+        return 0
+    if isinstance(request, SpeechRequest):
+        return int(request.duration_ms / attempt.streaming_s)
+    return int(1000 * max(0, attempt.tokens - 1) / attempt.streaming_s)
+
+
+def _no_provider_words(losses: list[Loss], resource_class: str) -> str:
+    if not losses:
+        return (
+            f"no provider of {resource_class[:24]} was found; "
+            "check network.bootstrap, or wait for one to join"
+        )
+    reasons = "\n".join(f"  {x.peer[-8:]}  {x.reason.value}: {x.detail}" for x in losses)
+    return f"no provider is left for this job:\n{reasons}"
+
+
+@asynccontextmanager
+async def open_requester(
+    host: Host,
+    identity: Identity,
+    directory: Directory,
+    payer: PayerService,
+    *,
+    chain_network_id: int,
+    config: NodeConfig,
+    clock: Clock,
+    rng: random.Random,
+) -> AsyncIterator[Requester]:
+    """Buy compute for the length of the block."""
+    tracks = Tracks(config.home / "tracks.json")
+    async with trio.open_nursery() as nursery:
+        yield Requester(
+            host=host,
+            identity=identity,
+            directory=directory,
+            payer=payer,
+            chain_network_id=chain_network_id,
+            config=config,
+            clock=clock,
+            rng=rng,
+            tracks=tracks,
+            background=nursery,
+        )
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,72 @@
+"""What our own jobs say about providers: the only reputation that Cocoon has.
+
+Kept in one small JSON file; losing it loses memories, never money.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from cocoon.market.match import Track
+
+PEERS_MAX: Final = 4096
+COUNT_MAX: Final = 1000
+"""Counts are halved here, so that what happened long ago weighs less."""
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    jobs: int = 0
+    failures: int = 0
+    speed_milli_per_s: int = 0
+
+
+class Tracks:
+    """The record per provider, on disk after each change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries: dict[str, _Entry] = self._read()
+
+    def _read(self) -> dict[str, _Entry]:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Entry])
+        except (OSError, msgspec.MsgspecError):
+            return {}
+
+    def view(self) -> dict[str, Track]:
+        """Return the records in the form that matching reads."""
+        return {
+            peer: Track(entry.jobs, entry.failures, entry.speed_milli_per_s)
+            for peer, entry in self._entries.items()
+        }
+
+    def succeeded(self, peer: str, speed_milli_per_s: int) -> None:
+        """A job of *peer* was finished, at this measured speed."""
+        entry = self._touch(peer)
+        entry.jobs += 1
+        old = entry.speed_milli_per_s or speed_milli_per_s
+        entry.speed_milli_per_s = (3 * old + speed_milli_per_s) // 4
+        self._save(entry)
+
+    def failed(self, peer: str) -> None:
+        """A job of *peer* failed after it was accepted."""
+        entry = self._touch(peer)
+        entry.failures += 1
+        self._save(entry)
+
+    def _touch(self, peer: str) -> _Entry:
+        entry = self._entries.pop(peer, None) or _Entry()
+        self._entries[peer] = entry  # the newest last
+        while len(self._entries) > PEERS_MAX:
+            del self._entries[next(iter(self._entries))]
+        return entry
+
+    def _save(self, entry: _Entry) -> None:
+        if entry.jobs + entry.failures > COUNT_MAX:
+            entry.jobs, entry.failures = entry.jobs // 2, entry.failures // 2
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = self._path.with_suffix(".new")
+        temporary.write_bytes(msgspec.json.encode(self._entries))
+        os.replace(temporary, self._path)  # noqa: PTH105  (atomic, and named so)
