@@ -329,5 +329,5 @@ class Flood(RuleBasedStateMachine):
             assert shelf.earliest_expiry_unix_s <= min(expiries)
 
 
-Flood.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+Flood.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 TestFlood = Flood.TestCase
