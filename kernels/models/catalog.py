@@ -11,8 +11,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from kernels.errors import ModelUnavailable
-
 Sha256Hex = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=128)]
 Size = Annotated[int, msgspec.Meta(gt=0)]
@@ -72,9 +70,9 @@ def model(name: str) -> KnownModel:
     """Return the model called *name*.
 
     Raises:
-        ModelUnavailable: there is none.
+        KeyError: there is none.
     """
     for known in models():
         if known.name == name:
             return known
-    raise ModelUnavailable(f"no model is called {name[:80]!r}")
+    raise KeyError(name)

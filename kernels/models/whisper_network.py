@@ -1,0 +1,257 @@
+"""Whisper's encoder and decoder in NumPy fp32.
+
+Source: Whisper (Radford et al., 2022); names of variables as CTranslate2 converts
+them. Shapes in comments: S encoder positions, T new tokens, N tokens in the cache, D
+width, H heads, W head width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.errors import InvalidInput, InvalidModelFile
+from kernels.models.ct2 import Ct2File
+
+Floats = NDArray[np.float32]
+
+EPSILON: Final = np.float32(1e-5)
+WIDTH_MAX: Final = 8192
+LAYERS_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """y = x W^T + b; `weight` is (out, in)."""
+
+    weight: Floats
+    bias: Floats
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Apply it to rows."""
+        return np.asarray(inputs @ self.weight.T + self.bias)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNorm:
+    """Normalise rows to mean 0 and variance 1, then scale and shift."""
+
+    gain: Floats
+    shift: Floats
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Apply it to rows."""
+        centred = inputs - inputs.mean(-1, keepdims=True)
+        variance = np.einsum("td,td->t", centred, centred)[:, None] / np.float32(inputs.shape[1])
+        return np.asarray(centred / np.sqrt(variance + EPSILON) * self.gain + self.shift)
+
+
+@dataclass(frozen=True, slots=True)
+class Sublayer:
+    """A pre-normalised part of a block and its linear maps, in order."""
+
+    norm: LayerNorm
+    maps: tuple[Linear, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A transformer block; only the decoder's have `cross`."""
+
+    attention: Sublayer
+    cross: Sublayer | None
+    feed_forward: Sublayer
+
+
+class Heard:
+    """An encoded window of audio, as each decoder block's keys (H, W, S) and values (H, S, W)."""
+
+    def __init__(self, pairs: Sequence[tuple[Floats, Floats]]) -> None:
+        self.pairs = tuple(pairs)
+
+
+class Text:
+    """Tokens decoded so far over one `Heard`: keys (layers, H, W, N), values (layers, H, N, W)."""
+
+    def __init__(self, network: "WhisperNetwork", heard: Heard) -> None:
+        heads, width, room = network.heads, network.head_width, network.text_positions
+        layers = len(network.decoder)
+        self.heard = heard
+        self.keys: Floats = np.empty((layers, heads, width, room), np.float32)
+        self.values: Floats = np.empty((layers, heads, room, width), np.float32)
+        self.length_tokens = 0
+
+
+class WhisperNetwork:
+    """The weights, and both directions through them."""
+
+    def __init__(self, file: Ct2File) -> None:
+        self._embedding = file.floats("decoder/embeddings/weight", -1, -1)
+        self.vocabulary, width = map(int, self._embedding.shape)
+        self.width = width
+        self.heads = file.integer("encoder/num_heads", minimum=1, maximum=256)
+        if width > WIDTH_MAX or width % self.heads:
+            raise InvalidModelFile(f"{self.heads} heads in a width of {width}")
+        self.head_width = width // self.heads
+        self._conv1 = file.floats("encoder/conv1/weight", width, -1, 3)
+        self.mel_bands = self._conv1.shape[1]
+        self._conv1_bias = file.floats("encoder/conv1/bias", width)
+        self._conv2 = file.floats("encoder/conv2/weight", width, width, 3)
+        self._conv2_bias = file.floats("encoder/conv2/bias", width)
+        self._audio_places = file.floats("encoder/position_encodings/encodings", -1, width)
+        self._text_places = file.floats("decoder/position_encodings/encodings", -1, width)
+        self.audio_positions, self.text_positions = map(
+            len, (self._audio_places, self._text_places)
+        )
+        self._encoder_norm = _layer_norm(file, "encoder", width)
+        self._decoder_norm = _layer_norm(file, "decoder", width)
+        self.encoder = _blocks(file, "encoder", width)
+        self.decoder = _blocks(file, "decoder", width)
+
+    def encode(self, mel: Floats) -> Heard:
+        """Encode a spectrogram of exactly one window, shape (bands, 2*S)."""
+        if mel.shape != (self.mel_bands, 2 * self.audio_positions):
+            raise InvalidInput(f"a spectrogram of shape {mel.shape}")
+        hidden = gelu(_convolve(mel.T, self._conv1, 1) + self._conv1_bias)
+        hidden = gelu(_convolve(hidden, self._conv2, 2) + self._conv2_bias) + self._audio_places
+        for block in self.encoder:
+            query, key, value = self._project(block.attention, hidden)
+            mixed = _attend(query, key.transpose(1, 2, 0), value.transpose(1, 0, 2))
+            hidden += block.attention.maps[1](mixed)
+            hidden += _feed_forward(block, hidden)
+        hidden = self._encoder_norm(hidden)
+        return Heard([self._hear(block, hidden) for block in self.decoder])
+
+    def extend(self, text: Text, token_ids: Sequence[int]) -> Floats:
+        """Take in tokens and return the logits, (vocabulary,), for the next one.
+
+        Raises:
+            InvalidInput: there is no room for so many tokens.
+        """
+        start, end = text.length_tokens, text.length_tokens + len(token_ids)
+        if end > self.text_positions:
+            raise InvalidInput(f"{end} tokens in one window")
+        hidden = self._embedding[list(token_ids)] + self._text_places[start:end]
+        with np.errstate(over="ignore", invalid="ignore"):
+            for index, block in enumerate(self.decoder):
+                hidden += self._look_back(text, index, block, hidden)
+                hidden += self._listen(text, index, block, hidden)
+                hidden += _feed_forward(block, hidden)
+        text.length_tokens = end
+        return np.asarray(self._embedding @ self._decoder_norm(hidden[-1:])[0])
+
+    def _look_back(self, text: Text, index: int, block: Block, hidden: Floats) -> Floats:
+        start, end = text.length_tokens, text.length_tokens + len(hidden)
+        query, key, value = self._project(block.attention, hidden)
+        text.keys[index, :, :, start:end] = key.transpose(1, 2, 0)
+        text.values[index, :, start:end] = value.transpose(1, 0, 2)
+        visible = np.arange(end) <= np.arange(start, end)[:, None]
+        mask = np.where(visible, np.float32(0), np.float32(-np.inf))
+        keys, values = text.keys[index, :, :, :end], text.values[index, :, :end]
+        return block.attention.maps[1](_attend(query, keys, values, mask))
+
+    def _listen(self, text: Text, index: int, block: Block, hidden: Floats) -> Floats:
+        cross = _cross(block)
+        query = cross.maps[0](cross.norm(hidden)).reshape(len(hidden), self.heads, -1)
+        return cross.maps[2](_attend(query, *text.heard.pairs[index]))
+
+    def _project(self, part: Sublayer, hidden: Floats) -> list[Floats]:
+        """Return queries, keys and values, each (T, H, W)."""
+        shape = (len(hidden), self.heads, self.head_width)
+        return [
+            rows.reshape(shape) for rows in np.split(part.maps[0](part.norm(hidden)), 3, axis=1)
+        ]
+
+    def _hear(self, block: Block, hidden: Floats) -> tuple[Floats, Floats]:
+        key, value = np.split(_cross(block).maps[1](hidden), 2, axis=1)
+        shape = (len(hidden), self.heads, self.head_width)
+        keys = key.reshape(shape).transpose(1, 2, 0)
+        values = value.reshape(shape).transpose(1, 0, 2)
+        return np.ascontiguousarray(keys), np.ascontiguousarray(values)
+
+
+def _cross(block: Block) -> Sublayer:
+    if block.cross is None:
+        raise InvalidModelFile("a decoder block without cross-attention")
+    return block.cross
+
+
+def _layer_norm(file: Ct2File, prefix: str, width: int) -> LayerNorm:
+    gain = file.floats(f"{prefix}/layer_norm/gamma", width)
+    return LayerNorm(gain, file.floats(f"{prefix}/layer_norm/beta", width))
+
+
+def _sublayer(file: Ct2File, prefix: str, width: int, sizes: Sequence[tuple[int, int]]) -> Sublayer:
+    maps = tuple(
+        Linear(
+            file.floats(f"{prefix}/linear_{index}/weight", rows, columns),
+            file.floats(f"{prefix}/linear_{index}/bias", rows),
+        )
+        for index, (rows, columns) in enumerate(sizes)
+    )
+    return Sublayer(_layer_norm(file, prefix, width), maps)
+
+
+def _blocks(file: Ct2File, side: str, width: int) -> tuple[Block, ...]:
+    inner = 4 * width
+    blocks: list[Block] = []
+    for index in count():
+        prefix = f"{side}/layer_{index}"
+        if f"{prefix}/ffn/linear_0/weight" not in file.variables:
+            break
+        if index == LAYERS_MAX:
+            raise InvalidModelFile(f"more than {LAYERS_MAX} layers")
+        attention = [(3 * width, width), (width, width)]
+        cross = [(width, width), (2 * width, width), (width, width)]
+        blocks.append(
+            Block(
+                _sublayer(file, f"{prefix}/self_attention", width, attention),
+                _sublayer(file, f"{prefix}/attention", width, cross) if side == "decoder" else None,
+                _sublayer(file, f"{prefix}/ffn", width, [(inner, width), (width, inner)]),
+            )
+        )
+    if not blocks:
+        raise InvalidModelFile(f"no layers in the {side}")
+    return tuple(blocks)
+
+
+def _convolve(inputs: Floats, weight: Floats, stride: int) -> Floats:
+    """Convolve rows (time, channels) with (out, channels, 3), padded by one on both sides."""
+    padded = np.pad(inputs, ((1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 3, axis=0)[::stride]
+    return np.asarray(windows.reshape(len(windows), -1) @ weight.reshape(len(weight), -1).T)
+
+
+def _attend(query: Floats, keys: Floats, values: Floats, mask: Floats | None = None) -> Floats:
+    """Return softmax(q k / sqrt(W)) v as (T, D); q (T, H, W), k (H, W, N), v (H, N, W)."""
+    scale = np.float32(query.shape[-1] ** -0.5)
+    scores = (query.transpose(1, 0, 2) * scale) @ keys
+    if mask is not None:
+        scores += mask
+    scores -= scores.max(-1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(-1, keepdims=True)
+    return np.asarray((scores @ values).transpose(1, 0, 2).reshape(len(query), -1))
+
+
+def _feed_forward(block: Block, hidden: Floats) -> Floats:
+    part = block.feed_forward
+    return part.maps[1](gelu(part.maps[0](part.norm(hidden))))
+
+
+def gelu(inputs: Floats) -> Floats:
+    """Return the exact (erf) GELU, with erf good to 1.5e-7.
+
+    Source: Hendrycks and Gimpel, 2016; erf: Abramowitz and Stegun, 7.1.26.
+    """
+    magnitude = np.abs(inputs) * np.float32(0.5**0.5)
+    t = 1 / (1 + np.float32(0.3275911) * magnitude)
+    series = np.float32(1.061405429) * t - np.float32(1.453152027)
+    for coefficient in (1.421413741, -0.284496736, 0.254829592):
+        series = series * t + np.float32(coefficient)
+    with np.errstate(over="ignore", under="ignore"):
+        erf = 1 - series * t * np.exp(-magnitude * magnitude)
+    return np.asarray(np.float32(0.5) * inputs * (1 + np.copysign(erf, inputs)))
