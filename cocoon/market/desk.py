@@ -53,7 +53,7 @@ class DeskTerms:
     discount_max_ppm: int = 100_000
     offer_lifetime_s: int = 30
     deadline_s_min: int = 5
-    outstanding_per_peer_max: int = 4
+    outstanding_per_peer_max: int = 16
     outstanding_max: int = 1024
 
 

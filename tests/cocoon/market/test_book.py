@@ -1,7 +1,7 @@
 """The book of quotes, and what strangers can do to it."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
@@ -15,17 +15,19 @@ from cocoon.market.book import (
     QuoteBook,
 )
 from cocoon.market.load import Load
-from cocoon.market.quotes import Offering, PriceTerms, make_quote
+from cocoon.market.quotes import Offering, PriceTerms, make_quote, malformed
 from cocoon.messages import (
     CONTROL_BYTES_MAX,
     Kind,
     Limits,
     ModelOnOffer,
+    PriceInputs,
     PriceSchedule,
     Quote,
     QuotesAnswer,
     Signed,
     Tier,
+    decode,
     encode,
 )
 
@@ -258,6 +260,53 @@ def test_a_snapshot_holds_the_original_envelopes_and_fits_into_one_answer():
     assert chosen == tuple(sealed(one) for one in quotes[: len(chosen)])
     assert len(book.snapshot(CLASS, 3, now_unix_s=NOW + 5)) == 3
     assert book.snapshot("chat/unknown", now_unix_s=NOW) == ()
+
+
+ppms = st.integers(0, 10**12)
+amounts = st.integers(0, 5 * 10**18)
+moments = st.one_of(st.integers(NOW - 200, NOW + 200), st.integers(0, 2**40))
+wild_quotes = st.builds(
+    Quote,
+    version=st.integers(0, 2),
+    peer_id=st.sampled_from(["p", "q"]),
+    statement_id=st.just(bytes(32)),
+    resource_class=st.sampled_from([CLASS, "", "x" * 160]),
+    model_name=st.text(max_size=128),
+    seq=st.one_of(st.integers(0, 5), st.integers(0, 2**40)),
+    inputs=st.builds(
+        PriceInputs,
+        base=st.builds(PriceSchedule, output_token=amounts, gpu_ms=amounts),
+        previous_level_ppm=ppms,
+        floor_ppm=ppms,
+        cap_ppm=ppms,
+        elasticity_ppm=ppms,
+        step_max_ppm=ppms,
+        slots=st.integers(1, 4096),
+        window_ms=st.integers(1, 86_400_000),
+        busy_slot_ms=st.integers(0, 2**40),
+    ),
+    level_ppm=ppms,
+    schedule=st.builds(PriceSchedule, output_token=amounts),
+    free_slots=st.integers(0, 4096),
+    speed_milli_per_s=st.integers(0, 2**40),
+    limits=st.builds(Limits, context_tokens=st.integers(0, 2**40)),
+    tier=st.sampled_from(Tier),
+    evidence_id=st.just(bytes(32)),
+    issued_at_unix_s=moments,
+    expires_at_unix_s=moments,
+)
+
+
+@given(st.lists(wild_quotes, max_size=6))
+def test_no_quote_that_decodes_can_crash_the_book(quotes):
+    book = QuoteBook()
+    for one in quotes:
+        arrived = decode(Quote, encode(one))
+        verdict = book.accept(sealed(arrived), arrived, NOW)
+        assert verdict.outcome in Outcome
+    for listing in book.candidates(CLASS, NOW):
+        assert malformed(listing.quote, peer_id=listing.quote.peer_id) == []
+        assert listing.faulty == bool(listing.reasons)
 
 
 class Flood(RuleBasedStateMachine):

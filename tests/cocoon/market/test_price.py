@@ -200,6 +200,21 @@ def test_an_idle_provider_falls_to_its_floor_and_a_full_one_rises_to_its_cap():
         assert state.previous_level_ppm == end
 
 
+def test_after_a_tenfold_shock_the_price_settles_without_swinging():
+    """Demand that falls as the price rises: busy share = demand / level, never more than all."""
+    state, shares = inputs(cap_ppm=100 * PPM), []
+    for window in range(300):
+        demand_ppm = 500_000 if window < 20 else 5 * PPM
+        busy_ppm = min(PPM, demand_ppm * PPM // state.previous_level_ppm)
+        shares.append(busy_ppm)
+        busy_slot_ms = state.slots * state.window_ms * busy_ppm // PPM
+        state = replace(state, busy_slot_ms=busy_slot_ms)
+        state = replace(state, previous_level_ppm=next_level_ppm(state))
+    assert set(shares[20:120]) > {PPM}
+    assert shares[20:] == sorted(shares[20:], reverse=True)  # never back up: no oscillation
+    assert ZONE_LOW_PPM <= shares[-1] <= ZONE_HIGH_PPM * 1001 // 1000
+
+
 # --- costs ----------------------------------------------------------------------------
 
 
