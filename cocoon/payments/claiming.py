@@ -7,10 +7,11 @@ import trio
 
 from cocoon.clock import Clock
 from cocoon.payments.channel import Claim, Payee, Settled
-from cocoon.payments.onchain import ending, read_channel, read_ledger, send_until, sent_to
+from cocoon.payments.onchain import ending, read_ledger, sent_to
 from cocoon.payments.payee_store import PayeeStore
 from contracts.chain import Chain
-from contracts.channel import claim_body, external_message
+from contracts.channel_client import claim as claim_on_chain
+from contracts.channel_client import read_channel
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
 from contracts.units import NO_MONEY, NanoTon
 
@@ -130,13 +131,11 @@ class Claiming:
             if left_s < self._claim_margin_s:
                 _log.warning("claiming %s only %d s before it closes", address, left_s)
 
-        async def paid() -> Payee | None:
-            now = await self._observe(address)
-            return now if now.gone or now.paid_total > state.paid_total else None
-
-        message = external_message(address, claim_body(claim.total, claim.signature))
         try:
-            await send_until(self._chain, message, paid, timeout_s=self._timeout_s)
+            await claim_on_chain(
+                self._chain, address, claim.total, claim.signature, timeout_s=self._timeout_s
+            )
+            await self._observe(address)
         except MessageRejected as error:
             # Too small to pay for its own transaction: not again until the voucher grows.
             self._refused[address] = claim.total

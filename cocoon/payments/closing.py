@@ -4,26 +4,17 @@ Each step looks at the chain first and sends only what is still missing, so each
 repeated after a crash.
 """
 
-from typing import TypeVar
-
 import msgspec
 
 from cocoon.payments.channel import ENDED, Gone, Phase, Seen
-from cocoon.payments.onchain import ending, read_channel, read_ledger, send_until, sent_to
+from cocoon.payments.onchain import ending, read_ledger, sent_to, wait_for_ending
 from cocoon.payments.payer_book import Channel
 from cocoon.payments.payer_store import PayerStore
 from contracts.chain import Chain, TransactionRecord
-from contracts.channel import (
-    ChannelState,
-    close_body,
-    external_message,
-    finish_body,
-    start_close_body,
-)
+from contracts.channel import ChannelState
+from contracts.channel_client import cooperative_close, finish, read_channel, start_close
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef, sign_start_close, sign_voucher
-
-T = TypeVar("T")
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +88,13 @@ class Closing:
         ledger = await read_ledger(self._chain, address)
         if ending(ledger, channel.params.payer_address) is None:
             return None
+        return await self._note_end(channel, ledger)
+
+    async def _note_end(self, channel: Channel, ledger: list[TransactionRecord]) -> Settlement:
         result = settlement(channel, ledger)
-        if channel.state.phase not in ENDED:
+        if self._store.get(channel.address).state.phase not in ENDED:
             gone = Gone(paid=result.paid, refunded=result.refunded, fees=result.fees)
-            await self._store.step(address, gone)
+            await self._store.step(channel.address, gone)
         return result
 
     async def close(self, address: str) -> Settlement:
@@ -113,12 +107,19 @@ class Closing:
         channel = self._store.get(address)
         seen = await self.refresh(address)
         total = channel.state.signed_total
-        voucher = None
-        if seen is not None and total != seen.paid_nanoton:
+        if seen is not None:
+            # With nothing left to pay only the payee has something to give up.
             ref = channel_ref(self._chain.network_id, channel)
-            voucher = sign_voucher(channel.seed, ref, total)
-        body = close_body(total, voucher, channel.state.release)
-        return await self._until_settled(address, body)
+            due = total != seen.paid_nanoton
+            await cooperative_close(
+                self._chain,
+                address,
+                total,
+                sign_voucher(channel.seed, ref, total) if due else None,
+                channel.state.release,
+                timeout_s=self._timeout_s,
+            )
+        return await self._end(address)
 
     async def start(self, address: str) -> int:
         """Start the lone exit; return when the payer can finish it, in unix seconds.
@@ -130,16 +131,13 @@ class Closing:
             ChainUnavailable: not seen in time; the watcher does it again.
         """
         channel = self._store.get(address)
+        if await self.refresh(address) is None:
+            await self._end(address)
+            return 0
         signature = sign_start_close(channel.seed, channel_ref(self._chain.network_id, channel))
-
-        async def closing() -> int | None:
-            seen = await self.refresh(address)
-            if seen is None:
-                return 0 if self._store.get(address).state.phase in ENDED else None
-            return seen.close_at_unix_s or None
-
-        message = external_message(address, start_close_body(signature))
-        return await send_until(self._chain, message, closing, timeout_s=self._timeout_s)
+        await start_close(self._chain, address, signature, timeout_s=self._timeout_s)
+        await self.refresh(address)
+        return self._store.get(address).state.close_at_unix_s
 
     async def finish(self, address: str) -> Settlement | None:
         """Finish the lone exit if its time has come; return None when it has not.
@@ -149,18 +147,18 @@ class Closing:
             ChainUnavailable: not seen in time; the watcher does it again.
         """
         seen = await self.refresh(address)
-        if seen is not None and await self._chain.now_unix_s() <= seen.close_at_unix_s:
-            return None
-        return await self._until_settled(address, finish_body())
-
-    async def _until_settled(self, address: str, body: bytes) -> Settlement:
-        async def settled() -> Settlement | None:
-            if await read_channel(self._chain, address) is not None:
+        if seen is not None:
+            if await self._chain.now_unix_s() <= seen.close_at_unix_s:
                 return None
-            return await self.settlement(address)
+            await finish(self._chain, address, timeout_s=self._timeout_s)
+        return await self._end(address)
 
-        message = external_message(address, body)
-        return await send_until(self._chain, message, settled, timeout_s=self._timeout_s)
+    async def _end(self, address: str) -> Settlement:
+        channel = self._store.get(address)
+        ledger = await wait_for_ending(
+            self._chain, address, channel.params.payer_address, timeout_s=self._timeout_s
+        )
+        return await self._note_end(channel, ledger)
 
     async def advance(self, address: str) -> None:
         """Do what is due for a channel; called again and again by the watcher."""

@@ -7,12 +7,12 @@ handed in again, until the chain shows its effect or proves that it will never h
 
 import secrets
 from collections.abc import Callable
+from typing import Final
 
 import trio
 
 from cocoon.errors import PaymentError
 from cocoon.payments.channel import ENDED, Lapsed, Opened, Phase, Seen
-from cocoon.payments.onchain import read_channel, read_ledger
 from cocoon.payments.ownership import public_key
 from cocoon.payments.payer_book import Channel, FundingSettled, FundingSigned
 from cocoon.payments.payer_store import PayerStore
@@ -24,6 +24,8 @@ from contracts.channel import (
     open_body,
     state_init,
 )
+from contracts.channel_client import read_channel
+from contracts.delivery import wait_for_delivery
 from contracts.errors import ChainUnavailable, LocalContractError
 from contracts.units import NO_MONEY, NanoTon, format_coins
 from contracts.wallet import (
@@ -35,10 +37,8 @@ from contracts.wallet import (
     submit_transfer,
 )
 
-OPEN_WITHIN_S = 600
+OPEN_WITHIN_S: Final = 600
 """A channel that is not open by then can only give its money back."""
-
-POLL_S = 0.25
 
 
 class Funding:
@@ -144,13 +144,11 @@ class Funding:
 
     async def _arrival(self, address: str, sent: TransactionRecord) -> TransactionRecord:
         """Return the channel's transaction for the message that the wallet *sent*."""
-        with trio.move_on_after(self._timeout_s):
-            while True:
-                for record in await read_ledger(self._chain, address, since_lt=sent.lt):
-                    if record.source == self._wallet.address:
-                        return record
-                await trio.sleep(POLL_S)
-        raise ChainUnavailable(f"the deposit for {address} left the wallet, and is not seen there")
+        try:
+            with trio.fail_after(self._timeout_s):
+                return await wait_for_delivery(self._chain, sent, address)
+        except trio.TooSlowError as error:
+            raise ChainUnavailable(f"the deposit left the wallet, {address} has none") from error
 
     async def _take_in(self, channel: Channel) -> None:
         seen = await read_channel(self._chain, channel.address)

@@ -36,12 +36,12 @@ from cocoon.payments.channel import (
 from cocoon.payments.claiming import Claiming
 from cocoon.payments.durable import DurableLog
 from cocoon.payments.journal import Journal
-from cocoon.payments.onchain import read_channel
 from cocoon.payments.ownership import public_key, verify_ownership
 from cocoon.payments.payee_book import Earnings, Held, PayeeBook, PayeeRecord
 from cocoon.payments.payee_store import PayeeStore
 from contracts.chain import Chain
 from contracts.channel import ChannelState
+from contracts.channel_client import read_channel
 from contracts.errors import InvalidData
 from contracts.units import NO_MONEY, NanoTon, parse_coins
 from contracts.voucher import ChannelRef, sign_release, verify_voucher
@@ -415,7 +415,7 @@ async def open_payee(
         service = PayeeService(
             store, chain, claiming, seed=payee_seed, terms=terms, cache_s=cache_s
         )
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery(strict_exception_groups=False) as nursery:
             nursery.start_soon(claiming.watch, watch_interval_s)
             yield service
             nursery.cancel_scope.cancel()

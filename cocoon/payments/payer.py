@@ -439,7 +439,7 @@ async def open_payer(
         service = PayerService(
             store, chain, wallet, clock=clock, challenge_s=challenge_s, timeout_s=timeout_s
         )
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery(strict_exception_groups=False) as nursery:
             nursery.start_soon(service.watch, watch_interval_s)
             yield service
             nursery.cancel_scope.cancel()

@@ -1,0 +1,93 @@
+import threading
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from cocoon.payments.durable import DurableLog
+from cocoon.payments.journal import Journal, JournalError
+
+
+class Noted(msgspec.Struct, frozen=True, tag="noted"):
+    number: int
+
+
+class Gate(Journal[Noted]):
+    """A journal whose disk is as slow as the test wants."""
+
+    def __init__(self, path):
+        super().__init__(path, Noted)
+        self.go = threading.Event()
+        self.batches = []
+        self.fail = False
+
+    def append_many(self, records):
+        self.go.wait(5)
+        self.batches.append([record.number for record in records])
+        if self.fail:
+            raise JournalError("disk full")
+        super().append_many(records)
+
+
+async def test_appends_that_wait_share_one_sync(tmp_path):
+    with Gate(tmp_path / "j") as journal:
+        log = DurableLog(journal)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(log.append, Noted(0))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            for number in range(1, 6):
+                nursery.start_soon(log.append, Noted(number))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            journal.go.set()
+        assert journal.batches[0] == [0]
+        assert len(journal.batches) == 2
+        assert sorted(journal.batches[1]) == [1, 2, 3, 4, 5]
+
+
+async def test_a_cancelled_append_that_began_is_still_written_whole(tmp_path):
+    with Gate(tmp_path / "j") as journal:
+        log = DurableLog(journal)
+        reached = []
+
+        async def append():
+            await log.append(Noted(1), Noted(2))
+            reached.append(True)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(append)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            nursery.cancel_scope.cancel()
+            journal.go.set()
+        assert reached == [True], "who appended learns that it is on the disk"
+    with Journal[Noted](tmp_path / "j", Noted) as journal:
+        assert journal.records == [Noted(1), Noted(2)]
+
+
+async def test_an_append_cancelled_before_it_begins_writes_nothing(tmp_path):
+    with Gate(tmp_path / "j") as journal:
+        journal.go.set()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await DurableLog(journal).append(Noted(1))
+        assert scope.cancelled_caught
+        assert journal.batches == []
+
+
+async def test_everyone_in_a_failed_batch_is_told(tmp_path):
+    with Gate(tmp_path / "j") as journal:
+        log = DurableLog(journal)
+        journal.fail = True
+        told = []
+
+        async def append(number):
+            with pytest.raises(JournalError, match="disk full"):
+                await log.append(Noted(number))
+            told.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(append, number)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            journal.go.set()
+        assert sorted(told) == [0, 1, 2, 3]
