@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocoon.config import NodeConfig, config_template, explain, load_config, parse_config
@@ -117,6 +117,7 @@ def test_a_refusal_names_the_place_and_what_is_allowed(text: str, words: list[st
     assert [word for word in words if word not in message] == [], message
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
     try:
@@ -128,6 +129,7 @@ def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
 OPTION_NAMES = [option.name for option in explain()]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(OPTION_NAMES),
     st.one_of(st.integers(), st.text(max_size=20), st.booleans(), st.lists(st.integers())),

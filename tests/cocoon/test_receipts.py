@@ -385,12 +385,14 @@ def test_prices_other_than_the_offers_fail() -> None:
 @pytest.mark.parametrize(
     ("view", "bindings"),
     [
+        ({"meter": Meter(output_tokens=512)}, set()),
         ({"meter": Meter(output_tokens=513)}, {"meter"}),
+        ({"kind": Kind.TRANSCRIBE, "meter": Meter(audio_ms=60_000)}, {"model"}),
         ({"kind": Kind.TRANSCRIBE, "meter": Meter(audio_ms=60_001)}, {"meter", "model"}),
     ],
-    ids=["tokens", "audio"],
+    ids=["all tokens", "too many tokens", "all audio", "too much audio"],
 )
-def test_a_meter_beyond_the_offers_limits_fails(
+def test_a_meter_may_reach_the_offers_limits_and_not_pass_them(
     view: dict[str, object], bindings: set[str]
 ) -> None:
     more = msgspec.structs.replace(VIEW, **view)

@@ -193,6 +193,7 @@ def test_a_full_cache_drops_what_was_not_used_for_longest() -> None:
     assert held == [True, False, True, True]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 120)), max_size=60))
 def test_the_cache_never_outgrows_its_bounds(puts: list[tuple[int, int]]) -> None:
     cache = StatementCache(statements_max=5)

@@ -168,9 +168,22 @@ def test_streams_do_not_need_the_content_key_after_they_began() -> None:
     assert opener().open(out.seal(b"x", last=True), last=True) == b"x"
 
 
+def test_a_stream_wipes_its_own_key_once_it_is_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytearray] = []
+
+    def watched(content_key: bytearray, th: bytes, direction: Direction) -> bytearray:
+        made.append(stream_key(content_key, th, direction))
+        return made[-1]
+
+    monkeypatch.setattr("cocoon.confidential.sealing.stream_key", watched)
+    opener()
+    assert made == [bytearray(32)]
+
+
 # --- streams ---
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=100), min_size=1, max_size=8))
 def test_output_pieces_of_any_size_come_out_as_they_went_in(pieces: list[bytes]) -> None:
     assert open_output(seal_output(*pieces)) == pieces
@@ -318,6 +331,7 @@ def test_a_prefix_of_another_length_is_refused(prefix: bytes) -> None:
         opener(prefix=prefix)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.booleans())
 def test_garbage_is_a_broken_seal_and_nothing_else(garbage: bytes, last: bool) -> None:
     with pytest.raises(SealBroken):
@@ -347,6 +361,7 @@ def test_digests_tell_jobs_directions_and_prefixes_apart() -> None:
     assert len({stream.digest() for stream in streams}) == 4
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=6), max_size=4),
     st.lists(st.binary(max_size=6), max_size=4),

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocoon.confidential.transcript import (
@@ -68,6 +68,7 @@ def test_the_largest_numbers_of_a_message_fit() -> None:
     assert transcript_hash(**PARTS, payment=largest)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=6), max_size=5), st.lists(st.binary(max_size=6), max_size=5))
 def test_joined_parts_can_be_read_in_one_way_only(one: list[bytes], other: list[bytes]) -> None:
     assert (length_prefixed(*one) == length_prefixed(*other)) == (one == other)
