@@ -110,7 +110,8 @@ class MemoryNetwork:
         gossip = GossipService(identity.peer_id, config.network, config.gossip, trio.current_time)
         async with trio.open_nursery() as nursery:
             driver = self._register(identity, config, gossip)
-            await nursery.start(driver.run)
+            nursery.start_soon(driver.run)
+            await driver.running.wait()
             async with run_node(
                 driver,
                 gossip,
@@ -152,6 +153,7 @@ class MemoryDriver:
         self.network = network
         self.address = PeerAddress(peer_id, (address,))
         self.topics: set[str] = set()
+        self.running = trio.Event()
         self._sink = sink
         self._nursery: trio.Nursery | None = None
         self._neighbours: dict[PeerId, None] = {}
@@ -162,11 +164,11 @@ class MemoryDriver:
         self._seen: OrderedDict[tuple[PeerId, int], None] = OrderedDict()
         self._published = 0
 
-    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+    async def run(self) -> None:
         """Run handlers and deliveries until `stop`."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            task_status.started()
+            self.running.set()
             await trio.sleep_forever()
 
     @property

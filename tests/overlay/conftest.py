@@ -5,11 +5,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
+import pytest
+
 from overlay import DhtConfig, GossipConfig, HostConfig, generate_identity, open_host
-from overlay.memory import open_network
+from overlay.memory import MemoryNetwork, open_network
 from overlay.node import Node
 
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
+DEFAULT_LIMITS = GossipConfig()
 QUIET = DhtConfig(explore_interval_s=0)
 
 
@@ -19,7 +22,7 @@ class Swarm(Protocol):
     def now_unix_s(self) -> float: ...
 
     def open_host(
-        self, *, explores: bool = False, gossip: GossipConfig = ...
+        self, *, explores: bool = False, gossip: GossipConfig = DEFAULT_LIMITS
     ) -> AbstractAsyncContextManager[Node]: ...
 
 
@@ -28,7 +31,7 @@ class Libp2pSwarm:
         return time.time()  # noqa: TID251  (the tests' own clock)
 
     def open_host(
-        self, *, explores: bool = False, gossip: GossipConfig = GossipConfig()
+        self, *, explores: bool = False, gossip: GossipConfig = DEFAULT_LIMITS
     ) -> AbstractAsyncContextManager[Node]:
         dht = DhtConfig() if explores else QUIET
         config = HostConfig(listen_addresses=LOOPBACK, network="test", dht=dht, gossip=gossip)
@@ -42,15 +45,30 @@ async def open_memory_swarm() -> AsyncGenerator["MemorySwarm"]:
 
 
 class MemorySwarm:
-    def __init__(self, network) -> None:
+    def __init__(self, network: MemoryNetwork) -> None:
         self.network = network
 
     def now_unix_s(self) -> float:
         return self.network.clock()
 
     def open_host(
-        self, *, explores: bool = False, gossip: GossipConfig = GossipConfig()
+        self, *, explores: bool = False, gossip: GossipConfig = DEFAULT_LIMITS
     ) -> AbstractAsyncContextManager[Node]:
         dht = DhtConfig() if explores else QUIET
         config = HostConfig(network="memory", dht=dht, gossip=gossip)
         return self.network.open_host(generate_identity(), config=config)
+
+
+@pytest.fixture(params=["libp2p", "memory"])
+async def swarm(request: pytest.FixtureRequest) -> AsyncGenerator[Swarm]:
+    """A swarm of the real kind, and one inside this process."""
+    if request.param == "libp2p":
+        yield Libp2pSwarm()
+        return
+    async with open_memory_swarm() as memory:
+        yield memory
+
+
+@pytest.fixture
+def libp2p_swarm() -> Libp2pSwarm:
+    return Libp2pSwarm()

@@ -1,0 +1,51 @@
+"""Token buckets: bursts pass, floods do not, memory is bounded."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overlay.gossip.limits import Rate, RateLimits
+
+
+@given(
+    rate=st.floats(0.1, 50),
+    burst=st.integers(1, 50),
+    gaps=st.lists(st.floats(0, 3), max_size=200),
+)
+def test_nobody_gets_more_than_burst_plus_rate(rate: float, burst: int, gaps: list[float]) -> None:
+    limits = RateLimits(Rate(rate, burst), keys_max=10)
+    now_s, passed = 0.0, 0
+    for gap in gaps:
+        now_s += gap
+        passed += limits.take("peer", now_s)
+    assert passed <= burst + rate * now_s + 1e-6
+
+
+def test_silence_refills_up_to_the_burst() -> None:
+    limits = RateLimits(Rate(rate_per_s=1.0, burst=3), keys_max=10)
+    assert [limits.take("p", 0.0) for _ in range(4)] == [True, True, True, False]
+    assert [limits.take("p", 1.0) for _ in range(2)] == [True, False]
+    assert sum(limits.take("p", 1000.0) for _ in range(10)) == 3
+
+
+def test_one_peers_flood_costs_another_nothing() -> None:
+    limits = RateLimits(Rate(rate_per_s=1.0, burst=1), keys_max=10)
+    assert limits.take("loud", 0.0)
+    assert not limits.take("loud", 0.0)
+    assert limits.take("quiet", 0.0)
+
+
+def test_a_clock_that_steps_back_gives_nothing_away() -> None:
+    limits = RateLimits(Rate(rate_per_s=1.0, burst=1), keys_max=10)
+    assert limits.take("p", 100.0)
+    assert not limits.take("p", 50.0)
+
+
+def test_the_peer_heard_from_longest_ago_is_forgotten() -> None:
+    limits = RateLimits(Rate(rate_per_s=0.001, burst=1), keys_max=3)
+    for key in ("a", "b", "c"):
+        limits.take(key, 0.0)
+    limits.take("a", 1.0)
+    limits.take("d", 1.0)
+    assert len(limits) == 3
+    assert not limits.take("a", 1.0), "still remembered"
+    assert limits.take("b", 1.0), "forgotten, so it starts afresh"
