@@ -27,6 +27,9 @@ from contracts.errors import InvalidData, LocalContractError
 from contracts.units import NanoTon
 
 EXTERNAL_MESSAGE_BYTES_MAX: Final = 1 << 16
+MESSAGE_DEPTH_MAX: Final = 256
+"""Deeper messages overflow the emulator's stack (a real network takes 512)."""
+
 TRANSACTIONS_PER_BLOCK_MAX: Final = 256
 HISTORY_PER_ACCOUNT: Final = 256
 BLOCKS_KEPT: Final = 1024
@@ -184,6 +187,8 @@ class EmbeddedChain:
         message = tlb.parse_message(cell)
         if not message.external or not message.destination:
             raise InvalidData("not an external message to an account")
+        if cell.depth > MESSAGE_DEPTH_MAX:
+            raise InvalidData(f"a message nests deeper than {MESSAGE_DEPTH_MAX} cells")
         if now is not None:
             self.advance_to(now)
         self._make_block([cell])
@@ -399,6 +404,9 @@ class _Draft:
         """
         cell = self.queue.popleft()
         message = tlb.parse_message(cell)
+        if cell.depth > MESSAGE_DEPTH_MAX:  # a contract sent it; it can not be delivered
+            self.burned += message.value_nanoton + message.fees_nanoton
+            return
         address = message.destination
         shard = self.shards.get(address) or self._before.get(address) or _NO_ACCOUNT
         emulated = self._emulator.run_transaction(

@@ -11,6 +11,7 @@ given, the module's own clock stands still.
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,8 +83,10 @@ def open_emulator(
         for name in ("emulator.wasm", "emulator.js", "config.boc")
     )
     boc = encode_boc(with_network_id(decode_boc(config), network_id))
-    instance = Instance(wasm, glue.decode(), cache or default_cache(directory.parent))
-    return Emulator(instance, base64.b64encode(boc), network_id)
+    compiled = cache or default_cache(directory.parent)
+    return Emulator(
+        lambda: Instance(wasm, glue.decode(), compiled), base64.b64encode(boc), network_id
+    )
 
 
 class Emulator:
@@ -93,11 +96,18 @@ class Emulator:
         network_id: the global id that contracts see.
     """
 
-    def __init__(self, instance: Instance, config: bytes, network_id: int) -> None:
+    def __init__(
+        self, new_instance: Callable[[], Instance], config: bytes, network_id: int
+    ) -> None:
         self.network_id = network_id
-        self._instance = instance
-        self._config = instance.new_string(config)
-        self._emulator = instance.call("_create_emulator", self._config, 0)
+        self._new_instance = new_instance
+        self._config_boc = config
+        self._start()
+
+    def _start(self) -> None:
+        self._instance = self._new_instance()
+        self._config = self._instance.new_string(self._config_boc)
+        self._emulator = self._instance.call("_create_emulator", self._config, 0)
         if not self._emulator:
             raise InvalidData("the emulator refuses its configuration")
 
@@ -185,6 +195,7 @@ class Emulator:
             for pointer in pointers:
                 self._instance.free(pointer)
         except FAILURES as error:
+            self._start()  # a trapped instance is in no defined state
             raise ChainUnavailable(f"the emulator trapped: {error}") from error
         if reply.get("fail") or "output" not in reply:
             raise InvalidData(f"the emulator refuses its input: {reply.get('message')}")

@@ -533,3 +533,29 @@ def test_the_deposit_that_we_ask_for_covers_the_vouchers_in_full(emulator: Emula
     rig.chain.warp(365 * 86_400)
     rig.external(body)
     assert rig.state.paid_nanoton == wanted
+
+
+def test_a_poor_channel_refuses_for_free_what_it_cannot_pay_for(rig: Rehearsal) -> None:
+    """Around the limit of its balance, an exit is either refused for free or done whole."""
+    before, outcomes = rig.chain.snapshot(), set()
+    for value in range(1_000_000, 8_000_000, 100_000):
+        rig.chain.restore(before)
+        rig.open(value)
+        outcomes.add(("start", whole_or_free(rig, rig.start_close())))
+        rig.internal(1)  # without a storage fee since, what follows is exact
+        if rig.state.close_at_unix_s:
+            rig.chain.warp(CHALLENGE_S + 1)
+            outcomes.add(("finish", whole_or_free(rig, channel.finish_body())))
+    assert {("start", True), ("start", False), ("finish", True), ("finish", False)} <= outcomes
+
+
+def whole_or_free(rig: Rehearsal, body: bytes) -> bool:
+    """Return whether *body* was accepted; check that it is not half done."""
+    before = rig.chain.snapshot()
+    try:
+        record = rig.external(body)
+    except MessageRejected:
+        assert rig.chain.snapshot() == before
+        return False
+    assert (record.exit_code, record.aborted) == (0, False)
+    return True
