@@ -49,6 +49,7 @@ class TransactionRecord(msgspec.Struct, frozen=True):
         source: sender of the internal message, or "" for an external one.
         value_nanoton: what came in with the message.
         message_hash: hash of the inbound message, 32 bytes.
+        body: body of the inbound message, as a BoC; empty when there was no message.
     """
 
     account: str
@@ -63,6 +64,7 @@ class TransactionRecord(msgspec.Struct, frozen=True):
     value_nanoton: NanoTon
     message_hash: bytes
     out_messages: tuple[OutMessage, ...]
+    body: bytes = b""
 
 
 class Chain(Protocol):

@@ -193,6 +193,38 @@ def start_close_body(signature: bytes) -> bytes:
     return encode_boc(Builder().uint(OP_START_CLOSE, 32).raw(_signature(signature)).end())
 
 
+class ChannelAction(msgspec.Struct, frozen=True):
+    """What an inbound message asked of a channel.
+
+    Attributes:
+        step: a name of `gas.json`: "open", "top_up", "claim", "close", "start_close" or
+            "finish"; "unknown" for anything else.
+        total: of the voucher, for "claim" and "close"; None otherwise.
+    """
+
+    step: str
+    total: NanoTon | None = None
+
+
+_STEPS: Final = {OP_OPEN: "open", OP_START_CLOSE: "start_close", OP_FINISH: "finish"}
+_CASHING: Final = {OP_CLAIM: "claim", OP_CLOSE: "close"}
+
+
+def read_action(body: bytes) -> ChannelAction:
+    """Say what a message's body (a BoC) asks of a channel; never raises for its content."""
+    try:
+        reader = decode_boc(body).parse()
+        if not reader.bits_left:
+            return ChannelAction("top_up")
+        op = reader.uint(32)
+        if op in _CASHING:
+            reader.raw(SIGNATURE_BYTES)
+            return ChannelAction(_CASHING[op], NanoTon(reader.coins()))
+        return ChannelAction(_STEPS.get(op, "unknown"))
+    except InvalidData:
+        return ChannelAction("unknown")
+
+
 def finish_body() -> bytes:
     """Return the body by which anyone returns an expired channel's money to the payer."""
     return encode_boc(Builder().uint(OP_FINISH, 32).end())

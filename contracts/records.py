@@ -3,7 +3,7 @@
 import msgspec
 
 from contracts import tlb
-from contracts.cells import Cell, join_address
+from contracts.cells import Cell, encode_boc, join_address
 from contracts.chain import OutMessage, TransactionRecord
 from contracts.errors import InvalidData
 from contracts.units import NO_MONEY, NanoTon
@@ -49,6 +49,7 @@ def read_transaction(workchain: int, cell: Cell) -> Linked:
         out_messages=tuple(
             OutMessage(each.destination, NanoTon(each.value_nanoton)) for each in info.out_messages
         ),
+        body=encode_boc(message.body) if message else b"",
     )
     return Linked(record, before_lt, before_hash)
 
