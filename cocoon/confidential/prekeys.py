@@ -44,7 +44,10 @@ class PrekeyPool:
         return len(self._keys)
 
     def fill(self) -> int:
-        """Make the spare keys that are missing (0.4 ms each); return how many were made."""
+        """Make the spare keys that are missing (0.4 ms each); return how many were made.
+
+        This alone may run in a thread beside the other methods: it only adds spares.
+        """
         missing = self._spare_keys - len(self._spare)
         self._spare.extend(self._generate() for _ in range(missing))
         return missing
