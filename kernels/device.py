@@ -3,8 +3,8 @@
 A device is driven by one thread and blocks: callers give it a worker process. The numbers of a
 launch are checked by the kernel's spec before any device sees them.
 
-The ``cuda`` device was built against real NVRTC and real PyCUDA and run on an emulated driver;
-nobody here has run it on a card yet, and `GpuReport.note` says so to the operator.
+The ``cuda`` device was built with real NVRTC and real PyCUDA and run on an emulated driver; it
+was never run on a card by us, and `GpuReport.note` says so to the operator.
 """
 
 import ctypes
@@ -205,7 +205,7 @@ def probe_gpu() -> GpuReport:
     """Find out whether a GPU can be used, and say what is missing.
 
     Without a card this takes a few milliseconds. With one, a child process starts the device to
-    see that it works, so that this process keeps no driver in memory.
+    see that it works, so that this process never holds a context.
     """
     facts = _gather()
     report = judge_gpu(facts)
@@ -302,15 +302,20 @@ def open_device(choice: Literal["auto"] | DeviceKind = "auto") -> Device:
     """
     if choice == "cpu":
         return _open_cpu()
-    report = probe_gpu()
-    if report.usable:
-        from kernels._cuda import open_cuda  # noqa: PLC0415 - loads the driver, only with a card
+    report = judge_gpu(_gather())
+    if not report.usable:
+        if choice == "auto":
+            return _open_cpu()
+        remedy = f"; try: {report.remedy}" if report.remedy else ""
+        raise DeviceUnavailable("; ".join(report.reasons) + remedy)
+    from kernels._cuda import open_cuda  # noqa: PLC0415 - loads the driver, only with a card
 
+    try:
         return open_cuda()
-    if choice == "auto":
-        return _open_cpu()
-    remedy = f"; try: {report.remedy}" if report.remedy else ""
-    raise DeviceUnavailable("; ".join(report.reasons) + remedy)
+    except DeviceUnavailable:
+        if choice == "cuda":
+            raise
+        return _open_cpu()  # `cocoon doctor` says why the card does not start
 
 
 def _open_cpu() -> Device:

@@ -1,8 +1,8 @@
 """The Llama-family decoder on a `Device`: every number is computed by the kernels of ``cuda/``.
 
 The same loop drives a card and the ``cpu`` device, where each kernel is its NumPy reference; that
-is how it is tested without a card. With PTX of the same sources run on an emulator it gives the
-greedy texts of `kernels.models.llama`. Never run on a card by us.
+is how it is tested without a card. Through PyCUDA on an emulated driver it agreed with
+`kernels.models.llama` on real weights; it was never run on a card by us.
 
 Precisions: ``q8`` keeps weights and activations as int8 with a scale per 32 values, a quarter of
 the bytes that decoding must read; ``f32`` is for checking. Prefill and decode of the same tokens
