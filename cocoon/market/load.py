@@ -77,21 +77,10 @@ class LoadWindow:
         if not self.complete(now_ms):
             return None
         self._advance(now_ms)
-        load = self._load()
-        self._begin()
-        return load
-
-    def restart(self, now_ms: int) -> None:
-        """Forget what was measured and begin a window now; running jobs go on."""
-        self._advance(now_ms)
-        self._begin()
-
-    def _load(self) -> Load:
         window_ms = min(self._now_ms - self._begun_ms, WINDOW_MS_MAX)
-        return Load(self.slots, window_ms, min(self._busy_slot_ms, self.slots * window_ms))
-
-    def _begin(self) -> None:
+        busy_slot_ms = min(self._busy_slot_ms, self.slots * window_ms)
         self._begun_ms, self._busy_slot_ms = self._now_ms, 0
+        return Load(self.slots, window_ms, busy_slot_ms)
 
     def _advance(self, now_ms: int) -> None:
         passed_ms = max(0, now_ms - self._now_ms)

@@ -163,7 +163,6 @@ class Quoter:
         self._offerings = {offering.resource_class: offering for offering in offerings}
         self._last = {quote.resource_class: quote for quote in restored}
         self._speed_milli_per_s: dict[str, int] = {}
-        self._begun = False
         self.window = LoadWindow(slots=slots, now_ms=now_ms, window_ms=window_ms)
 
     def started(self, now_ms: int) -> None:
@@ -188,10 +187,6 @@ class Quoter:
 
     def due(self, *, now_ms: int, now_unix_s: int) -> list[Quote]:
         """Return the quotes to publish now; each is remembered as the last of its class."""
-        if not self._begun:
-            # The first window must not reach back before the first quote (see price.follows).
-            self.window.restart(now_ms)
-            self._begun = True
         load = self.window.take(now_ms)
         made = [
             self._make(offering, load, now_unix_s)

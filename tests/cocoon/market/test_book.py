@@ -230,6 +230,15 @@ def test_strangers_cannot_keep_out_a_provider_that_we_know():
     assert put(book, quote("sybil3")).outcome is Outcome.REFUSED
 
 
+def test_a_cheat_displaces_nobody_not_even_when_we_know_it():
+    book = QuoteBook(providers_max=2)
+    book.know({"cheat"})
+    put(book, quote("a"))
+    put(book, replace(quote("another"), level_ppm=1))
+    assert put(book, replace(quote("cheat"), level_ppm=1)).outcome is Outcome.REFUSED
+    assert peers(book) == ["a", "another"]
+
+
 def test_classes_are_bounded_and_watched_ones_always_fit():
     book = QuoteBook(classes_max=2)
     book.watch({CLASS})

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cocoon.market.load import Load, LoadWindow
+from cocoon.market.load import WINDOW_MS_MAX, Load, LoadWindow
 from overlay.errors import LocalProtocolError
 
 
@@ -32,12 +32,18 @@ def test_a_clock_that_goes_backwards_stands_still():
     assert window.take(2_000) == Load(1, 1_000, 500)
 
 
-def test_restart_forgets_time_but_not_running_jobs():
+def test_a_job_that_runs_on_is_busy_in_the_next_window_too():
     window = LoadWindow(slots=1, now_ms=0, window_ms=1_000)
-    window.started(0)
-    window.restart(700)
-    assert window.take(1_700) == Load(1, 1_000, 1_000)
+    window.started(400)
+    assert window.take(1_000) == Load(1, 1_000, 600)
+    assert window.take(2_000) == Load(1, 1_000, 1_000)
     assert window.free_slots == 0
+
+
+def test_a_window_longer_than_the_wire_allows_is_cut_off():
+    window = LoadWindow(slots=1, now_ms=0)
+    window.started(0)
+    assert window.take(10**9) == Load(1, WINDOW_MS_MAX, WINDOW_MS_MAX)
 
 
 def test_more_jobs_than_slots_and_fewer_than_none_are_our_bugs():

@@ -367,6 +367,27 @@ def test_when_the_counter_fails_everybody_is_over_the_ceiling_or_gone(answer):
     assert talk.reasons() == {"a": expected}
 
 
+def test_while_the_counter_is_out_nothing_else_ends_it():
+    talk = Talk([quote("a", 1_100_000), quote("b")], ceiling=CEILING)
+    talk.refuses("b")
+    (countered,) = talk.offers("a", at=0.1)
+    assert isinstance(countered, SendCounter)
+    assert talk.passes(2.0) == []
+    assert talk.refuses("b", at=2.05) == []
+    chosen, *_ = talk.offers("a", 1_000_000, at=2.05)
+    assert isinstance(chosen, Choose)
+
+
+def test_an_offer_out_of_reach_does_not_end_the_wait_for_the_others():
+    talk = Talk([quote("a", 1_100_000), quote("b")], ceiling=CEILING)
+    talk.offers("a", final=True)
+    assert talk.passes(SOFT_DEADLINE_S) == []
+    assert not talk.core.done
+    chosen, *_ = talk.offers("b", at=SOFT_DEADLINE_S + 1)
+    assert isinstance(chosen, Choose)
+    assert chosen.peer == "b"
+
+
 def test_a_requester_may_haggle_below_its_ceiling_and_still_take_the_first_offer():
     talk = Talk([quote("a")], ceiling=CEILING, counter_below_ppm=900_000)
     (countered,) = talk.offers("a")

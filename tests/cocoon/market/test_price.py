@@ -261,6 +261,12 @@ def test_no_actual_cost_exceeds_the_worst_case(schedule: PriceSchedule, data):
     assert cost(schedule, actual) <= worst_case_cost(schedule, size) <= AMOUNT_NANOTON_MAX
 
 
+def test_the_worst_case_counts_that_new_and_cached_tokens_are_rounded_apart():
+    schedule = PriceSchedule(prompt_token=1, cached_token=1)
+    assert cost(schedule, Meter(prompt_tokens=1, cached_tokens=1)) == 2
+    assert worst_case_cost(schedule, JobSize(prompt_tokens_max=2)) == 2
+
+
 @given(schedules(small_amounts), st.integers(1, 4096), st.integers(1, 600))
 def test_a_chunk_costs_what_its_units_cost_and_the_risk_adds_the_prompt(schedule, tokens, audio_s):
     limits, size = Limits(chunk_tokens=tokens, chunk_audio_s=audio_s), JobSize(prompt_tokens_max=9)
