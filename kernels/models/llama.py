@@ -64,13 +64,14 @@ class NumpySequence:
     ) -> Floats:
         """Take in tokens; see `DecoderSequence.extend`."""
         self._check(token_ids)
-        hidden = self._take_in(token_ids[:CHUNK_TOKENS])
-        for start in range(CHUNK_TOKENS, len(token_ids), CHUNK_TOKENS):
-            if should_stop is not None and should_stop():
-                break
-            hidden = self._take_in(token_ids[start : start + CHUNK_TOKENS])
-        last = _rms_norm(hidden[-1:], self._weights.output_norm, self._config.norm_epsilon)
-        return np.asarray(self._weights.output @ last[0])
+        with np.errstate(all="ignore"):  # broken weights overflow; `choose` reports the result
+            hidden = self._take_in(token_ids[:CHUNK_TOKENS])
+            for start in range(CHUNK_TOKENS, len(token_ids), CHUNK_TOKENS):
+                if should_stop is not None and should_stop():
+                    break
+                hidden = self._take_in(token_ids[start : start + CHUNK_TOKENS])
+            last = _rms_norm(hidden[-1:], self._weights.output_norm, self._config.norm_epsilon)
+            return np.asarray(self._weights.output @ last[0])
 
     def close(self) -> None:
         """Free the keys and values."""
@@ -88,12 +89,11 @@ class NumpySequence:
         """Run all layers over one chunk and return the hidden states, (T, D)."""
         weights, epsilon = self._weights, self._config.norm_epsilon
         hidden = weights.embedding[list(token_ids)]
-        with np.errstate(over="ignore", invalid="ignore"):  # hostile weights overflow quietly
-            for index, layer in enumerate(weights.layers):
-                normed = _rms_norm(hidden, layer.attention_norm, epsilon)
-                hidden += self._attend(index, layer, normed) @ layer.attention_out.T
-                normed = _rms_norm(hidden, layer.feed_forward_norm, epsilon)
-                hidden += _feed_forward(layer, normed)
+        for index, layer in enumerate(weights.layers):
+            normed = _rms_norm(hidden, layer.attention_norm, epsilon)
+            hidden += self._attend(index, layer, normed) @ layer.attention_out.T
+            normed = _rms_norm(hidden, layer.feed_forward_norm, epsilon)
+            hidden += _feed_forward(layer, normed)
         self.length_tokens += len(token_ids)
         return hidden
 

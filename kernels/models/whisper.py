@@ -151,9 +151,10 @@ class SpeechModel:
         position = 0
         while position < len(audio.samples) and not should_stop():
             window = audio.samples[position : position + self._window_samples]
-            heard = self._network.encode(self._spectrogram(window))
-            language_id = language_id or self._detect(heard)
-            guess = self._best_guess(heard, language_id, should_stop)
+            with np.errstate(all="ignore"):  # broken weights overflow; `choose` reports the result
+                heard = self._network.encode(self._spectrogram(window))
+                language_id = language_id or self._detect(heard)
+                guess = self._best_guess(heard, language_id, should_stop)
             if guess is None:
                 return
             last = position + len(window) >= len(audio.samples)

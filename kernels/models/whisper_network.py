@@ -135,11 +135,10 @@ class WhisperNetwork:
         if end > self.text_positions:
             raise InvalidInput(f"{end} tokens in one window")
         hidden = self._embedding[list(token_ids)] + self._text_places[start:end]
-        with np.errstate(over="ignore", invalid="ignore"):
-            for index, block in enumerate(self.decoder):
-                hidden += self._look_back(text, index, block, hidden)
-                hidden += self._listen(text, index, block, hidden)
-                hidden += _feed_forward(block, hidden)
+        for index, block in enumerate(self.decoder):
+            hidden += self._look_back(text, index, block, hidden)
+            hidden += self._listen(text, index, block, hidden)
+            hidden += _feed_forward(block, hidden)
         text.length_tokens = end
         return np.asarray(self._embedding @ self._decoder_norm(hidden[-1:])[0])
 
@@ -252,6 +251,5 @@ def gelu(inputs: Floats) -> Floats:
     series = np.float32(1.061405429) * t - np.float32(1.453152027)
     for coefficient in (1.421413741, -0.284496736, 0.254829592):
         series = series * t + np.float32(coefficient)
-    with np.errstate(over="ignore", under="ignore"):
-        erf = 1 - series * t * np.exp(-magnitude * magnitude)
+    erf = 1 - series * t * np.exp(-magnitude * magnitude)
     return np.asarray(np.float32(0.5) * inputs * (1 + np.copysign(erf, inputs)))

@@ -1,0 +1,182 @@
+"""Writes small GGUF and CTranslate2 files, so that tests need no download."""
+
+import struct
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+MERGES = ("h e", "l l", "he ll", "hell o", "Ġ t", "Ġt h", "1 2")
+TEMPLATE = (
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content']"
+    " + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 8}
+
+Value = str | int | float | bool | list[str] | list[int]
+
+
+def byte_characters() -> list[str]:
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = iter(range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(rest)) for byte in range(256)]
+
+
+def vocabulary() -> list[str]:
+    return [*SPECIALS, *byte_characters(), *(merge.replace(" ", "") for merge in MERGES)]
+
+
+def llama_metadata(**changes: Value) -> dict[str, Value]:
+    tokens = vocabulary()
+    metadata: dict[str, Value] = {
+        "general.architecture": "llama",
+        "general.name": "tiny",
+        "llama.block_count": 2,
+        "llama.context_length": 256,
+        "llama.embedding_length": 32,
+        "llama.feed_forward_length": 64,
+        "llama.attention.head_count": 4,
+        "llama.attention.head_count_kv": 2,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "llama.rope.freq_base": 10000.0,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "smollm",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [3] * len(SPECIALS) + [1] * (len(tokens) - len(SPECIALS)),
+        "tokenizer.ggml.merges": list(MERGES),
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.chat_template": TEMPLATE,
+    }
+    return metadata | {key.replace("__", "."): value for key, value in changes.items()}
+
+
+def llama_tensors(seed: int = 7) -> dict[str, NDArray[np.float32]]:
+    rng = np.random.default_rng(seed)
+    width, hidden, kv, words = 32, 64, 16, len(vocabulary())
+    shapes = {"token_embd.weight": (words, width), "output_norm.weight": (width,)}
+    for layer in range(2):
+        shapes |= {
+            f"blk.{layer}.{name}.weight": shape
+            for name, shape in {
+                "attn_norm": (width,),
+                "attn_q": (width, width),
+                "attn_k": (kv, width),
+                "attn_v": (kv, width),
+                "attn_output": (width, width),
+                "ffn_norm": (width,),
+                "ffn_gate": (hidden, width),
+                "ffn_up": (hidden, width),
+                "ffn_down": (width, hidden),
+            }.items()
+        }
+    return {name: rng.normal(0, 0.4, shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def _text(value: str) -> bytes:
+    data = value.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def _value(value: Value) -> bytes:
+    if isinstance(value, bool):
+        return struct.pack("<I?", 7, value)
+    if isinstance(value, int):
+        return struct.pack("<II", 4, value)
+    if isinstance(value, float):
+        return struct.pack("<If", 6, value)
+    if isinstance(value, str):
+        return struct.pack("<I", 8) + _text(value)
+    if value and isinstance(value[0], str):
+        return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_text, map(str, value)))
+    return struct.pack(f"<IIQ{len(value)}i", 9, 5, len(value), *map(int, value))
+
+
+def _quantise_q8_0(values: NDArray[np.float32]) -> bytes:
+    blocks = values.reshape(-1, 32)
+    scales = (np.abs(blocks).max(1, keepdims=True) / 127).astype(np.float16)
+    quants = np.round(blocks / np.maximum(scales.astype(np.float32), 1e-9)).astype(np.int8)
+    return np.concatenate([scales.view(np.uint8), quants.view(np.uint8)], axis=1).tobytes()
+
+
+def gguf_bytes(
+    metadata: Mapping[str, Value],
+    tensors: Mapping[str, tuple[str, Sequence[int], bytes]],
+    *,
+    offsets: Mapping[str, int] | None = None,
+) -> bytes:
+    """Assemble a GGUF file; *tensors* maps names to (type, shape, data)."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    for key, value in metadata.items():
+        head += _text(key) + _value(value)
+    body = b""
+    for name, (kind, shape, data) in tensors.items():
+        body += b"\0" * (-len(body) % 32)
+        offset = (offsets or {}).get(name, len(body))
+        head += _text(name) + struct.pack("<I", len(shape))
+        head += struct.pack(f"<{len(shape)}QIQ", *reversed(shape), TYPES[kind], offset)
+        body += data
+    return head + b"\0" * (-len(head) % 32) + body
+
+
+def tiny_llama_bytes(*, quantised: bool = False, **changes: Value) -> bytes:
+    """Return a whole chat model with random weights, about 100 kB."""
+    tensors: dict[str, tuple[str, Sequence[int], bytes]] = {}
+    for name, values in llama_tensors().items():
+        small = quantised and values.ndim == 2
+        data = _quantise_q8_0(values) if small else values.tobytes()
+        tensors[name] = ("Q8_0" if small else "F32", values.shape, data)
+    return gguf_bytes(llama_metadata(**changes), tensors)
+
+
+def ct2_bytes(variables: Mapping[str, NDArray[np.generic]], version: int = 6) -> bytes:
+    """Assemble a CTranslate2 model.bin."""
+    kinds = {"float32": 0, "int8": 1, "int16": 2, "int32": 3, "float16": 4}
+
+    def text(value: str) -> bytes:
+        data = value.encode() + b"\0"
+        return struct.pack("<H", len(data)) + data
+
+    out = struct.pack("<I", version) + text("WhisperSpec") + struct.pack("<II", 3, len(variables))
+    for name, array in variables.items():
+        out += text(name) + struct.pack(f"<B{array.ndim}I", array.ndim, *array.shape)
+        out += struct.pack("<BI", kinds[array.dtype.name], array.nbytes) + array.tobytes()
+    return out + struct.pack("<I", 0)
+
+
+def whisper_variables(
+    *, vocabulary_size: int, width: int = 16, positions: int = 50, seed: int = 3
+) -> dict[str, NDArray[np.generic]]:
+    """Return the variables of a Whisper with random weights and a short window."""
+    rng = np.random.default_rng(seed)
+    shapes: dict[str, tuple[int, ...]] = {
+        "encoder/conv1/weight": (width, 80, 3),
+        "encoder/conv1/bias": (width,),
+        "encoder/conv2/weight": (width, width, 3),
+        "encoder/conv2/bias": (width,),
+        "encoder/position_encodings/encodings": (positions, width),
+        "decoder/position_encodings/encodings": (448, width),
+        "decoder/embeddings/weight": (vocabulary_size, width),
+    }
+    attention = [(3 * width, width), (width, width)]
+    cross = [(width, width), (2 * width, width), (width, width)]
+    inner = [(4 * width, width), (width, 4 * width)]
+    parts = {
+        "encoder/layer_0/self_attention": attention,
+        "encoder/layer_0/ffn": inner,
+        "decoder/layer_0/self_attention": attention,
+        "decoder/layer_0/attention": cross,
+        "decoder/layer_0/ffn": inner,
+    }
+    for prefix in ("encoder", "decoder", *parts):
+        shapes |= {f"{prefix}/layer_norm/{name}": (width,) for name in ("gamma", "beta")}
+    for prefix, sizes in parts.items():
+        for index, shape in enumerate(sizes):
+            shapes[f"{prefix}/linear_{index}/weight"] = shape
+            shapes[f"{prefix}/linear_{index}/bias"] = shape[:1]
+    variables: dict[str, NDArray[np.generic]] = {
+        name: rng.normal(0, 0.3, shape).astype(np.float16) for name, shape in shapes.items()
+    }
+    return variables | {"encoder/num_heads": np.array(2, np.int8)}
