@@ -108,9 +108,9 @@ class ChainConfig(Section, frozen=True):
         Meta(
             pattern="^https?://[^\\s@]+$",
             max_length=512,
-            description="HTTP API (toncenter v3) of the chain",
+            description="toncenter server (its HTTP API v2) that shows the chain",
         ),
-    ] = "https://toncenter.com/api/v3"
+    ] = "https://toncenter.com"
     network_id: Annotated[
         int | None, Meta(description="global id of the chain; unset: what the server says")
     ] = None
