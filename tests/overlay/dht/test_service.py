@@ -31,14 +31,18 @@ class Dht:
 
 
 @pytest.fixture
-async def published(autojump_clock: MockClock, nursery: trio.Nursery):
+async def published():
     identity, dht = Identity(b"i" * 32), Dht()
     service = DhtService(dht, identity, "net", lambda: NOW + trio.current_time())
-    nursery.start_soon(service.republish_forever)
-    return identity, dht, service
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(service.republish_forever)
+        yield identity, dht, service
+        nursery.cancel_scope.cancel()
 
 
-async def test_records_are_put_again_with_a_higher_seq_until_they_expire(published) -> None:
+async def test_records_are_put_again_with_a_higher_seq_until_they_expire(
+    published, autojump_clock: MockClock
+) -> None:
     identity, dht, service = published
     now_unix_s = service._clock()
     await service.put_record("s", b"v", int(now_unix_s + 3.5 * REPUBLISH_S))
@@ -53,17 +57,17 @@ async def test_records_are_put_again_with_a_higher_seq_until_they_expire(publish
     assert seqs == sorted(set(seqs))
 
 
-async def test_providing_goes_on_after_a_refusal(published) -> None:
+async def test_providing_goes_on_after_a_refusal(published, autojump_clock: MockClock) -> None:
     _, dht, service = published
     dht.takers = 0
     with pytest.raises(PeerUnavailable):
         await service.provide(b"model")
     dht.takers = 3
-    await trio.sleep(2.0 * REPUBLISH_S)
+    await trio.sleep(2.5 * REPUBLISH_S)
     assert len(dht.provided) == 3
 
 
-async def test_two_puts_in_one_instant_are_in_order(published) -> None:
+async def test_two_puts_in_one_instant_are_in_order(published, autojump_clock: MockClock) -> None:
     identity, dht, service = published
     for value in (b"first", b"second"):
         await service.put_record("s", value, int(service._clock()) + 60)

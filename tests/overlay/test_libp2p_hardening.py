@@ -1,0 +1,199 @@
+"""Each fix to libp2p 0.8.1, against the attack or the accident that it is for."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import trio
+from libp2p.custom_types import TProtocol  # noqa: TID251  (the attacker speaks raw libp2p)
+from libp2p.peer.id import ID  # noqa: TID251
+
+from overlay import (
+    DhtConfig,
+    HostConfig,
+    PeerUnavailable,
+    RemoteProtocolError,
+    Stream,
+    generate_identity,
+    open_host,
+)
+from overlay._libp2p_hardening import WINDOW_HARD_CAP_BYTES, _CappedBuffers
+
+LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
+
+
+def open_test_host(network: str = "test", **options):
+    config = HostConfig(
+        listen_addresses=LOOPBACK, network=network, dht=DhtConfig(explore_interval_s=0), **options
+    )
+    return open_host(config, generate_identity(), clock=time.time)  # noqa: TID251
+
+
+async def echo_once(stream: Stream) -> None:
+    await stream.send(await stream.receive())
+
+
+MALFORMED_RPCS = {
+    "a length that never ends": b"\xff" * 11,
+    "a field longer than the message": b"\x05\xff\xff\xff\xff\xff",
+    "an RPC beyond the limit": b"\xff\xff\xff\x7f",
+    "a graft for nobody": bytes.fromhex("081a061a0422020a00"),
+    "an empty message": bytes.fromhex("021200"),
+    "a message with a broken author": bytes.fromhex("06120422020102"),
+}
+
+
+async def test_malformed_gossip_costs_the_peer_its_stream_only() -> None:
+    async with open_test_host() as server, open_test_host() as attacker:
+        server.serve("/echo/1", echo_once, streams_max=1)
+        async with server.subscribe("quotes", lambda _source, _data: True):
+            await attacker.connect(server.addresses)
+            for name, rpc in MALFORMED_RPCS.items():
+                raw = await attacker._driver._host.new_stream(
+                    ID.from_string(server.peer_id), [TProtocol("/cocoon/test/meshsub/1.1.0")]
+                )
+                await raw.write(rpc)
+                await trio.sleep(0.1)
+                with trio.fail_after(10):
+                    answer = await attacker.request(server.peer_id, "/echo/1", b"alive")
+                assert answer == b"alive", name
+
+
+@pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\0\0", b"\0\0\0\x09half"])
+async def test_a_handler_meets_malformed_frames_as_the_peers_fault(data: bytes) -> None:
+    errors: list[Exception] = []
+    done = trio.Event()
+
+    async def handler(stream: Stream) -> None:
+        try:
+            await stream.receive()
+        except RemoteProtocolError as error:
+            errors.append(error)
+        done.set()
+
+    async with open_test_host() as server, open_test_host() as attacker:
+        server.serve("/job/1", handler, streams_max=1)
+        await attacker.connect(server.addresses)
+        raw = await attacker._driver.open_stream(server.peer_id, "/cocoon/test/job/1")
+        await raw.write(data)
+        await raw.finish()
+        with trio.fail_after(10):
+            await done.wait()
+    assert len(errors) == 1
+
+
+async def test_inbound_slots_come_back_when_connections_end() -> None:
+    async with open_test_host(connections_max=3) as server:
+        server.serve("/echo/1", echo_once, streams_max=1)
+        for _ in range(7):
+            async with open_test_host() as client:
+                with trio.fail_after(10):
+                    await client.connect(server.addresses)
+                    assert await client.request(server.peer_id, "/echo/1", b"x") == b"x"
+            with trio.fail_after(10):
+                while server.connected_peers():  # noqa: ASYNC110  (no event for it)
+                    await trio.sleep(0.02)
+
+
+async def test_a_dead_address_before_the_live_one_costs_a_moment_only() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        dead = f"/ip4/127.0.0.1/tcp/1/p2p/{server.peer_id}"
+        start = trio.current_time()
+        await client.connect([dead, *server.addresses])
+        assert trio.current_time() - start < 1.0
+
+
+async def test_a_failed_dial_does_not_poison_the_next() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        with pytest.raises(PeerUnavailable):
+            await client.connect([f"/ip4/127.0.0.1/tcp/1/p2p/{server.peer_id}"])
+        assert await client.connect(server.addresses) == server.peer_id
+
+
+async def test_another_peer_at_the_address_is_refused() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        bare = server.addresses[0].rpartition("/p2p/")[0]
+        with pytest.raises(PeerUnavailable):
+            await client.connect([f"{bare}/p2p/{generate_identity().peer_id}"])
+
+
+async def test_networks_do_not_mix() -> None:
+    async with open_test_host("one") as server, open_test_host("two") as client:
+        server.serve("/echo/1", echo_once, streams_max=1)
+        await client.connect(server.addresses)
+        with pytest.raises(PeerUnavailable):
+            await client.request(server.peer_id, "/echo/1", b"x")
+        with pytest.raises(PeerUnavailable):
+            await client.provide(b"model")
+
+
+async def test_a_cancelled_host_closes_its_sockets_within_three_seconds() -> None:
+    async def busy_host(task_status=trio.TASK_STATUS_IGNORED) -> None:
+        async with open_test_host() as host:
+            task_status.started(host.addresses)
+            await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        addresses = await nursery.start(busy_host)
+        port = int(addresses[0].split("/")[4])
+        async with open_test_host() as one, open_test_host() as other:
+            await one.connect(addresses)
+            await other.connect(addresses)
+            start = trio.current_time()
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await trio.sleep(2.9)
+                with pytest.raises(OSError, match="connect"):
+                    await trio.open_tcp_stream("127.0.0.1", port)
+    assert trio.current_time() - start < 7
+
+
+def test_unread_bytes_beyond_any_window_are_refused() -> None:
+    buffers = _CappedBuffers()
+    buffers[1] = bytearray()
+    buffers[1].extend(bytes(WINDOW_HARD_CAP_BYTES))
+    with pytest.raises(Exception, match="window violated"):
+        buffers[1].extend(b"x")
+
+
+IDLE_NODE = """
+import sys, time, trio
+from overlay import HostConfig, PeerUnavailable, generate_identity, open_host
+
+async def main():
+    config = HostConfig(listen_addresses=("/ip4/127.0.0.1/tcp/0",), network="test")
+    clock = time.time
+    async with open_host(config, generate_identity(), clock=clock) as node:
+        async with open_host(config, generate_identity(), clock=clock) as other:
+            await other.connect(node.addresses)
+            try:
+                await other.request(node.peer_id, "/nobody/1", b"x")
+            except PeerUnavailable:
+                pass
+            await trio.sleep(0.5)
+        await trio.sleep(0.5)
+        pages = int(open("/proc/self/statm").read().split()[1])
+        print(pages * 4096)
+
+trio.run(main)
+"""
+
+
+def test_a_node_is_silent_and_small() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IDLE_NODE],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=60,
+        check=True,
+    )
+    assert done.stderr == b""
+    assert int(done.stdout) < 150_000_000
+
+
+def test_the_package_does_not_import_libp2p() -> None:
+    code = "import overlay, overlay.memory, sys; sys.exit('libp2p' in sys.modules)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
