@@ -13,7 +13,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -57,6 +57,8 @@ class Instance:
         module = _compiled(self._engine, wasm, cache)
         names = _Names(glue)
         self._host = _Host(self._store)
+        self._functions: dict[str, wt.Func] = {}
+        self._buffer = self._buffer_bytes = 0
         self._table_slots = _table_slots(module, names.exports["wasmTable"])
         self._shim = self._make_shim(module, names)
         self._exports = self._instantiate(module, names).exports(self._store)
@@ -81,6 +83,24 @@ class Instance:
         pointer = self.call("_malloc", len(text) + 1)
         self._host.write(pointer, text + b"\0")
         return pointer
+
+    def place(self, texts: Sequence[bytes]) -> list[int]:
+        """Copy *texts* into a buffer of ours; the pointers are good until the next call.
+
+        One allocation for the life of the module: a call into WebAssembly costs more
+        than the copying.
+        """
+        needed = sum(map(len, texts)) + len(texts)
+        if needed > self._buffer_bytes:
+            if self._buffer:
+                self.free(self._buffer)
+            self._buffer_bytes = 2 * needed
+            self._buffer = self.call("_malloc", self._buffer_bytes)
+        self._host.write(self._buffer, b"\0".join(texts) + b"\0")
+        pointers = [self._buffer]
+        for text in texts[:-1]:
+            pointers.append(pointers[-1] + len(text) + 1)
+        return pointers
 
     def take_string(self, pointer: int) -> bytes:
         """Read a C string and free it."""
@@ -120,7 +140,11 @@ class Instance:
         return index
 
     def _function(self, name: str) -> wt.Func:
-        return _extern(self._exports, self._names.exports[name], wt.Func)
+        found = self._functions.get(name)
+        if found is None:
+            found = _extern(self._exports, self._names.exports[name], wt.Func)
+            self._functions[name] = found
+        return found
 
     def _make_shim(self, module: wt.Module, names: "_Names") -> wt.Instance:
         invokes = [

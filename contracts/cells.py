@@ -275,8 +275,13 @@ def _parents_first(root: Cell) -> list[Cell]:
     return order[::-1]
 
 
-def decode_boc(data: bytes, *, size_bytes_max: int = BOC_BYTES_MAX) -> Cell:
+def decode_boc(data: bytes, *, size_bytes_max: int = BOC_BYTES_MAX, check_sum: bool = True) -> Cell:
     """Parse a bag of cells with one root.
+
+    Args:
+        data: the bag.
+        size_bytes_max: longer ones are refused unread.
+        check_sum: False for bags that never left this process.
 
     Raises:
         InvalidData: *data* is too long, malformed, or holds cells we do not support.
@@ -284,12 +289,12 @@ def decode_boc(data: bytes, *, size_bytes_max: int = BOC_BYTES_MAX) -> Cell:
     if len(data) > size_bytes_max:
         raise InvalidData(f"a bag of cells has more than {size_bytes_max} bytes")
     try:
-        return _decode_boc(data)
+        return _decode_boc(data, check_sum)
     except (IndexError, LocalContractError) as error:
         raise InvalidData(f"not a bag of cells: {error}") from error
 
 
-def _decode_boc(data: bytes) -> Cell:
+def _decode_boc(data: bytes, check_sum: bool) -> Cell:
     if data[:4] != _BOC_MAGIC or len(data) < 11:
         raise InvalidData("not a bag of cells: magic")
     flags, offset_bytes = data[4], data[5]
@@ -297,7 +302,7 @@ def _decode_boc(data: bytes) -> Cell:
     if not 1 <= ref_bytes <= 4 or not 1 <= offset_bytes <= 8:
         raise InvalidData("not a bag of cells: sizes")
     if flags & 0x40:
-        data = _check_crc32c(data)
+        data = _check_crc32c(data) if check_sum else data[:-4]
     reader = _Bytes(data, 6)
     cells, roots, absent = (reader.uint(ref_bytes) for _ in range(3))
     body_bytes = reader.uint(offset_bytes)

@@ -447,6 +447,7 @@ def _stored(message: tlb.Message, info: tlb.TransactionInfo, cell: Cell) -> Stor
         out_messages=tuple(
             OutMessage(out.destination, NanoTon(out.value_nanoton)) for out in info.out_messages
         ),
+        body=encode_boc(message.body),
     )
     return StoredTransaction(record, 0, encode_boc(cell))
 

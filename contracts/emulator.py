@@ -142,7 +142,7 @@ class Emulator:
         if not output.get("success"):
             code = output.get("vm_exit_code")
             raise MessageRejected(f"not accepted: {output.get('error')}", exit_code=code)
-        transaction = decode_boc(base64.b64decode(output["transaction"]))
+        transaction = decode_boc(base64.b64decode(output["transaction"]), check_sum=False)
         return Emulated(transaction, output["shard_account"])
 
     def run_get_method(
@@ -178,7 +178,7 @@ class Emulator:
         output = self._ask("_run_get_method", (), texts, (self._config,))
         if not output.get("success"):
             raise InvalidData(f"get-method: {output.get('error')}")
-        returned = decode_boc(base64.b64decode(output["stack"]))
+        returned = decode_boc(base64.b64decode(output["stack"]), check_sum=False)
         return GetMethodResult(returned, int(output["vm_exit_code"]), int(output["gas_used"]))
 
     def _ask(
@@ -189,11 +189,9 @@ class Emulator:
         after: tuple[int, ...] = (),
     ) -> dict[str, Any]:
         try:
-            pointers = [self._instance.new_string(text) for text in texts]
+            pointers = self._instance.place(texts)
             answer = self._instance.call(function, *before, *pointers, *after)
             reply = json.loads(self._instance.take_string(answer))
-            for pointer in pointers:
-                self._instance.free(pointer)
         except FAILURES as error:
             self._start()  # a trapped instance is in no defined state
             raise ChainUnavailable(f"the emulator trapped: {error}") from error

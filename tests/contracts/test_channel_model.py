@@ -31,7 +31,7 @@ from contracts.rehearsal import (
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef
 
-EXAMPLES = int(os.environ.get("HYPOTHESIS_MAX_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("HYPOTHESIS_MAX_EXAMPLES", "30"))
 STEPS = 30
 amounts = st.integers(0, 3 * COIN) | st.integers(0, 10**7)
 
