@@ -523,10 +523,13 @@ FromRequester: TypeAlias = (
 )
 FromProvider: TypeAlias = Refusal | SignedOffer | Accepted | OutputSegment | JobEnd
 
+ChannelAnswer: TypeAlias = CloseRelease | Refusal
+
 T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder()
 _from_requester: msgspec.msgpack.Decoder[FromRequester] = msgspec.msgpack.Decoder(FromRequester)
 _from_provider: msgspec.msgpack.Decoder[FromProvider] = msgspec.msgpack.Decoder(FromProvider)
+_channel_answer: msgspec.msgpack.Decoder[ChannelAnswer] = msgspec.msgpack.Decoder(ChannelAnswer)
 _decoders: dict[type, "msgspec.msgpack.Decoder[object]"] = {}
 
 
@@ -572,6 +575,15 @@ def decode_from_provider(data: bytes) -> FromProvider:
         RemoteProtocolError: anything at all is wrong with *data*.
     """
     return _checked(_from_provider, data, SEGMENT_BYTES_MAX + 4096)
+
+
+def decode_channel_answer(data: bytes) -> ChannelAnswer:
+    """Parse a payee's answer to a `CloseRequest`.
+
+    Raises:
+        RemoteProtocolError: anything at all is wrong with *data*.
+    """
+    return _checked(_channel_answer, data, CONTROL_BYTES_MAX)
 
 
 def decode_input(data: bytes) -> JobInput:

@@ -137,7 +137,7 @@ def _passphrase(parsed: argparse.Namespace) -> str:
         return str(parsed.passphrase_file.read_text(encoding="utf-8").strip())
     if not sys.stdin.isatty():
         raise ConfigError(
-            "a wallet needs a passphrase: give --passphrase-file FILE, or, for trials, --devnet-wallet"
+            "a wallet needs a passphrase: --passphrase-file FILE, or --devnet-wallet for trials"
         )
     first = getpass.getpass("a passphrase for the new wallet (8 characters or more): ")
     if len(first.encode()) < PASSPHRASE_BYTES_MIN or first != getpass.getpass("once more: "):

@@ -36,8 +36,9 @@ from cocoon.messages import (
     LossReason,
     OutputPiece,
     PriceSchedule,
+    Refusal,
     Tier,
-    decode,
+    decode_channel_answer,
     encode,
     message_hash,
 )
@@ -63,6 +64,7 @@ from cocoon.requester.plan import (
     request_for_offer,
     size_of,
 )
+from cocoon.requester.run import RunningJob
 from cocoon.requester.talks import Agreed, Talks
 from cocoon.requester.tracks import Tracks
 from contracts.units import NanoTon
@@ -116,9 +118,6 @@ class Requester:
     rng: random.Random
     tracks: Tracks
     background: trio.Nursery
-    _providers_of: dict[str, str] = field(default_factory=dict)
-    """Channel address -> provider, of the jobs of this run."""
-
     # --- one job ---
 
     async def run(self, request: JobRequest, listener: Listener) -> JobResult:
@@ -324,7 +323,7 @@ class Requester:
             deposit=deposit,
         ) as channel:
             attempt.channel = channel.address
-            self._providers_of[channel.address] = agreed.peer
+            self.tracks.paid_through(agreed.peer, channel.address)
             await job.listener(ChannelReady(agreed.peer, channel.address, channel.spendable_left))
             part_id = f"{job.job_id}-{len(job.attempts)}"
             await channel.start_job(part_id, agreed.peer)
@@ -402,23 +401,25 @@ class Requester:
             PaymentError, OverlayError: the provider cannot be asked; `PayerService.exit_alone`
                 gets the money back without it.
         """
-        provider = self._providers_of.get(address, "")
+        provider = self.tracks.provider_of(address)
+        if not provider:
+            raise PaymentError(f"it is not known who is paid through {address}; leave alone instead")
 
         async def ask(request: CloseRequest) -> CloseRelease:
-            answer = await self.host.request(PeerId(provider), CHANNEL_PROTOCOL, encode(request))
-            return decode(CloseRelease, answer)
+            data = await self.host.request(PeerId(provider), CHANNEL_PROTOCOL, encode(request))
+            answer = decode_channel_answer(data)
+            if isinstance(answer, Refusal):
+                raise PaymentError(f"the provider will not release it: {answer.detail}")
+            return answer
 
         return await self.payer.close(
             self.payer.channel(address), ask, release_timeout_s=RELEASE_TIMEOUT_S
         )
 
 
-def _account(
-    attempt: Attempt, at_risk_max: NanoTon, channel: PayerChannel, prepared: Prepared
-) -> None:
+def _account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> None:
     """Write down what the attempt cost, whichever way it ended."""
-    running = prepared.running
-    attempt.at_risk_max_nanoton = at_risk_max
+    attempt.at_risk_max_nanoton = running.watch.at_risk_max_nanoton
     attempt.vouchers = len(running.vouchers)
     attempt.channel_total_nanoton = channel.signed_total
     before = running.accept.payment.signed_total_nanoton

@@ -20,6 +20,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     jobs: int = 0
     failures: int = 0
     speed_milli_per_s: int = 0
+    channel: str = ""
 
 
 class Tracks:
@@ -41,6 +42,17 @@ class Tracks:
             peer: Track(entry.jobs, entry.failures, entry.speed_milli_per_s)
             for peer, entry in self._entries.items()
         }
+
+    def paid_through(self, peer: str, channel: str) -> None:
+        """A job of *peer* is paid from the channel at this address."""
+        entry = self._touch(peer)
+        if entry.channel != channel:
+            entry.channel = channel
+            self._save(entry)
+
+    def provider_of(self, channel: str) -> str:
+        """Return the peer that the channel pays, or "" when that is forgotten."""
+        return next((p for p, entry in self._entries.items() if entry.channel == channel), "")
 
     def succeeded(self, peer: str, speed_milli_per_s: int) -> None:
         """A job of *peer* was finished, at this measured speed."""

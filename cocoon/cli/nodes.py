@@ -1,0 +1,171 @@
+"""Commands that run until they are stopped: node, provide, devnet."""
+
+import argparse
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from cocoon import assets
+from cocoon.cli.output import Output
+from cocoon.cli.settings import Commands, add_command, load
+from cocoon.clock import wall_clock
+from cocoon.config import NodeConfig
+from cocoon.node import open_node, open_seller
+from contracts.units import TICKER, format_coins
+
+logger = logging.getLogger(__name__)
+
+DEVNET_PORT = 8645
+
+
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add this module's commands."""
+    node = add_command(
+        commands, common, "node", node_command, "run a node that helps others find each other"
+    )
+    provide = add_command(commands, common, "provide", provide_command, "sell compute")
+    devnet = add_command(
+        commands, common, "devnet", devnet_command, "run a TON chain on this machine, for trials"
+    )
+    devnet.add_argument("--port", type=int, default=DEVNET_PORT, help="0 takes a free one")
+    devnet.add_argument("--host", default="127.0.0.1", help="who can reach it can print money")
+    devnet.add_argument("--state", type=Path, help="file that keeps the chain over restarts")
+    for parser in (node, provide, devnet):
+        parser.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+
+
+async def _until_stopped(
+    stop_with_stdin: bool,  # noqa: FBT001  (a flag of the command line, passed on)
+    serve: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve until SIGINT, SIGTERM or, when asked, the end of standard input."""
+    async with trio.open_nursery(strict_exception_groups=False) as nursery:
+
+        async def watch_signals() -> None:
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    nursery.cancel_scope.cancel()
+                    return
+
+        async def watch_stdin() -> None:
+            async with trio.lowlevel.FdStream(0) as stdin:
+                while await stdin.receive_some(4096):
+                    pass
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch_signals)
+        if stop_with_stdin:
+            nursery.start_soon(watch_stdin)
+        await serve()
+        nursery.cancel_scope.cancel()
+
+
+def node_command(parsed: argparse.Namespace, output: Output) -> int:
+    """Run a plain node: a bootstrap peer for others."""
+    config = load(parsed)
+
+    async def serve() -> None:
+        async with open_node(config) as node:
+            output.say(f"peer id  {node.identity.peer_id}")
+            for address in node.host.addresses:
+                output.say(f"address  {address}")
+            output.say("others join with --bootstrap and one of these; Ctrl-C stops")
+            output.event("ready", peer_id=node.identity.peer_id, addresses=node.host.addresses)
+            await trio.sleep_forever()
+
+    trio.run(_until_stopped, parsed.stop_with_stdin, serve)
+    return 0
+
+
+def provide_command(parsed: argparse.Namespace, output: Output) -> int:
+    """Sell what the settings say."""
+    config = load(parsed)
+
+    def tell(name: str, fields: dict[str, object]) -> None:
+        output.event(name, **fields)
+        output.say(_in_words(name, fields))
+
+    async def serve() -> None:
+        output.say(f"starting workers for {', '.join(config.provider.models) or 'nothing'} ...")
+        async with open_seller(config, tell) as (node, provider):
+            _say_ready(config, output, node.identity.peer_id, node.host.addresses)
+            output.event(
+                "ready",
+                peer_id=node.identity.peer_id,
+                addresses=node.host.addresses,
+                payment_address=provider.payee_identity.address,
+                classes=[sale.resource_class for sale in provider.sales],
+            )
+            await trio.sleep_forever()
+
+    trio.run(_until_stopped, parsed.stop_with_stdin, serve)
+    return 0
+
+
+def _say_ready(
+    config: NodeConfig, output: Output, peer_id: str, addresses: tuple[str, ...]
+) -> None:
+    price = config.provider.price
+    output.say(f"selling as {peer_id}")
+    for address in addresses:
+        output.say(f"  address {address}")
+    tokens = format_coins(price.output_token_nanoton_per_1000)
+    audio = format_coins(price.audio_second_nanoton_per_1000)
+    output.say(f"  base price: {tokens} {TICKER} per 1000 output tokens, {audio} per 1000 s of audio")
+    output.say("  tier OPEN: you, the operator, could read the jobs; say so to whom you sell")
+
+
+def _in_words(name: str, fields: dict[str, object]) -> str:
+    match name:
+        case "job_ended":
+            paid = format_coins(int(str(fields["paid_nanoton"])))
+            lost = int(str(fields["lost_nanoton"]))
+            unpaid = f", {format_coins(lost)} {TICKER} unpaid" if lost else ""
+            return f"job {fields['job']}: {fields['finish']}, {paid} {TICKER} paid{unpaid}"
+        case "job_started":
+            return f"job {fields['job']}: {fields['model']}"
+        case "refused":
+            return f"refused: {fields['code']} {fields['detail']}"
+        case "lost":
+            return f"lost a job: {fields['reason']} {fields['detail']}"
+        case _:
+            return name
+
+
+def devnet_command(parsed: argparse.Namespace, output: Output) -> int:
+    """Run the embedded chain behind the toncenter v2 API."""
+    from contracts.devnet import serve_devnet  # noqa: PLC0415  (wasmtime and a web server)
+    from contracts.embedded import EmbeddedChain  # noqa: PLC0415
+    from contracts.emulator import open_emulator  # noqa: PLC0415
+
+    config = load(parsed)
+    directory = assets.require("ton-emulator", config.assets)
+    output.note("starting the chain (the first start compiles the emulator: a few seconds)")
+    emulator = open_emulator(directory)
+    if parsed.state is not None and parsed.state.exists():
+        chain = EmbeddedChain.load(parsed.state, emulator)
+    else:
+        chain = EmbeddedChain(emulator, unix_s=int(wall_clock()))
+
+    async def serve() -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def run(task_status: object) -> None:
+                await serve_devnet(
+                    chain,
+                    parsed.host,
+                    parsed.port,
+                    clock=lambda: int(wall_clock()),
+                    task_status=task_status,  # type: ignore[arg-type]  # trio's own object
+                    persist_path=parsed.state,
+                )
+
+            url = await nursery.start(lambda task_status: run(task_status))
+            output.say(f"a TON chain of your own: {url}\n  coins: cocoon wallet faucet 10")
+            output.event("ready", url=url, network_id=emulator.network_id)
+
+    trio.run(_until_stopped, parsed.stop_with_stdin, serve)
+    return 0

@@ -1,0 +1,83 @@
+"""Who plays in the demonstration: five providers with different prices, speeds and limits."""
+
+from typing import Final
+
+import msgspec
+
+from cocoon.config import BASE_PRICES
+
+CHAT_MODEL: Final = "SmolLM2-135M-Instruct"
+SPEECH_MODEL: Final = "whisper-tiny.en"
+NETWORK: Final = "demo"
+REQUESTER_COINS: Final = "5"
+CHALLENGE_S: Final = 600
+
+
+class Role(msgspec.Struct, frozen=True):
+    """One provider of the demonstration.
+
+    Attributes:
+        price_ppm: of the default base price, in millionths.
+        serves_us: whether its operator's policy lets the demonstration's requester buy.
+    """
+
+    name: str
+    about: str
+    model: str
+    price_ppm: int
+    tokens_per_s_max: int = 0
+    serves_us: bool = True
+
+
+PROVIDERS: Final = (
+    Role("Asel", "cheapest; loses power in the middle of the job", CHAT_MODEL, 600_000),
+    Role("Boris", "a little dearer, full speed", CHAT_MODEL, 800_000),
+    Role("Chen", "as cheap as Boris, throttled by its owner", CHAT_MODEL, 750_000, 6),
+    Role("Dana", "serves only its own friends", CHAT_MODEL, 700_000, 0, serves_us=False),
+    Role("Emil", "voice notes", SPEECH_MODEL, 1_000_000),
+)
+VICTIM: Final = "Asel"
+KILL_AT_TOKEN: Final = 12
+
+
+def provider_settings(
+    role: Role, *, bootstrap: str, chain_url: str, requester: str, assets: str
+) -> dict[str, object]:
+    """Return the settings of one provider, as overrides of the defaults."""
+    settings = _common(bootstrap, chain_url, assets) | {
+        "provider.models": [role.model],
+        "provider.tokens_per_s_max": role.tokens_per_s_max,
+        "provider.threads": 1,
+        "provider.challenge_s_min": CHALLENGE_S,
+    }
+    for name in BASE_PRICES.__struct_fields__:
+        price = -(-getattr(BASE_PRICES, name) * role.price_ppm // 1_000_000)
+        settings[f"provider.price.{name}"] = price
+    if not role.serves_us:
+        settings["provider.policy.deny_peers"] = [requester]
+    return settings
+
+
+def requester_settings(*, bootstrap: str, chain_url: str, assets: str) -> dict[str, object]:
+    """Return the settings of the requester."""
+    return _common(bootstrap, chain_url, assets) | {
+        "requester.deposit_coins": "0.1",
+        "requester.challenge_s": CHALLENGE_S,
+        "requester.ask_max": 4,
+    }
+
+
+def bootstrap_settings(assets: str) -> dict[str, object]:
+    """Return the settings of the first node."""
+    return {
+        "network.name": NETWORK,
+        "network.listen_addresses": ["/ip4/127.0.0.1/tcp/0"],
+        "paths.assets": assets,
+    }
+
+
+def _common(bootstrap: str, chain_url: str, assets: str) -> dict[str, object]:
+    return bootstrap_settings(assets) | {
+        "network.bootstrap": [bootstrap],
+        "chain.url": chain_url,
+    }

@@ -1,0 +1,306 @@
+"""Puts a node together: identity, host, directory, chain, wallet, and the two roles.
+
+The only module that wires everything; each ``open_x`` runs for the length of its block.
+"""
+
+import getpass
+import logging
+import random
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from cocoon.clock import Clock, wall_clock
+from cocoon.config import NodeConfig
+from cocoon.directory import Directory, open_directory
+from cocoon.errors import ConfigError, PaymentError, PeerMisbehaved
+from cocoon.messages import (
+    CHANNEL_PROTOCOL,
+    CloseRequest,
+    Kind,
+    Refusal,
+    RefusalCode,
+    decode,
+    encode,
+)
+from cocoon.payments.ownership import public_key
+from cocoon.payments.payee import PayeeService, open_payee
+from cocoon.payments.payer import PayerService, open_payer
+from cocoon.provider.service import Provider, Tell, open_provider
+from cocoon.requester.service import Requester, open_requester
+from cocoon.statements import Payee as PayeeIdentity
+from contracts.chain import Chain
+from contracts.errors import ChainUnavailable, ContractError
+from contracts.keystore import read_keyfile, read_public
+from contracts.toncenter import open_toncenter
+from contracts.wallet import Wallet
+from overlay.errors import LocalProtocolError, PeerUnavailable
+from overlay.host import HostConfig, open_host
+from overlay.identity import Identity, load_or_create_identity
+from overlay.transport import Host, Stream
+
+logger = logging.getLogger(__name__)
+
+JOIN_TIMEOUT_S: Final = 10.0
+JOIN_RETRY_S: Final = 5.0
+RELEASE_TIMEOUT_S: Final = 20.0
+CLOSE_STREAMS_MAX: Final = 32
+PAYEE_WATCH_S: Final = 5.0
+PAYER_WATCH_S: Final = 5.0
+KINDS: Final = (Kind.CHAT, Kind.TRANSCRIBE)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node in the swarm: what both roles stand on."""
+
+    config: NodeConfig
+    identity: Identity
+    host: Host
+    directory: Directory
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A chain, and the wallet that we have on it."""
+
+    chain: Chain
+    wallet: Wallet
+    seed: bytes
+
+
+# --- the swarm ---
+
+
+async def _join_once(host: Host, bootstrap: tuple[str, ...]) -> bool:
+    """Dial every bootstrap peer; return whether one answered."""
+    joined = False
+    for address in bootstrap:
+        try:
+            with trio.fail_after(JOIN_TIMEOUT_S):
+                await host.connect([address])
+            joined = True
+        except (PeerUnavailable, trio.TooSlowError) as error:
+            logger.info("bootstrap peer %s did not answer: %s", address, error)
+        except LocalProtocolError as error:
+            raise ConfigError(f"network.bootstrap: {error}") from error
+    return joined
+
+
+async def _keep_joined(host: Host, bootstrap: tuple[str, ...]) -> None:
+    """Dial the bootstrap peers again whenever we are alone."""
+    while True:
+        await trio.sleep(JOIN_RETRY_S)
+        if not host.connected_peers():
+            await _join_once(host, bootstrap)
+
+
+@asynccontextmanager
+async def open_node(
+    config: NodeConfig, *, clock: Clock = wall_clock, must_join: bool = False
+) -> AsyncIterator[Node]:
+    """Join the swarm for the length of the block.
+
+    Raises:
+        PeerUnavailable: *must_join*, and no bootstrap peer answers.
+        ConfigError: an address in the settings is wrong.
+    """
+    identity = load_or_create_identity(config.identity_file)
+    network = config.network
+    settings = HostConfig(
+        listen_addresses=network.listen_addresses,
+        announce_addresses=network.announce_addresses,
+        network=network.name,
+        connections_max=network.connections_max,
+    )
+    async with (
+        open_host(settings, identity, clock=clock) as host,
+        open_directory(host, network=network.name, clock=clock, kinds=KINDS) as directory,
+        trio.open_nursery() as nursery,
+    ):
+        joined = await _join_once(host, network.bootstrap)
+        if must_join and not joined:
+            raise PeerUnavailable(_not_joined_words(network.bootstrap))
+        if network.bootstrap:
+            nursery.start_soon(_keep_joined, host, network.bootstrap)
+        try:
+            yield Node(config, identity, host, directory, clock)
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+def _not_joined_words(bootstrap: tuple[str, ...]) -> str:
+    if not bootstrap:
+        return (
+            "no bootstrap peer is set: give --bootstrap ADDRESS, or put network.bootstrap "
+            "into the settings (`cocoon node` prints its address)"
+        )
+    return f"none of {len(bootstrap)} bootstrap peers answers; are they running?"
+
+
+# --- money ---
+
+
+def _passphrase(config: NodeConfig) -> str | None:
+    if not read_public(config.wallet_keyfile).encrypted:
+        return None
+    path = config.passphrase_file
+    if path is not None:
+        return path.read_text(encoding="utf-8").strip()
+    if not sys.stdin.isatty():
+        raise ConfigError("the wallet is encrypted: set wallet.passphrase_file, or use a terminal")
+    return getpass.getpass("passphrase of the wallet: ")
+
+
+def read_wallet_seed(config: NodeConfig) -> bytes:
+    """Return the wallet's seed, asking for the passphrase when there is no other way.
+
+    Raises:
+        ConfigError: there is no wallet, or no passphrase.
+    """
+    if not config.wallet_keyfile.exists():
+        raise ConfigError(f"there is no wallet at {config.wallet_keyfile}; run: cocoon init")
+    return read_keyfile(config.wallet_keyfile, _passphrase(config))
+
+
+def payee_seed(wallet_seed: bytes) -> bytes:
+    """Derive the key that signs releases: another one than the wallet's own."""
+    return HKDF(hashes.SHA256(), 32, salt=None, info=b"cocoon/payee-key/v1").derive(wallet_seed)
+
+
+def _api_key(path: Path | None) -> str | None:
+    return path.read_text(encoding="utf-8").strip() if path is not None else None
+
+
+@asynccontextmanager
+async def open_chain(config: NodeConfig) -> AsyncIterator[Chain]:
+    """Use the chain of the settings for the length of the block.
+
+    Raises:
+        ChainUnavailable: its server does not answer.
+    """
+    chain = config.chain
+    async with open_toncenter(
+        chain.url,
+        api_key=_api_key(config.api_key_file),
+        timeout_s=chain.timeout_s,
+        network_id=chain.network_id,
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_account(config: NodeConfig) -> AsyncIterator[Account]:
+    """Open the chain and the wallet."""
+    seed = read_wallet_seed(config)
+    async with open_chain(config) as chain:
+        yield Account(chain, Wallet(seed, network_id=chain.network_id), seed)
+
+
+# --- roles ---
+
+
+@asynccontextmanager
+async def open_seller(config: NodeConfig, tell: Tell) -> AsyncIterator[tuple[Node, Provider]]:
+    """Run a provider, its payments included, for the length of the block."""
+    settings = config.provider
+    async with open_account(config) as account, open_node(config) as node:
+        seed = payee_seed(account.seed)
+        identity = PayeeIdentity(
+            address=account.wallet.address,
+            key=public_key(seed),
+            chain_network_id=account.chain.network_id,
+            challenge_s_min=settings.challenge_s_min,
+        )
+        async with open_payee(
+            chain=account.chain,
+            payee_seed=seed,
+            payee_address=account.wallet.address,
+            journal_path=config.payee_journal,
+            clock=node.clock,
+            claim_margin_s=settings.claim_margin_s,
+            challenge_s_min=settings.challenge_s_min,
+            claim_worth=settings.claim_nanoton,
+            watch_interval_s=PAYEE_WATCH_S,
+        ) as payee:
+            _serve_releases(node.host, payee)
+            async with open_provider(
+                node.host,
+                node.identity,
+                node.directory,
+                payee,
+                identity,
+                config=config,
+                clock=node.clock,
+                tell=tell,
+            ) as provider:
+                yield node, provider
+
+
+def _serve_releases(host: Host, payee: PayeeService) -> None:
+    """Answer requests to close a channel together."""
+
+    async def serve(stream: Stream) -> None:
+        with trio.move_on_after(RELEASE_TIMEOUT_S):
+            request = decode(CloseRequest, await stream.receive())
+            try:
+                answer = encode(await payee.release(request))
+            except (PaymentError, PeerMisbehaved) as error:
+                answer = _refusal(RefusalCode.PAYMENT, error)
+            except (ChainUnavailable, ContractError) as error:
+                answer = _refusal(RefusalCode.INTERNAL, error)
+            await stream.send(answer)
+
+    host.serve(CHANNEL_PROTOCOL, serve, streams_max=CLOSE_STREAMS_MAX)
+
+
+def _refusal(code: RefusalCode, error: Exception) -> bytes:
+    return encode(Refusal(code=code, detail=str(error)[:512]))
+
+
+@asynccontextmanager
+async def open_purse(config: NodeConfig, account: Account) -> AsyncIterator[PayerService]:
+    """Run the paying side of the settings' wallet; needs no swarm."""
+    async with open_payer(
+        chain=account.chain,
+        wallet=account.wallet,
+        journal_path=config.payer_journal,
+        clock=wall_clock,
+        challenge_s=config.requester.challenge_s,
+        watch_interval_s=PAYER_WATCH_S,
+    ) as payer:
+        yield payer
+
+
+@asynccontextmanager
+async def open_buyer(config: NodeConfig) -> AsyncIterator[tuple[Node, Requester]]:
+    """Run a requester, its payments included, for the length of the block.
+
+    Raises:
+        PeerUnavailable: the swarm cannot be joined.
+        OverlayError, ContractError: see the parts.
+    """
+    async with (
+        open_account(config) as account,
+        open_node(config, must_join=True) as node,
+        open_purse(config, account) as payer,
+        open_requester(
+            node.host,
+            node.identity,
+            node.directory,
+            payer,
+            chain_network_id=account.chain.network_id,
+            config=config,
+            clock=node.clock,
+            rng=random.SystemRandom(),
+        ) as requester,
+    ):
+        yield node, requester
