@@ -60,14 +60,13 @@ class Funding:
         self._random_bytes = random_bytes
         self._lock = trio.Lock()
 
-    async def open(
+    async def plan(
         self, payee_address: str, payee_key: bytes, *, spendable: NanoTon, challenge_s: int
-    ) -> str:
-        """Open a new channel and return its address.
+    ) -> Channel:
+        """Return a new channel with a key of its own; nothing is written or sent.
 
         Raises:
-            PaymentError: the wallet has not enough, or the deposit came back.
-            ChainUnavailable: not seen in time; it is resumed later, not paid again.
+            ChainUnavailable: the chain could not be asked for its time.
         """
         seed = self._random_bytes(32)
         params = ChannelParams(
@@ -79,11 +78,17 @@ class Funding:
             open_by_unix_s=await self._chain.now_unix_s() + OPEN_WITHIN_S,
             salt=int.from_bytes(self._random_bytes(8), "big"),
         )
-        address = channel_address(params)
-        channel = Channel(address=address, params=params, seed=seed, deposit=spendable)
+        return Channel(address=channel_address(params), params=params, seed=seed, deposit=spendable)
+
+    async def open(self, channel: Channel) -> None:
+        """Open a planned channel. Nobody else may touch it meanwhile.
+
+        Raises:
+            PaymentError: the wallet has not enough, or the deposit came back.
+            ChainUnavailable: not seen in time; it is resumed later, not paid again.
+        """
         await self._store.record(channel)
-        await self._transfer(address, _opening(params, address, spendable), top_up=NO_MONEY)
-        return address
+        await self._transfer(channel.address, _opening(channel), top_up=NO_MONEY)
 
     async def top_up(self, address: str, amount: NanoTon) -> None:
         """Add *amount* to what vouchers can spend.
@@ -175,11 +180,11 @@ class Funding:
         await self._store.step(address, *events, also=(FundingSettled(address=address),))
 
 
-def _opening(params: ChannelParams, address: str, spendable: NanoTon) -> Transfer:
+def _opening(channel: Channel) -> Transfer:
     return Transfer(
-        destination=address,
-        value_nanoton=deposit_needed(spendable),
+        destination=channel.address,
+        value_nanoton=deposit_needed(channel.deposit),
         body=open_body(),
-        state_init=state_init(params),
+        state_init=state_init(channel.params),
         bounce=True,
     )

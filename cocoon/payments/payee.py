@@ -9,6 +9,7 @@ import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +27,7 @@ from cocoon.payments.admission import (
     reference_fault,
     seen,
 )
+from cocoon.payments.background import running
 from cocoon.payments.channel import (
     CloseRequested,
     GrantWork,
@@ -415,10 +417,8 @@ async def open_payee(
         service = PayeeService(
             store, chain, claiming, seed=payee_seed, terms=terms, cache_s=cache_s
         )
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
-            nursery.start_soon(claiming.watch, watch_interval_s)
+        async with running(partial(claiming.watch, watch_interval_s)):
             yield service
-            nursery.cancel_scope.cancel()
 
 
 def _open_journal(path: Path) -> Journal[PayeeRecord]:

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ import trio
 from cocoon.clock import Clock
 from cocoon.errors import PaymentError, PeerMisbehaved
 from cocoon.messages import CloseRelease, CloseRequest, PaymentRef, VoucherMessage
+from cocoon.payments.background import running
 from cocoon.payments.channel import (
     ENDED,
     CloseStarted,
@@ -210,14 +212,16 @@ class PayerService:
                 async with self._operation(address):
                     if await self._make_ready(address, spendable_min, deposit):
                         return self.channel(address)
-            address = await self._funding.open(
+            planned = await self._funding.plan(
                 payee_address,
                 payee_key,
                 spendable=max(deposit, spendable_min),
                 challenge_s=self._challenge_s,
             )
-            self._looked_at_s[address] = trio.current_time()
-            return self.channel(address)
+            async with self._operation(planned.address):
+                await self._funding.open(planned)
+            self._looked_at_s[planned.address] = trio.current_time()
+            return self.channel(planned.address)
 
     @asynccontextmanager
     async def hold_channel(
@@ -439,10 +443,8 @@ async def open_payer(
         service = PayerService(
             store, chain, wallet, clock=clock, challenge_s=challenge_s, timeout_s=timeout_s
         )
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
-            nursery.start_soon(service.watch, watch_interval_s)
+        async with running(partial(service.watch, watch_interval_s)):
             yield service
-            nursery.cancel_scope.cancel()
 
 
 def _open_journal(path: Path) -> Journal[PayerRecord]:

@@ -71,7 +71,12 @@ def test_a_write_torn_at_any_byte_leaves_exactly_the_whole_batches_before_it(tmp
     assert sizes[-1] == len(whole)
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
-        kept = [record for batch, size in zip(batches, sizes) if size <= cut for record in batch]
+        kept = [
+            record
+            for batch, size in zip(batches, sizes, strict=True)
+            if size <= cut
+            for record in batch
+        ]
         ends = [0, len(MAGIC), *sizes]
         assert read(path) == (kept, cut - max(end for end in ends if end <= cut))
         write(path, [Noted(9)])
