@@ -5,7 +5,8 @@ quotes: expired quotes go; then a quote of an equivocator or one priced against
 the rule; then, only for a *familiar* provider (one whose receipts we hold), the
 unfamiliar one that came last. Otherwise the newcomer is refused: who is in, and
 renews, is never displaced by strangers, however many identities they make.
-The same holds for classes: a watched class displaces the smallest unwatched one.
+The same holds for classes, and for the book as a whole: only a watched class
+displaces others, the smallest unwatched class or the newest of the largest one.
 """
 
 import enum
@@ -21,6 +22,8 @@ from cocoon.messages import CONTROL_BYTES_MAX, Quote, Signed
 QUOTE_BYTES_MAX: Final = 4096
 PROVIDERS_MAX: Final = 1024
 CLASSES_MAX: Final = 64
+QUOTES_MAX: Final = 8192
+"""Of all classes together: some 25 MB."""
 CLASSES_PER_PEER_MAX: Final = 32
 EVIDENCE_MAX: Final = 256
 SNAPSHOT_MAX: Final = 64
@@ -148,9 +151,9 @@ class _Shelf:
 class QuoteBook:
     """The newest quote of each provider in each class.
 
-    Memory: at most `classes_max` x `providers_max` quotes of `QUOTE_BYTES_MAX`,
-    of which one peer holds at most `CLASSES_PER_PEER_MAX`, and `EVIDENCE_MAX`
-    pairs of evidence.
+    Memory: at most `quotes_max` quotes of `QUOTE_BYTES_MAX` in `classes_max` classes
+    of `providers_max`; one peer holds at most `CLASSES_PER_PEER_MAX` of them. And
+    `EVIDENCE_MAX` pairs of evidence.
     """
 
     def __init__(
@@ -158,10 +161,13 @@ class QuoteBook:
         *,
         providers_max: int = PROVIDERS_MAX,
         classes_max: int = CLASSES_MAX,
+        quotes_max: int = QUOTES_MAX,
         clock_skew_s: int = CLOCK_SKEW_S,
     ) -> None:
         self._providers_max = providers_max
         self._classes_max = classes_max
+        self._quotes_max = quotes_max
+        self._size = 0
         self._clock_skew_s = clock_skew_s
         self._shelves: dict[str, _Shelf] = {}
         self._classes_of: Counter[str] = Counter()
@@ -171,7 +177,7 @@ class QuoteBook:
         self._arrivals = 0
 
     def __len__(self) -> int:
-        return sum(len(shelf.listings) for shelf in self._shelves.values())
+        return self._size
 
     def watch(self, resource_classes: Iterable[str]) -> None:
         """Say which classes this node cares about: there is always room for them."""
@@ -328,11 +334,13 @@ class QuoteBook:
         shelf = self._shelves.setdefault(quote.resource_class, _Shelf())
         if quote.peer_id not in shelf.listings:
             self._classes_of[quote.peer_id] += 1
+            self._size += 1
         shelf.put(listing)
 
     def _remove(self, resource_class: str, peer: str) -> None:
         shelf = self._shelves[resource_class]
         shelf.drop(peer)
+        self._size -= 1
         self._classes_of[peer] -= 1
         if not self._classes_of[peer]:
             del self._classes_of[peer]
@@ -348,6 +356,8 @@ class QuoteBook:
         key, peer = new.quote.resource_class, new.quote.peer_id
         if self._classes_of[peer] >= CLASSES_PER_PEER_MAX:
             return f"quotes in {CLASSES_PER_PEER_MAX} classes already"
+        if self._size >= self._quotes_max and not self._make_room_in_all(key, now_unix_s):
+            return f"{self._quotes_max} quotes in the book already"
         shelf = self._shelves.get(key)
         if shelf is None:
             return self._make_room_for_class(key, now_unix_s)
@@ -374,6 +384,16 @@ class QuoteBook:
             listing for peer, listing in shelf.listings.items() if peer not in self._familiar
         ]
         return max(strangers, key=lambda listing: listing.arrival, default=None)
+
+    def _make_room_in_all(self, key: str, now_unix_s: int) -> bool:
+        self.drop_expired(now_unix_s)
+        unwatched = [other for other in self._shelves if other not in self._watched]
+        if self._size >= self._quotes_max and key in self._watched and unwatched:
+            largest = max(unwatched, key=lambda other: len(self._shelves[other].listings))
+            listings = self._shelves[largest].listings.values()
+            newest = max(listings, key=lambda listing: listing.arrival)
+            self._remove(largest, newest.quote.peer_id)
+        return self._size < self._quotes_max
 
     def _make_room_for_class(self, key: str, now_unix_s: int) -> str:
         if len(self._shelves) < self._classes_max:

@@ -250,6 +250,19 @@ def test_classes_are_bounded_and_watched_ones_always_fit():
     assert len(book.classes(NOW)) == 2
 
 
+def test_all_classes_together_are_bounded_and_a_watched_one_still_gets_room():
+    book = QuoteBook(quotes_max=4)
+    book.watch({CLASS})
+    for number in range(4):
+        put(book, quote(f"p{number}", model=1 + number % 2))
+    assert put(book, quote("more", model=1)).outcome is Outcome.REFUSED
+    assert put(book, quote("watched")).outcome is Outcome.NEW
+    assert put(book, quote("p0", previous=quote("p0", model=1), model=1)).outcome is Outcome.NEW
+    assert len(book) == 4
+    assert put(book, quote("more", model=1, now=NOW + 60), NOW + 60).outcome is Outcome.NEW
+    assert len(book) == 1
+
+
 def test_one_peer_holds_a_bounded_number_of_classes():
     book = QuoteBook()
     outcomes = [put(book, quote("p", model=n)).outcome for n in range(CLASSES_PER_PEER_MAX + 1)]
@@ -323,7 +336,7 @@ class Flood(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.book = QuoteBook(providers_max=5, classes_max=3)
+        self.book = QuoteBook(providers_max=5, classes_max=3, quotes_max=9)
         self.now = NOW
         self.series: dict[tuple[str, int], Quote] = {}
 
@@ -375,6 +388,7 @@ class Flood(RuleBasedStateMachine):
         assert len(self.book.evidence) <= EVIDENCE_MAX
         for shelf in shelves.values():
             assert shelf.faulty == {p for p, one in shelf.listings.items() if one.faulty}
+        assert len(self.book) == sum(len(shelf.listings) for shelf in shelves.values()) <= 9
         held = [peer for shelf in shelves.values() for peer in shelf.listings]
         assert self.book._classes_of == {peer: held.count(peer) for peer in held}
 
