@@ -240,7 +240,7 @@ class SpeechModel:
         closed = len(ids) > 1 and ids[-1] >= first > ids[-2]
         if last or closed or not pairs:
             return ids, window_s
-        return ids[: pairs[-1]], (ids[pairs[-1] - 1] - first) * TIMESTAMP_S
+        return ids[: pairs[-1]], min((ids[pairs[-1] - 1] - first) * TIMESTAMP_S, window_s)
 
     def _segments(
         self, token_ids: list[int], offset_s: float, used_s: float
@@ -270,7 +270,7 @@ def apply_rules(logits: Floats, before: list[int], words: Words) -> None:
     """
     first = words.first_timestamp
     logits[words.suppressed] = -np.inf
-    logits[words.no_timestamps] = -np.inf
+    logits[words.end + 1 : first] = -np.inf  # special tokens, which are never said
     if not before:
         logits[words.suppressed_at_start] = -np.inf
         logits[:first] = -np.inf

@@ -21,6 +21,7 @@ Floats = NDArray[np.float32]
 EPSILON: Final = np.float32(1e-5)
 WIDTH_MAX: Final = 8192
 LAYERS_MAX: Final = 64
+TILE_QUERIES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +226,22 @@ def _convolve(inputs: Floats, weight: Floats, stride: int) -> Floats:
 
 
 def _attend(query: Floats, keys: Floats, values: Floats, mask: Floats | None = None) -> Floats:
-    """Return softmax(q k / sqrt(W)) v as (T, D); q (T, H, W), k (H, W, N), v (H, N, W)."""
-    scale = np.float32(query.shape[-1] ** -0.5)
-    scores = (query.transpose(1, 0, 2) * scale) @ keys
-    if mask is not None:
-        scores += mask
-    scores -= scores.max(-1, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(-1, keepdims=True)
-    return np.asarray((scores @ values).transpose(1, 0, 2).reshape(len(query), -1))
+    """Return softmax(q k / sqrt(W)) v as (T, D); q (T, H, W), k (H, W, N), v (H, N, W).
+
+    Queries go by tiles whose scores stay in the processor's cache.
+    """
+    scaled = query.transpose(1, 0, 2) * np.float32(query.shape[-1] ** -0.5)
+    mixed = np.empty_like(scaled)
+    for start in range(0, len(query), TILE_QUERIES):
+        rows = slice(start, start + TILE_QUERIES)
+        scores = scaled[:, rows] @ keys
+        if mask is not None:
+            scores += mask[rows]
+        scores -= scores.max(-1, keepdims=True)
+        np.exp(scores, out=scores)
+        sums = scores.sum(-1, keepdims=True)
+        mixed[:, rows] = scores @ values / sums
+    return np.asarray(mixed.transpose(1, 0, 2).reshape(len(query), -1))
 
 
 def _feed_forward(block: Block, hidden: Floats) -> Floats:
