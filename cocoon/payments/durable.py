@@ -1,36 +1,67 @@
-"""The journal seen from trio: appends of many tasks share one sync (group commit)."""
+"""A book and its journal, moved together from trio: first the disk, then the memory.
 
+Appends of many tasks share one sync (group commit).
+"""
+
+import logging
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 import trio
 
-from cocoon.payments.journal import Journal
+from cocoon.payments.journal import Journal, JournalError
+
+COMPACT_ABOVE_BYTES: Final = 4 << 20
+GROWTH: Final = 4
+"""Compacted again when the journal has grown to so many times its compacted size."""
+
+_log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=msgspec.Struct)
+
+
+class Book(Protocol[R]):
+    """The replay of a journal."""
+
+    def apply(self, record: R) -> None:
+        """Take in one record; never raises."""
+        ...
+
+    def snapshot(self) -> Iterable[R]:
+        """Return the fewest records that replay to the same book."""
+        ...
 
 
 class _Batch(Generic[R]):
     def __init__(self, records: tuple[R, ...]) -> None:
         self.records = records
         self.written = False
-        self.error: Exception | None = None
+        self.error: JournalError | None = None
 
 
 class DurableLog(Generic[R]):
-    """Appends records from any number of tasks; each returns when its own are on the disk.
+    """Takes records from any number of tasks, onto the disk and then into the book.
 
     While one sync runs, later appends gather, and the next sync takes all of them.
     """
 
-    def __init__(self, journal: Journal[R]) -> None:
+    def __init__(
+        self,
+        journal: Journal[R],
+        book: Book[R],
+        *,
+        compact_above_bytes: int = COMPACT_ABOVE_BYTES,
+    ) -> None:
         self._journal = journal
+        self._book = book
+        self._compact_min_bytes = compact_above_bytes
+        self._compact_above_bytes = compact_above_bytes
         self._lock = trio.Lock()
         self._pending: list[_Batch[R]] = []
 
     async def append(self, *records: R) -> None:
-        """Write *records*; they are on the disk when this returns.
+        """Write *records*; they are on the disk and in the book when this returns.
 
         A cancelled call has either written nothing (it raises at once) or
         everything: once begun it is shielded, for as long as the disk takes.
@@ -53,15 +84,23 @@ class DurableLog(Generic[R]):
         records = [record for batch in batches for record in batch.records]
         try:
             await trio.to_thread.run_sync(self._journal.append_many, records)
-        except Exception as error:  # noqa: BLE001  (every waiter re-raises it)
+        except JournalError as error:
             for batch in batches:
                 batch.error = error
             return
+        for record in records:
+            self._book.apply(record)
         for batch in batches:
             batch.written = True
+        if self._journal.size_bytes > self._compact_above_bytes:
+            await self._compact()
 
-    async def compact(self, records: Iterable[R]) -> None:
-        """Replace the journal by *records* (see `Journal.compact`)."""
-        kept = list(records)
-        async with self._lock:
+    async def _compact(self) -> None:
+        # Under the lock: no record can be on the disk and not yet in the book.
+        kept = list(self._book.snapshot())
+        try:
             await trio.to_thread.run_sync(self._journal.compact, kept)
+        except JournalError as error:
+            _log.warning("%s", error)  # what was appended is on the disk all the same
+        grown = GROWTH * self._journal.size_bytes
+        self._compact_above_bytes = max(self._compact_min_bytes, grown)

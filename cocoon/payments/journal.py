@@ -165,17 +165,23 @@ class Journal(Generic[R]):
         """Replace everything by *records*, atomically: a crash leaves the old or the new file.
 
         Raises:
-            JournalError: the old journal is still in place and still good.
+            JournalError: the old journal is still in place and still good (or, when the
+                directory cannot be synced, nothing more will be written).
         """
         new_path = self._path.with_name(self._path.name + ".new")
         try:
             fd, size_bytes = self._write_new(new_path, records)
             new_path.replace(self._path)
-            _sync_directory(self._path)
         except OSError as error:
             raise JournalError(f"cannot compact {self._path}: {error}") from error
         os.close(self._fd)
         self._fd, self._size_bytes = fd, size_bytes
+        try:
+            _sync_directory(self._path)
+        except OSError as error:
+            # Which of the two files a crash would leave is open: promise nothing on it.
+            self._broken = str(error)
+            raise JournalError(f"cannot compact {self._path}: {error}") from error
 
     def _write_new(self, path: Path, records: Iterable[R]) -> tuple[int, int]:
         path.unlink(missing_ok=True)

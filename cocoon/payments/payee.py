@@ -404,7 +404,8 @@ async def open_payee(
     )
     journal = await trio.to_thread.run_sync(_open_journal, journal_path)
     with journal:
-        store = PayeeStore(PayeeBook(journal.records), DurableLog(journal))
+        book = PayeeBook(journal.records)
+        store = PayeeStore(book, DurableLog(journal, book))
         claiming = Claiming(
             store,
             chain,
@@ -426,7 +427,4 @@ def _open_journal(path: Path) -> Journal[PayeeRecord]:
     journal: Journal[PayeeRecord] = Journal(path, PayeeRecord)
     if journal.torn_bytes:
         _log.warning("%s: cut off %d bytes of an interrupted write", path, journal.torn_bytes)
-    kept = list(PayeeBook(journal.records).snapshot())
-    if len(journal.records) > 2 * len(kept) + 1000:
-        journal.compact(kept)
     return journal

@@ -1,4 +1,4 @@
-"""The payee's book and its journal, moved together: first the disk, then the memory."""
+"""Changes to the payee's book: one at a time for each channel."""
 
 import trio
 
@@ -25,7 +25,7 @@ class PayeeStore:
         """Keep a channel that is not in the book yet."""
         async with self._lock(held.address):
             if held.address not in self.book.channels:
-                await self._record(held)
+                await self._log.append(held)
 
     async def step(self, held: Held, event: PayeeEvent) -> tuple[PayeeEffect, ...]:
         """Let *event* happen and return its effects, to be carried out now.
@@ -39,7 +39,7 @@ class PayeeStore:
             after, effects = before.step(event)
             if after != before:
                 first = () if known else (held,)
-                await self._record(*first, Happened(address=held.address, event=event))
+                await self._log.append(*first, Happened(address=held.address, event=event))
             return effects
 
     async def see(self, address: str, channel: ChannelState) -> Payee:
@@ -47,11 +47,6 @@ class PayeeStore:
         held = self.book.channels[address]
         await self.step(held, seen(channel))
         return self.book.channels[address].state
-
-    async def _record(self, *records: PayeeRecord) -> None:
-        await self._log.append(*records)
-        for record in records:
-            self.book.apply(record)
 
     def _lock(self, address: str) -> trio.Lock:
         return self._locks.setdefault(address, trio.Lock())

@@ -438,7 +438,7 @@ async def open_payer(
     journal = await trio.to_thread.run_sync(_open_journal, journal_path)
     with journal:
         book = PayerBook(journal.records)
-        store = PayerStore(book, DurableLog(journal))
+        store = PayerStore(book, DurableLog(journal, book))
         await store.record(*list(book.interruptions()))
         service = PayerService(
             store, chain, wallet, clock=clock, challenge_s=challenge_s, timeout_s=timeout_s
@@ -452,7 +452,4 @@ def _open_journal(path: Path) -> Journal[PayerRecord]:
     journal: Journal[PayerRecord] = Journal(path, PayerRecord)
     if journal.torn_bytes:
         _log.warning("%s: cut off %d bytes of an interrupted write", path, journal.torn_bytes)
-    kept = list(PayerBook(journal.records).snapshot())
-    if len(journal.records) > 2 * len(kept) + 1000:
-        journal.compact(kept)
     return journal

@@ -1,4 +1,4 @@
-"""The payer's book and its journal, moved together: first the disk, then the memory."""
+"""Changes to the payer's book: one at a time for each channel, and never against the core."""
 
 import trio
 
@@ -32,10 +32,8 @@ class PayerStore:
         return channel
 
     async def record(self, *records: PayerRecord) -> None:
-        """Write *records*, then apply them."""
+        """Write *records*; the book follows."""
         await self._log.append(*records)
-        for record in records:
-            self.book.apply(record)
 
     async def step(
         self, address: str, *events: PayerEvent, also: tuple[PayerRecord, ...] = ()

@@ -30,9 +30,22 @@ class Gate(Journal[Noted]):
         super().append_many(records)
 
 
+class Memory:
+    """A book that remembers numbers, and its snapshot is their sum."""
+
+    def __init__(self, records=()):
+        self.numbers = [record.number for record in records]
+
+    def apply(self, record):
+        self.numbers.append(record.number)
+
+    def snapshot(self):
+        return [Noted(sum(self.numbers))]
+
+
 async def test_appends_that_wait_share_one_sync(tmp_path):
     with Gate(tmp_path / "j") as journal:
-        log = DurableLog(journal)
+        log = DurableLog(journal, Memory())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(log.append, Noted(0))
             await trio.testing.wait_all_tasks_blocked(0.01)
@@ -47,7 +60,7 @@ async def test_appends_that_wait_share_one_sync(tmp_path):
 
 async def test_a_cancelled_append_that_began_is_still_written_whole(tmp_path):
     with Gate(tmp_path / "j") as journal:
-        log = DurableLog(journal)
+        log = DurableLog(journal, Memory())
         reached = []
 
         async def append():
@@ -69,14 +82,14 @@ async def test_an_append_cancelled_before_it_begins_writes_nothing(tmp_path):
         journal.go.set()
         with trio.CancelScope() as scope:
             scope.cancel()
-            await DurableLog(journal).append(Noted(1))
+            await DurableLog(journal, Memory()).append(Noted(1))
         assert scope.cancelled_caught
         assert journal.batches == []
 
 
 async def test_everyone_in_a_failed_batch_is_told(tmp_path):
     with Gate(tmp_path / "j") as journal:
-        log = DurableLog(journal)
+        log = DurableLog(journal, Memory())
         journal.fail = True
         told = []
 
@@ -91,3 +104,38 @@ async def test_everyone_in_a_failed_batch_is_told(tmp_path):
             await trio.testing.wait_all_tasks_blocked(0.01)
             journal.go.set()
         assert sorted(told) == [0, 1, 2, 3]
+
+
+async def test_the_book_knows_only_what_is_on_the_disk(tmp_path):
+    with Gate(tmp_path / "j") as journal:
+        book = Memory()
+        log = DurableLog(journal, book)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(log.append, Noted(1))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert book.numbers == []
+            journal.go.set()
+        assert book.numbers == [1]
+        journal.fail = True
+        with pytest.raises(JournalError):
+            await log.append(Noted(2))
+        assert book.numbers == [1]
+
+
+async def test_a_long_journal_is_compacted_while_others_append_and_nothing_is_lost(tmp_path):
+    path = tmp_path / "j"
+    with Journal[Noted](path, Noted) as journal:
+        log = DurableLog(journal, Memory(), compact_above_bytes=400)
+
+        async def append(start):
+            for number in range(start, start + 40):
+                await log.append(Noted(number))
+
+        async with trio.open_nursery() as nursery:
+            for start in (0, 1000, 2000):
+                nursery.start_soon(append, start)
+        assert journal.size_bytes < 120 * 20
+    with Journal[Noted](path, Noted) as journal:
+        expected = sum(start + number for start in (0, 1000, 2000) for number in range(40))
+        assert sum(Memory(journal.records).numbers) == expected
+        assert len(journal.records) < 120
