@@ -78,7 +78,7 @@ class CpuDevice:
         """See `Device.launch`."""
         checked = check_launch(kernel, arguments)
         arrays = {
-            parameter.name: _view(checked.buffers[parameter.name], parameter, checked.scalars)
+            parameter.name: _view(arguments[parameter.name], parameter, checked.scalars)
             for parameter in kernel.arrays
         }
         REFERENCES[kernel.reference](**arrays, **checked.scalars)
@@ -98,20 +98,20 @@ class CpuDevice:
         """See `Device.close`; memory goes with its last reference."""
 
 
-def _own(buffer: Buffer) -> CpuBuffer:
+def _own(buffer: Argument) -> CpuBuffer:
     if not isinstance(buffer, CpuBuffer):
         raise LaunchError("the buffer belongs to another device")
     return buffer
 
 
-def _bytes(buffer: Buffer) -> NDArray[np.uint8]:
+def _bytes(buffer: Argument) -> NDArray[np.uint8]:
     data = _own(buffer).data
     if data is None:
         raise LaunchError("the buffer was freed")
     return data
 
 
-def _view(buffer: Buffer, parameter: Parameter, scalars: Scalars) -> NDArray[np.generic]:
+def _view(buffer: Argument, parameter: Parameter, scalars: Scalars) -> NDArray[np.generic]:
     """Return the part of *buffer* that the launch touches, typed and shaped."""
     used = _bytes(buffer)[: parameter.size_bytes(scalars)]
     view: NDArray[np.generic] = used.view(parameter.dtype.value)

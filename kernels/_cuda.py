@@ -184,7 +184,7 @@ class CudaDevice:
         values = [
             checked.scalars[each.name]
             if each.role is Role.SCALAR
-            else self._own(checked.buffers[each.name]).allocation
+            else self._own(arguments[each.name]).allocation
             for each in kernel.parameters
         ]
         function = self._function(kernel)
@@ -203,25 +203,24 @@ class CudaDevice:
         return MemoryInfo(free_bytes, total_bytes)
 
     def close(self) -> None:
-        """See `Device.close`. After a failed launch the context is torn down without zeroing.
+        """See `Device.close`.
 
-        The driver zeroes memory before it gives it to another process; zeroing here is for the
-        next job of this one.
+        After a failed launch nothing can be zeroed any more; the driver then destroys the context
+        and zeroes its memory before another process gets it.
         """
         if self._context is None:
             return
-        try:
-            with self._translated():
-                for buffer in tuple(self._buffers):
-                    self._zero(buffer)
-                    self._release(buffer)
-        finally:
-            context, self._context = self._context, None
-            self._functions.clear()
-            self._modules.clear()
-            self._buffers.clear()
-            context.pop()
-            context.detach()
+        self._check_owner()
+        with contextlib.suppress(LaunchError), self._translated():
+            for buffer in tuple(self._buffers):
+                self._zero(buffer)
+                self._release(buffer)
+        self._functions.clear()
+        self._modules.clear()
+        self._buffers.clear()
+        context, self._context = self._context, None
+        context.pop()
+        context.detach()
 
     def _function(self, kernel: KernelSpec) -> Any:  # noqa: ANN401 - PyCUDA is untyped
         found = self._functions.get(kernel.name)
@@ -233,7 +232,7 @@ class CudaDevice:
             self._functions[kernel.name] = found
         return found
 
-    def _own(self, buffer: Buffer) -> CudaBuffer:
+    def _own(self, buffer: Argument) -> CudaBuffer:
         if not isinstance(buffer, CudaBuffer) or buffer not in self._buffers:
             raise LaunchError("the buffer was freed or belongs to another device")
         return buffer
@@ -245,13 +244,16 @@ class CudaDevice:
         self._buffers.discard(buffer)
         buffer.allocation.free()
 
+    def _check_owner(self) -> None:
+        if threading.get_ident() != self._owner:
+            raise LaunchError("the device belongs to the thread that opened it")
+
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         """Refuse other threads and a closed device; turn the driver's errors into ours."""
         if self._context is None:
             raise LaunchError("the device is closed")
-        if threading.get_ident() != self._owner:
-            raise LaunchError("the device belongs to the thread that opened it")
+        self._check_owner()
         try:
             yield
         except self._driver.Error as error:

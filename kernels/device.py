@@ -8,6 +8,7 @@ was never run on a card by us, and `GpuReport.note` says so to the operator.
 """
 
 import ctypes
+import functools
 import importlib.util
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from kernels.compile import find_nvrtc, nvrtc_major
 from kernels.errors import DeviceUnavailable, LaunchError
@@ -23,6 +24,9 @@ from kernels.spec import Dim3, KernelSpec
 
 DeviceKind: TypeAlias = Literal["cuda", "cpu"]
 HostBytes: TypeAlias = bytes | bytearray | memoryview
+
+PLANS_MAX: Final = 1024
+"""Checked launches that are remembered."""
 
 SELF_TEST_S: Final = 60
 """Seconds that the start of a card may take in the probe's child process."""
@@ -96,7 +100,8 @@ class Launch:
 
     grid: Dim3
     scalars: Mapping[str, int | float]
-    buffers: Mapping[str, Buffer]
+    needed_bytes: tuple[tuple[str, int], ...]
+    """For each array, its name and how many bytes the launch touches."""
 
 
 def check_launch(kernel: KernelSpec, arguments: Mapping[str, Argument]) -> Launch:
@@ -105,20 +110,36 @@ def check_launch(kernel: KernelSpec, arguments: Mapping[str, Argument]) -> Launc
     Raises:
         LaunchError: something does not fit.
     """
-    scalars = kernel.scalars(arguments)
-    buffers: dict[str, Buffer] = {}
-    for parameter in kernel.arrays:
-        argument = arguments[parameter.name]
-        if isinstance(argument, int | float):
-            raise LaunchError(f"{kernel.name}: {parameter.name} must be a buffer")
-        needed_bytes = parameter.size_bytes(scalars)
-        if argument.size_bytes < needed_bytes:
-            raise LaunchError(
-                f"{kernel.name}: {parameter.name} has {argument.size_bytes} bytes, "
-                f"and the launch touches {needed_bytes}"
-            )
-        buffers[parameter.name] = argument
-    return Launch(kernel.launch_grid(scalars), scalars, buffers)
+    if len(arguments) != len(kernel.parameters):
+        raise LaunchError(f"{kernel.name}: {_difference(kernel, arguments)}")
+    try:
+        scalars: list[Any] = [arguments[name] for name in kernel.scalar_names]
+        launch = _planned(kernel, *scalars)
+        for name, needed_bytes in launch.needed_bytes:
+            argument = arguments[name]
+            if isinstance(argument, int | float):
+                raise LaunchError(f"{kernel.name}: {name} must be a buffer")
+            if argument.size_bytes < needed_bytes:
+                raise LaunchError(
+                    f"{kernel.name}: {name} has {argument.size_bytes} bytes, "
+                    f"and the launch touches {needed_bytes}"
+                )
+    except KeyError:
+        raise LaunchError(f"{kernel.name}: {_difference(kernel, arguments)}") from None
+    return launch
+
+
+@functools.lru_cache(maxsize=PLANS_MAX, typed=True)
+def _planned(kernel: KernelSpec, *values: object) -> Launch:
+    """Check the scalars. A decode step launches a few plans hundreds of times."""
+    scalars = kernel.scalars(values)
+    needed_bytes = tuple((each.name, each.size_bytes(scalars)) for each in kernel.arrays)
+    return Launch(kernel.launch_grid(scalars), scalars, needed_bytes)
+
+
+def _difference(kernel: KernelSpec, arguments: Mapping[str, Argument]) -> str:
+    names = {each.name for each in kernel.parameters}
+    return f"arguments differ: {sorted(names ^ set(arguments))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ I8: TypeAlias = NDArray[np.int8]
 I32: TypeAlias = NDArray[np.int32]
 
 Q8_BLOCK: Final = 32
+Q8_LEAST: Final = np.float32(1e-30)
+"""A block of smaller values is stored as zeros: the inverse of its step would be infinite."""
 
 
 def quantise(values: F32) -> tuple[I8, F32]:
@@ -26,7 +28,8 @@ def quantise(values: F32) -> tuple[I8, F32]:
     to the last bit wherever their inputs do.
     """
     blocks = values.astype(np.float32, copy=False).reshape(*values.shape[:-1], -1, Q8_BLOCK)
-    scales = np.abs(blocks).max(axis=-1) / np.float32(127)
+    largest = np.abs(blocks).max(axis=-1)
+    scales = np.where(largest >= Q8_LEAST, largest / np.float32(127), np.float32(0))
     inverse = np.divide(np.float32(1), scales, out=np.zeros_like(scales), where=scales > 0)
     quants = np.clip(np.rint(blocks * inverse[..., None]), -127, 127).astype(np.int8)
     return quants.reshape(values.shape), scales

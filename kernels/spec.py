@@ -5,9 +5,10 @@ device sees it (names, types, sizes of buffers), because a wrong size on a GPU i
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from kernels.errors import LaunchError
@@ -75,9 +76,9 @@ class Parameter:
         return self.shape(scalars)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class KernelSpec:
-    """A kernel's contract.
+    """A kernel's contract. Two are equal only if they are the same object.
 
     Attributes:
         name: of the entry point, unique over all families.
@@ -99,25 +100,26 @@ class KernelSpec:
     requires: Callable[[Scalars], str]
     tolerance: float
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[Parameter, ...]:
         """The parameters that are arrays."""
         return tuple(each for each in self.parameters if each.role is not Role.SCALAR)
 
-    def scalars(self, arguments: Mapping[str, object]) -> dict[str, int | float]:
-        """Return the scalars among *arguments*, checked.
+    @cached_property
+    def scalar_names(self) -> tuple[str, ...]:
+        """The names of the parameters that are scalars, in order."""
+        return tuple(each.name for each in self.parameters if each.role is Role.SCALAR)
+
+    def scalars(self, values: Sequence[object]) -> dict[str, int | float]:
+        """Return the scalars by name, from *values* in the order of `scalar_names`.
 
         Raises:
-            LaunchError: names differ from the signature, a value has the wrong type or range,
-                or the kernel cannot do this size.
+            LaunchError: a value has the wrong type or range, or the kernel cannot do this size.
         """
-        names = {each.name for each in self.parameters}
-        if names != set(arguments):
-            raise LaunchError(f"{self.name}: arguments differ: {sorted(names ^ set(arguments))}")
+        parameters = [each for each in self.parameters if each.role is Role.SCALAR]
         found = {
-            each.name: _scalar(self.name, each, arguments[each.name])
-            for each in self.parameters
-            if each.role is Role.SCALAR
+            each.name: _scalar(self.name, each, value)
+            for each, value in zip(parameters, values, strict=True)
         }
         if trouble := self.requires(found):
             raise LaunchError(f"{self.name}: {trouble}")
@@ -139,6 +141,6 @@ def _scalar(kernel: str, parameter: Parameter, value: object) -> int | float:
     if parameter.dtype is Dtype.F32:
         if isinstance(value, float) and math.isfinite(value):
             return value
-    elif isinstance(value, int) and 0 <= value <= INT_MAX:
+    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INT_MAX:
         return value
     raise LaunchError(f"{kernel}: {parameter.name} cannot be {value!r}")

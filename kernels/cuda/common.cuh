@@ -14,6 +14,7 @@ constexpr int WARP = 32;
 constexpr int Q8_BLOCK = 32;
 constexpr int WARPS_MAX = 32;
 constexpr unsigned FULL_WARP = 0xffffffffu;
+constexpr float Q8_LEAST = 1e-30f;  // a smaller block is zeros: 1 / step would be infinite
 constexpr float FLOAT_LOWEST = -3.402823466e+38f;
 
 // Butterfly sum: every lane ends with the same bits, in an order that no batch size changes.
@@ -46,7 +47,7 @@ __device__ __forceinline__ float block_sum(float value) {
 // One warp quantises one block of 32 values, one a lane. Every lane of the warp must call it.
 __device__ __forceinline__ void quantise_block(float value, signed char* quants, float* scale) {
     const float largest = warp_max(fabsf(value));
-    const float step = __fdiv_rn(largest, 127.0f);
+    const float step = largest >= Q8_LEAST ? __fdiv_rn(largest, 127.0f) : 0.0f;
     const float inverse = step > 0.0f ? __fdiv_rn(1.0f, step) : 0.0f;
     const float steps = fminf(fmaxf(rintf(__fmul_rn(value, inverse)), -127.0f), 127.0f);
     quants[threadIdx.x % WARP] = (signed char)(int)steps;

@@ -91,6 +91,7 @@ def test_a_buffer_that_is_a_byte_too_small_is_refused() -> None:
         ({"epsilon": float("nan")}, "epsilon"),
         ({"epsilon": 1}, "epsilon"),
         ({"extra": 1}, "extra"),
+        ({"tokens": True}, "tokens"),
         ({"tokens": 0}, "grid"),
         ({"outputs": 7}, "must be a buffer"),
     ],
@@ -99,6 +100,13 @@ def test_a_launch_with_wrong_scalars_is_refused(changes: dict[str, Any], message
     buffers = {name: Memory(4096) for name in ("inputs", "weight", "outputs")}
     with pytest.raises(LaunchError, match=message):
         check_launch(kernel("rms_norm"), {**buffers, **NORM, **changes})
+
+
+def test_a_missing_or_misspelt_argument_is_named() -> None:
+    buffers = {name: Memory(4096) for name in ("inputs", "weight", "output")}
+    for arguments in ({**buffers, **NORM}, NORM, {**NORM, **buffers, "outputs": Memory(4096)}):
+        with pytest.raises(LaunchError, match="output"):
+            check_launch(kernel("rms_norm"), arguments)
 
 
 def test_sizes_that_the_kernel_cannot_do_are_refused() -> None:
