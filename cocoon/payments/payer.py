@@ -43,6 +43,7 @@ from cocoon.payments.payer_book import (
 from cocoon.payments.payer_store import PayerStore
 from cocoon.payments.status import ChannelStatus, describe
 from contracts.chain import Chain
+from contracts.channel import OPEN_FEE_NANOTON
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NanoTon
 from contracts.voucher import sign_voucher, verify_release
@@ -279,7 +280,8 @@ class PayerService:
             return False
         missing = spendable_min - self._store.get(address).state.spendable_left
         if missing > 0:
-            await self._funding.top_up(address, max(deposit, NanoTon(missing)))
+            amount = max(deposit, NanoTon(missing + OPEN_FEE_NANOTON))
+            await self._funding.top_up(address, amount)
         state = self._store.get(address).state
         return state.spendable_left >= spendable_min and not state.job_id
 

@@ -1,7 +1,7 @@
 """What the payer's journal says: its channels and its interrupted jobs (no I/O)."""
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -9,6 +9,9 @@ from cocoon.payments.channel import JobEnded, Payer, PayerEvent, Phase
 from contracts.channel import ChannelParams
 from contracts.units import NO_MONEY, NanoTon
 from contracts.wallet import SignedTransfer
+
+CLOSED_KEPT: Final = 200
+"""Closed channels that the list still shows after the journal was compacted."""
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,9 +128,15 @@ class PayerBook:
             yield Happened(address=channel.address, event=JobEnded(job_id=state.job_id))
 
     def snapshot(self) -> Iterator[PayerRecord]:
-        """Yield the fewest records that replay to the same book; lapsed channels are dropped."""
-        for channel in self.channels.values():
-            if channel.state.phase is not Phase.LAPSED:
+        """Yield the fewest records that replay to the same book.
+
+        Lapsed channels are dropped, and of the closed ones all but the newest.
+        """
+        phases = {each.address: each.state.phase for each in self.channels.values()}
+        closed = [address for address, phase in phases.items() if phase is Phase.CLOSED]
+        dropped = {*closed[:-CLOSED_KEPT]}
+        for address, channel in self.channels.items():
+            if phases[address] is not Phase.LAPSED and address not in dropped:
                 yield channel
         yield from self.interrupted.values()
 

@@ -278,3 +278,13 @@ async def test_a_chain_that_is_away_does_not_stop_a_running_job(world):
         await channel.pay(NanoTon(10), "job")
         world.payer_chain.available = True
         assert bounced(world) == 0
+
+
+async def test_a_top_up_of_exactly_what_is_missing_is_enough(world):
+    async with world.payer() as payer:
+        channel = await world.channel(payer)
+        more = NanoTon(channel.spendable_left + 1)
+        terms = {"spendable_min": more, "deposit": NanoTon(1)}
+        again = await payer.ensure_channel(world.payee_address, world.payee_key, **terms)
+        assert again.address == channel.address
+        assert again.spendable_left >= more
