@@ -14,7 +14,7 @@ import trio
 from cocoon.clock import Clock
 from cocoon.confidential.transcript import statement_id
 from cocoon.errors import PeerMisbehaved
-from cocoon.market.book import Outcome, QuoteBook
+from cocoon.market.book import QuoteBook
 from cocoon.messages import (
     CONTROL_BYTES_MAX,
     QUOTES_PROTOCOL,
@@ -90,7 +90,7 @@ class Directory:
             size_bytes_max=QUOTE_BYTES_MAX,
         )
         verdict = self.book.accept(signed, quote, now_unix_s)
-        if verdict.outcome is Outcome.REFUSED:
+        if verdict.malformed:
             raise PeerMisbehaved(f"bad quote: {verdict.reason}")
         if verdict.forward:
             self._heard.set()

@@ -60,7 +60,9 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         commands, common, "explain", explain_command, "why each provider won or lost a job"
     )
     why.add_argument("job", nargs="?", help="job id, as `cocoon ask` prints it (default: the last)")
-    receipts = add_command(commands, common, "receipts", receipts_command, "list or verify receipts")
+    receipts = add_command(
+        commands, common, "receipts", receipts_command, "list or verify receipts"
+    )
     receipts.add_argument("action", choices=["list", "verify"])
     receipts.add_argument("files", nargs="*", type=Path, help="receipt files to verify, offline")
 
@@ -196,7 +198,9 @@ def _classes(name: str | None) -> list[str]:
     return [resource_class(kinds[m.kind], m.model_id) for m in found]
 
 
-async def _watch_quotes(config: NodeConfig, output: Output, name: str | None, *, once: bool) -> None:
+async def _watch_quotes(
+    config: NodeConfig, output: Output, name: str | None, *, once: bool
+) -> None:
     classes = _classes(name)
     async with open_node(config, must_join=True) as node:
         for one in classes:
@@ -215,9 +219,7 @@ async def _watch_quotes(config: NodeConfig, output: Output, name: str | None, *,
 QUOTE_COLUMNS = ("provider", "model", "out/1000 tok", "audio/1000 s", "speed", "free", "tier", "")
 
 
-def _show_quotes(
-    directory: Directory, classes: list[str], now_unix_s: int, output: Output
-) -> None:
+def _show_quotes(directory: Directory, classes: list[str], now_unix_s: int, output: Output) -> None:
     output.table("", QUOTE_COLUMNS, quote_rows(directory, classes, now_unix_s))
     found = [x for one in classes for x in directory.book.candidates(one, now_unix_s)]
     output.result([{"quote": x.quote, "faults": list(x.reasons)} for x in found])

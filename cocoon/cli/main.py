@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cocoon import __version__
-from cocoon.cli import ask, money, nodes, prepare
+from cocoon.cli import ask, demo, money, nodes, prepare
 from cocoon.cli.output import Output
 from cocoon.errors import EXIT_MEANINGS, ConfigError, exit_code
 
@@ -49,7 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     group.add_argument("--config", type=Path, help="settings file (default: HOME/cocoon.toml)")
     group.add_argument("--json", action="store_true", help="print JSON for scripts on stdout")
     group.add_argument("-v", "--verbose", action="count", default=0, help="more log; twice: all")
-    for module in (prepare, nodes, ask, money):
+    for module in (demo, prepare, nodes, ask, money):
         module.add_commands(commands, common)
     return parser
 

@@ -12,8 +12,8 @@ from cocoon.cli.settings import Commands, add_command
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError, PaymentError
 from cocoon.node import open_account, open_buyer, open_purse
-from cocoon.payments.payee_book import PayeeBook, PayeeRecord
 from cocoon.payments.journal import read_records
+from cocoon.payments.payee_book import PayeeBook, PayeeRecord
 from contracts.keystore import read_public
 from contracts.toncenter import DevnetControl
 from contracts.units import TICKER, format_coins, parse_coins

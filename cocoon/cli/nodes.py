@@ -4,6 +4,7 @@ import argparse
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -38,7 +39,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 
 async def _until_stopped(
-    stop_with_stdin: bool,  # noqa: FBT001  (a flag of the command line, passed on)
+    stop_with_stdin: bool,
     serve: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve until SIGINT, SIGTERM or, when asked, the end of standard input."""
@@ -114,7 +115,9 @@ def _say_ready(
         output.say(f"  address {address}")
     tokens = format_coins(price.output_token_nanoton_per_1000)
     audio = format_coins(price.audio_second_nanoton_per_1000)
-    output.say(f"  base price: {tokens} {TICKER} per 1000 output tokens, {audio} per 1000 s of audio")
+    output.say(
+        f"  base price: {tokens} {TICKER} per 1000 output tokens, {audio} per 1000 s of audio"
+    )
     output.say("  tier OPEN: you, the operator, could read the jobs; say so to whom you sell")
 
 
@@ -146,24 +149,21 @@ def devnet_command(parsed: argparse.Namespace, output: Output) -> int:
     output.note("starting the chain (the first start compiles the emulator: a few seconds)")
     emulator = open_emulator(directory)
     if parsed.state is not None and parsed.state.exists():
-        chain = EmbeddedChain.load(parsed.state, emulator)
+        chain = EmbeddedChain.load(emulator, parsed.state)
     else:
         chain = EmbeddedChain(emulator, unix_s=int(wall_clock()))
 
     async def serve() -> None:
+        serve_chain = partial(
+            serve_devnet,
+            chain,
+            parsed.host,
+            parsed.port,
+            clock=lambda: int(wall_clock()),
+            persist_path=parsed.state,
+        )
         async with trio.open_nursery() as nursery:
-
-            async def run(task_status: object) -> None:
-                await serve_devnet(
-                    chain,
-                    parsed.host,
-                    parsed.port,
-                    clock=lambda: int(wall_clock()),
-                    task_status=task_status,  # type: ignore[arg-type]  # trio's own object
-                    persist_path=parsed.state,
-                )
-
-            url = await nursery.start(lambda task_status: run(task_status))
+            url: str = await nursery.start(serve_chain)
             output.say(f"a TON chain of your own: {url}\n  coins: cocoon wallet faucet 10")
             output.event("ready", url=url, network_id=emulator.network_id)
 

@@ -159,7 +159,7 @@ def config_command(parsed: argparse.Namespace, output: Output) -> int:
         output.table(
             "every option, with its unit in its name",
             ("option", "type and bounds", "default", "what it is for"),
-            [(o.name, o.type, o.default, o.description) for o in options],
+            [(o.name, o.kind, o.default, o.description) for o in options],
         )
         output.result(options)
         return 0

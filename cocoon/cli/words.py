@@ -64,9 +64,7 @@ def result_json(result: JobResult) -> dict[str, object]:
     }
 
 
-def quote_rows(
-    directory: Directory, classes: list[str], now_unix_s: int
-) -> list[tuple[str, ...]]:
+def quote_rows(directory: Directory, classes: list[str], now_unix_s: int) -> list[tuple[str, ...]]:
     """Return the rows of the table of quotes, cheapest first within a class."""
     rows: list[tuple[str, ...]] = []
     for resource_class in classes:

@@ -4,10 +4,15 @@ from typing import Final
 
 import msgspec
 
-from cocoon.config import BASE_PRICES
+from cocoon.config import Prices
 
 CHAT_MODEL: Final = "SmolLM2-135M-Instruct"
 SPEECH_MODEL: Final = "whisper-tiny.en"
+BASE: Final = Prices()
+PRICE_TIMES: Final = 20_000
+"""Demonstration prices are so many times the default ones: one short answer then costs
+more than the chain's fees. At ordinary prices a channel serves thousands of answers
+before it is worth settling."""
 NETWORK: Final = "demo"
 REQUESTER_COINS: Final = "5"
 CHALLENGE_S: Final = 600
@@ -34,7 +39,7 @@ PROVIDERS: Final = (
     Role("Boris", "a little dearer, full speed", CHAT_MODEL, 800_000),
     Role("Chen", "as cheap as Boris, throttled by its owner", CHAT_MODEL, 750_000, 6),
     Role("Dana", "serves only its own friends", CHAT_MODEL, 700_000, 0, serves_us=False),
-    Role("Emil", "voice notes", SPEECH_MODEL, 1_000_000),
+    Role("Emil", "voice notes", SPEECH_MODEL, 100_000),
 )
 VICTIM: Final = "Asel"
 KILL_AT_TOKEN: Final = 12
@@ -50,8 +55,8 @@ def provider_settings(
         "provider.threads": 1,
         "provider.challenge_s_min": CHALLENGE_S,
     }
-    for name in BASE_PRICES.__struct_fields__:
-        price = -(-getattr(BASE_PRICES, name) * role.price_ppm // 1_000_000)
+    for name in BASE.__struct_fields__:
+        price = -(-getattr(BASE, name) * PRICE_TIMES * role.price_ppm // 1_000_000)
         settings[f"provider.price.{name}"] = price
     if not role.serves_us:
         settings["provider.policy.deny_peers"] = [requester]
@@ -60,11 +65,19 @@ def provider_settings(
 
 def requester_settings(*, bootstrap: str, chain_url: str, assets: str) -> dict[str, object]:
     """Return the settings of the requester."""
-    return _common(bootstrap, chain_url, assets) | {
-        "requester.deposit_coins": "0.1",
-        "requester.challenge_s": CHALLENGE_S,
-        "requester.ask_max": 4,
+    ceiling = {
+        f"requester.ceiling.{name}": 2 * PRICE_TIMES * getattr(BASE, name)
+        for name in BASE.__struct_fields__
     }
+    return (
+        _common(bootstrap, chain_url, assets)
+        | ceiling
+        | {
+            "requester.deposit_coins": "0.5",
+            "requester.challenge_s": CHALLENGE_S,
+            "requester.ask_max": 4,
+        }
+    )
 
 
 def bootstrap_settings(assets: str) -> dict[str, object]:

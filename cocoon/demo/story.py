@@ -1,0 +1,251 @@
+"""The demonstration, step by step; each figure is measured, or read from the chain."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from cocoon.cli.ask import CHAT_MODEL, model_id, speech_request
+from cocoon.demo.cast import CHALLENGE_S, KILL_AT_TOKEN, VICTIM
+from cocoon.demo.ledger import Books, open_books
+from cocoon.demo.report import DemoReport, Loser, SettledChannel
+from cocoon.demo.stage import Say, Stage
+from cocoon.errors import PaymentError
+from cocoon.market.explain import WON
+from cocoon.messages import Turn
+from cocoon.node import open_buyer
+from cocoon.payments.channel import Phase
+from cocoon.receipts import verify_file
+from cocoon.requester.events import Attempt, JobProgress, JobResult, Negotiated, OutputCame
+from cocoon.requester.plan import ChatRequest
+from cocoon.requester.service import Requester
+from contracts.units import NanoTon
+
+OUTPUT_TOKENS_MAX: Final = 160
+QUOTES_TIMEOUT_S: Final = 60.0
+SETTLE_TIMEOUT_S: Final = 90.0
+POLL_S: Final = 0.2
+
+Listener = Callable[[JobProgress], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Story:
+    """One run of the demonstration."""
+
+    stage: Stage
+    question: str
+    voice_note: Path
+    say: Say
+    write: Say
+    """Streams the answer as it comes."""
+    started_s: float
+    timings_s: dict[str, float] = field(default_factory=dict)
+    schedule_output_token: int = 0
+
+    def _time(self, name: str, since_s: float) -> None:
+        self.timings_s[name] = round(trio.current_time() - since_s, 3)
+
+    async def play(self) -> DemoReport:
+        """Play everything and return the report.
+
+        Raises:
+            NoProvider, JobFailed, PaymentError: the market did not work as it should.
+        """
+        async with (
+            open_books(self.stage) as books,
+            open_buyer(self.stage.requester) as (_, requester),
+        ):
+            found = await self._meet(requester)
+            answer = await self._ask(requester)
+            transcript = await self._transcribe(requester)
+            settled = await self._settle(requester, books, [*answer.attempts, *transcript.attempts])
+            balances, conserved = await books.close(self.stage)
+            self._time("total", self.started_s)
+            report = self._report(found, answer, transcript, settled, books)
+            report.balances, report.value_conserved = balances, conserved
+            return report
+
+    # --- acts ---
+
+    async def _meet(self, requester: Requester) -> int:
+        """Find the providers through the DHT; wait until each has told its price."""
+        began_s = trio.current_time()
+        wanted = {player.peer_id for player in self.stage.players}
+        classes = [cls for player in self.stage.players for cls in player.classes]
+        found: set[str] = set()
+        with trio.move_on_after(QUOTES_TIMEOUT_S):
+            while True:
+                for resource_class in dict.fromkeys(classes):
+                    found |= set(await requester.directory.discover(resource_class))
+                if not self.timings_s.get("first_quote"):
+                    self._time("first_quote", began_s)
+                if wanted <= found and self._quoted(requester, classes) >= wanted:
+                    break
+                await trio.sleep(POLL_S)
+        self._time("discovery", began_s)
+        self.say(f"found {len(found)} providers through the DHT, and their signed quotes")
+        return len(found)
+
+    def _quoted(self, requester: Requester, classes: list[str]) -> set[str]:
+        book, now = requester.directory.book, int(requester.clock())
+        return {x.quote.peer_id for one in classes for x in book.candidates(one, now)}
+
+    async def _ask(self, requester: Requester) -> JobResult:
+        """Ask the question; cut the winner's power in the middle of its answer."""
+        began_s, killed = trio.current_time(), False
+        self.say(f"asking: {self.question}")
+
+        async def listen(event: JobProgress) -> None:
+            nonlocal killed
+            if isinstance(event, Negotiated):
+                self._tell_winner(event)
+            elif isinstance(event, OutputCame):
+                self.write(event.text)
+                if event.tokens >= KILL_AT_TOKEN and not killed:
+                    killed = True
+                    self._cut_power()
+            else:
+                self._tell(event)
+
+        request = ChatRequest(
+            model_id=model_id(CHAT_MODEL, "chat"),
+            turns=(Turn(role="user", content=self.question),),
+            output_tokens_max=OUTPUT_TOKENS_MAX,
+        )
+        result = await requester.run(request, listen)
+        self.write("\n")
+        self._time("answer", began_s)
+        return result
+
+    def _cut_power(self) -> None:
+        child = self.stage.player(VICTIM).child
+        if child is not None:
+            self.write(f"\n    [{VICTIM} is killed here, kill -9] ")
+            child.kill()
+
+    def _tell_winner(self, event: Negotiated) -> None:
+        self.schedule_output_token = self.schedule_output_token or event.schedule.output_token
+        self.say(f"{self.stage.name_of(event.provider)} wins; why the others did not:")
+        for line in event.explanation.providers:
+            if line.outcome != WON:
+                reason = line.outcome.replace("_", " ")
+                self.say(f"    {self.stage.name_of(line.peer)}: {reason} ({line.detail})")
+
+    def _tell(self, event: JobProgress) -> None:
+        from cocoon.cli.words import progress_words  # noqa: PLC0415  (cli is above; words only)
+
+        words = progress_words(event)
+        if words:
+            self.say(words)
+
+    async def _transcribe(self, requester: Requester) -> JobResult:
+        began_s = trio.current_time()
+        request = await trio.to_thread.run_sync(speech_request, self.voice_note)
+        seconds = request.duration_ms / 1000
+        self.say(f"a voice note of {seconds:.1f} s (OGG/Opus) goes to be written down")
+
+        async def listen(event: JobProgress) -> None:
+            if isinstance(event, Negotiated):
+                self.say(f"{self.stage.name_of(event.provider)} takes it")
+            elif isinstance(event, OutputCame):
+                self.write(f'    "{event.text.strip()}"\n')
+
+        result = await requester.run(request, listen)
+        self._time("transcript", began_s)
+        return result
+
+    # --- settling ---
+
+    async def _settle(
+        self, requester: Requester, books: Books, attempts: list[Attempt]
+    ) -> list[SettledChannel]:
+        began_s, settled = trio.current_time(), []
+        for attempt in attempts:
+            if not attempt.channel:
+                continue
+            how = "alone" if attempt.failure else "together"
+            self.say(f"settling with {self.stage.name_of(attempt.provider)}: {how}")
+            if attempt.failure:
+                await self._leave_alone(requester, books, attempt)
+            else:
+                await requester.close_channel(attempt.channel)
+            wallet = self.stage.wallet_of(attempt.provider)
+            settled.append(await books.settled(attempt, how, wallet))
+        self._time("settlement", began_s)
+        return settled
+
+    async def _leave_alone(self, requester: Requester, books: Books, attempt: Attempt) -> None:
+        """The provider is dead: start the lone exit. It comes back, and claims in time."""
+        channel = requester.payer.channel(attempt.channel)
+        await requester.payer.exit_alone(channel)
+        player = self.stage.player(VICTIM)
+        self.say(f"{VICTIM} is started again; it finds its vouchers in its journal and claims")
+        await self.stage.start(player)
+        await self._wait_for_claim(books, attempt.channel, attempt.channel_total_nanoton)
+        self.say(f"the challenge period ({CHALLENGE_S} s) passes: our chain's clock is moved on")
+        await self.stage.control.warp(CHALLENGE_S + 1)
+        with trio.move_on_after(SETTLE_TIMEOUT_S):
+            while requester.payer.phase(attempt.channel) is not Phase.CLOSED:  # noqa: ASYNC110
+                await trio.sleep(POLL_S)
+            return
+        raise PaymentError("the lone exit was not finished in time")
+
+    async def _wait_for_claim(self, books: Books, address: str, total: NanoTon) -> None:
+        with trio.move_on_after(SETTLE_TIMEOUT_S):
+            while await books.paid_on_chain(address) < total:  # noqa: ASYNC110  (the chain is asked)
+                await trio.sleep(POLL_S)
+            return
+        raise PaymentError("the provider that came back did not claim its vouchers in time")
+
+    # --- report ---
+
+    def _report(
+        self,
+        found: int,
+        answer: JobResult,
+        transcript: JobResult,
+        settled: list[SettledChannel],
+        books: Books,
+    ) -> DemoReport:
+        attempts = [*answer.attempts, *transcript.attempts]
+        receipts = [attempt.receipt for attempt in attempts if attempt.receipt]
+        return DemoReport(
+            providers_found=found,
+            winner=answer.provider,
+            losers=self._losers(answer, transcript),
+            question=self.question,
+            answer=answer.text.strip(),
+            answer_tokens=answer.tokens,
+            price_per_output_token_nanoton=self.schedule_output_token / 1000,
+            time_to_first_token_s=round(answer.time_to_first_token_s, 4),
+            tokens_per_s=round(answer.tokens_per_s, 2),
+            transcript=transcript.text,
+            failover=answer.failovers[0] if answer.failovers else None,
+            vouchers=sum(attempt.vouchers for attempt in attempts),
+            last_voucher_nanoton=sum(channel.voucher_total for channel in settled),
+            paid_nanoton=sum(channel.paid_on_chain for channel in settled),
+            at_risk_max_nanoton=max(attempt.at_risk_max_nanoton for attempt in attempts),
+            gas=books.gas,
+            fees_nanoton=books.fees_nanoton,
+            receipts=receipts,
+            receipts_verified=bool(receipts) and all(verify_file(Path(r)).ok for r in receipts),
+            channels=settled,
+            balances=[],
+            value_conserved=False,
+            timings_s=self.timings_s,
+        )
+
+    def _losers(self, *results: JobResult) -> list[Loser]:
+        """Everyone who did not finish a job, with the last reason of each."""
+        losers: dict[str, Loser] = {}
+        winners = {result.provider for result in results}
+        for result in results:
+            for explanation in result.explanations:
+                for line in explanation.providers:
+                    if line.outcome != WON and line.peer not in winners:
+                        reason = f"{line.outcome}: {line.detail}" if line.detail else line.outcome
+                        losers[line.peer] = Loser(line.peer, reason, result.job_id)
+        return list(losers.values())
