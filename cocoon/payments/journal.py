@@ -72,9 +72,7 @@ class Journal(Generic[R]):
             OSError: it cannot be read or made.
         """
         self._path = path
-        self._decoder: msgspec.msgpack.Decoder[list[R]] = msgspec.msgpack.Decoder(
-            list[record_types]
-        )
+        self._decoder: msgspec.msgpack.Decoder[list[R]] = _decoder(record_types)
         self._encoder = msgspec.msgpack.Encoder()
         self._broken = ""
         self._lock_fd = _lock(path.with_name(path.name + ".lock"))
@@ -88,7 +86,7 @@ class Journal(Generic[R]):
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
             os.fchmod(fd, _MODE)
-            data_end = self._load(fd)
+            self.records, data_end = _load(fd, self._path, self._decoder)
             self.torn_bytes = os.fstat(fd).st_size - data_end
             if data_end < len(MAGIC):
                 os.pwrite(fd, MAGIC, 0)
@@ -100,40 +98,6 @@ class Journal(Generic[R]):
             os.close(fd)
             raise
         return fd, data_end
-
-    def _load(self, fd: int) -> int:
-        head = os.pread(fd, len(MAGIC), 0)
-        if not MAGIC.startswith(head):
-            raise JournalCorrupt(f"{self._path} is not a journal of this version")
-        self.records: list[R] = []
-        if len(head) < len(MAGIC):
-            return 0
-        position = len(MAGIC)
-        for start, payload in _frames(fd, position):
-            self.records += self._decode(payload, start)
-            position = start + _HEAD.size + len(payload)
-        self._refuse_damage(fd, position)
-        return position
-
-    def _decode(self, payload: bytes, start: int) -> list[R]:
-        try:
-            return self._decoder.decode(payload)
-        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-            raise JournalCorrupt(
-                f"{self._path}: the record at byte {start} is of no kind known here "
-                f"({error}); it was written by another version, which can still read it"
-            ) from error
-
-    def _refuse_damage(self, fd: int, position: int) -> None:
-        """Tell an interrupted append (only the end is bad) from damage (good data follows)."""
-        rest = os.pread(fd, _HEAD.size + FRAME_BYTES_MAX + 1, position)
-        damaged = len(rest) > _HEAD.size + FRAME_BYTES_MAX or _has_frame(rest)
-        if damaged:
-            raise JournalCorrupt(
-                f"{self._path} is damaged at byte {position} of {os.fstat(fd).st_size}, and good "
-                f"records follow: restore it from a backup; or keep a copy and cut it at that "
-                f"byte (truncate -s {position}) if losing what follows is acceptable"
-            )
 
     def append(self, record: R) -> None:
         """Write *record*; it is on the disk when this returns.
@@ -216,6 +180,59 @@ class Journal(Generic[R]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def read_records(path: Path, record_types: Any) -> list[Any]:  # noqa: ANN401  (a union is no type)
+    """Return the records of a journal that another process may be writing; changes nothing.
+
+    What is being appended just now is left out. Blocking.
+
+    Raises:
+        JournalCorrupt: it is not a journal, or damaged before its end.
+        OSError: it cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _load(fd, path, _decoder(record_types))[0]
+    finally:
+        os.close(fd)
+
+
+def _decoder(record_types: Any) -> Any:  # noqa: ANN401  (a union is no type)
+    return msgspec.msgpack.Decoder(list[record_types])
+
+
+def _load(fd: int, path: Path, decoder: "msgspec.msgpack.Decoder[list[R]]") -> tuple[list[R], int]:
+    """Return the records, and where the good part of the file ends."""
+    head = os.pread(fd, len(MAGIC), 0)
+    if not MAGIC.startswith(head):
+        raise JournalCorrupt(f"{path} is not a journal of this version")
+    records: list[R] = []
+    if len(head) < len(MAGIC):
+        return records, 0
+    position = len(MAGIC)
+    for start, payload in _frames(fd, position):
+        try:
+            records += decoder.decode(payload)
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+            raise JournalCorrupt(
+                f"{path}: the record at byte {start} is of no kind known here ({error}); "
+                "it was written by another version, which can still read it"
+            ) from error
+        position = start + _HEAD.size + len(payload)
+    _refuse_damage(fd, path, position)
+    return records, position
+
+
+def _refuse_damage(fd: int, path: Path, position: int) -> None:
+    """Tell an interrupted append (only the end is bad) from damage (good data follows)."""
+    rest = os.pread(fd, _HEAD.size + FRAME_BYTES_MAX + 1, position)
+    if len(rest) > _HEAD.size + FRAME_BYTES_MAX or _has_frame(rest):
+        raise JournalCorrupt(
+            f"{path} is damaged at byte {position} of {os.fstat(fd).st_size}, and good "
+            f"records follow: restore it from a backup; or keep a copy and cut it at that "
+            f"byte (truncate -s {position}) if losing what follows is acceptable"
+        )
 
 
 def _lock(path: Path) -> int:

@@ -310,6 +310,8 @@ class Hostile(RuleBasedStateMachine):
                 self.granted = effect.total
             if isinstance(effect, SignRelease):
                 assert effect.total >= self.payee.best_total
+        if before.barred:
+            assert self.payee.barred, "a server that lags behind does not reopen a channel"
         if before.released_total >= 0:
             assert self.payee.released_total == before.released_total
 

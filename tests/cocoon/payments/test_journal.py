@@ -16,6 +16,7 @@ from cocoon.payments.journal import (
     JournalCorrupt,
     JournalError,
     JournalLocked,
+    read_records,
 )
 
 
@@ -221,3 +222,15 @@ def test_a_crash_during_compaction_leaves_the_old_journal(tmp_path, monkeypatch)
                 journal.compact([Noted(7)])
         journal.append(Noted(2))
     assert read(path) == ([Noted(1), Noted(2)], 0)
+
+
+def test_a_journal_can_be_read_while_it_is_written_and_is_not_touched(tmp_path):
+    path = tmp_path / "j"
+    with Journal[Record](path, Record) as journal:
+        journal.append_many([Noted(1), Gone("a")])
+        good = path.read_bytes()
+        path.write_bytes(good + b"\x30\x00")  # an append under way
+        assert read_records(path, Record) == [Noted(1), Gone("a")]
+        assert path.read_bytes() == good + b"\x30\x00"
+        journal.append(Noted(2))
+        assert read_records(path, Record) == [Noted(1), Gone("a"), Noted(2)]
