@@ -302,26 +302,3 @@ def _sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def read_records(path: Path, record_types: Any) -> list[R]:  # noqa: ANN401  (a union is no type)
-    """Read the good records of a journal that another process may be writing.
-
-    Takes no lock and changes nothing; an append that is under way is left out.
-
-    Raises:
-        JournalCorrupt: a record is of no kind known here.
-        OSError: it cannot be read.
-    """
-    decoder: msgspec.msgpack.Decoder[list[R]] = msgspec.msgpack.Decoder(list[record_types])
-    records: list[R] = []
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        for start, payload in _frames(fd, len(MAGIC)):
-            try:
-                records += decoder.decode(payload)
-            except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-                raise JournalCorrupt(f"{path}: unknown record at byte {start}: {error}") from error
-    finally:
-        os.close(fd)
-    return records

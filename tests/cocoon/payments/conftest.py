@@ -36,13 +36,15 @@ class InProcess:
 
     Attributes:
         reads: how many questions were asked.
-        crash_after_sends: raise `Crash` after so many more messages were taken in.
+        unplug_after: becomes unavailable after so many more questions.
+        crash_before_send, crash_after_send: raise `Crash` then.
     """
 
     def __init__(self, chain: EmbeddedChain) -> None:
         self.chain = chain
         self.reads = 0
         self.available = True
+        self.unplug_after: int | None = None
         self.sent: list[bytes] = []
         self.crash_before_send = False
         self.crash_after_send = False
@@ -54,6 +56,9 @@ class InProcess:
     async def _ask(self) -> None:
         self.reads += 1
         await trio.lowlevel.checkpoint()
+        if self.unplug_after is not None:
+            self.unplug_after -= 1
+            self.available = self.available and self.unplug_after >= 0
         if not self.available:
             raise ChainUnavailable("unplugged")
 

@@ -77,6 +77,28 @@ async def test_a_cancelled_append_that_began_is_still_written_whole(tmp_path):
         assert journal.records == [Noted(1), Noted(2)]
 
 
+async def test_an_append_cancelled_in_the_queue_is_still_written_and_told(tmp_path):
+    with Gate(tmp_path / "j") as journal:
+        log = DurableLog(journal, Memory())
+        queued = trio.CancelScope()
+        reached = []
+
+        async def append():
+            with queued:
+                await log.append(Noted(2))
+                reached.append(True)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(log.append, Noted(1))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            nursery.start_soon(append)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            queued.cancel()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            journal.go.set()
+        assert (reached, journal.batches) == ([True], [[1], [2]])
+
+
 async def test_an_append_cancelled_before_it_begins_writes_nothing(tmp_path):
     with Gate(tmp_path / "j") as journal:
         journal.go.set()

@@ -170,13 +170,17 @@ async def test_a_transfer_that_became_too_old_is_given_up_and_paid_once(world, c
     assert deposits(world) == [deposit_needed(HALF)]
 
 
-async def test_a_crash_before_the_transfer_was_signed_costs_nothing(world, until):
-    world.payer_chain.available = False
+@pytest.mark.parametrize("answers", [0, 1, 2])
+async def test_a_chain_lost_before_the_transfer_was_signed_costs_nothing(world, until, answers):
+    world.payer_chain.unplug_after = answers
     async with world.payer(watch_interval_s=60.0) as payer:
         with pytest.raises(ChainUnavailable):
             await world.channel(payer)
-    world.payer_chain.available = True
+    world.payer_chain.unplug_after, world.payer_chain.available = None, True
     async with world.payer() as payer:
+        planned = [status.address for status in payer.list_channels()]
+        assert len(planned) == (answers > 0)
+        await until(lambda: all(payer.phase(each) is Phase.LAPSED for each in planned))
         await world.channel(payer)
     assert deposits(world) == [deposit_needed(HALF)]
 
