@@ -8,9 +8,11 @@ template runs, and the real text is set in afterwards, as plain text.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final
 
 from jinja2 import TemplateError
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kernels.errors import InvalidInput, InvalidModelFile
@@ -19,10 +21,10 @@ from kernels.models.tokenizer import Plain, Template
 TEMPLATE_CHARACTERS_MAX: Final = 65_536
 RENDERED_CHARACTERS_MAX: Final = 1 << 20
 TURNS_MAX: Final = 1024
+INTEGER_MAX: Final = 1_000_000
 
 _PLACEHOLDER: Final = re.compile("\ue000([0-9]{1,4})\ue001")
 
-Role = Literal["system", "user", "assistant"]
 ROLES: Final = ("system", "user", "assistant")
 
 
@@ -32,6 +34,23 @@ class ChatTurn:
 
     role: str
     content: str
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, in which also no single operator can eat all memory or time.
+
+    A template can still waste both slowly; it is as trusted as the weights it comes
+    with, and runs in the worker's process.
+    """
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401  (Jinja's)
+        """Compute with small integers only; nobody's template needs more."""
+        small = all(isinstance(one, int) and abs(one) <= INTEGER_MAX for one in (left, right))
+        if operator == "**" or not small:
+            raise SecurityError(f"{operator} on something else than small integers")
+        return super().call_binop(context, operator, left, right)
 
 
 class ChatTemplate:
@@ -45,7 +64,7 @@ class ChatTemplate:
         """
         if len(source) > TEMPLATE_CHARACTERS_MAX or "\ue000" in source or "\\ue000" in source:
             raise InvalidModelFile("the chat template is too long, or forges placeholders")
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        environment = _Sandbox(trim_blocks=True, lstrip_blocks=True)
         environment.globals = {"raise_exception": _refuse}
         self._names = {"bos_token": bos_text, "eos_token": eos_text}
         try:

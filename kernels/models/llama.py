@@ -164,5 +164,8 @@ def _softmax(scores: Floats) -> Floats:
 def _feed_forward(layer: LlamaLayer, normed: Floats) -> Floats:
     """SwiGLU: down(silu(gate(x)) * up(x))."""
     gate, up = np.split(normed @ layer.gate_up.T, 2, axis=1)
-    activated = gate / (1 + np.exp(-gate)) * up
+    activated = np.exp(-gate)
+    activated += 1
+    np.divide(gate, activated, out=activated)
+    activated *= up
     return np.asarray(activated @ layer.down.T)

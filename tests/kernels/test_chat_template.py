@@ -60,6 +60,10 @@ def test_templates_that_do_not_compile_or_forge_are_refused(source: str) -> None
         "{% for i in range(99999) %}{{ 'xxxxxxxxxxxxxxxxxxxx' }}{% endfor %}",
         "{% for i in range(9999999) %}{% endfor %}",
         "{% include 'other' %}",
+        "{{ 'x' * 10000000000 }}",
+        "{{ 10 ** 10 ** 10 }}",
+        "{{ '%9999999999d' % 1 }}",
+        "{{ messages | length * messages }}",
         "{{ undefined_function() }}",
     ],
 )
@@ -78,3 +82,7 @@ def test_a_template_may_refuse_a_conversation() -> None:
 def test_conversations_out_of_bounds_are_refused(turns: list[ChatTurn]) -> None:
     with pytest.raises(InvalidInput):
         ChatTemplate(TEMPLATE).render(turns)
+
+
+def test_small_arithmetic_is_allowed() -> None:
+    assert text_of(ChatTemplate("{{ 7 % 2 * 3 }}").render(HI)) == "3"
