@@ -3,7 +3,7 @@
 The only importer of httpx here. Every failure below HTTP becomes `ChainUnavailable`.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -42,10 +42,10 @@ class Http:
             NotConnected: no connection; the server has not seen the request.
             ChainUnavailable: no answer, too late, or too long.
         """
-        headers = {"content-type": "application/json"}
-        return await self._ask(
-            self._client.build_request("POST", path, content=content, headers=headers)
-        )
+        headers = {"content-type": "application/json", "content-length": str(len(content))}
+        request = self._client.build_request("POST", path, headers=headers)
+        request.stream = _Body(content)
+        return await self._ask(request)
 
     async def _ask(self, request: httpx.Request) -> Answer:
         try:
@@ -63,15 +63,39 @@ class Http:
         response = await self._client.send(request, stream=True)
         try:
             body = bytearray()
-            async for part in response.aiter_bytes():
-                body += part
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise ChainUnavailable(f"{request.url.host} answers with too much")
+            # Cancelled and not left by an exception: that would abandon httpx's generators.
+            with trio.CancelScope() as reading:
+                async for part in response.aiter_bytes():
+                    body += part[: ANSWER_BYTES_MAX + 1 - len(body)]
+                    if len(body) > ANSWER_BYTES_MAX:
+                        reading.cancel()
+            if reading.cancel_called:
+                raise ChainUnavailable(f"{request.url.host} answers with too much")
             return Answer(response.status_code, bytes(body))
         finally:
             with trio.move_on_after(self._timeout_s) as scope:
                 scope.shield = True
                 await response.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request's body, once.
+
+    httpx's own is an async generator, which a failing connection leaves unfinished for
+    the garbage collector to complain about.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = [content]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not self._content:
+            raise StopAsyncIteration
+        return self._content.pop()
 
 
 @asynccontextmanager

@@ -105,7 +105,7 @@ async def open_channel(
         if state is not None and state.opened_lt:
             return OpenedChannel(state, ())
         sent = await send_transfers(chain, wallet, [opening], timeout_s=timeout_s, journal=journal)
-        received = await wait_for_delivery(chain, sent, address)
+        received = await _delivered(chain, sent, address)
         state = await _read_since(chain, address, received.lt)
         if state is not None and state.opened_lt:
             return OpenedChannel(state, (sent, received))
@@ -236,8 +236,14 @@ async def _read_since(chain: Chain, address: str, lt: int) -> ChannelState | Non
         await trio.sleep(POLL_S)
 
 
+async def _delivered(chain: Chain, sent: TransactionRecord, address: str) -> TransactionRecord:
+    if all(message.destination != address for message in sent.out_messages):
+        raise MessageRejected(f"{sent.account} has not the money for {address}: nothing was paid")
+    return await wait_for_delivery(chain, sent, address)
+
+
 async def _topped_up(chain: Chain, sent: TransactionRecord, address: str) -> ChannelStep:
-    received = await wait_for_delivery(chain, sent, address)
+    received = await _delivered(chain, sent, address)
     state = await _read_since(chain, address, received.lt)
     if received.aborted:
         raise MessageRejected(f"no channel took {address}'s top-up", exit_code=received.exit_code)

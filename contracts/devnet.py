@@ -9,7 +9,9 @@ Every request is bounded in size and time; garbage gets a typed answer.
 """
 
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
@@ -84,14 +86,16 @@ async def serve_devnet(
         OSError: the port cannot be bound.
     """
     config = Config()
-    config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.graceful_timeout = GRACE_S
-    config.accesslog = config.errorlog = None
+    config.accesslog, config.errorlog = None, _log
     async with (
         open_devnet(chain, clock=clock, persist_path=persist_path) as devnet,
         trio.open_nursery() as nursery,
     ):
+        # Bound here and not by the server, which leaks the socket when the port is taken.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        config.bind = [f"fd://{socket.create_server((host, port), family=family).detach()}"]
         app = cast("ASGIFramework", devnet_app(devnet))
         binds: list[str] = await nursery.start(partial(serve, app, config))
         task_status.started(binds[0])
@@ -157,10 +161,11 @@ def _handler(handlers: Mapping[str, Handler], name: str) -> Handler:
 
 async def _body(request: Request) -> bytes:
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > REQUEST_BYTES_MAX:
-            raise _Refused(413, f"a request has at most {REQUEST_BYTES_MAX} bytes")
+    async with aclosing(request.stream()) as parts:
+        async for part in parts:
+            body += part
+            if len(body) > REQUEST_BYTES_MAX:
+                raise _Refused(413, f"a request has at most {REQUEST_BYTES_MAX} bytes")
     return bytes(body)
 
 

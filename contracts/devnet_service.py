@@ -56,6 +56,7 @@ class Devnet:
         self._clock = clock
         self._path = persist_path
         self._offset_s = max(0, chain.now_unix_s - clock())
+        self._now_unix_s = chain.now_unix_s
         self._lock = trio.Lock()
         self._save_lock = trio.Lock()
         self._changes = 0
@@ -95,7 +96,7 @@ class Devnet:
             InvalidData: it is no external message.
             MessageRejected: the account did not accept it.
         """
-        return await self._change(lambda: self._chain.send_external(boc, self._now_unix_s()))
+        return await self._change(lambda: self._chain.send_external(boc, self._now_unix_s))
 
     async def faucet(self, address: str, amount: NanoTon) -> None:
         """Create coins and send them."""
@@ -106,7 +107,7 @@ class Devnet:
 
         def jump() -> int:
             self._offset_s += seconds
-            self._chain.advance_to(self._now_unix_s())
+            self._chain.advance_to(self._now_unix_s + seconds)
             return self._chain.now_unix_s
 
         return await self._change(jump)
@@ -134,6 +135,7 @@ class Devnet:
             MessageRejected: the account would not accept it.
         """
         async with self._lock:
+            self._read_clock()
             return await trio.to_thread.run_sync(self._estimate, boc)
 
     async def take_snapshot(self) -> int:
@@ -156,7 +158,7 @@ class Devnet:
             if snapshot is None:
                 raise InvalidData(f"no snapshot {number}")
             self._chain.restore(snapshot)
-            self._offset_s = self._chain.now_unix_s - self._clock()
+            self._offset_s += self._chain.now_unix_s - self._now_unix_s
             return self._chain.now_unix_s
 
         return await self._change(go_back)
@@ -167,7 +169,8 @@ class Devnet:
         while True:
             await trio.sleep(BLOCK_S)
             async with self._lock:
-                self._chain.advance_to(self._now_unix_s())
+                self._read_clock()
+                self._chain.advance_to(self._now_unix_s)
                 self._changes += 1
             if trio.current_time() - saved_at_s >= IDLE_SAVE_S:
                 saved_at_s = trio.current_time()
@@ -177,11 +180,13 @@ class Devnet:
         """Bring everything that has happened to disk."""
         await self._durable(self._changes)
 
-    def _now_unix_s(self) -> int:
-        return self._clock() + self._offset_s
+    def _read_clock(self) -> None:
+        """Note the time; here and not in the worker thread, where the clock may not run."""
+        self._now_unix_s = self._clock() + self._offset_s
 
     async def _change(self, change: Callable[[], T]) -> T:
         async with self._lock:
+            self._read_clock()
             result = await trio.to_thread.run_sync(change)
             self._changes += 1
             number = self._changes
@@ -208,7 +213,7 @@ class Devnet:
         chain = self._chain
         before = chain.snapshot()
         try:
-            chain.send_external(boc, self._now_unix_s())
+            chain.send_external(boc, self._now_unix_s)
             done = [
                 item
                 for address in chain.snapshot().history

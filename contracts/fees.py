@@ -82,7 +82,9 @@ def _gas(reader: Slice) -> int:
             reader.uint(1)
         return 0
     reader.uint(3)
-    return reader.coins()
+    fees = reader.coins()
+    reader.ref()
+    return fees
 
 
 def _actions(reader: Slice) -> tuple[int, int]:

@@ -45,39 +45,58 @@ class _Kdf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     format: Literal[1]
-    label: Annotated[str, msgspec.Meta(max_length=200)]
+    address: Annotated[str, msgspec.Meta(max_length=100)]
     encryption: Literal["argon2id+aes-256-gcm", "none"]
     seed: Annotated[bytes, msgspec.Meta(max_length=64)]
     kdf: _Kdf | None = None
     nonce: _Nonce | None = None
 
 
-def create_key_file(path: Path, seed: bytes, *, label: str, passphrase: str | None) -> None:
-    """Write a new key file; on return it survives a power failure. Takes ~0.2 s when sealed.
+class PublicPart(msgspec.Struct, frozen=True):
+    """What a key file tells without the passphrase.
+
+    Attributes:
+        address: of the wallet that the key is for, raw form.
+        encrypted: whether a passphrase is needed.
+    """
+
+    address: str
+    encrypted: bool
+
+
+def create_keyfile(path: Path, seed: bytes, passphrase: str, *, address: str) -> None:
+    """Write a new sealed key file; on return it survives a power failure. Takes ~0.2 s.
 
     Args:
         path: must not exist: a key is never overwritten.
         seed: Ed25519, 32 bytes.
-        label: what the key is for; readable by anyone who has the file.
-        passphrase: None keeps the key in the clear. For play money only.
+        passphrase: not empty.
+        address: the wallet that the key is for; readable by anyone who has the file.
 
     Raises:
         LocalContractError: the file exists, or an argument makes no sense.
         OSError: it cannot be written.
     """
-    if len(seed) != KEY_BYTES:
-        raise LocalContractError(f"a seed has {KEY_BYTES} bytes, not {len(seed)}")
-    if passphrase is None:
-        file = _KeyFile(_FORMAT, label, "none", seed)
-    elif passphrase:
-        file = _seal(seed, label, passphrase)
-    else:
-        raise LocalContractError("an empty passphrase; say None to keep the key in the clear")
-    _create(path, msgspec.json.encode(file))
+    if not passphrase:
+        raise LocalContractError("an empty passphrase protects nothing")
+    kdf, nonce = _Kdf(os.urandom(_SALT_BYTES)), os.urandom(_NONCE_BYTES)
+    key = AESGCM(_derive(kdf, passphrase))
+    sealed = key.encrypt(nonce, _checked(seed), _bound(address, kdf))
+    _create(path, _KeyFile(_FORMAT, address, "argon2id+aes-256-gcm", sealed, kdf, nonce))
 
 
-def read_key_file(path: Path, *, passphrase: str | None) -> bytes:
-    """Return the seed in a key file.
+def create_plain_keyfile(path: Path, seed: bytes, *, address: str) -> None:
+    """Write a new key file in the clear: for a devnet or a demonstration only.
+
+    Raises:
+        LocalContractError: the file exists, or an argument makes no sense.
+        OSError: it cannot be written.
+    """
+    _create(path, _KeyFile(_FORMAT, address, "none", _checked(seed)))
+
+
+def read_keyfile(path: Path, passphrase: str | None = None) -> bytes:
+    """Return the seed in a key file. Takes ~0.2 s when it is sealed.
 
     Raises:
         InvalidData: the file is damaged, or the passphrase is wrong.
@@ -94,14 +113,21 @@ def read_key_file(path: Path, *, passphrase: str | None) -> bytes:
     return seed
 
 
-def is_sealed(path: Path) -> bool:
-    """Tell whether a passphrase is needed to read a key file.
+def read_public(path: Path) -> PublicPart:
+    """Return what a key file tells without the passphrase.
 
     Raises:
         InvalidData: the file is damaged.
         OSError: it cannot be read.
     """
-    return _read(path).encryption != "none"
+    file = _read(path)
+    return PublicPart(file.address, encrypted=file.encryption != "none")
+
+
+def _checked(seed: bytes) -> bytes:
+    if len(seed) != KEY_BYTES:
+        raise LocalContractError(f"a seed has {KEY_BYTES} bytes, not {len(seed)}")
+    return seed
 
 
 def _read(path: Path) -> _KeyFile:
@@ -115,13 +141,6 @@ def _read(path: Path) -> _KeyFile:
         raise InvalidData(f"{path.name} is not a key file: {error}") from error
 
 
-def _seal(seed: bytes, label: str, passphrase: str) -> _KeyFile:
-    kdf, nonce = _Kdf(os.urandom(_SALT_BYTES)), os.urandom(_NONCE_BYTES)
-    key = AESGCM(_derive(kdf, passphrase))
-    sealed = key.encrypt(nonce, seed, _bound(label, kdf))
-    return _KeyFile(_FORMAT, label, "argon2id+aes-256-gcm", sealed, kdf, nonce)
-
-
 def _open(file: _KeyFile, path: Path, passphrase: str | None) -> bytes:
     if passphrase is None:
         raise LocalContractError(f"{path} is sealed: a passphrase is needed")
@@ -129,7 +148,7 @@ def _open(file: _KeyFile, path: Path, passphrase: str | None) -> bytes:
         raise InvalidData(f"{path.name} does not say how it is sealed")
     key = AESGCM(_derive(file.kdf, passphrase))
     try:
-        return key.decrypt(file.nonce, file.seed, _bound(file.label, file.kdf))
+        return key.decrypt(file.nonce, file.seed, _bound(file.address, file.kdf))
     except InvalidTag as error:
         raise InvalidData(f"wrong passphrase for {path.name}, or it is damaged") from error
 
@@ -145,17 +164,17 @@ def _derive(kdf: _Kdf, passphrase: str) -> bytes:
     return argon2.derive(passphrase.encode())
 
 
-def _bound(label: str, kdf: _Kdf) -> bytes:
-    return b"cocoon key file 1" + msgspec.json.encode((label, kdf))
+def _bound(address: str, kdf: _Kdf) -> bytes:
+    return b"cocoon key file 1" + msgspec.json.encode((address, kdf))
 
 
-def _create(path: Path, data: bytes) -> None:
+def _create(path: Path, content: _KeyFile) -> None:
     """Write a file that did not exist; it is there entirely or not at all."""
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.write(msgspec.json.encode(content))
             file.flush()
             os.fsync(file.fileno())
         os.link(temporary, path)  # unlike a rename, this fails when the name is taken

@@ -11,6 +11,7 @@ the compiled code is data in `build/wallets.json`.
 """
 
 import base64
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -140,7 +141,7 @@ class Wallet:
         return (self.network_id % 2**32) ^ _V5_CLIENT_CONTEXT
 
     def transfer_message(
-        self, seqno: int, messages: Sequence[Transfer], valid_until_unix_s: int
+        self, seqno: int, messages: Sequence[Transfer], valid_until_unix_s: int, *, nonce: int = 0
     ) -> bytes:
         """Sign a transfer.
 
@@ -148,6 +149,8 @@ class Wallet:
             seqno: the wallet's counter; 0 deploys the wallet too.
             messages: at most `MESSAGES_MAX`; all are sent, in this order.
             valid_until_unix_s: not executed later than this (time of the chain).
+            nonce: 64 bits that tell two equal transfers apart, so that each of two tasks
+                that pay the same at once knows whether its own was executed.
 
         Returns:
             The external message, as a BoC.
@@ -158,7 +161,9 @@ class Wallet:
         if not 0 < len(messages) <= MESSAGES_MAX:
             raise LocalContractError(f"a transfer has 1 to {MESSAGES_MAX} messages")
         sign = self._v4_body if self.version == "v4r2" else self._v5_body
-        body = sign(seqno, [_internal_message(each) for each in messages], valid_until_unix_s)
+        body = sign(
+            seqno, [_internal_message(each, nonce) for each in messages], valid_until_unix_s
+        )
         header = Builder().uint(0b10, 2).address("").address(self.address).coins(0)
         if seqno == 0:
             header.uint(0b11, 2).ref(self._state_init())
@@ -197,11 +202,12 @@ class Wallet:
         return Builder().uint(0b00110, 5).ref(_code(self.version)).ref(data.end()).end()
 
 
-def _internal_message(transfer: Transfer) -> Cell:
+def _internal_message(transfer: Transfer, nonce: int) -> Cell:
     header = Builder().uint(0b01, 2).uint(transfer.bounce, 1).uint(0, 1).address("")
     header.address(parse_address(transfer.destination)).coins(transfer.value_nanoton)
-    # No extra currencies; the two fees, the time and the logical time are the validators' to fill.
-    header.uint(0, 1 + 4 + 4 + 64 + 32)
+    # No extra currencies; then the two fees, logical time and time, which the validators write
+    # over: what we put there reaches nobody, but it is signed, and so a place for the nonce.
+    header.uint(0, 1 + 4 + 4).uint(nonce, 64).uint(0, 32)
     if transfer.state_init is None:
         header.uint(0, 1)
     else:
@@ -255,7 +261,9 @@ async def sign_transfers(
     return SignedTransfer(
         wallet=wallet.address,
         version=wallet.version,
-        message=wallet.transfer_message(seqno, messages, valid_until_unix_s),
+        message=wallet.transfer_message(
+            seqno, messages, valid_until_unix_s, nonce=secrets.randbits(64)
+        ),
         seqno=seqno,
         valid_until_unix_s=valid_until_unix_s,
         since_lt=account.last_transaction_lt,

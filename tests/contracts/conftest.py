@@ -1,11 +1,15 @@
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
+import trio
 
 from contracts import assets
+from contracts.devnet import serve_devnet
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import ASSET, Emulator, open_emulator
 from contracts.rehearsal import Rehearsal
+from contracts.toncenter import Toncenter, open_toncenter
 
 START_UNIX_S = 1_780_000_000
 
@@ -36,3 +40,19 @@ def rig(chain: EmbeddedChain) -> Rehearsal:
 @pytest.fixture
 def require_asset() -> Callable[[str], None]:
     return require
+
+
+@pytest.fixture
+async def devnet_url(chain: EmbeddedChain, nursery: trio.Nursery) -> str:
+    """Serve *chain* on loopback, a second per second from its start."""
+    started_s = trio.current_time()
+    serve = partial(
+        serve_devnet, chain, clock=lambda: START_UNIX_S + int(trio.current_time() - started_s)
+    )
+    return await nursery.start(serve)
+
+
+@pytest.fixture
+async def toncenter(devnet_url: str) -> AsyncIterator[Toncenter]:
+    async with open_toncenter(devnet_url) as client:
+        yield client
