@@ -270,7 +270,8 @@ async def open_driver(
     gossip_fixes.install_gossip_fixes()
     kademlia.install_kademlia_fixes()
     listen = [parse(each) for each in config.listen_addresses]
-    host, swarm = _make_host(config, identity, listen)
+    ledger = hardening.SocketLedger()
+    host, swarm = _make_host(config, identity, listen, ledger)
     dht = kademlia.make_kademlia(host, config.network, clock)
     router = gossip_fixes.Router(
         gossip_fixes.network_protocol(config.network),
@@ -278,6 +279,7 @@ async def open_driver(
     )
     pubsub = gossip_fixes.SafePubsub(host, router, sink, first_seqno=int(clock() * 1e9))
     async with AsyncExitStack() as stack:
+        stack.callback(ledger.close_all)
         await stack.enter_async_context(host.run(listen))
         stack.push_async_callback(_close, host, swarm)
         if not swarm.listeners:
@@ -290,7 +292,7 @@ async def open_driver(
 
 
 def _make_host(
-    config: HostConfig, identity: Identity, listen: list[Multiaddr]
+    config: HostConfig, identity: Identity, listen: list[Multiaddr], ledger: hardening.SocketLedger
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
     noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
@@ -315,7 +317,8 @@ def _make_host(
     if not isinstance(host, BasicHost) or not isinstance(swarm, Swarm):
         raise LocalProtocolError("libp2p made another kind of host than Cocoon knows")
     hardening.guard_all_handlers(host)
-    hardening.free_inbound_slots(swarm)
+    hardening.track_sockets(swarm, ledger)
+    hardening.free_inbound_slots(swarm, ledger)
     hardening.choose_connections_steadily(swarm)
     hardening.dial_every_address(swarm)
     return host, swarm

@@ -128,7 +128,47 @@ def guard_all_handlers(host: BasicHost) -> None:
 # -- swarm ------------------------------------------------------------------------------
 
 
-def free_inbound_slots(swarm: Swarm) -> None:
+class SocketLedger:
+    """Every TCP socket of one host, so that closing the host can close them all.
+
+    Upstream (0.8.1) loses a socket whose handshake is cancelled. To drop: hosts that close
+    during each other's handshakes cause no ResourceWarning.
+    """
+
+    def __init__(self) -> None:
+        self._streams: set[trio.SocketStream] = set()
+
+    def note(self, connection: Any) -> None:
+        """Remember the socket below *connection*, if there is one."""
+        while connection is not None and not isinstance(connection, trio.SocketStream):
+            connection = getattr(connection, "stream", None)
+        if connection is not None:
+            self._streams = {each for each in self._streams if each.socket.fileno() != -1}
+            self._streams.add(connection)
+
+    def close_all(self) -> None:
+        """Close what is still open, at once."""
+        for stream in self._streams:
+            stream.socket.close()
+        self._streams.clear()
+
+
+def track_sockets(swarm: Swarm, ledger: SocketLedger) -> None:
+    """Note every socket that *swarm* dials in *ledger*."""
+
+    def tracked(dial: Callable[[Multiaddr], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def dial_and_note(address: Multiaddr) -> Any:
+            connection = await dial(address)
+            ledger.note(connection)
+            return connection
+
+        return dial_and_note
+
+    for transport in swarm.transport_manager.get_transports():
+        replace_attribute(transport, "dial", tracked(transport.dial))
+
+
+def free_inbound_slots(swarm: Swarm, ledger: SocketLedger) -> None:
     """Give the slot of an inbound connection back when the connection ends.
 
     Upstream (0.8.1) waits for the end of the host instead, so that a node is deaf after
@@ -137,6 +177,7 @@ def free_inbound_slots(swarm: Swarm) -> None:
     """
 
     async def handle(rwc: Any, maddr: Multiaddr, _failure_event: object) -> None:
+        ledger.note(rwc)
         remote = swarm._build_remote_multiaddr(rwc)
         if remote is not None and not await swarm.connection_gate.is_allowed(remote):
             await rwc.close()
