@@ -354,6 +354,8 @@ class PayerService:
         """
         address = channel.address
         async with self._operation(address):
+            if self.phase(address) is Phase.CLOSED:
+                return 0
             if self.phase(address) not in (Phase.LEAVING, Phase.CLOSING):
                 await self._store.step(address, CloseStarted())
             return await self._closing.start(address)

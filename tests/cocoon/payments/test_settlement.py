@@ -29,6 +29,8 @@ async def test_a_channel_pays_exactly_what_was_signed_and_the_rest_comes_back(wo
         before = world.balance(world.wallet.address)
         settled = await payer.close(channel, payee.release)
         assert payer.phase(channel.address) is Phase.CLOSED
+        assert await payer.exit_alone(channel) == 0
+        assert await payer.close(channel, payee.release) == settled
     payout = world.balance(world.payee_address)
     # The pay-out's delivery is the payee's; nothing else is taken from the signed total.
     assert parse_coins("0.2") - parse_coins("0.001") < payout < parse_coins("0.2")
