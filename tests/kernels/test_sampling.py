@@ -28,6 +28,12 @@ def test_top_k_takes_one_of_the_k_likeliest(values, top_k, position) -> None:
     assert sorted(logits, reverse=True).index(logits[chosen]) < top_k
 
 
+def test_top_k_takes_each_of_the_k_likeliest_and_no_other() -> None:
+    logits = as_logits([1.0, 1.2, 1.1, 0.9])
+    drawn = {choose(logits, Sampling(1.0, top_k=2, seed=1), position) for position in range(200)}
+    assert drawn == {1, 2}
+
+
 @given(logits_lists, st.floats(0, 1), st.integers(0, 99))
 def test_top_p_never_goes_beyond_what_is_needed(values, top_p, position) -> None:
     logits = as_logits(values)

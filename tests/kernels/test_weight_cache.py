@@ -73,9 +73,9 @@ def test_a_folder_that_cannot_be_made_costs_only_memory(tmp_path: Path) -> None:
 
 def test_workers_that_start_together_fill_once(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from kernels.models import weight_cache as w\n"
+        "import sys, time; from pathlib import Path; from kernels.models import weight_cache as w\n"
         "w.CACHE_BYTES_MIN = 0\n"
-        "def fill(block):\n    print('filled'); block[:] = 3\n"
+        "def fill(block):\n    print('filled'); time.sleep(0.5); block[:] = 3\n"
         "block = w.open_floats(5000, 'ab', Path(sys.argv[1]), fill)\n"
         "assert block.sum() == 15000\n"
     )

@@ -82,6 +82,8 @@ def test_an_unfinished_segment_is_left_to_the_next_window(model: SpeechModel) ->
     assert cut(model, tokens, last=False) == (tokens[:3], 10.0)
     assert cut(model, tokens, last=True) == (tokens, 30.0)
     assert cut(model, tokens[:3], last=False) == (tokens[:3], 30.0)
+    closed = [*tokens[:5], FIRST + 900]
+    assert cut(model, closed, last=False) == (closed, 30.0)
 
 
 def test_tokens_become_segments_with_times(model: SpeechModel) -> None:
