@@ -14,25 +14,24 @@ from rich.live import Live
 
 from cocoon.cli.output import Output, make_table
 from cocoon.cli.settings import Commands, add_command, load
-from cocoon.cli.words import progress_words, quote_rows, result_json, result_words
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory
 from cocoon.errors import BadReceipt, ConfigError
 from cocoon.market.explain import HEADER, Explanation, render
 from cocoon.messages import Kind, SamplingSettings, Turn, resource_class
 from cocoon.node import open_buyer, open_node
+from cocoon.nursery import open_private_nursery
 from cocoon.receipts import verify_file
 from cocoon.requester.events import JobProgress, JobResult, OutputCame
-from cocoon.requester.plan import ChatRequest, JobRequest, SpeechRequest
+from cocoon.requester.inputs import CHAT_MODEL, SPEECH_MODEL, model_id, speech_request
+from cocoon.requester.plan import ChatRequest, JobRequest
+from cocoon.words import progress_words, quote_rows, result_json, result_words
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
 
 T = TypeVar("T")
 
-CHAT_MODEL = "SmolLM2-135M-Instruct"
-SPEECH_MODEL = "whisper-tiny.en"
 QUOTES_REFRESH_S = 1.0
-AUDIO_SECONDS_MAX = 4 * 3600
 
 
 def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -83,25 +82,12 @@ def settings(parsed: argparse.Namespace) -> NodeConfig:
     return msgspec.structs.replace(config, network=network, chain=chain)
 
 
-def model_id(name: str, kind: str) -> str:
-    """Return the content hash of a model by its name in the catalogue.
-
-    Raises:
-        ConfigError: nothing of this kind has that name.
-    """
-    for known in catalog.models():
-        if known.name == name and known.kind == kind:
-            return known.model_id
-    names = ", ".join(m.name for m in catalog.models() if m.kind == kind)
-    raise ConfigError(f"no {kind} model is called {name!r}; known: {names}")
-
-
 def run_interruptible(work: Callable[[], Awaitable[T]]) -> T:
     """Run *work*; Ctrl-C cancels it in an orderly way: the device stops, what came is paid."""
 
     async def main() -> T:
         interrupted = False
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+        async with open_private_nursery() as nursery:
 
             async def watch() -> None:
                 nonlocal interrupted
@@ -170,24 +156,6 @@ def transcribe_command(parsed: argparse.Namespace, output: Output) -> int:
     """Buy one transcript."""
     request = speech_request(parsed.file, parsed.model)
     return _finish(run_interruptible(partial(_buy, settings(parsed), request, output)), output)
-
-
-def speech_request(path: Path, model: str = SPEECH_MODEL) -> SpeechRequest:
-    """Read an audio file into a request.
-
-    Raises:
-        ConfigError: it cannot be read, or is not audio.
-    """
-    from kernels.errors import InvalidInput  # noqa: PLC0415  (audio needs NumPy)
-    from kernels.models.audio import decode_audio  # noqa: PLC0415
-
-    try:
-        data = path.read_bytes()
-        duration_s = decode_audio(data, duration_s_max=AUDIO_SECONDS_MAX).duration_s
-    except (OSError, InvalidInput) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    duration_ms = -(-round(duration_s * 1_000_000) // 1000)
-    return SpeechRequest(model_id=model_id(model, "speech"), audio=data, duration_ms=duration_ms)
 
 
 def _classes(name: str | None) -> list[str]:

@@ -13,6 +13,7 @@ from cocoon import __version__
 from cocoon.cli import ask, demo, money, nodes, prepare
 from cocoon.cli.output import Output
 from cocoon.errors import EXIT_MEANINGS, ConfigError, exit_code
+from cocoon.nursery import leaves
 
 EPILOG = """\
 first steps
@@ -80,13 +81,6 @@ def _set_up_logging(verbose: int) -> None:
     )
     for name in ("cocoon", "overlay", "contracts", "kernels"):
         logging.getLogger(name).setLevel(level)
-
-
-def leaves(error: BaseException) -> list[BaseException]:
-    """Return the errors inside nested groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in leaves(part)]
-    return [error]
 
 
 def report(error: BaseException, output: Output, *, verbose: int) -> int:

@@ -15,6 +15,7 @@ from cocoon.cli.settings import Commands, add_command, load
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.node import open_node, open_seller
+from cocoon.nursery import open_private_nursery
 from contracts.units import TICKER, format_coins
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ async def _until_stopped(
     serve: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve until SIGINT, SIGTERM or, when asked, the end of standard input."""
-    async with trio.open_nursery(strict_exception_groups=False) as nursery:
+    async with open_private_nursery() as nursery:
 
         async def watch_signals() -> None:
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

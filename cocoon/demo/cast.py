@@ -35,9 +35,9 @@ class Role(msgspec.Struct, frozen=True):
 
 
 PROVIDERS: Final = (
-    Role("Asel", "cheapest; loses power in the middle of the job", CHAT_MODEL, 600_000),
+    Role("Asel", "cheapest; loses power in the middle of the job", CHAT_MODEL, 500_000),
     Role("Boris", "a little dearer, full speed", CHAT_MODEL, 800_000),
-    Role("Chen", "as cheap as Boris, throttled by its owner", CHAT_MODEL, 750_000, 6),
+    Role("Chen", "as cheap as Boris, throttled by its owner", CHAT_MODEL, 750_000, 8),
     Role("Dana", "serves only its own friends", CHAT_MODEL, 700_000, 0, serves_us=False),
     Role("Emil", "voice notes", SPEECH_MODEL, 100_000),
 )

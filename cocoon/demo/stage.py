@@ -12,6 +12,7 @@ from cocoon import assets
 from cocoon.config import NodeConfig, config_template, load_config
 from cocoon.demo import cast
 from cocoon.demo.processes import Child, open_child
+from cocoon.nursery import open_private_nursery
 from contracts.keystore import create_plain_keyfile
 from contracts.mnemonic import create_mnemonic, seed_of_mnemonic
 from contracts.toncenter import DevnetControl
@@ -123,7 +124,7 @@ async def open_stage(directory: Path, assets_root: Path, say: Say) -> AsyncItera
         node = await _child(stack, directory, "first-node", "node", "--home", str(first))
         chain_url, bootstrap = str(chain.ready["url"]), _address(node)
         requester, wallet = await _requester(directory, bootstrap, chain_url, root)
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+        async with open_private_nursery() as nursery:
             stage = Stage(
                 directory=directory,
                 chain_url=chain_url,
@@ -164,7 +165,10 @@ async def _requester(
 
 
 async def _start_players(stage: Stage, root: str, say: Say) -> None:
-    """Make the providers' homes and start their processes, all at once."""
+    """Make the providers' homes and start their processes.
+
+    One after another: each measures its speed as it starts, and cores are few.
+    """
     requester_id = load_or_create_identity(stage.requester.identity_file).peer_id
     for role in cast.PROVIDERS:
         say(f"starting provider {role.name}: {role.about}")
@@ -180,6 +184,4 @@ async def _start_players(stage: Stage, root: str, say: Say) -> None:
         player = Player(role, home, peer_id, wallet)
         stage.players.append(player)
         stage.names[peer_id] = role.name
-    async with trio.open_nursery() as nursery:
-        for player in stage.players:
-            nursery.start_soon(stage.start, player)
+        await stage.start(player)

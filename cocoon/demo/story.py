@@ -7,7 +7,6 @@ from typing import Final
 
 import trio
 
-from cocoon.cli.ask import CHAT_MODEL, model_id, speech_request
 from cocoon.demo.cast import CHALLENGE_S, KILL_AT_TOKEN, VICTIM
 from cocoon.demo.ledger import Books, open_books
 from cocoon.demo.report import DemoReport, Loser, SettledChannel
@@ -19,8 +18,10 @@ from cocoon.node import open_buyer
 from cocoon.payments.channel import Phase
 from cocoon.receipts import verify_file
 from cocoon.requester.events import Attempt, JobProgress, JobResult, Negotiated, OutputCame
+from cocoon.requester.inputs import CHAT_MODEL, model_id, speech_request
 from cocoon.requester.plan import ChatRequest
 from cocoon.requester.service import Requester
+from cocoon.words import progress_words
 from contracts.units import NanoTon
 
 OUTPUT_TOKENS_MAX: Final = 160
@@ -135,8 +136,6 @@ class Story:
                 self.say(f"    {self.stage.name_of(line.peer)}: {reason} ({line.detail})")
 
     def _tell(self, event: JobProgress) -> None:
-        from cocoon.cli.words import progress_words  # noqa: PLC0415  (cli is above; words only)
-
         words = progress_words(event)
         if words:
             self.say(words)

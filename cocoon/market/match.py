@@ -350,13 +350,17 @@ def _why_lost(one: Score, winning: Score, *, near_best: bool) -> tuple[LossReaso
     return reason, _in_words(reason, one, winning, _times(mine, its))
 
 
+def _per_s(one: Score) -> str:
+    return f"{one.speed_milli_per_s // 1000}.{one.speed_milli_per_s % 1000 // 100}"
+
+
 def _in_words(reason: LossReason, one: Score, winning: Score, times: str) -> str:
     match reason:
         case LossReason.MORE_EXPENSIVE:
             prices = f"{one.cost_nanoton} against {winning.cost_nanoton} nanoton"
             return f"{times} the winner's price ({prices})"
         case LossReason.SLOWER:
-            speeds = f"{one.speed_milli_per_s} against {winning.speed_milli_per_s} milli/s"
+            speeds = f"{_per_s(one)} against {_per_s(winning)} a second"
             return f"{times} the winner's time ({speeds})"
         case _:
             shares = f"{one.success_ppm} against {winning.success_ppm} ppm"

@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from cocoon.messages import Finish, Kind
+from cocoon.nursery import open_private_nursery
 from cocoon.provider.wire import (
     HEADER_BYTES,
     CancelJob,
@@ -305,7 +306,7 @@ async def open_pool(spec: WorkerSpec, size: int) -> AsyncIterator[WorkerPool]:
         WorkerDied: the first start of a worker fails.
     """
     pool = WorkerPool(size)
-    async with trio.open_nursery(strict_exception_groups=False) as nursery:
+    async with open_private_nursery() as nursery:
         started = [trio.Event() for _ in range(size)]
         for event in started:
             nursery.start_soon(pool.supervise, spec, event)

@@ -52,6 +52,7 @@ from cocoon.messages import (
     encode,
     message_hash,
 )
+from cocoon.nursery import open_private_nursery
 from cocoon.payments.payee import PayeeChannel, PayeeService
 from cocoon.provider.execution import Execution, WorkerFailed
 from cocoon.provider.lease import Lease
@@ -329,7 +330,7 @@ class Session:
             unpaid_timeout_s=self._shop.unpaid_timeout_s,
         )
         self._shop.tell("job_started", {"job": job.job_id, "model": model.name})
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+        async with open_private_nursery() as nursery:
             nursery.start_soon(execution.read_frames)
             try:
                 await execution.run()

@@ -30,6 +30,7 @@ from cocoon.messages import (
     decode_from_provider,
     encode,
 )
+from cocoon.nursery import open_private_nursery
 from cocoon.requester.meter import MeterWatch
 from contracts.units import NanoTon
 from overlay.errors import OverlayError, PeerUnavailable
@@ -116,7 +117,7 @@ class RunningJob:
             OverlayError, PeerMisbehaved, BadReceipt, PaymentError: see `watch` and `purse`.
         """
         opener = self.open_output(prefix)
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+        async with open_private_nursery() as nursery:
             nursery.start_soon(self._pay_when_due)
             # Shielded: a cancelled read would cost us the receipt. `_stop_politely`
             # turns a cancellation into a message and a deadline instead.

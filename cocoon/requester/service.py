@@ -403,7 +403,9 @@ class Requester:
         """
         provider = self.tracks.provider_of(address)
         if not provider:
-            raise PaymentError(f"it is not known who is paid through {address}; leave alone instead")
+            raise PaymentError(
+                f"it is not known who is paid through {address}; leave alone instead"
+            )
 
         async def ask(request: CloseRequest) -> CloseRelease:
             data = await self.host.request(PeerId(provider), CHANNEL_PROTOCOL, encode(request))

@@ -38,6 +38,7 @@ from cocoon.messages import (
     encode,
     message_hash,
 )
+from cocoon.nursery import open_private_nursery
 from cocoon.signing import open_signed
 from overlay.errors import OverlayError, RemoteProtocolError
 from overlay.ids import PeerId
@@ -83,7 +84,7 @@ class Talks:
         """Negotiate; return the winner, or None (see `core.losses`)."""
         send, receive = trio.open_memory_channel[Event](EVENTS_MAX)
         choice: Choose | None = None
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+        async with open_private_nursery() as nursery:
             self._perform(self.core.start(), nursery, send)
             while not self.core.done:
                 event = await self._next_event(receive)

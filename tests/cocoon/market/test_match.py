@@ -243,7 +243,7 @@ def test_nobody_to_ask_is_an_answer_too():
             {"speed": 10_000},
             {},
             LossReason.SLOWER,
-            "3.00x the winner's time (10000 against 30000 milli/s)",
+            "3.00x the winner's time (10.0 against 30.0 a second)",
         ),
         (
             {},
