@@ -281,6 +281,41 @@ async def test_a_transfer_for_another_network_is_refused(
     assert record.exit_code == 0  # the wallet id is only data: the address is what differs
 
 
+class Lagging(InProcess):
+    """A service of several servers: the one that tells history or accounts is behind."""
+
+    def __init__(self, chain: EmbeddedChain, *, accounts_too: bool) -> None:
+        super().__init__(chain)
+        self.until_s = trio.current_time() + 8
+        self._old = chain.account(Wallet(SEED).address) if accounts_too else None
+
+    async def account(self, address: str) -> Account:
+        seen = await super().account(address)
+        if self._old is None or trio.current_time() > self.until_s:
+            return seen
+        return self._old
+
+    async def transactions(
+        self, address: str, *, since_lt: int = 0, limit: int = 100
+    ) -> list[TransactionRecord]:
+        records = await super().transactions(address, since_lt=since_lt, limit=limit)
+        return records if trio.current_time() > self.until_s else []
+
+
+@pytest.mark.parametrize("accounts_too", [False, True])
+async def test_servers_that_lag_do_not_make_us_pay_twice(
+    chain: EmbeddedChain, accounts_too: bool, autojump_clock: MockClock
+) -> None:
+    payer = Wallet(SEED)
+    chain.faucet(payer.address, NanoTon(10 * COIN))
+    line = Lagging(chain, accounts_too=accounts_too)
+    line.faults.append("mute")  # so it is sent again, and refused for its seqno
+    record = await send_transfers(line, payer, [gift()], timeout_s=60)
+    assert record.exit_code == 0
+    assert trio.current_time() >= line.until_s
+    assert received(chain) == COIN
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     faults=st.lists(st.sampled_from(["", "lost", "mute", "late"]), max_size=12),
