@@ -173,7 +173,7 @@ def _check(path: Path, sha256: str) -> None:
 def _fetch_npm(name: str, directory: Path, scratch: Path, root: Path, say: Say) -> None:
     asset = chain_assets.pinned(name)
     say(f"{name}: downloading the npm package {asset.package} {asset.version}")
-    pack = ["pack", f"{asset.package}@{asset.version}", "--silent"]
+    pack = ["pack", f"{asset.package}@{asset.version}", "--loglevel=error"]
     _run([*_npm(root, say), *pack], asset.package, scratch)
     tarballs = list(scratch.glob("*.tgz"))
     if len(tarballs) != 1:
