@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, Protocol, TypeVar, cast
 
 import msgspec
 import trio
@@ -63,13 +63,21 @@ _parameters = msgspec.json.Decoder(dict[str, Any])
 _rpc = msgspec.json.Decoder(_Rpc)
 
 
+class TellsUrl(Protocol):
+    """What ``nursery.start`` hands in: trio's own task status, told the base URL."""
+
+    def started(self, value: str) -> None:
+        """Report that the server is ready."""
+        ...
+
+
 async def serve_devnet(
     chain: EmbeddedChain,
     host: str = LOOPBACK,
     port: int = 0,
     *,
     clock: Callable[[], int],
-    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+    task_status: TellsUrl = trio.TASK_STATUS_IGNORED,
     persist_path: Path | None = None,
 ) -> None:
     """Serve *chain* until cancelled. Reports the base URL when it is ready.
