@@ -1,0 +1,1 @@
+"""Measures what the market costs: ``python -m cocoon.bench``. Real processes, real jobs."""
