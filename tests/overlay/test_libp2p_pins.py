@@ -20,7 +20,12 @@ def test_libp2p_is_the_version_that_the_fixes_were_written_for() -> None:
     assert version("libp2p") == "0.8.1"
 
 
-@wants_class_methods
+@pytest.mark.xfail(
+    raises=(TypeError, AttributeError),
+    strict=True,
+    reason="no fastecdsa with wheels has the export_key that libp2p 0.8.1 calls here; "
+    "our keys are Ed25519. When this passes, look whether the override can go",
+)
 def test_an_ecdsa_private_key_can_be_made_and_written() -> None:
     pair = ecc.create_new_key_pair("P-256")
     assert b"PRIVATE KEY" in pair.private_key.to_bytes()
