@@ -439,8 +439,9 @@ class CloseRequest(Message, frozen=True, tag="close_request", tag_field="type"):
     channel_address: AddressText
     opened_lt: Count
     total_nanoton: Amount
-    voucher_signature: Annotated[bytes, msgspec.Meta(max_length=64)]
-    """Empty when nothing was ever paid."""
+    payer_signature: Signature
+    """By the payer key over network, channel, opening and total, in a domain of its own:
+    a voucher that a claim made public cannot be replayed as a wish to close."""
 
 
 class CloseRelease(Message, frozen=True, tag="close_release", tag_field="type"):

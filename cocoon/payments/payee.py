@@ -38,7 +38,7 @@ from cocoon.payments.channel import (
 from cocoon.payments.claiming import Claiming
 from cocoon.payments.durable import DurableLog
 from cocoon.payments.journal import Journal
-from cocoon.payments.ownership import public_key, verify_ownership
+from cocoon.payments.ownership import public_key, verify_close, verify_ownership
 from cocoon.payments.payee_book import Earnings, Held, PayeeBook, PayeeRecord
 from cocoon.payments.payee_store import PayeeStore
 from contracts.chain import Chain
@@ -273,11 +273,11 @@ class PayeeService:
     async def release(self, request: CloseRequest) -> CloseRelease:
         """Agree to close at a total that is not below our best voucher; final once made.
 
-        Who asks must show the payer's voucher at that total (also at 0), so that a
-        stranger cannot end a channel. Asked again, the answer is the same.
+        Who asks must sign the wish with the payer key: a voucher would not do, because a
+        claim makes it public. Asked again, the answer is the same.
 
         Raises:
-            PeerMisbehaved: the voucher is not the payer's, or the total is too low.
+            PeerMisbehaved: the payer did not sign the wish, or the total is too low.
             PaymentError: a job still runs, or the channel is not one of ours.
             ChainUnavailable: the chain could not be asked.
         """
@@ -295,8 +295,8 @@ class PayeeService:
         held = self._store.book.channels.get(address) or await self._newly_held(request)
         ref = ChannelRef(self._terms.network_id, address, held.state.opened_lt)
         asked = ChannelRef(request.chain_network_id, address, request.opened_lt)
-        signature = request.voucher_signature
-        if asked != ref or not verify_voucher(held.payer_key, ref, total, signature):
+        signature = request.payer_signature
+        if asked != ref or not verify_close(held.payer_key, signature, ref, total):
             raise PeerMisbehaved(f"who asks to close {address} does not own it")
         for effect in await self._store.step(held, CloseRequested(total=total)):
             if isinstance(effect, Refuse):

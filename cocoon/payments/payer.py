@@ -32,7 +32,7 @@ from cocoon.payments.closing import Closing, Settlement, channel_ref
 from cocoon.payments.durable import DurableLog
 from cocoon.payments.funding import Funding
 from cocoon.payments.journal import Journal
-from cocoon.payments.ownership import sign_ownership
+from cocoon.payments.ownership import sign_close, sign_ownership
 from cocoon.payments.payer_book import (
     Acknowledged,
     Channel,
@@ -326,7 +326,7 @@ class PayerService:
             channel_address=address,
             opened_lt=ref.opened_lt,
             total_nanoton=total,
-            voucher_signature=sign_voucher(channel.seed, ref, total),
+            payer_signature=sign_close(channel.seed, ref, total),
         )
         try:
             with trio.fail_after(timeout_s):

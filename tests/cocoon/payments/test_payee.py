@@ -4,7 +4,7 @@ import trio
 
 from cocoon.errors import ConfigError, PaymentError, PeerMisbehaved
 from cocoon.messages import CloseRequest, VoucherMessage
-from cocoon.payments.ownership import sign_ownership
+from cocoon.payments.ownership import sign_close, sign_ownership
 from contracts.errors import ChainUnavailable
 from contracts.units import NanoTon, parse_coins
 from contracts.voucher import ChannelRef, sign_voucher, verify_release
@@ -33,7 +33,7 @@ def close_request(channel, total, signature) -> CloseRequest:
         channel_address=ref.address,
         opened_lt=ref.opened_lt,
         total_nanoton=total,
-        voucher_signature=signature,
+        payer_signature=signature,
     )
 
 
@@ -228,22 +228,22 @@ async def test_release_needs_the_payers_voucher_and_all_that_we_earned(world):
         channel = await world.channel(payer)
         voucher = await world.pay(channel, payee, "0.1")
         held, ref = payer._store.book.channels[channel.address], contract_ref(channel)
-        lower = sign_voucher(held.seed, ref, TENTH - 1)
+        wish = sign_close(held.seed, ref, TENTH)
+        lower = sign_close(held.seed, ref, TENTH - 1)
         for request, words in [
             (close_request(channel, TENTH, b""), "does not own"),
             (close_request(channel, TENTH, bytes(64)), "does not own"),
-            (close_request(channel, TENTH + 1, voucher.signature), "does not own"),
+            (close_request(channel, TENTH, voucher.signature), "does not own"),  # public by a claim
+            (close_request(channel, TENTH + 1, wish), "does not own"),
             (close_request(channel, TENTH - 1, lower), "less than the voucher"),
             (
-                msgspec.structs.replace(
-                    close_request(channel, TENTH, voucher.signature), chain_network_id=-3
-                ),
+                msgspec.structs.replace(close_request(channel, TENTH, wish), chain_network_id=-3),
                 "does not own",
             ),
         ]:
             with pytest.raises(PeerMisbehaved, match=words):
                 await payee.release(request)
-        request = close_request(channel, TENTH, voucher.signature)
+        request = close_request(channel, TENTH, wish)
         release = await payee.release(request)
         assert verify_release(world.payee_key, ref, TENTH, release.release_signature)
         assert await payee.release(request) == release
@@ -253,8 +253,9 @@ async def test_a_release_outlives_a_restart_and_no_voucher_comes_after_it(world)
     async with world.payer() as payer:
         async with world.payee() as payee:
             channel = await world.channel(payer)
-            voucher = await world.pay(channel, payee, "0.1")
-            await payee.release(close_request(channel, TENTH, voucher.signature))
+            await world.pay(channel, payee, "0.1")
+            held, ref = payer._store.book.channels[channel.address], contract_ref(channel)
+            await payee.release(close_request(channel, TENTH, sign_close(held.seed, ref, TENTH)))
         async with world.payee() as payee:
             with pytest.raises(PaymentError, match="released"):
                 await admit(payee, channel)
