@@ -108,9 +108,10 @@ class ChainConfig(Section, frozen=True):
         Meta(
             pattern="^https?://[^\\s@]+$",
             max_length=512,
-            description="toncenter server (its HTTP API v2) that shows the chain",
+            description="server of the chain (HTTP API v2 of toncenter); the default is that of "
+            "`cocoon devnet`. Mainnet is opt-in: the contract is NOT AUDITED, do not risk money",
         ),
-    ] = "https://toncenter.com"
+    ] = "http://127.0.0.1:8645"
     network_id: Annotated[
         int | None, Meta(description="global id of the chain; unset: what the server says")
     ] = None

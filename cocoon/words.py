@@ -1,7 +1,10 @@
 """How jobs and quotes are told: in words for people, as plain values for scripts."""
 
+from collections.abc import Callable, Sequence
+
 from cocoon.directory import Directory
 from cocoon.messages import Kind, Quote
+from cocoon.payments.payer_book import InterruptedJob
 from cocoon.requester.events import (
     AttemptFailed,
     ChannelReady,
@@ -14,17 +17,24 @@ from contracts.units import TICKER, format_coins
 from overlay.ids import short
 
 
-def progress_words(event: JobProgress) -> str:
-    """Return one line about a step of a job, or "" when there is nothing to say."""
+def progress_words(event: JobProgress, name_of: Callable[[str], str] = short) -> str:
+    """Return one line about a step of a job, or "" when there is nothing to say.
+
+    Args:
+        event: what happened.
+        name_of: what to call a peer.
+    """
     match event:
         case Discovered(found=found, quotes=quotes):
             return f"{found} providers found, {len(quotes)} quotes"
         case Negotiated(provider=provider, worst_case_nanoton=worst):
-            return f"agreed with {short(provider)}: at most {format_coins(worst)} {TICKER}"
+            return f"agreed with {name_of(provider)}: at most {format_coins(worst)} {TICKER}"
         case ChannelReady(address=address, spendable_nanoton=left):
             return f"channel {address[:10]}: {format_coins(left)} {TICKER} to spend"
         case AttemptFailed(provider=provider, reason=reason, tokens=tokens):
-            return f"{short(provider)} failed after {tokens} tokens ({reason}); going on elsewhere"
+            return (
+                f"{name_of(provider)} failed after {tokens} tokens ({reason}); going on elsewhere"
+            )
         case _:
             return ""
 
@@ -44,8 +54,22 @@ def result_words(result: JobResult) -> list[str]:
     return lines
 
 
-def result_json(result: JobResult) -> dict[str, object]:
-    """Return a finished job as plain values with stable keys."""
+def interrupted_words(job: InterruptedJob) -> str:
+    """Return one line about a job that a crash cut off: what was paid, what is in doubt."""
+    return (
+        f"an earlier run was cut off in job {job.job_id} with {short(job.provider)}: "
+        f"{format_coins(job.paid_nanoton)} {TICKER} paid, "
+        f"of which {format_coins(job.at_risk_nanoton)} may have bought nothing (one chunk)"
+    )
+
+
+def result_json(result: JobResult, interrupted: Sequence[InterruptedJob] = ()) -> dict[str, object]:
+    """Return a finished job as plain values with stable keys.
+
+    Args:
+        result: the job.
+        interrupted: jobs that a crash of an earlier run had cut off.
+    """
     return {
         "job_id": result.job_id,
         "text": result.text,
@@ -61,6 +85,7 @@ def result_json(result: JobResult) -> dict[str, object]:
         "receipts": [a.receipt for a in result.attempts if a.receipt],
         "failovers": result.failovers,
         "explanations": result.explanations,
+        "interrupted_jobs": list(interrupted),
     }
 
 

@@ -1,136 +1,100 @@
-"""Commands of a requester: ask, transcribe, quotes, explain, receipts."""
+"""Commands of a requester: ask, transcribe, quotes."""
 
 import argparse
-import signal
 import sys
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
-import msgspec
 import trio
 from rich.live import Live
 
 from cocoon.cli.output import Output, make_table
-from cocoon.cli.settings import Commands, add_command, load
+from cocoon.cli.running import run_interruptible
+from cocoon.cli.settings import load_as_buyer
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory
-from cocoon.errors import BadReceipt, ConfigError
-from cocoon.market.explain import HEADER, Explanation, render
+from cocoon.errors import ConfigError
 from cocoon.messages import Kind, SamplingSettings, Turn, resource_class
 from cocoon.node import open_buyer, open_node
-from cocoon.nursery import open_private_nursery
-from cocoon.receipts import verify_file
-from cocoon.requester.events import JobProgress, JobResult, OutputCame
-from cocoon.requester.inputs import CHAT_MODEL, SPEECH_MODEL, model_id, speech_request
+from cocoon.payments.payer_book import InterruptedJob
+from cocoon.requester.events import ChannelReady, JobProgress, JobResult, OutputCame
+from cocoon.requester.inputs import model_id, speech_request
 from cocoon.requester.plan import ChatRequest, JobRequest
-from cocoon.words import progress_words, quote_rows, result_json, result_words
+from cocoon.requester.service import Requester
+from cocoon.words import interrupted_words, progress_words, quote_rows, result_json, result_words
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
 
-T = TypeVar("T")
-
 QUOTES_REFRESH_S = 1.0
+QUOTE_COLUMNS = ("provider", "model", "out/1000 tok", "audio/1000 s", "speed", "free", "tier", "")
 
 
-def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
-    """Add this module's commands."""
-    ask = add_command(commands, common, "ask", ask_command, "buy an answer, streamed as it is made")
-    ask.add_argument("prompt", help="the question; - reads it from standard input")
-    ask.add_argument("--model", default=CHAT_MODEL, help=f"name of the model ({CHAT_MODEL})")
-    ask.add_argument("--system", help="a system prompt")
-    ask.add_argument("--tokens", type=int, default=256, help="longest answer, in tokens (256)")
-    ask.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest token")
-    ask.add_argument("--seed", type=int, default=0, help="seed of the choice above temperature 0")
-    hear = add_command(
-        commands, common, "transcribe", transcribe_command, "have a voice note written down"
-    )
-    hear.add_argument("file", type=Path, help="OGG/Opus, WAV, FLAC or MP3")
-    hear.add_argument("--model", default=SPEECH_MODEL, help=f"name of the model ({SPEECH_MODEL})")
-    quotes = add_command(commands, common, "quotes", quotes_command, "watch what is for sale")
-    quotes.add_argument("--model", help="only this model")
-    quotes.add_argument("--once", action="store_true", help="print one table and stop")
-    for parser in (ask, hear, quotes):
-        parser.add_argument("--bootstrap", action="append", help="peer to join through")
-        parser.add_argument("--chain-url", help="HTTP API of the chain")
-        parser.add_argument("--network", help="name of the swarm")
-    why = add_command(
-        commands, common, "explain", explain_command, "why each provider won or lost a job"
-    )
-    why.add_argument("job", nargs="?", help="job id, as `cocoon ask` prints it (default: the last)")
-    receipts = add_command(
-        commands, common, "receipts", receipts_command, "list or verify receipts"
-    )
-    receipts.add_argument("action", choices=["list", "verify"])
-    receipts.add_argument("files", nargs="*", type=Path, help="receipt files to verify, offline")
+@dataclass(slots=True)
+class Bill:
+    """What a job has cost so far, in case it is interrupted.
+
+    Attributes:
+        totals_before: of each channel that the job used, when it began with it.
+        paid_nanoton: signed away for the job, over all its channels.
+    """
+
+    totals_before: dict[str, int] = field(default_factory=dict)
+    tokens: int = 0
+    paid_nanoton: int = 0
+
+    def note(self, event: JobProgress, requester: Requester) -> None:
+        """Take in a step of the job."""
+        if isinstance(event, ChannelReady):
+            total = requester.payer.channel(event.address).signed_total
+            self.totals_before.setdefault(event.address, total)
+        elif isinstance(event, OutputCame):
+            self.tokens = event.tokens
+
+    def close(self, requester: Requester) -> None:
+        """Count what was signed, from the channels themselves."""
+        self.paid_nanoton = sum(
+            requester.payer.channel(address).signed_total - before
+            for address, before in self.totals_before.items()
+        )
 
 
-def settings(parsed: argparse.Namespace) -> NodeConfig:
-    """Return the settings, with what the command line says about network and chain on top."""
-    config = load(parsed)
-    network, chain = config.network, config.chain
-    if parsed.bootstrap:
-        network = msgspec.structs.replace(network, bootstrap=tuple(parsed.bootstrap))
-    if parsed.network:
-        network = msgspec.structs.replace(network, name=parsed.network)
-    if parsed.chain_url:
-        chain = msgspec.structs.replace(chain, url=parsed.chain_url)
-    # A buyer only dials out; a fixed port would clash with a provider on this machine.
-    listening = tuple(a.rsplit("/", 1)[0] + "/0" for a in network.listen_addresses)
-    network = msgspec.structs.replace(network, listen_addresses=listening)
-    return msgspec.structs.replace(config, network=network, chain=chain)
-
-
-def run_interruptible(work: Callable[[], Awaitable[T]]) -> T:
-    """Run *work*; Ctrl-C cancels it in an orderly way: the device stops, what came is paid."""
-
-    async def main() -> T:
-        interrupted = False
-        async with open_private_nursery() as nursery:
-
-            async def watch() -> None:
-                nonlocal interrupted
-                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                    async for _ in signals:
-                        interrupted = True
-                        nursery.cancel_scope.cancel()
-
-            nursery.start_soon(watch)
-            result = await work()
-            nursery.cancel_scope.cancel()
-            return result
-        if interrupted:
-            raise KeyboardInterrupt
-        raise AssertionError("unreachable: the nursery returns or was cancelled")
-
-    return trio.run(main)
-
-
-async def _buy(config: NodeConfig, request: JobRequest, output: Output) -> JobResult:
+async def _buy(
+    config: NodeConfig, request: JobRequest, output: Output, bill: Bill
+) -> tuple[JobResult, list[InterruptedJob]]:
     async def listen(event: JobProgress) -> None:
+        bill.note(event, requester)
         if isinstance(event, OutputCame):
-            separator = "" if isinstance(request, ChatRequest) else "\n"
-            output.write(event.text.lstrip() + separator if separator else event.text)
+            chat = isinstance(request, ChatRequest)
+            output.write(event.text if chat else event.text.lstrip() + "\n")
         elif words := progress_words(event):
             output.note(words)
 
     async with open_buyer(config) as (_, requester):
-        for job in requester.payer.interrupted_jobs():
-            risk = format_coins(job.at_risk_nanoton)
-            output.note(
-                f"an earlier run was cut off in job {job.job_id}: "
-                f"{format_coins(job.paid_nanoton)} {TICKER} paid, {risk} of it perhaps for nothing"
-            )
+        interrupted = requester.payer.interrupted_jobs()
+        for job in interrupted:
+            output.note(interrupted_words(job))
+        try:
+            result = await requester.run(request, listen)
+        finally:
+            bill.close(requester)
+        for job in interrupted:
             await requester.payer.acknowledge(job.job_id)
-        return await requester.run(request, listen)
+        return result, interrupted
 
 
-def _finish(result: JobResult, output: Output) -> int:
+def _run_job(parsed: argparse.Namespace, request: JobRequest, output: Output) -> int:
+    bill = Bill()
+    work = partial(_buy, load_as_buyer(parsed), request, output, bill)
+    try:
+        result, interrupted = run_interruptible(work)
+    except KeyboardInterrupt:
+        output.write("\n")
+        paid = f"{format_coins(bill.paid_nanoton)} {TICKER} paid for {bill.tokens} tokens"
+        raise KeyboardInterrupt(paid) from None
     output.say("")
     for line in result_words(result):
         output.note(line)
-    output.result(result_json(result))
+    output.result(result_json(result, interrupted))
     return 0
 
 
@@ -149,13 +113,13 @@ def ask_command(parsed: argparse.Namespace, output: Output) -> int:
         output_tokens_max=parsed.tokens,
         sampling=sampling,
     )
-    return _finish(run_interruptible(partial(_buy, settings(parsed), request, output)), output)
+    return _run_job(parsed, request, output)
 
 
 def transcribe_command(parsed: argparse.Namespace, output: Output) -> int:
     """Buy one transcript."""
     request = speech_request(parsed.file, parsed.model)
-    return _finish(run_interruptible(partial(_buy, settings(parsed), request, output)), output)
+    return _run_job(parsed, request, output)
 
 
 def _classes(name: str | None) -> list[str]:
@@ -184,9 +148,6 @@ async def _watch_quotes(
                     await node.directory.wait_for_news()
 
 
-QUOTE_COLUMNS = ("provider", "model", "out/1000 tok", "audio/1000 s", "speed", "free", "tier", "")
-
-
 def _show_quotes(directory: Directory, classes: list[str], now_unix_s: int, output: Output) -> None:
     output.table("", QUOTE_COLUMNS, quote_rows(directory, classes, now_unix_s))
     found = [x for one in classes for x in directory.book.candidates(one, now_unix_s)]
@@ -196,40 +157,6 @@ def _show_quotes(directory: Directory, classes: list[str], now_unix_s: int, outp
 def quotes_command(parsed: argparse.Namespace, output: Output) -> int:
     """Show what is for sale."""
     run_interruptible(
-        partial(_watch_quotes, settings(parsed), output, parsed.model, once=parsed.once)
+        partial(_watch_quotes, load_as_buyer(parsed), output, parsed.model, once=parsed.once)
     )
     return 0
-
-
-def explain_command(parsed: argparse.Namespace, output: Output) -> int:
-    """Show why each provider won or lost."""
-    directory = load(parsed).home / "jobs"
-    wanted = f"{parsed.job}-*.json" if parsed.job else "*.json"
-    paths = sorted(directory.glob(wanted), key=lambda path: path.stat().st_mtime)
-    if not paths:
-        raise ConfigError(f"no record of job {parsed.job or '(any)'} in {directory}")
-    chosen = paths if parsed.job else paths[-1:]
-    records = [msgspec.json.decode(path.read_bytes(), type=Explanation) for path in chosen]
-    for record in records:
-        output.table(f"job {record.job_id}", HEADER, render(record)[1:])
-    output.result(records)
-    return 0
-
-
-def receipts_command(parsed: argparse.Namespace, output: Output) -> int:
-    """List our receipts, or verify files without any network."""
-    config = load(parsed)
-    files = parsed.files or sorted(config.receipts.glob("*.receipt"))
-    if parsed.action == "list":
-        for path in files:
-            output.say(str(path))
-        output.result([str(path) for path in files])
-        return 0
-    if not files:
-        raise BadReceipt(f"no receipts in {config.receipts}")
-    reports = {str(path): verify_file(path) for path in files}
-    for name, found in reports.items():
-        rows = [("ok" if b.ok else "BROKEN", b.name, b.detail) for b in found.bindings]
-        output.table(f"{name}: {'verified' if found.ok else 'NOT verified'}", ("", "", ""), rows)
-    output.result({name: {"ok": r.ok, "bindings": r.bindings} for name, r in reports.items()})
-    return 0 if all(found.ok for found in reports.values()) else 8

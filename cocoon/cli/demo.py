@@ -3,72 +3,97 @@
 import argparse
 import shutil
 import tempfile
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import trio
 
-from cocoon.cli.ask import run_interruptible
 from cocoon.cli.output import Output
-from cocoon.cli.settings import Commands, add_command, load
+from cocoon.cli.progress import Steps
+from cocoon.cli.running import run_interruptible
+from cocoon.cli.settings import load
 from cocoon.config import NodeConfig
 from cocoon.demo.report import DemoReport
 from cocoon.demo.stage import open_stage
 from cocoon.demo.story import Story
+from cocoon.errors import ConfigError
 from contracts.units import TICKER, format_coins
-
-QUESTION = "List three fruits and say one sentence about each."
-
-
-def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
-    """Add this module's command."""
-    demo = add_command(
-        commands, common, "demo", demo_command, "see a whole market of real nodes on this machine"
-    )
-    demo.add_argument("--question", default=QUESTION, help="what is asked")
-    demo.add_argument("--voice-note", type=Path, help="an audio file to transcribe instead of ours")
-    demo.add_argument("--keep", type=Path, help="keep homes, logs and receipts in this new folder")
 
 
 def demo_command(parsed: argparse.Namespace, output: Output) -> int:
     """Run the demonstration and print its account."""
-    report = run_interruptible(lambda: _play(parsed, load(parsed), output))
+    config = load(parsed)
+    if parsed.voice_note is not None and not parsed.voice_note.is_file():
+        raise ConfigError(f"there is no file {parsed.voice_note}")
+    directory = _directory(parsed.keep)
+    try:
+        report = run_interruptible(partial(_play, parsed, config, directory, output))
+    except Exception as error:
+        error.add_note(f"homes and logs (one NAME.log per process) are kept in {directory}")
+        raise
+    except KeyboardInterrupt:
+        _tidy(parsed.keep, directory)
+        raise
+    _tidy(parsed.keep, directory)
     tell(report, output)
     output.result(report)
     return 0
 
 
-async def _play(parsed: argparse.Namespace, config: NodeConfig, output: Output) -> DemoReport:
-    directory = parsed.keep or Path(tempfile.mkdtemp(prefix="cocoon-demo-"))
-    directory.mkdir(parents=True, exist_ok=True)
-    started_s = trio.current_time()
+def _directory(keep: Path | None) -> Path:
+    """Make the folder for homes and logs.
+
+    Raises:
+        ConfigError: the one that was named is in use.
+    """
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="cocoon-demo-"))
     try:
-        with as_file(files("cocoon").joinpath("data/voice-note.ogg")) as voice_note:
-            async with open_stage(directory.absolute(), config.assets, output.note) as stage:
-                story = Story(
-                    stage=stage,
-                    question=parsed.question,
-                    voice_note=parsed.voice_note or voice_note,
-                    say=output.note,
-                    write=output.write,
-                    started_s=started_s,
-                )
-                story.timings_s["start"] = round(trio.current_time() - started_s, 3)
-                return await story.play()
-    finally:
-        if parsed.keep is None:
-            shutil.rmtree(directory, ignore_errors=True)
+        keep.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if any(keep.iterdir()):
+            raise ConfigError(f"--keep wants a new folder; {keep} is not empty")
+    except OSError as error:
+        raise ConfigError(f"--keep {keep}: {error.strerror}") from error
+    return keep.absolute()
+
+
+def _tidy(keep: Path | None, directory: Path) -> None:
+    if keep is None:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _play(
+    parsed: argparse.Namespace, config: NodeConfig, directory: Path, output: Output
+) -> DemoReport:
+    started_s = trio.current_time()
+    with (
+        as_file(files("cocoon").joinpath("data/voice-note.ogg")) as voice_note,
+        Steps(output) as steps,
+    ):
+        async with open_stage(directory, config.assets, steps.step) as stage:
+            story = Story(
+                stage=stage,
+                question=parsed.question,
+                voice_note=parsed.voice_note or voice_note,
+                narrator=steps,
+                started_s=started_s,
+            )
+            story.timings_s["start"] = round(trio.current_time() - started_s, 3)
+            report = await story.play()
+            steps.step("stopping all processes")
+        return report
 
 
 def tell(report: DemoReport, output: Output) -> None:
     """Print the account for people."""
-    winner = report.winner[-8:]
     output.table(
         "what happened",
         ("", ""),
         [
             ("providers found", str(report.providers_found)),
-            ("answer by", f"{winner} ({report.answer_tokens} tokens)"),
+            ("answer by", f"{_who(report, report.winner)}, {report.answer_tokens} tokens"),
+            *[("not " + _who(report, loser.peer), loser.reason) for loser in report.losers],
             ("price", f"{report.price_per_output_token_nanoton:.0f} nanoton per output token"),
             (
                 "first token",
@@ -81,7 +106,7 @@ def tell(report: DemoReport, output: Output) -> None:
             ("vouchers", f"{report.vouchers}, in all {_coins(report.last_voucher_nanoton)}"),
             ("paid on chain", _coins(report.paid_nanoton)),
             ("gas by step", ", ".join(f"{step} {gas}" for step, gas in report.gas.items())),
-            ("receipts verified", "yes" if report.receipts_verified else "NO"),
+            ("receipts verified", f"{len(report.receipts)}" if report.receipts_verified else "NO"),
             ("value conserved", "yes, to the nanoton" if report.value_conserved else "NO"),
             ("time", f"{report.timings_s['total']:.0f} s"),
         ],
@@ -114,4 +139,10 @@ def _failover(report: DemoReport) -> str:
     change = report.failover
     if change is None:
         return "none"
-    return f"from {change.from_[-8:]} to {change.to[-8:]} at token {change.at_token}"
+    before, after = _who(report, change.from_), _who(report, change.to)
+    return f"from {before} to {after} at token {change.at_token}: {change.reason}"
+
+
+def _who(report: DemoReport, peer: str) -> str:
+    name = report.names.get(peer)
+    return f"{name} (…{peer[-8:]})" if name else f"…{peer[-8:]}"

@@ -1,68 +1,18 @@
 """Commands that run until they are stopped: node, provide, devnet."""
 
 import argparse
-import logging
-import signal
-from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 
 import trio
 
 from cocoon import assets
 from cocoon.cli.output import Output
-from cocoon.cli.settings import Commands, add_command, load
+from cocoon.cli.running import run_until_stopped
+from cocoon.cli.settings import load
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.node import open_node, open_seller
-from cocoon.nursery import open_private_nursery
 from contracts.units import TICKER, format_coins
-
-logger = logging.getLogger(__name__)
-
-DEVNET_PORT = 8645
-
-
-def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
-    """Add this module's commands."""
-    node = add_command(
-        commands, common, "node", node_command, "run a node that helps others find each other"
-    )
-    provide = add_command(commands, common, "provide", provide_command, "sell compute")
-    devnet = add_command(
-        commands, common, "devnet", devnet_command, "run a TON chain on this machine, for trials"
-    )
-    devnet.add_argument("--port", type=int, default=DEVNET_PORT, help="0 takes a free one")
-    devnet.add_argument("--host", default="127.0.0.1", help="who can reach it can print money")
-    devnet.add_argument("--state", type=Path, help="file that keeps the chain over restarts")
-    for parser in (node, provide, devnet):
-        parser.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
-
-
-async def _until_stopped(
-    stop_with_stdin: bool,
-    serve: Callable[[], Awaitable[None]],
-) -> None:
-    """Serve until SIGINT, SIGTERM or, when asked, the end of standard input."""
-    async with open_private_nursery() as nursery:
-
-        async def watch_signals() -> None:
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for _ in signals:
-                    nursery.cancel_scope.cancel()
-                    return
-
-        async def watch_stdin() -> None:
-            async with trio.lowlevel.FdStream(0) as stdin:
-                while await stdin.receive_some(4096):
-                    pass
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(watch_signals)
-        if stop_with_stdin:
-            nursery.start_soon(watch_stdin)
-        await serve()
-        nursery.cancel_scope.cancel()
 
 
 def node_command(parsed: argparse.Namespace, output: Output) -> int:
@@ -78,7 +28,7 @@ def node_command(parsed: argparse.Namespace, output: Output) -> int:
             output.event("ready", peer_id=node.identity.peer_id, addresses=node.host.addresses)
             await trio.sleep_forever()
 
-    trio.run(_until_stopped, parsed.stop_with_stdin, serve)
+    run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
     return 0
 
 
@@ -103,7 +53,7 @@ def provide_command(parsed: argparse.Namespace, output: Output) -> int:
             )
             await trio.sleep_forever()
 
-    trio.run(_until_stopped, parsed.stop_with_stdin, serve)
+    run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
     return 0
 
 
@@ -168,5 +118,5 @@ def devnet_command(parsed: argparse.Namespace, output: Output) -> int:
             output.say(f"a TON chain of your own: {url}\n  coins: cocoon wallet faucet 10")
             output.event("ready", url=url, network_id=emulator.network_id)
 
-    trio.run(_until_stopped, parsed.stop_with_stdin, serve)
+    run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
     return 0

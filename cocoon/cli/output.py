@@ -24,7 +24,7 @@ class Output:
     def say(self, text: str) -> None:
         """Tell people something; scripts do not hear it."""
         if not self.as_json:
-            self.people.print(text)
+            self.people.print(text, markup=False)
 
     def write(self, text: str) -> None:
         """Write text exactly as it is, without a newline: streamed output."""
@@ -34,7 +34,7 @@ class Output:
 
     def note(self, text: str) -> None:
         """Report progress on stderr."""
-        self.progress.print(text)
+        self.progress.print(text, markup=False, soft_wrap=True)
 
     def result(self, value: object) -> None:
         """Print the command's result as one JSON object (with ``--json`` only)."""

@@ -1,45 +1,70 @@
-"""What all commands share: adding a command, and finding the settings."""
+"""Finds the settings, and puts what the command line says on top of them."""
 
 import argparse
+import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
-from cocoon.cli.output import Output
-from cocoon.config import CONFIG_FILE, NodeConfig, load_config
+import msgspec
 
-if TYPE_CHECKING:
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
-else:
-    Commands = object
-
-Command: TypeAlias = Callable[[argparse.Namespace, Output], int]
+from cocoon.config import CONFIG_FILE, NodeConfig, load_config, parse_config
 
 
-def add_command(
-    commands: "Commands", common: argparse.ArgumentParser, name: str, run: Command, summary: str
-) -> argparse.ArgumentParser:
-    """Add one command and return its parser for further options."""
-    description = f"{summary[0].upper()}{summary[1:]}."
-    parser = commands.add_parser(name, parents=[common], help=summary, description=description)
-    parser.set_defaults(run=run)
-    return parser
+def environment() -> dict[str, str]:
+    """Return the process's environment."""
+    return dict(os.environ)
 
 
 def load(parsed: argparse.Namespace) -> NodeConfig:
-    """Return the settings that --config and --home point to.
+    """Return the settings that --config and --home point to, and what other options change.
 
     Raises:
         ConfigError: the file is wrong; the message names the line.
     """
-    environ = dict(os.environ)
+    environ = environment()
     if parsed.home is not None:
         environ["COCOON_HOME"] = str(parsed.home.expanduser().absolute())
     path = parsed.config
     if path is None and parsed.home is not None and (parsed.home / CONFIG_FILE).exists():
         path = parsed.home / CONFIG_FILE
-    return load_config(path, environ=environ)
+    return _with_options(load_config(path, environ=environ), parsed)
+
+
+def load_as_buyer(parsed: argparse.Namespace) -> NodeConfig:
+    """Return the settings for a short visit to the swarm.
+
+    A buyer only dials out; a fixed port would clash with a provider on this machine.
+    """
+    config = load(parsed)
+    listening = tuple(a.rsplit("/", 1)[0] + "/0" for a in config.network.listen_addresses)
+    network = msgspec.structs.replace(config.network, listen_addresses=listening)
+    return msgspec.structs.replace(config, network=network)
+
+
+def chosen(parsed: argparse.Namespace) -> dict[str, object]:
+    """Return the settings that command-line options stand for, by their names in the file."""
+    options: dict[str, object] = {
+        "network.name": getattr(parsed, "network", None),
+        "network.bootstrap": getattr(parsed, "bootstrap", None),
+        "network.listen_addresses": getattr(parsed, "listen", None),
+        "chain.url": getattr(parsed, "chain_url", None),
+    }
+    if getattr(parsed, "selling", False):
+        options["provider.models"] = parsed.model
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _with_options(config: NodeConfig, parsed: argparse.Namespace) -> NodeConfig:
+    """Check the options as the file is checked, and replace what they name."""
+    options = chosen(parsed)
+    lines = [f"{name} = {json.dumps(value)}" for name, value in options.items()]
+    said = parse_config("\n".join(lines), source="the command line")
+    for name in options:
+        table, _, key = name.partition(".")
+        value = getattr(getattr(said, table), key)
+        changed = msgspec.structs.replace(getattr(config, table), **{key: value})
+        config = msgspec.structs.replace(config, **{table: changed})
+    return config
 
 
 def write_private(path: Path, text: str) -> None:

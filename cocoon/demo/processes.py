@@ -46,6 +46,11 @@ class Child:
         """The operating system's id of the process."""
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process is over."""
+        return self._process.poll() is not None
+
     async def events(self) -> AsyncIterator[dict[str, object]]:
         """Yield the JSON events that the process prints, until it ends."""
         while True:
@@ -70,7 +75,7 @@ class Child:
                 if event.get("event") == "ready":
                     self.ready = event
                     return
-        raise JobFailed(f"{self.name} did not start:\n{self.log_tail()}")
+        raise JobFailed(f"{self.name} did not start; its log {self.log} ends:\n{self.log_tail()}")
 
     async def drain(self) -> None:
         """Read and drop further events, so that the pipe never fills."""
@@ -103,9 +108,11 @@ class Child:
 
 
 @asynccontextmanager
-async def open_child(name: str, arguments: Sequence[str], log: Path) -> AsyncIterator[Child]:
+async def open_child(
+    name: str, arguments: Sequence[str], log: Path, *, module: str = "cocoon"
+) -> AsyncIterator[Child]:
     """Start ``cocoon ARGUMENTS --json`` and wait until it is ready; end it with the block."""
-    command = [sys.executable, "-m", "cocoon", *arguments, "--json", "--stop-with-stdin"]
+    command = [sys.executable, "-m", module, *arguments, "--json", "--stop-with-stdin"]
     with log.open("ab") as errors:
         process = await trio.lowlevel.open_process(
             command,

@@ -44,8 +44,17 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class DemoReport(msgspec.Struct, kw_only=True):
-    """What `cocoon demo --json` prints."""
+    """What `cocoon demo --json` prints.
 
+    Attributes:
+        names: what the account for people calls each peer.
+        losers: every provider that was found and did not win the question, with reasons.
+        at_risk_max_nanoton: for the question: the most that was delivered and unpaid, or
+            paid and undelivered, at any moment with any one provider.
+        at_risk_max_by_job: the same figure for each job.
+    """
+
+    names: dict[str, str]
     providers_found: int
     winner: str
     losers: list[Loser]
@@ -61,6 +70,7 @@ class DemoReport(msgspec.Struct, kw_only=True):
     last_voucher_nanoton: int
     paid_nanoton: int
     at_risk_max_nanoton: int
+    at_risk_max_by_job: dict[str, int]
     gas: dict[str, int]
     fees_nanoton: dict[str, int]
     receipts: list[str]

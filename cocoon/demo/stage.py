@@ -73,6 +73,11 @@ class Stage:
         """Return what we call a peer."""
         return self.names.get(peer_id, peer_id[-8:])
 
+    def dead(self) -> list[Child]:
+        """Return the providers whose processes have ended."""
+        children = [player.child for player in self.players if player.child is not None]
+        return [child for child in children if child.ended]
+
     async def start(self, player: Player) -> None:
         """Start a provider's process, or start it again after it died; wait until it sells."""
         ready = trio.Event()

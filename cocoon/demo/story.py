@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
 from cocoon.demo.cast import CHALLENGE_S, KILL_AT_TOKEN, VICTIM
 from cocoon.demo.ledger import Books, open_books
 from cocoon.demo.report import DemoReport, Loser, SettledChannel
-from cocoon.demo.stage import Say, Stage
+from cocoon.demo.stage import Stage
 from cocoon.errors import PaymentError
 from cocoon.market.explain import WON
 from cocoon.messages import Turn
@@ -32,6 +32,22 @@ POLL_S: Final = 0.2
 Listener = Callable[[JobProgress], Awaitable[None]]
 
 
+class Narrator(Protocol):
+    """Tells the audience what happens, as it happens."""
+
+    def step(self, text: str) -> None:
+        """Begin a step that takes a while; the one before is over."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell a fact."""
+        ...
+
+    def write(self, text: str) -> None:
+        """Stream a piece of an answer as it comes."""
+        ...
+
+
 @dataclass(slots=True)
 class Story:
     """One run of the demonstration."""
@@ -39,9 +55,7 @@ class Story:
     stage: Stage
     question: str
     voice_note: Path
-    say: Say
-    write: Say
-    """Streams the answer as it comes."""
+    narrator: Narrator
     started_s: float
     timings_s: dict[str, float] = field(default_factory=dict)
     schedule_output_token: int = 0
@@ -74,6 +88,7 @@ class Story:
     async def _meet(self, requester: Requester) -> int:
         """Find the providers through the DHT; wait until each has told its price."""
         began_s = trio.current_time()
+        self.narrator.step("looking for providers through the DHT, and for their quotes")
         wanted = {player.peer_id for player in self.stage.players}
         classes = [cls for player in self.stage.players for cls in player.classes]
         found: set[str] = set()
@@ -87,7 +102,7 @@ class Story:
                     break
                 await trio.sleep(POLL_S)
         self._time("discovery", began_s)
-        self.say(f"found {len(found)} providers through the DHT, and their signed quotes")
+        self.narrator.say(f"found {len(found)} providers through the DHT, and their signed quotes")
         return len(found)
 
     def _quoted(self, requester: Requester, classes: list[str]) -> set[str]:
@@ -97,14 +112,14 @@ class Story:
     async def _ask(self, requester: Requester) -> JobResult:
         """Ask the question; cut the winner's power in the middle of its answer."""
         began_s, killed = trio.current_time(), False
-        self.say(f"asking: {self.question}")
+        self.narrator.step(f"asking: {self.question}")
 
         async def listen(event: JobProgress) -> None:
             nonlocal killed
             if isinstance(event, Negotiated):
                 self._tell_winner(event)
             elif isinstance(event, OutputCame):
-                self.write(event.text)
+                self.narrator.write(event.text)
                 if event.tokens >= KILL_AT_TOKEN and not killed:
                     killed = True
                     self._cut_power()
@@ -117,40 +132,39 @@ class Story:
             output_tokens_max=OUTPUT_TOKENS_MAX,
         )
         result = await requester.run(request, listen)
-        self.write("\n")
+        self.narrator.write("\n")
         self._time("answer", began_s)
         return result
 
     def _cut_power(self) -> None:
         child = self.stage.player(VICTIM).child
         if child is not None:
-            self.write(f"\n    [{VICTIM} is killed here, kill -9] ")
+            self.narrator.write(f"\n    [{VICTIM} is killed here, kill -9] ")
             child.kill()
 
     def _tell_winner(self, event: Negotiated) -> None:
         self.schedule_output_token = self.schedule_output_token or event.schedule.output_token
-        self.say(f"{self.stage.name_of(event.provider)} wins; why the others did not:")
+        self.narrator.say(f"{self.stage.name_of(event.provider)} wins; why the others did not:")
         for line in event.explanation.providers:
             if line.outcome != WON:
                 reason = line.outcome.replace("_", " ")
-                self.say(f"    {self.stage.name_of(line.peer)}: {reason} ({line.detail})")
+                self.narrator.say(f"    {self.stage.name_of(line.peer)}: {reason} ({line.detail})")
 
     def _tell(self, event: JobProgress) -> None:
-        words = progress_words(event)
-        if words:
-            self.say(words)
+        if words := progress_words(event, self.stage.name_of):
+            self.narrator.say(words)
 
     async def _transcribe(self, requester: Requester) -> JobResult:
         began_s = trio.current_time()
         request = await trio.to_thread.run_sync(speech_request, self.voice_note)
         seconds = request.duration_ms / 1000
-        self.say(f"a voice note of {seconds:.1f} s (OGG/Opus) goes to be written down")
+        self.narrator.step(f"a voice note of {seconds:.1f} s (OGG/Opus) goes to be written down")
 
         async def listen(event: JobProgress) -> None:
             if isinstance(event, Negotiated):
-                self.say(f"{self.stage.name_of(event.provider)} takes it")
+                self.narrator.say(f"{self.stage.name_of(event.provider)} takes it")
             elif isinstance(event, OutputCame):
-                self.write(f'    "{event.text.strip()}"\n')
+                self.narrator.write(f'    "{event.text.strip()}"\n')
 
         result = await requester.run(request, listen)
         self._time("transcript", began_s)
@@ -166,7 +180,7 @@ class Story:
             if not attempt.channel:
                 continue
             how = "alone" if attempt.failure else "together"
-            self.say(f"settling with {self.stage.name_of(attempt.provider)}: {how}")
+            self.narrator.step(f"settling with {self.stage.name_of(attempt.provider)}: {how}")
             if attempt.failure:
                 await self._leave_alone(requester, books, attempt)
             else:
@@ -181,10 +195,14 @@ class Story:
         channel = requester.payer.channel(attempt.channel)
         await requester.payer.exit_alone(channel)
         player = self.stage.player(VICTIM)
-        self.say(f"{VICTIM} is started again; it finds its vouchers in its journal and claims")
+        self.narrator.step(
+            f"{VICTIM} is started again; it finds its vouchers in its journal and claims"
+        )
         await self.stage.start(player)
         await self._wait_for_claim(books, attempt.channel, attempt.channel_total_nanoton)
-        self.say(f"the challenge period ({CHALLENGE_S} s) passes: our chain's clock is moved on")
+        self.narrator.step(
+            f"the challenge period ({CHALLENGE_S} s) passes: our chain's clock is moved on"
+        )
         await self.stage.control.warp(CHALLENGE_S + 1)
         with trio.move_on_after(SETTLE_TIMEOUT_S):
             while requester.payer.phase(attempt.channel) is not Phase.CLOSED:  # noqa: ASYNC110
@@ -211,10 +229,12 @@ class Story:
     ) -> DemoReport:
         attempts = [*answer.attempts, *transcript.attempts]
         receipts = [attempt.receipt for attempt in attempts if attempt.receipt]
+        at_risk = {"answer": _at_risk_max(answer), "transcript": _at_risk_max(transcript)}
         return DemoReport(
+            names=dict(self.stage.names),
             providers_found=found,
             winner=answer.provider,
-            losers=self._losers(answer, transcript),
+            losers=self._losers(answer),
             question=self.question,
             answer=answer.text.strip(),
             answer_tokens=answer.tokens,
@@ -226,7 +246,8 @@ class Story:
             vouchers=sum(attempt.vouchers for attempt in attempts),
             last_voucher_nanoton=sum(channel.voucher_total for channel in settled),
             paid_nanoton=sum(channel.paid_on_chain for channel in settled),
-            at_risk_max_nanoton=max(attempt.at_risk_max_nanoton for attempt in attempts),
+            at_risk_max_nanoton=at_risk["answer"],
+            at_risk_max_by_job=at_risk,
             gas=books.gas,
             fees_nanoton=books.fees_nanoton,
             receipts=receipts,
@@ -237,14 +258,20 @@ class Story:
             timings_s=self.timings_s,
         )
 
-    def _losers(self, *results: JobResult) -> list[Loser]:
-        """Everyone who did not finish a job, with the last reason of each."""
+    def _losers(self, result: JobResult) -> list[Loser]:
+        """Everyone who did not finish the job, with the last reason of each."""
         losers: dict[str, Loser] = {}
-        winners = {result.provider for result in results}
-        for result in results:
-            for explanation in result.explanations:
-                for line in explanation.providers:
-                    if line.outcome != WON and line.peer not in winners:
-                        reason = f"{line.outcome}: {line.detail}" if line.detail else line.outcome
-                        losers[line.peer] = Loser(line.peer, reason, result.job_id)
+        for player in self.stage.players:
+            if result.resource_class not in player.classes:
+                reason = f"other_model: it sells {player.role.model}"
+                losers[player.peer_id] = Loser(player.peer_id, reason, result.job_id)
+        for explanation in result.explanations:
+            for line in explanation.providers:
+                if line.peer != result.provider:
+                    reason = f"{line.outcome}: {line.detail}" if line.detail else line.outcome
+                    losers[line.peer] = Loser(line.peer, reason, result.job_id)
         return list(losers.values())
+
+
+def _at_risk_max(result: JobResult) -> int:
+    return max(attempt.at_risk_max_nanoton for attempt in result.attempts)
