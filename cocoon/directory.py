@@ -104,8 +104,10 @@ class Directory:
     # --- announcing ---
 
     async def announce(self, quote: Quote, signed: Signed) -> None:
-        """Gossip our own quote, and answer newcomers with it."""
-        self.book.accept(signed, quote, int(self._clock()))
+        """Gossip our own quote, and answer newcomers with it.
+
+        Our own messages pass our own validator too (`hear`), which puts it in the book.
+        """
         kind = Kind(quote.resource_class.partition("/")[0])
         await self._host.publish(topic_of(kind), encode(signed))
 
