@@ -10,7 +10,7 @@ from typing import Final
 
 import kernels
 from cocoon.messages import Kind, SamplingSettings, Turn
-from kernels.models.audio import Audio, decode_audio
+from kernels.models.audio import SAMPLE_RATE_HZ, Audio, decode_audio
 from kernels.models.chat import ChatModel, Generation, open_chat_model
 from kernels.models.chat_template import ChatTurn
 from kernels.models.sampling import Sampling
@@ -101,10 +101,14 @@ class SpeechEngine:
     def transcribe(
         self, audio: Audio, skip_ms: int, should_stop: Callable[[], bool]
     ) -> Iterator[tuple[float, float, str]]:
-        """Yield (start_s, end_s, text) for each stretch that ends after *skip_ms*."""
-        for segment in self._model.transcribe(audio, should_stop=should_stop):
-            if segment.end_s * 1000 > skip_ms:
-                yield segment.start_s, segment.end_s, segment.text
+        """Yield (start_s, end_s, text) for each stretch after *skip_ms*.
+
+        What comes before is not computed again; times count from the beginning.
+        """
+        start = min(skip_ms * SAMPLE_RATE_HZ // 1000, len(audio.samples))
+        offset_s, rest = start / SAMPLE_RATE_HZ, Audio(audio.samples[start:])
+        for segment in self._model.transcribe(rest, should_stop=should_stop):
+            yield segment.start_s + offset_s, segment.end_s + offset_s, segment.text
 
     def measure_speed(self) -> float:
         """Return a cautious figure; real jobs correct it in the provider's quotes."""

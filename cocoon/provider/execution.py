@@ -6,6 +6,7 @@ that ends the job when the requester stops paying or the deadline passes.
 """
 
 import logging
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -26,11 +27,12 @@ from cocoon.messages import (
     decode_from_requester,
     encode,
 )
-from cocoon.provider.lease import Lease, chunk_units
-from cocoon.provider.runner import Worker
+from cocoon.nursery import open_private_nursery
+from cocoon.provider.lease import Lease
+from cocoon.provider.runner import WorkerDied
 from cocoon.provider.wire import JobEnded, JobEvent, JobStarted, RunChat, RunSpeech, TokensOut
 from contracts.units import NanoTon
-from overlay.errors import OverlayError
+from overlay.errors import PeerUnavailable
 from overlay.transport import Stream
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,24 @@ logger = logging.getLogger(__name__)
 SEND_TIMEOUT_S: Final = 30.0
 GRANTED_CHUNKS: Final = 2
 """The device computes at most this many chunks ahead of what is paid."""
+
+
+class JobWorker(Protocol):
+    """What runs the job: `cocoon.provider.runner.Worker`."""
+
+    def run(
+        self, job: RunChat | RunSpeech
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[JobEvent]]:
+        """Run a job for the length of the block; raises WorkerDied."""
+        ...
+
+    async def grant(self, job_id: str, units: int) -> None:
+        """Let the job produce up to *units* in all; raises WorkerDied."""
+        ...
+
+    async def cancel(self, job_id: str) -> None:
+        """Stop the job; raises WorkerDied."""
+        ...
 
 
 class Till(Protocol):
@@ -61,7 +81,7 @@ class Execution:
     """One running job. `run` it once; then `finish` says how it ended."""
 
     stream: Stream
-    worker: Worker
+    worker: JobWorker
     job: RunChat | RunSpeech
     lease: Lease
     sealer: Sealer
@@ -70,16 +90,20 @@ class Execution:
     deadline_unix_s: int
     unpaid_timeout_s: float
     finish: Finish = Finish.FAILED
-    countersigned: trio.Event = field(default_factory=trio.Event)
+    left: bool = False
+    """The requester is gone; nothing more can be sent or will be paid."""
     countersignature: bytes = b""
     voucher_signature: bytes = b""
+    speed_milli_per_s: int = 0
     _meter: Meter = field(default_factory=Meter)
     _tokens: list[tuple[int, str]] = field(default_factory=list)
     _speech: list[SpeechPiece] = field(default_factory=list)
     _audio_ms: int = 0
-    _paid: trio.Event = field(default_factory=trio.Event)
+    _silence_until_ms: int = 0
+    _granted: int = 0
+    _changed: trio.Event = field(default_factory=trio.Event)
+    _waiting: trio.CancelScope = field(default_factory=trio.CancelScope)
     _stop: Finish | None = None
-    _left: bool = False
 
     # --- frames from the requester ---
 
@@ -87,18 +111,20 @@ class Execution:
         """Handle vouchers, a cancel and the countersignature until the requester leaves.
 
         Raises:
-            PeerMisbehaved, PaymentError: a wrong voucher, or a frame out of turn.
+            PeerMisbehaved, RemoteProtocolError: a wrong voucher, or a frame out of turn.
+            PaymentError: the channel cannot pay.
         """
         try:
             while True:
                 await self._handle(decode_from_requester(await self.stream.receive()))
-        except OverlayError as error:
-            logger.info("the requester left: %s", error)
-            await self._stop_with(Finish.CANCELLED)
-            self._left = True
-            self.countersigned.set()  # none will come; nobody shall wait for it
-        finally:
-            self._wake()
+        except PeerUnavailable as error:
+            await self._requester_left(error)
+
+    async def _requester_left(self, error: PeerUnavailable) -> None:
+        logger.info("the requester left: %s", error)
+        self.left = True
+        await self._stop_with(Finish.CANCELLED)
+        self._wake()
 
     async def _handle(self, message: object) -> None:
         match message:
@@ -106,71 +132,100 @@ class Execution:
                 self.lease.record_paid(await self.till.receive(message))
                 self.voucher_signature = message.signature
                 await self._grant_more()
-                self._wake()
             case Cancel():
                 await self._stop_with(Finish.CANCELLED)
             case Countersigned(signature=signature):
                 self.countersignature = signature
-                self.countersigned.set()
             case _:
                 raise PeerMisbehaved(f"sent {type(message).__name__} in the middle of a job")
+        self._wake()
 
     async def _grant_more(self) -> None:
-        chunk = chunk_units(self.lease.kind, self.lease.limits)
-        if isinstance(self.job, RunChat):
-            allowed = self.lease.sent.output_tokens + GRANTED_CHUNKS * chunk
-            await self.worker.grant(self.job.job_id, allowed)
+        """Let the device go on, whenever more is paid (or costs nothing)."""
+        units = self.lease.computable(GRANTED_CHUNKS)
+        if units > self._granted:
+            self._granted = units
+            with suppress(WorkerDied):  # the end of its events tells
+                await self.worker.grant(self.job.job_id, units)
 
     async def _stop_with(self, finish: Finish) -> None:
         """Stop the device now; what has been sent until here is the job."""
         if self._stop is None:
             self._stop = finish
-            await self.worker.cancel(self.job.job_id)
+            self._waiting.cancel()
             self._wake()
+            with suppress(WorkerDied):
+                await self.worker.cancel(self.job.job_id)
 
     def _wake(self) -> None:
-        self._paid.set()
-        self._paid = trio.Event()
+        self._changed.set()
+        self._changed = trio.Event()
 
-    async def settled_and_countersigned(self) -> None:
-        """Wait until everything sent is paid and the requester has signed the receipt."""
-        while not self.lease.settled and not self._left:
-            await self._paid.wait()
-        await self.countersigned.wait()
+    async def wait_settled(self) -> None:
+        """Wait until everything sent is paid, or the requester has left."""
+        while not self.lease.settled and not self.left:
+            await self._changed.wait()
+
+    async def wait_countersigned(self) -> None:
+        """Wait until the requester has signed the receipt, or has left."""
+        while not self.countersignature and not self.left:
+            await self._changed.wait()
 
     # --- worker to stream ---
 
     async def run(self) -> None:
         """Run the job to its end and send the last output piece.
 
+        A requester that leaves ends it, too: see `left`.
+
         Raises:
             WorkerFailed: no result can come; nothing more was sent.
-            OverlayError: the requester is gone.
+            RemoteProtocolError: the requester broke the stream.
         """
-        left_s = max(0.0, self.deadline_unix_s - self.clock())
-        async with self.worker.run(self.job) as events:
-            with trio.move_on_after(left_s) as scope:
-                await self._pump(events)
-            if scope.cancelled_caught:
-                self._stop = Finish.DEADLINE
+        try:
+            await self._produce()
             await self._send_last()
+        except PeerUnavailable as error:
+            await self._requester_left(error)
+            self.finish = self._stop or Finish.CANCELLED
+        except WorkerDied as error:
+            raise WorkerFailed(str(error), bad_input=False) from error
+
+    async def _produce(self) -> None:
+        left_s = max(0.0, self.deadline_unix_s - self.clock())
+        async with open_private_nursery() as nursery, self.worker.run(self.job) as events:
+            nursery.start_soon(self._stop_after, left_s)
+            await self._pump(events)
+            nursery.cancel_scope.cancel()
+
+    async def _stop_after(self, left_s: float) -> None:
+        # Not a cancellation: a frame that is cut off in the middle ends the stream.
+        await trio.sleep(left_s)
+        await self._stop_with(Finish.DEADLINE)
 
     async def _pump(self, events: trio.MemoryReceiveChannel[JobEvent]) -> None:
         ended: JobEnded | None = None
-        async for event in events:
-            ended = self._take(event) or ended
+        while ended is None and (event := await self._next_event(events)) is not None:
+            ended = self._take(event)
             while ended is None and (more := _next_nowait(events)) is not None:
-                ended = self._take(more) or ended
-            await self._flush()
-            if ended is not None or self._stop is not None:
-                break
-        if ended is None and self._stop is None:
+                ended = self._take(more)
+            if ended is None or ended.finish is not Finish.FAILED:
+                await self._flush()
+        if self._stop is not None:
+            return
+        if ended is None:
             raise WorkerFailed("the worker process died", bad_input=False)
-        if ended is not None and ended.finish is Finish.FAILED:
+        if ended.finish is Finish.FAILED:
             raise WorkerFailed(ended.detail, bad_input=ended.bad_input)
-        self.finish = ended.finish if ended is not None else Finish.CANCELLED
-        if self.finish is not Finish.CANCELLED and self._audio_ms:
-            self._meter = Meter(audio_ms=self._audio_ms)
+        self.finish, self.speed_milli_per_s = ended.finish, ended.speed_milli_per_s
+
+    async def _next_event(self, events: trio.MemoryReceiveChannel[JobEvent]) -> JobEvent | None:
+        """Return the next event; None when the worker died or the job was stopped."""
+        if self._stop is not None:
+            return None
+        with trio.CancelScope() as self._waiting, suppress(trio.EndOfChannel):
+            return await events.receive()
+        return None
 
     def _take(self, event: JobEvent) -> JobEnded | None:
         match event:
@@ -180,7 +235,9 @@ class Execution:
             case TokensOut(token_ids=token_ids, text=text):
                 texts = [text] + [""] * (len(token_ids) - 1)
                 self._tokens += zip(token_ids, texts, strict=True)
-            case JobEnded():
+            case JobEnded(finish=finish):
+                if finish is Finish.STOP:
+                    self._silence_until_ms = self._audio_ms
                 return event
             case _:
                 self._speech.append(event.piece)
@@ -188,26 +245,34 @@ class Execution:
 
     async def _flush(self) -> None:
         """Send what may be sent; wait for vouchers in between."""
-        while (self._tokens or self._speech) and self._stop is None:
+        while self._stop is None and self._is_waiting():
             await self._wait_for_room()
             if self._stop is None:
                 await self._send_piece(self._cut())
+                await self._grant_more()
+
+    def _is_waiting(self) -> bool:
+        return bool(self._tokens or self._speech) or self._billed_until() > self._meter.audio_ms
+
+    def _billed_until(self) -> int:
+        """Return up to where the audio may be billed next; what was skipped is free."""
+        if not isinstance(self.job, RunSpeech):
+            return 0
+        end_ms = self._speech[0].end_ms if self._speech else self._silence_until_ms
+        return end_ms - self.job.skip_ms
 
     async def _wait_for_room(self) -> None:
-        units = self._speech[0].end_ms - self._meter.audio_ms if self._speech else 1
-        with trio.move_on_after(self.unpaid_timeout_s) as scope:
-            while not self.lease.may_send(units) and self._stop is None:
-                await self._paid.wait()
-        if scope.cancelled_caught:
-            await self._stop_with(Finish.UNPAID)
+        with trio.move_on_after(self.unpaid_timeout_s):
+            while not self.lease.room() and self._stop is None:
+                await self._changed.wait()
+            return
+        await self._stop_with(Finish.UNPAID)
 
     def _cut(self) -> OutputPiece:
         """Take as much waiting output as one chunk allows, and meter it."""
-        if self._speech:
-            speech = self._speech.pop(0)
-            self._meter = Meter(audio_ms=max(self._meter.audio_ms, speech.end_ms))
-            return OutputPiece(meter=self._meter, speech=(speech,))
-        room = max(1, self.lease.room())
+        room = self.lease.room()
+        if isinstance(self.job, RunSpeech):
+            return self._cut_speech(room)
         taken, self._tokens = self._tokens[:room], self._tokens[room:]
         self._meter = Meter(
             prompt_tokens=self._meter.prompt_tokens,
@@ -216,11 +281,21 @@ class Execution:
         ids = tuple(token_id for token_id, _ in taken)
         return OutputPiece(meter=self._meter, token_ids=ids, text="".join(t for _, t in taken))
 
+    def _cut_speech(self, room_ms: int) -> OutputPiece:
+        """Advance through the audio; the text comes once its end is reached."""
+        end_ms, at_ms = self._billed_until(), self._meter.audio_ms
+        self._meter = Meter(audio_ms=max(at_ms, min(end_ms, at_ms + room_ms)))
+        if self._meter.audio_ms < end_ms or not self._speech:
+            return OutputPiece(meter=self._meter)
+        return OutputPiece(meter=self._meter, speech=(self._speech.pop(0),))
+
     async def _send_piece(self, piece: OutputPiece) -> None:
         last = piece.finish is not None
         data = self.sealer.seal(encode(piece), last=last)
-        with trio.fail_after(SEND_TIMEOUT_S):
+        with trio.move_on_after(SEND_TIMEOUT_S) as scope:
             await self.stream.send(encode(OutputSegment(data=data, last=last)))
+        if scope.cancelled_caught:
+            raise PeerUnavailable("the requester does not read")
         self.lease.record_sent(piece.meter)
 
     async def _send_last(self) -> None:
@@ -228,9 +303,8 @@ class Execution:
         if self._stop is not None:
             self.finish = self._stop
             self._meter = self.lease.sent
-        if self._left:
-            return
-        await self._send_piece(OutputPiece(meter=self._meter, finish=self.finish))
+        if not self.left:
+            await self._send_piece(OutputPiece(meter=self._meter, finish=self.finish))
 
 
 def _next_nowait(events: trio.MemoryReceiveChannel[JobEvent]) -> JobEvent | None:

@@ -4,8 +4,10 @@ The billing rule, for both sides:
 
 * the prompt and the first piece of output are due together, with the first voucher;
 * after that a voucher is due whenever one chunk of output is unpaid;
-* the provider stops sending (and its device stops computing two chunks later) while
+* the provider stops sending (and its device stops computing a chunk later) while
   one more piece would make more than one chunk unpaid;
+* audio is billed as the transcript moves through it, silence included, and so in steps
+  of one chunk at most: a piece may carry nothing but the meter;
 * a job that ends in any way, a cancel included, is paid up to the last piece sent.
 
 So a provider never has more than the prompt and one chunk at risk, and a requester
@@ -60,16 +62,13 @@ class Lease:
         return NanoTon(max(0, self.cost_nanoton - self.paid_nanoton))
 
     def room(self) -> int:
-        """Return how many more units may be sent now; 0 means wait for a voucher.
-
-        One piece larger than a chunk is let through when nothing is unpaid.
-        """
+        """Return how many more units may be sent now; 0 means wait for a voucher."""
         chunk = chunk_units(self.kind, self.limits)
         return max(0, chunk - (units_of(self.kind, self.sent) - self._paid_units))
 
-    def may_send(self, units: int) -> bool:
-        """Return whether a piece of *units* may go out now."""
-        return not self._unpaid or units <= self.room()
+    def computable(self, chunks_ahead: int) -> int:
+        """Return how many units in all the device may make, so far ahead of what is paid."""
+        return self._paid_units + chunks_ahead * chunk_units(self.kind, self.limits)
 
     def record_sent(self, meter: Meter) -> None:
         """A piece went out; *meter* is the total including it."""

@@ -1,6 +1,7 @@
 """A provider: statement, quotes, workers and job sessions, for as long as the block runs."""
 
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from cocoon.confidential.sealing import SealKey
 from cocoon.confidential.transcript import evidence_id, statement_id
 from cocoon.config import NodeConfig, ProviderConfig
 from cocoon.directory import Directory, class_key
-from cocoon.errors import ConfigError
+from cocoon.errors import ConfigError, MissingAsset
 from cocoon.market.desk import DeskTerms, OfferDesk
 from cocoon.market.quotes import Offering, PriceTerms, Quoter
 from cocoon.messages import (
@@ -28,11 +29,14 @@ from cocoon.messages import (
     Limits,
     ModelOnOffer,
     PriceSchedule,
+    Quote,
     Signed,
     Tier,
     encode,
 )
 from cocoon.payments.payee import PayeeService
+from cocoon.provider.debtors import Debtors
+from cocoon.provider.kept_quotes import KeptQuotes
 from cocoon.provider.runner import WorkerDied, WorkerPool, WorkerSpec, open_pool
 from cocoon.provider.session import Session, Shelf, Shop
 from cocoon.receipts import ReceiptFile, save_receipt
@@ -50,6 +54,7 @@ QUOTE_TICK_S: Final = 0.5
 PUBLISH_TIMEOUT_S: Final = 10.0
 ANNOUNCE_RETRY_S: Final = 5.0
 STATEMENT_RENEWAL_S: Final = 3600.0
+STATEMENTS_KEPT_MAX: Final = 32
 PREKEY_TICK_S: Final = 0.2
 SESSIONS_MAX: Final = 64
 
@@ -81,6 +86,7 @@ class Provider:
     clock: Clock
     tell: Tell
     payee_identity: PayeeIdentity
+    kept_quotes: KeptQuotes
     sales: list[Sale] = field(default_factory=list)
     quoters: dict[str, Quoter] = field(default_factory=dict)
     boot_key: SealKey = field(default_factory=SealKey.generate)
@@ -88,6 +94,7 @@ class Provider:
     statements: dict[bytes, Signed] = field(default_factory=dict)
     statement_bytes: bytes = b""
     statement_expires_at_unix_s: int = 0
+    debtors: Debtors = field(default_factory=Debtors)
 
     # --- statement ---
 
@@ -105,9 +112,15 @@ class Provider:
         signed = sign_statement(self.identity, self.config.network.name, statement)
         self.statement_bytes = encode(signed)
         self.statement_expires_at_unix_s = statement.expires_at_unix_s
+        self._forget_old_statements()
         self.statements[statement_id(signed)] = signed
         for sale in self.sales:
             self._offer_for_sale(sale, statement_id(signed))
+
+    def _forget_old_statements(self) -> None:
+        # Receipts need the statement that their offer names; renewals outlive any job by far.
+        while len(self.statements) >= STATEMENTS_KEPT_MAX:
+            del self.statements[next(iter(self.statements))]
 
     def _device(self) -> str:
         ready = [sale.pool.ready for sale in self.sales if sale.pool.ready is not None]
@@ -131,6 +144,7 @@ class Provider:
             slots=sale.pool.size,
             now_ms=self.now_ms(),
             window_ms=self.config.provider.window_s * 1000,
+            restored=self.kept_quotes.get(sale.resource_class),
         )
         if sale.pool.ready is not None:
             quoter.measured(sale.resource_class, sale.pool.ready.speed_milli_per_s)
@@ -143,8 +157,9 @@ class Provider:
     async def keep_statement(self) -> None:
         """Publish the statement and our classes in the DHT; renew them before they expire."""
         while True:
-            await self._publish()
-            await trio.sleep(STATEMENT_RENEWAL_S)
+            with trio.move_on_after(STATEMENT_RENEWAL_S):
+                await self._publish()
+                await trio.sleep_forever()
             self.renew_statement()
 
     async def _publish(self) -> None:
@@ -166,26 +181,31 @@ class Provider:
                 return
 
     async def serve_statement(self, stream: Stream) -> None:
-        """Answer with our newest statement."""
+        """Answer with the statement whose id was asked for, or else with our newest."""
         with trio.move_on_after(PUBLISH_TIMEOUT_S):
-            await stream.receive()
-            await stream.send(self.statement_bytes)
+            wanted = self.statements.get(await stream.receive())
+            await stream.send(self.statement_bytes if wanted is None else encode(wanted))
 
     # --- quotes ---
 
     async def keep_quotes(self) -> None:
-        """Publish each quote when it is due."""
+        """Publish each quote when it is due; it is on the disk before it is heard."""
         while True:
             for quoter in self.quoters.values():
-                due = quoter.due(now_ms=self.now_ms(), now_unix_s=int(self.clock()))
-                for quote in due:
-                    signed = sign(self.identity, self.config.network.name, quote)
-                    try:
-                        with trio.move_on_after(PUBLISH_TIMEOUT_S):
-                            await self.directory.announce(quote, signed)
-                    except PeerUnavailable as error:
-                        logger.info("a quote was not gossiped: %s", error)
+                for quote in quoter.due(now_ms=self.now_ms(), now_unix_s=int(self.clock())):
+                    await self._announce(quote)
             await trio.sleep(QUOTE_TICK_S)
+
+    async def _announce(self, quote: Quote) -> None:
+        try:
+            await trio.to_thread.run_sync(self.kept_quotes.put, quote)
+            signed = sign(self.identity, self.config.network.name, quote)
+            with trio.move_on_after(PUBLISH_TIMEOUT_S):
+                await self.directory.announce(quote, signed)
+        except OSError as error:
+            logger.warning("no quote is published: it cannot be kept: %s", error)
+        except PeerUnavailable as error:
+            logger.info("a quote was not gossiped: %s", error)
 
     async def keep_prekeys(self) -> None:
         """Make one-time keys ahead of time, so that an offer does not wait for one."""
@@ -207,6 +227,7 @@ class Provider:
             prekeys=self.prekeys,
             payee=payee,
             policy_objection=self._policy_objection,
+            debtors=self.debtors,
             unpaid_timeout_s=provider.unpaid_timeout_s,
             statement=lambda wanted: self.statements[wanted],
             keep_receipt=partial(_keep_receipt, self.config.receipts),
@@ -222,11 +243,22 @@ class Provider:
         return Shelf(
             model=sale.model,
             pool=sale.pool,
-            quote=lambda: quoter.last(sale.resource_class),
+            quote=lambda: self._live_quote(sale.resource_class),
             desk=sale.desk,
             job_started=lambda: quoter.started(self.now_ms()),
             job_ended=lambda: quoter.ended(self.now_ms()),
+            measured=partial(self._measured, sale.resource_class),
         )
+
+    def _measured(self, resource_class: str, speed_milli_per_s: int) -> None:
+        """Quote the speed of the last job that was long enough to tell."""
+        if speed_milli_per_s > 0:
+            self.quoters[resource_class].measured(resource_class, speed_milli_per_s)
+
+    def _live_quote(self, resource_class: str) -> Quote | None:
+        """Return the quote that offers keep to; one from before a restart is none yet."""
+        quote = self.quoters[resource_class].last(resource_class)
+        return quote if quote is not None and quote.statement_id in self.statements else None
 
 
 async def _keep_receipt(directory: Path, file: ReceiptFile) -> None:
@@ -257,11 +289,12 @@ def worker_spec(config: NodeConfig, name: str) -> WorkerSpec:
         known = ", ".join(one.name for one in catalog.models())
         raise ConfigError(f"provider.models: nothing is called {name!r}; known: {known}") from error
     directory = assets.require(name, config.assets)
+    cores = len(os.sched_getaffinity(0))
     return WorkerSpec(
         kind=Kind.CHAT if model.kind == "chat" else Kind.TRANSCRIBE,
         path=directory,
         device=config.provider.device,
-        threads=config.provider.threads or 1,
+        threads=config.provider.threads or max(1, cores // config.provider.slots),
         tokens_per_s_max=config.provider.tokens_per_s_max,
     )
 
@@ -288,10 +321,13 @@ async def _open_sales(
         raise ConfigError("provider.models is empty: name at least one model to serve")
     for name in config.provider.models:
         spec = worker_spec(config, name)
-        pool = await stack.enter_async_context(open_pool(spec, config.provider.slots))
+        try:
+            pool = await stack.enter_async_context(open_pool(spec, config.provider.slots))
+        except WorkerDied as error:
+            raise MissingAsset(f"{name}: {error}") from error
         ready = pool.ready
         if ready is None:
-            raise WorkerDied(f"no worker of {name} became ready")
+            raise MissingAsset(f"{name}: no worker became ready")
         model = ModelOnOffer(
             kind=spec.kind,
             name=name,
@@ -324,10 +360,11 @@ async def open_provider(
     """Sell what the settings say, for the length of the block.
 
     Raises:
-        ConfigError, MissingAsset: a model is unknown or not installed.
-        WorkerDied: a worker did not start.
+        ConfigError, MissingAsset: a model is unknown, or not installed,
+            or its file cannot be served.
     """
-    provider = Provider(host, identity, directory, config, clock, tell, payee_identity)
+    kept_quotes = KeptQuotes(config.home / "quotes.bin", identity.peer_id)
+    provider = Provider(host, identity, directory, config, clock, tell, payee_identity, kept_quotes)
     async with AsyncExitStack() as stack:
         await _open_sales(stack, provider, config, payee_identity.chain_network_id)
         provider.renew_statement()

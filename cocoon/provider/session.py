@@ -21,12 +21,14 @@ from cocoon.confidential.sealing import (
     Sealer,
     SealKey,
     open_content_key,
+    segments_of,
     wipe,
 )
 from cocoon.confidential.transcript import transcript_hash
 from cocoon.errors import PaymentError, PeerMisbehaved, Refused
 from cocoon.market.desk import Agreement, Draft, OfferDesk
 from cocoon.messages import (
+    VERSION,
     Accept,
     Accepted,
     ChatInput,
@@ -39,6 +41,7 @@ from cocoon.messages import (
     JobInput,
     Limits,
     ModelOnOffer,
+    Offer,
     Quote,
     Receipt,
     Refusal,
@@ -54,15 +57,16 @@ from cocoon.messages import (
 )
 from cocoon.nursery import open_private_nursery
 from cocoon.payments.payee import PayeeChannel, PayeeService
-from cocoon.provider.execution import Execution, WorkerFailed
+from cocoon.provider.debtors import Debtors
+from cocoon.provider.execution import GRANTED_CHUNKS, Execution, WorkerFailed
 from cocoon.provider.lease import Lease
-from cocoon.provider.runner import Worker, WorkerPool
+from cocoon.provider.runner import Worker, WorkerDied, WorkerPool
 from cocoon.provider.wire import RunChat, RunSpeech
 from cocoon.receipts import JobView, ReceiptFile, build_receipt, is_countersigned, sign_receipt
 from cocoon.signing import sign
-from contracts.errors import ChainUnavailable
+from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NanoTon
-from overlay.errors import OverlayError, PeerUnavailable
+from overlay.errors import OverlayError, PeerUnavailable, RemoteProtocolError
 from overlay.identity import Identity
 from overlay.transport import Stream
 
@@ -70,9 +74,11 @@ logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S: Final = 10.0
 DECISION_TIMEOUT_S: Final = 60.0
-INPUT_TIMEOUT_S: Final = 120.0
+INPUT_PATIENCE_S: Final = 15.0
+INPUT_RATE_MIN_BYTES_PER_S: Final = 256 * 1024
+"""An input must come in at this rate, after `INPUT_PATIENCE_S`: it holds a worker."""
+COUNTERSIGN_TIMEOUT_S: Final = 5.0
 SEND_TIMEOUT_S: Final = 15.0
-GRANTED_AT_START_CHUNKS: Final = 2
 
 
 class JobTill:
@@ -101,6 +107,8 @@ class Shelf:
     desk: OfferDesk
     job_started: Callable[[], None]
     job_ended: Callable[[], None]
+    measured: Callable[[int], None]
+    """Takes the speed of a job, in thousandths of output units a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ class Shop:
     prekeys: PrekeyPool
     payee: PayeeService
     policy_objection: Callable[[str], str]
+    debtors: Debtors
     unpaid_timeout_s: float
     statement: Callable[[bytes], Signed]
     """Returns our signed statement by its id, for receipts."""
@@ -134,13 +143,21 @@ class Deal:
     request: RequestForOffer
 
 
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """An offer that we made on this stream."""
+
+    offer: Offer
+    signed: Signed
+
+
 class Session:
     """Serves one requester's stream from its request to the receipt."""
 
     def __init__(self, shop: Shop, stream: Stream) -> None:
         self._shop = shop
         self._stream = stream
-        self._offered: dict[bytes, Signed] = {}
+        self._offered: dict[bytes, _Offered] = {}
 
     # --- frames ---
 
@@ -156,25 +173,33 @@ class Session:
         raise PeerUnavailable(f"no message within {timeout_s:.0f} s")
 
     async def refuse(self, code: RefusalCode, detail: str) -> None:
-        """Send a typed refusal and tell the operator."""
+        """Send a typed refusal, if it can still be heard, and tell the operator."""
         self._shop.tell("refused", {"code": code.value, "detail": detail})
-        await self._send(Refusal(code=code, detail=detail[:512]))
+        try:
+            await self._send(Refusal(code=code, detail=detail[:512]))
+        except OverlayError as error:
+            logger.debug("a refusal was not heard: %s", error)
 
     # --- the whole ---
 
     async def serve(self) -> None:
-        """Serve the stream; errors that are the peer's fault end in a typed refusal."""
+        """Serve the stream; every error that a peer can cause ends in a typed refusal."""
         try:
             await self._negotiate()
         except Refused as refused:
             await self.refuse(RefusalCode(refused.code), refused.detail)
         except PaymentError as error:
             await self.refuse(RefusalCode.PAYMENT, str(error))
-        except ChainUnavailable as error:
+        except (ChainUnavailable, ContractError) as error:
             await self.refuse(RefusalCode.INTERNAL, f"our view of the chain is down: {error}")
-        except PeerMisbehaved as error:
+        except WorkerDied as error:
+            logger.warning("a job was lost with its worker: %s", error)
+            await self.refuse(RefusalCode.INTERNAL, "the worker process died")
+        except (PeerMisbehaved, RemoteProtocolError) as error:
             logger.warning("%s misbehaved: %s", self._stream.peer_id, error)
             await self.refuse(RefusalCode.PROTOCOL, str(error))
+        except PeerUnavailable as error:
+            logger.info("%s went away: %s", self._stream.peer_id, error)
 
     async def _negotiate(self) -> None:
         request_bytes = await self._first_frame()
@@ -184,20 +209,34 @@ class Session:
         shelf = self._shop.shelves.get(request.resource_class)
         if shelf is None:
             raise Refused(RefusalCode.MODEL.value, "not served here")
-        await self._offer(shelf, self._consider(shelf, request, message_hash(request_bytes)))
+        try:
+            await self._offer(shelf, self._consider(shelf, request, message_hash(request_bytes)))
+            await self._decide(shelf, request)
+        finally:
+            for offer_hash in [*self._offered]:
+                self._withdraw(shelf, offer_hash)
+
+    async def _decide(self, shelf: Shelf, request: RequestForOffer) -> None:
+        """Handle what the requester makes of our offer."""
         while True:
             message = await self._receive(DECISION_TIMEOUT_S)
             match message:
                 case CounterOffer():
                     await self._counter(shelf, message)
                 case Decline(reason=reason, detail=detail):
-                    self._lost(shelf, reason.value, detail)
+                    self._shop.tell("lost", {"reason": reason.value, "detail": detail})
                     return
                 case Accept():
                     await self._accepted(shelf, message, request)
                     return
                 case _:
                     raise PeerMisbehaved(f"sent {type(message).__name__} in a negotiation")
+
+    def _withdraw(self, shelf: Shelf, offer_hash: bytes) -> None:
+        """Forget an offer and its one-time key; harmless when it was accepted."""
+        offered = self._offered[offer_hash]
+        shelf.desk.declined(self._stream.peer_id, offer_hash)
+        self._shop.prekeys.discard(offered.offer.seal_key)
 
     async def _first_frame(self) -> bytes:
         with trio.move_on_after(REQUEST_TIMEOUT_S):
@@ -212,8 +251,10 @@ class Session:
     def _consider(
         self, shelf: Shelf, request: RequestForOffer, request_hash: bytes
     ) -> Draft | Refusal:
-        busy = shelf.desk.free_slots > 0 and shelf.pool.free_slots < 1
-        if busy:
+        objection = self._shop.debtors.objection(self._stream.peer_id, self._shop.clock())
+        if objection:
+            return Refusal(code=RefusalCode.PAYMENT, detail=objection)
+        if shelf.desk.free_slots > 0 and shelf.pool.free_slots < 1:
             return Refusal(code=RefusalCode.BUSY, detail="no worker is free")
         return shelf.desk.consider(
             peer=self._stream.peer_id,
@@ -232,33 +273,37 @@ class Session:
         signed = sign(self._shop.identity, self._shop.network, offer)
         offer_hash = message_hash(signed.body)
         shelf.desk.issued(draft, offer, offer_hash)
-        self._offered[offer_hash] = signed
+        self._offered[offer_hash] = _Offered(offer, signed)
         await self._send(SignedOffer(offer=signed))
 
     async def _counter(self, shelf: Shelf, counter: CounterOffer) -> None:
+        self._on_this_stream(counter.offer_hash)
         answer = shelf.desk.counter(self._stream.peer_id, counter, self._now_unix_s())
         if isinstance(answer, Refusal):
             await self._send(answer)  # the first offer still stands
             return
         await self._offer(shelf, answer)
+        self._withdraw(shelf, counter.offer_hash)
 
-    def _lost(self, shelf: Shelf, reason: str, detail: str) -> None:
-        for offer_hash in self._offered:
-            shelf.desk.declined(self._stream.peer_id, offer_hash)
-        self._shop.tell("lost", {"reason": reason, "detail": detail})
+    def _on_this_stream(self, offer_hash: bytes) -> _Offered:
+        """Return the offer called *offer_hash*; one made on another stream is not for this one."""
+        offered = self._offered.get(offer_hash)
+        if offered is None:
+            raise Refused(RefusalCode.EXPIRED.value, "no such offer was made on this stream")
+        return offered
 
     # --- acceptance ---
 
     async def _accepted(self, shelf: Shelf, accept: Accept, request: RequestForOffer) -> None:
+        offered = self._on_this_stream(accept.offer_hash)
         agreement = shelf.desk.accept(self._stream.peer_id, accept, self._now_unix_s())
         if isinstance(agreement, Refusal):
             raise Refused(agreement.code.value, agreement.detail)
         try:
-            signed = self._offered[agreement.offer_hash]
             transcript = transcript_hash(
                 agreement.offer.statement_id,
-                signed.body,
-                signed.signature,
+                offered.signed.body,
+                offered.signed.signature,
                 accept.job_nonce,
                 accept.payment,
             )
@@ -289,9 +334,12 @@ class Session:
     async def _read_input(self, deal: Deal) -> tuple[JobInput, bytes]:
         """Receive and open the input; its size was agreed, and is enforced here."""
         accept, limit_bytes = deal.accept, deal.request.input_bytes_max
+        if accept.input_segments > segments_of(limit_bytes):
+            raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
         opener = Opener(deal.content_key, deal.transcript, Direction.INPUT, accept.input_prefix)
         data = bytearray()
-        with trio.move_on_after(INPUT_TIMEOUT_S) as scope:
+        patience_s = INPUT_PATIENCE_S + limit_bytes / INPUT_RATE_MIN_BYTES_PER_S
+        with trio.move_on_after(patience_s) as scope:
             for index in range(accept.input_segments):
                 segment = decode_from_requester(await self._stream.receive())
                 if not isinstance(segment, InputSegment):
@@ -330,30 +378,58 @@ class Session:
             unpaid_timeout_s=self._shop.unpaid_timeout_s,
         )
         self._shop.tell("job_started", {"job": job.job_id, "model": model.name})
+        try:
+            signed = await self._work(deal, execution, request_hash, started_at)
+        except (PeerMisbehaved, RemoteProtocolError, PaymentError):
+            self._remember_debt(execution)
+            raise
+        except WorkerFailed as error:
+            code = RefusalCode.INPUT if error.bad_input else RefusalCode.INTERNAL
+            raise Refused(code.value, str(error)) from error
+        finally:
+            self._tell_end(job.job_id, execution)
+        self._remember_debt(execution)
+        deal.shelf.measured(execution.speed_milli_per_s)
+        await self._keep(deal, execution, signed)
+
+    async def _work(
+        self, deal: Deal, execution: Execution, request_hash: bytes, started_at_unix_s: int
+    ) -> Signed:
+        """Run the job; return our signed receipt.
+
+        Raises:
+            WorkerFailed: there is no result.
+            PeerMisbehaved, RemoteProtocolError, PaymentError: the requester broke the rules.
+        """
         async with open_private_nursery() as nursery:
             nursery.start_soon(execution.read_frames)
-            try:
-                await execution.run()
-            except WorkerFailed as error:
-                code = RefusalCode.INPUT if error.bad_input else RefusalCode.INTERNAL
-                raise Refused(code.value, str(error)) from error
-            receipt = self._receipt(deal, execution, request_hash, started_at)
+            await execution.run()
+            receipt = self._receipt(deal, execution, request_hash, started_at_unix_s)
             signed = sign_receipt(self._shop.identity, self._shop.network, receipt)
             await self._finish(execution, signed)
             nursery.cancel_scope.cancel()
-        await self._keep(deal, execution, receipt, signed)
-        self._told_end(job.job_id, execution, receipt)
+        return signed
 
     async def _finish(self, execution: Execution, receipt: Signed) -> None:
         """Send the receipt, then wait for the last voucher and the countersignature."""
-        if execution.finish is not Finish.UNPAID:
-            try:
-                await self._send(JobEnd(receipt=receipt))
-            except OverlayError as error:
-                logger.info("the requester left before its receipt: %s", error)
-                return
+        if execution.left:
+            return
+        if execution.finish is Finish.UNPAID:
+            await self.refuse(RefusalCode.PAYMENT, "stopped: what was sent was not paid in time")
+            return
+        try:
+            await self._send(JobEnd(receipt=receipt))
+        except PeerUnavailable as error:
+            logger.info("the requester left before its receipt: %s", error)
+            return
         with trio.move_on_after(self._shop.unpaid_timeout_s):
-            await execution.settled_and_countersigned()
+            await execution.wait_settled()
+            with trio.move_on_after(COUNTERSIGN_TIMEOUT_S):
+                await execution.wait_countersigned()
+
+    def _remember_debt(self, execution: Execution) -> None:
+        lost = execution.lease.at_risk_nanoton
+        self._shop.debtors.add(self._stream.peer_id, lost, self._shop.clock())
 
     def _receipt(
         self, deal: Deal, execution: Execution, request_hash: bytes, started_at_unix_s: int
@@ -381,24 +457,20 @@ class Session:
             finished_at_unix_s=self._now_unix_s(),
         )
 
-    async def _keep(
-        self, deal: Deal, execution: Execution, receipt: Receipt, signed: Signed
-    ) -> None:
+    async def _keep(self, deal: Deal, execution: Execution, signed: Signed) -> None:
         """Keep our copy of the receipt; without a countersignature it says so itself."""
+        requester = self._stream.peer_id
         valid = is_countersigned(
-            signed,
-            execution.countersignature,
-            network=self._shop.network,
-            requester=receipt.requester,
+            signed, execution.countersignature, network=self._shop.network, requester=requester
         )
         if execution.countersignature and not valid:
-            logger.warning("%s sent a bad countersignature", receipt.requester)
+            logger.warning("%s sent a bad countersignature", requester)
         await self._shop.keep_receipt(
             ReceiptFile(
-                version=receipt.version,
+                version=VERSION,
                 network=self._shop.network,
                 statement=self._shop.statement(deal.agreement.offer.statement_id),
-                offer=self._offered[deal.agreement.offer_hash],
+                offer=self._offered[deal.agreement.offer_hash].signed,
                 job_nonce=deal.accept.job_nonce,
                 receipt=signed,
                 countersignature=execution.countersignature if valid else b"",
@@ -406,14 +478,15 @@ class Session:
             )
         )
 
-    def _told_end(self, job_id: str, execution: Execution, receipt: Receipt) -> None:
+    def _tell_end(self, job_id: str, execution: Execution) -> None:
+        """Tell the operator how the job ended, whichever way, and what was lost with it."""
         lease = execution.lease
         self._shop.tell(
             "job_ended",
             {
                 "job": job_id,
                 "finish": execution.finish.value,
-                "cost_nanoton": receipt.cost_nanoton,
+                "cost_nanoton": lease.cost_nanoton,
                 "paid_nanoton": lease.paid_nanoton,
                 "lost_nanoton": lease.at_risk_nanoton,
                 "output_tokens": lease.sent.output_tokens,
@@ -444,8 +517,10 @@ async def _borrowed(shelf: Shelf) -> AsyncIterator[Worker]:
     try:
         yield worker
     finally:
-        shelf.job_ended()
-        shelf.pool.give_back(worker)
+        try:
+            await shelf.pool.give_back(worker)
+        finally:
+            shelf.job_ended()
 
 
 def _job_for_worker(deal: Deal, job_input: JobInput) -> RunChat | RunSpeech:
@@ -467,7 +542,7 @@ def _job_for_worker(deal: Deal, job_input: JobInput) -> RunChat | RunSpeech:
             output_tokens_max=job_input.output_tokens_max,
             prompt_tokens_max=_prompt_tokens_max(limits, request),
             sampling=job_input.sampling,
-            granted_tokens=GRANTED_AT_START_CHUNKS * limits.chunk_tokens,
+            granted_tokens=GRANTED_CHUNKS * limits.chunk_tokens,
         )
     _expect(deal, "transcribe")
     return RunSpeech(
@@ -475,6 +550,7 @@ def _job_for_worker(deal: Deal, job_input: JobInput) -> RunChat | RunSpeech:
         audio=job_input.audio,
         audio_seconds_max=min(limits.audio_seconds_max, request.audio_seconds_max),
         skip_ms=job_input.skip_ms,
+        granted_ms=GRANTED_CHUNKS * limits.chunk_audio_s * 1000,
     )
 
 

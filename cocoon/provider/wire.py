@@ -30,19 +30,20 @@ class RunChat(Message, frozen=True, tag="run_chat", tag_field="type"):
 
 
 class RunSpeech(Message, frozen=True, tag="run_speech", tag_field="type"):
-    """Start a transcription."""
+    """Start a transcription. It pauses after `granted_ms` of audio until a `Grant`."""
 
     job_id: JobId
     audio: bytes
     audio_seconds_max: int
     skip_ms: int
+    granted_ms: int
 
 
 class Grant(Message, frozen=True, tag="grant", tag_field="type"):
-    """The job may produce this many output tokens in total."""
+    """The job may produce this many output tokens (or milliseconds of audio) in total."""
 
     job_id: JobId
-    granted_tokens: int
+    granted_units: int
 
 
 class CancelJob(Message, frozen=True, tag="cancel_job", tag_field="type"):
@@ -63,6 +64,12 @@ class WorkerReady(Message, frozen=True, tag="ready", tag_field="type"):
     device: str
     context_tokens: int
     speed_milli_per_s: int
+
+
+class WorkerFailed(Message, frozen=True, tag="worker_failed", tag_field="type"):
+    """The model cannot be served; the process ends."""
+
+    detail: str
 
 
 class JobStarted(Message, frozen=True, tag="started", tag_field="type"):
@@ -89,15 +96,20 @@ class SpeechOut(Message, frozen=True, tag="speech", tag_field="type"):
 
 
 class JobEnded(Message, frozen=True, tag="ended", tag_field="type"):
-    """The worker is free again. `bad_input` says whose fault a failure is."""
+    """The worker is free again. `bad_input` says whose fault a failure is.
+
+    `speed_milli_per_s` counts the time of computing only: thousandths of output tokens
+    (or seconds of audio) a second, 0 when too little was done to tell.
+    """
 
     job_id: JobId
     finish: Finish
     detail: str = ""
     bad_input: bool = False
+    speed_milli_per_s: int = 0
 
 
-Event: TypeAlias = WorkerReady | JobStarted | TokensOut | SpeechOut | JobEnded
+Event: TypeAlias = WorkerReady | WorkerFailed | JobStarted | TokensOut | SpeechOut | JobEnded
 JobEvent: TypeAlias = JobStarted | TokensOut | SpeechOut | JobEnded
 
 _encoder = msgspec.msgpack.Encoder()

@@ -9,6 +9,7 @@ events on stdout; when stdin ends (the node is gone, however it died) it exits.
 import argparse
 import contextlib
 import os
+import resource
 import signal
 import sys
 import threading
@@ -32,6 +33,7 @@ from cocoon.provider.wire import (
     RunSpeech,
     SpeechOut,
     TokensOut,
+    WorkerFailed,
     WorkerProtocolError,
     WorkerReady,
     decode_command,
@@ -39,23 +41,26 @@ from cocoon.provider.wire import (
     frame_length,
 )
 from kernels.errors import InvalidInput, KernelError
+from kernels.models.chat import Generation, TokenPiece
 
-GRANT_POLL_S: Final = 0.5
+SPEED_TOKENS_MIN: Final = 8
+"""Shorter answers say too little about speed."""
+OUT_OF_MEMORY: Final = "the job needs more memory than this worker may use"
 
 
 class JobControl:
     """What the reader thread may change while the main thread computes."""
 
-    def __init__(self, job_id: str, granted_tokens: int) -> None:
+    def __init__(self, job_id: str, granted_units: int) -> None:
         self.job_id = job_id
         self._changed = threading.Condition()
-        self._granted_tokens = granted_tokens
+        self._granted_units = granted_units
         self._cancelled = False
 
-    def grant(self, granted_tokens: int) -> None:
-        """Raise the number of tokens that may be produced."""
+    def grant(self, granted_units: int) -> None:
+        """Raise the amount of output that may be produced."""
         with self._changed:
-            self._granted_tokens = max(self._granted_tokens, granted_tokens)
+            self._granted_units = max(self._granted_units, granted_units)
             self._changed.notify_all()
 
     def cancel(self) -> None:
@@ -68,11 +73,29 @@ class JobControl:
         """Return whether the job has to stop."""
         return self._cancelled
 
-    def wait_for_grant(self, tokens: int) -> None:
-        """Block until *tokens* may be produced, or the job is cancelled."""
+    def wait_for_grant(self, units: int) -> None:
+        """Block until *units* may be produced, or the job is cancelled."""
         with self._changed:
-            while not self._cancelled and self._granted_tokens < tokens:
-                self._changed.wait(GRANT_POLL_S)
+            while not self._cancelled and self._granted_units < units:
+                self._changed.wait()
+
+
+class Stopwatch:
+    """Adds up the time of computing, the waits for grants and for the pipe left out."""
+
+    def __init__(self) -> None:
+        self.total_s = 0.0
+        self._since_s = 0.0
+
+    def __enter__(self) -> None:
+        self._since_s = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.total_s += time.perf_counter() - self._since_s
+
+    def speed_milli_per_s(self, units: float) -> int:
+        """Return thousandths of *units* a second; 0 when nothing was timed."""
+        return int(1000 * units / self.total_s) if units > 0 and self.total_s > 0 else 0
 
 
 class Throttle:
@@ -81,6 +104,12 @@ class Throttle:
     def __init__(self, tokens_per_s_max: float) -> None:
         self._interval_s = 1 / tokens_per_s_max if tokens_per_s_max > 0 else 0.0
         self._next_s = 0.0
+
+    def cap(self, speed_milli_per_s: int) -> int:
+        """Return the speed that is left of *speed_milli_per_s* under the cap."""
+        if not self._interval_s:
+            return speed_milli_per_s
+        return min(speed_milli_per_s, int(1000 / self._interval_s))
 
     def wait(self) -> None:
         """Sleep until the next token is due."""
@@ -108,23 +137,47 @@ def run_chat(
         raise InvalidInput(f"{len(prompt)} prompt tokens, at most {job.prompt_tokens_max}")
     out(JobStarted(job_id=job.job_id, prompt_tokens=len(prompt), audio_ms=0))
     answer = engine.generate(prompt, job.sampling, job.output_tokens_max, control.cancelled)
-    for produced, piece in enumerate(answer, start=1):
+    produced, watch = 0, Stopwatch()
+    while (piece := _next_token(answer, watch, first=not produced)) is not None:
+        produced += 1
         out(TokensOut(job_id=job.job_id, token_ids=(piece.token_id,), text=piece.text))
         control.wait_for_grant(produced + 1)
         pace.wait()
-    out(JobEnded(job_id=job.job_id, finish=Finish(answer.finish_reason or "cancelled")))
+    finish = Finish(answer.finish_reason or "cancelled")
+    speed = watch.speed_milli_per_s(produced - 1) if produced >= SPEED_TOKENS_MIN else 0
+    out(JobEnded(job_id=job.job_id, finish=finish, speed_milli_per_s=pace.cap(speed)))
+
+
+def _next_token(answer: Generation, watch: Stopwatch, *, first: bool) -> TokenPiece | None:
+    """Compute one token; the first is not timed, for it takes the prompt with it."""
+    if first:
+        return next(answer, None)
+    with watch:
+        return next(answer, None)
 
 
 def run_speech(engine: SpeechEngine, job: RunSpeech, control: JobControl, out: Out) -> None:
     """Run one transcription and report it stretch by stretch."""
     audio, duration_ms = engine.load(job.audio, job.audio_seconds_max)
     out(JobStarted(job_id=job.job_id, prompt_tokens=0, audio_ms=duration_ms))
-    for start_s, end_s, text in engine.transcribe(audio, job.skip_ms, control.cancelled):
+    stretches = engine.transcribe(audio, job.skip_ms, control.cancelled)
+    watch, reached_ms = Stopwatch(), min(job.skip_ms, duration_ms)
+    while True:
+        with watch:
+            stretch = next(stretches, None)
+        if stretch is None:
+            break
+        start_s, end_s, text = stretch
         start_ms, end_ms = round(start_s * 1000), min(round(end_s * 1000), duration_ms)
         piece = SpeechPiece(start_ms=start_ms, end_ms=max(end_ms, start_ms), text=text)
         out(SpeechOut(job_id=job.job_id, piece=piece))
-    finish = Finish.CANCELLED if control.cancelled() else Finish.STOP
-    out(JobEnded(job_id=job.job_id, finish=finish))
+        reached_ms = max(reached_ms, piece.end_ms)
+        control.wait_for_grant(reached_ms - job.skip_ms + 1)
+    cancelled = control.cancelled()
+    done_ms = (reached_ms if cancelled else duration_ms) - job.skip_ms
+    finish = Finish.CANCELLED if cancelled else Finish.STOP
+    speed = watch.speed_milli_per_s(done_ms / 1000)
+    out(JobEnded(job_id=job.job_id, finish=finish, speed_milli_per_s=speed))
 
 
 def read_commands(stream: BinaryIO) -> Iterator[Command]:
@@ -140,8 +193,7 @@ def read_commands(stream: BinaryIO) -> Iterator[Command]:
 class Worker:
     """Ties the reader thread to the computing thread."""
 
-    def __init__(self, engine: ChatEngine | SpeechEngine, out: Out, pace: Throttle) -> None:
-        self._engine = engine
+    def __init__(self, out: Out, pace: Throttle) -> None:
         self._out = out
         self._pace = pace
         self._jobs: SimpleQueue[tuple[RunChat | RunSpeech, JobControl]] = SimpleQueue()
@@ -152,13 +204,14 @@ class Worker:
         try:
             for command in read_commands(stream):
                 self._handle(command)
-        except WorkerProtocolError as error:
+        except (WorkerProtocolError, OSError) as error:
             print(f"worker: {error}", file=sys.stderr)  # noqa: T201  (the node logs our stderr)
-        os._exit(0)
+        finally:
+            os._exit(0)
 
     def _handle(self, command: Command) -> None:
         if isinstance(command, RunChat | RunSpeech):
-            granted = command.granted_tokens if isinstance(command, RunChat) else 0
+            granted = command.granted_tokens if isinstance(command, RunChat) else command.granted_ms
             control = JobControl(command.job_id, granted)
             self._current = control
             self._jobs.put((command, control))
@@ -167,28 +220,34 @@ class Worker:
         if current is None or current.job_id != command.job_id:
             return
         if isinstance(command, Grant):
-            current.grant(command.granted_tokens)
+            current.grant(command.granted_units)
         elif isinstance(command, CancelJob):
             current.cancel()
 
-    def work_forever(self) -> None:
+    def work_forever(self, engine: ChatEngine | SpeechEngine) -> None:
         """Run jobs in the order in which they came."""
         while True:
             job, control = self._jobs.get()
-            self._run(job, control)
+            self._run(engine, job, control)
 
-    def _run(self, job: RunChat | RunSpeech, control: JobControl) -> None:
+    def _run(
+        self, engine: ChatEngine | SpeechEngine, job: RunChat | RunSpeech, control: JobControl
+    ) -> None:
         try:
-            if isinstance(job, RunChat) and isinstance(self._engine, ChatEngine):
-                run_chat(self._engine, job, control, self._out, self._pace)
-            elif isinstance(job, RunSpeech) and isinstance(self._engine, SpeechEngine):
-                run_speech(self._engine, job, control, self._out)
+            if isinstance(job, RunChat) and isinstance(engine, ChatEngine):
+                run_chat(engine, job, control, self._out, self._pace)
+            elif isinstance(job, RunSpeech) and isinstance(engine, SpeechEngine):
+                run_speech(engine, job, control, self._out)
             else:
                 self._fail(job.job_id, "this worker serves another kind of job", bad_input=True)
         except InvalidInput as error:
             self._fail(job.job_id, str(error), bad_input=True)
         except KernelError as error:
             self._fail(job.job_id, str(error), bad_input=False)
+        except MemoryError:
+            self._fail(job.job_id, OUT_OF_MEMORY, bad_input=False)
+        except BrokenPipeError:
+            raise  # the node is gone
         except Exception as error:  # noqa: BLE001  (the runner of strangers' jobs must live on)
             self._fail(job.job_id, f"{type(error).__name__} in the engine", bad_input=False)
 
@@ -204,38 +263,71 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", required=True, choices=[Kind.CHAT.value, Kind.TRANSCRIBE.value])
     parser.add_argument("--path", required=True, type=Path, help="weights: a file or a folder")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--memory-bytes-max", type=int, default=0, help="0: no limit")
     parser.add_argument("--tokens-per-s-max", type=float, default=0.0, help="0: no cap")
     return parser
 
 
-def main() -> None:
-    """Load the model, say so, and work until stdin ends."""
-    arguments = _parser().parse_args()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the node, which then stops us
-    stdout, stdin = sys.stdout.buffer, sys.stdin.buffer
-    sys.stdout = sys.stderr  # a stray print must not corrupt the event stream
-    writing = threading.Lock()
+def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Keep stdin and stdout for the protocol; whatever else prints goes to stderr.
 
-    def out(event: Event) -> None:
-        with writing:
-            stdout.write(encode_frame(event))
-            stdout.flush()
+    Also at the level of descriptors: native libraries print, too.
+    """
+    commands, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return commands, events
 
-    engine = open_engine(Kind(arguments.kind), arguments.path, arguments.device)
+
+def _limit_memory(limit_bytes: int) -> None:
+    """Bound what this process may allocate; weights mapped from files do not count."""
+    if limit_bytes > 0:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold strangers' text
+
+
+def _load(arguments: argparse.Namespace) -> tuple[ChatEngine | SpeechEngine, WorkerReady]:
+    kind = Kind(arguments.kind)
+    engine = open_engine(kind, arguments.path, arguments.device)
     speed = min(engine.measure_speed(), arguments.tokens_per_s_max or float("inf"))
-    worker = Worker(engine, out, Throttle(arguments.tokens_per_s_max))
     ready = WorkerReady(
-        kind=Kind(arguments.kind),
+        kind=kind,
         model_id=engine.model_id,
         engine_id=engine.engine_id,
         device=engine.device,
         context_tokens=engine.context_tokens,
         speed_milli_per_s=int(speed * 1000),
     )
+    return engine, ready
+
+
+def main() -> None:
+    """Load the model, say so, and work until stdin ends."""
+    arguments = _parser().parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the node, which then stops us
+    commands, events = _claim_pipes()
+    _limit_memory(arguments.memory_bytes_max)
+    writing = threading.Lock()
+
+    def out(event: Event) -> None:
+        with writing:
+            events.write(encode_frame(event))
+            events.flush()
+
+    worker = Worker(out, Throttle(arguments.tokens_per_s_max))
+    # From the start, so that a worker whose node dies while it loads goes, too.
+    threading.Thread(target=worker.read_forever, args=(commands,), daemon=True).start()
     with contextlib.suppress(BrokenPipeError):
+        try:
+            engine, ready = _load(arguments)
+        except (KernelError, MemoryError, OSError) as error:
+            out(WorkerFailed(detail=(str(error) or type(error).__name__)[:500]))
+            return
         out(ready)
-        threading.Thread(target=worker.read_forever, args=(stdin,), daemon=True).start()
-        worker.work_forever()
+        worker.work_forever(engine)
 
 
 if __name__ == "__main__":

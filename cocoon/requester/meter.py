@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cocoon.errors import PeerMisbehaved
-from cocoon.market.price import cost
+from cocoon.market.price import chunk_cost, cost
 from cocoon.messages import Kind, Limits, Meter, OutputPiece, PriceSchedule
 from contracts.units import NO_MONEY, NanoTon
 
@@ -37,36 +37,63 @@ class MeterWatch:
     at_risk_max_nanoton: NanoTon = NO_MONEY
     _tokens_received: int = 0
     _units_paid: int = 0
-    _pieces: int = 0
 
     def receive(self, piece: OutputPiece) -> None:
         """Take one piece.
 
         Raises:
             PeerMisbehaved: the meter runs backwards, counts output that did not
-                come, or exceeds what this job can possibly need.
+                come, exceeds what this job can possibly need, or makes more than
+                one chunk due at once. Nothing of the piece is due then.
         """
-        self._tokens_received += len(piece.token_ids)
-        problem = self._problem(piece.meter)
+        received = self._tokens_received + len(piece.token_ids)
+        problem = self._problem(piece.meter, received) or self._excess(piece.meter)
         if problem:
             raise PeerMisbehaved(f"dishonest meter: {problem}")
+        self._tokens_received = received
         self.seen = piece.meter
-        self._pieces += 1
         unpaid = NanoTon(cost(self.schedule, self.seen) - self.paid_nanoton)
         self.at_risk_max_nanoton = max(self.at_risk_max_nanoton, unpaid)
 
-    def _problem(self, meter: Meter) -> str:
-        if any(getattr(meter, name) < getattr(self.seen, name) for name in meter.__struct_fields__):
-            return "it ran backwards"
-        if self.kind is Kind.CHAT and meter.output_tokens != self._tokens_received:
-            return f"{meter.output_tokens} tokens billed, {self._tokens_received} received"
-        if meter.output_tokens > self.output_tokens_max:
-            return f"more than the {self.output_tokens_max} tokens asked for"
-        if meter.prompt_tokens + meter.cached_tokens > self.prompt_tokens_max:
-            return f"the prompt cannot be {meter.prompt_tokens} tokens long"
-        if meter.audio_ms > self.audio_ms_max:
-            return f"the audio is only {self.audio_ms_max} ms long"
-        return "" if meter.gpu_ms == 0 else "GPU time is not sold here"
+    def _excess(self, meter: Meter) -> str:
+        """Say whether *meter* asks for more than the prompt and one chunk at once."""
+        unpaid = cost(self.schedule, meter) - self.paid_nanoton
+        allowed = chunk_cost(self.schedule, self.limits, self.kind)
+        if self.paid_nanoton == NO_MONEY:
+            prompt = Meter(prompt_tokens=meter.prompt_tokens, cached_tokens=meter.cached_tokens)
+            allowed = NanoTon(allowed + cost(self.schedule, prompt))
+        if unpaid <= allowed:
+            return ""
+        return f"{unpaid} nanoton due at once, one chunk costs {allowed}"
+
+    def _problem(self, meter: Meter, tokens_received: int) -> str:
+        seen, prompt_tokens = self.seen, meter.prompt_tokens + meter.cached_tokens
+        billed = meter.output_tokens
+        checks = (
+            (_grew(seen, meter), "it ran backwards"),
+            (
+                self.kind is not Kind.CHAT or billed == tokens_received,
+                f"{billed} tokens billed, {tokens_received} received",
+            ),
+            (
+                not seen.prompt_tokens or meter.prompt_tokens == seen.prompt_tokens,
+                f"the prompt grew from {seen.prompt_tokens} tokens",
+            ),
+            (
+                billed <= self.output_tokens_max,
+                f"more than the {self.output_tokens_max} tokens asked for",
+            ),
+            (
+                prompt_tokens <= self.prompt_tokens_max,
+                f"the prompt cannot be {prompt_tokens} tokens long",
+            ),
+            (
+                meter.audio_ms <= self.audio_ms_max,
+                f"the audio is only {self.audio_ms_max} ms long",
+            ),
+            (meter.gpu_ms == 0, "GPU time is not sold here"),
+        )
+        return next((words for holds, words in checks if not holds), "")
 
     def take_due(self, *, ended: bool) -> NanoTon | None:
         """Return the new cumulative amount to pay for this job, or None for not yet.
@@ -83,3 +110,7 @@ class MeterWatch:
             return None
         self.paid_nanoton, self._units_paid = total, units
         return total
+
+
+def _grew(before: Meter, after: Meter) -> bool:
+    return all(getattr(after, name) >= getattr(before, name) for name in Meter.__struct_fields__)
