@@ -6,23 +6,30 @@ import platform
 import shutil
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import trio
 
 from cocoon.bench import figures
-from cocoon.bench.figures import Machine, Report
-from cocoon.bench.market import open_market
+from cocoon.bench.figures import Idle, Machine, Report
+from cocoon.bench.idle import children_of, look_at
+from cocoon.bench.join import SWARM_NODES, measure_join, open_crowd
+from cocoon.bench.journal import measure_journal
+from cocoon.bench.market import Market, open_market
 from cocoon.bench.overhead import measure_overhead
-from cocoon.cli.ask import run_interruptible
+from cocoon.bench.stage import measure_stage
+from cocoon.bench.words import show
 from cocoon.cli.main import report as report_error
 from cocoon.cli.output import Output
+from cocoon.cli.running import run_interruptible
 from cocoon.config import default_assets
 from cocoon.demo.stage import check_assets
 
 NAMES: Final = ("overhead", "join", "idle", "setup", "negotiate", "journal")
+PARTS: Final = ("market", "swarm", "stage", "journal")
+"""A directory for the files of each."""
 
 
 def _cpu() -> str:
@@ -35,50 +42,118 @@ def _cpu() -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cocoon.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)}")
+    which = f"which: {', '.join(NAMES)} (all)"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=which)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--assets", type=Path, help="where models and the emulator are")
     parser.add_argument("--pairs", type=int, default=12, help="of jobs in `overhead` (12)")
     parser.add_argument("--tokens", type=int, default=64, help="of each answer (64)")
+    parser.add_argument("--newcomers", type=int, default=5, help="in `join` (5)")
+    parser.add_argument("--negotiations", type=int, default=12, help="in `negotiate` (12)")
     return parser
 
 
-async def run_all(parsed: argparse.Namespace, directory: Path, output: Output) -> Report:
-    """Run what was asked for; everything when nothing was."""
-    wanted = set(parsed.names or NAMES)
-    assets = parsed.assets or default_assets(os.environ)
-    check_assets(assets)
-    load_before, began_s = os.getloadavg()[0], trio.current_time()
-    machine = Machine(
+def _parse() -> argparse.Namespace:
+    parser = _parser()
+    parsed = parser.parse_args()
+    unknown = sorted(set(parsed.names) - set(NAMES))
+    if unknown:
+        parser.error(f"nothing is called {unknown[0]!r}; there are: {', '.join(NAMES)}")
+    if parsed.pairs < 2 or parsed.tokens < 2 or parsed.newcomers < 1 or parsed.negotiations < 1:
+        parser.error("too few to measure: at least 2 pairs of 2 tokens, 1 newcomer, 1 negotiation")
+    return parsed
+
+
+class Bench:
+    """One run of the benchmarks that were asked for."""
+
+    def __init__(self, parsed: argparse.Namespace, directory: Path, output: Output) -> None:
+        self._parsed = parsed
+        self._wanted = frozenset(parsed.names or NAMES)
+        self._assets: Path = parsed.assets or default_assets(os.environ)
+        self._directory = directory
+        self._say = output.note
+        self._report = Report(machine=_machine(), took_s=0.0)
+
+    async def run(self) -> Report:
+        """Measure, and return the report."""
+        check_assets(self._assets)
+        began_s = trio.current_time()
+        if "journal" in self._wanted:
+            self._say("journal: signing vouchers as fast as the disk allows")
+            self._report.journal = await measure_journal(self._directory / "journal")
+        if self._wanted & {"overhead", "join", "idle"}:
+            async with open_market(self._directory / "market", self._assets, self._say) as market:
+                await self._with_market(market)
+        if self._wanted & {"setup", "negotiate"}:
+            jobs = self._parsed.negotiations if "negotiate" in self._wanted else 0
+            stage = self._directory / "stage"
+            setup, negotiate = await measure_stage(stage, self._assets, self._say, jobs=jobs)
+            self._report.setup, self._report.negotiate = setup, negotiate
+        return self._finished(trio.current_time() - began_s)
+
+    async def _with_market(self, market: Market) -> None:
+        """Measure on one market: memory before it has worked, then time, then the swarm."""
+        report = self._report
+        idle = Idle([], [])
+        if "idle" in self._wanted:
+            workers = {f"worker {pid}": pid for pid in children_of(market.seller.process_id)}
+            nodes = {"node": market.first_node.process_id, "provider": market.seller.process_id}
+            self._say("idle: watching a node and a provider that have nothing to do")
+            idle = Idle(await look_at(nodes), await look_at(workers))
+            report.idle = idle
+        if "overhead" in self._wanted:
+            report.overhead = await measure_overhead(
+                market, self._say, pairs=self._parsed.pairs, tokens=self._parsed.tokens
+            )
+        if self._wanted & {"join", "idle"}:
+            async with open_crowd(market, self._directory / "swarm", self._say):
+                if "idle" in self._wanted:
+                    name = f"node, first of {SWARM_NODES}"
+                    idle.nodes.extend(await look_at({name: market.first_node.process_id}))
+                if "join" in self._wanted:
+                    newcomers = self._parsed.newcomers
+                    report.join = await measure_join(
+                        market, self._directory / "swarm", self._say, newcomers=newcomers
+                    )
+
+    def _finished(self, took_s: float) -> Report:
+        report = self._report
+        report.took_s = round(took_s, 1)
+        report.machine = msgspec.structs.replace(report.machine, load_after=_load())
+        report.targets = figures.targets(report)
+        return report
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+def _machine() -> Machine:
+    return Machine(
         cpu=_cpu(),
         cores=os.cpu_count() or 1,
         python=platform.python_version(),
         system=platform.platform(),
-        load_before=round(load_before, 2),
+        load_before=_load(),
         load_after=0.0,
     )
-    report = Report(machine=machine, took_s=0.0)
-    if "overhead" in wanted:
-        async with open_market(directory / "market", assets, output.note) as market:
-            report.overhead = await measure_overhead(
-                market, output.note, pairs=parsed.pairs, tokens=parsed.tokens
-            )
-    report.took_s = round(trio.current_time() - began_s, 1)
-    report.targets = figures.targets(report)
-    return report
 
 
 def main() -> int:
     """Parse the command line, measure, print; return the exit code."""
-    parsed = _parser().parse_args()
+    parsed = _parse()
     output = Output(as_json=parsed.json)
     directory = Path(tempfile.mkdtemp(prefix="cocoon-bench-"))
+    for part in PARTS:
+        (directory / part).mkdir()
     try:
-        report = run_interruptible(partial(run_all, parsed, directory, output))
+        report = run_interruptible(Bench(parsed, directory, output).run)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the one place that reports)
         return report_error(error, output, verbose=0)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+    show(report, output)
     output.result(report)
     return 0
 

@@ -103,11 +103,11 @@ class Negotiate(msgspec.Struct, frozen=True):
     """From the request to the chosen offer.
 
     Attributes:
-        asked: providers on the shortlist of each job.
-        offers: how many of them answered with an offer, the median.
+        asked: providers that were sent the request, the median over the jobs.
+        offers: how many of them answered with an offer, likewise.
     """
 
-    asked: int
+    asked: float
     offers: float
     choice_ms: Spread
 

@@ -3,7 +3,7 @@
 Every part is a process of its own, started as the demonstration starts its cast.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,14 @@ import trio
 from cocoon.config import NodeConfig, load_config
 from cocoon.demo import cast
 from cocoon.demo.processes import Child, open_child
-from cocoon.demo.stage import Say, make_home
+from cocoon.demo.stage import make_home
 from cocoon.messages import Turn
 from cocoon.requester.inputs import model_id
 from cocoon.requester.plan import ChatRequest
 from contracts.toncenter import DevnetControl
 from contracts.units import parse_coins
+
+Say = Callable[[str], None]
 
 PROMPT: Final = "Describe the city of Almaty, its mountains and its apples, in a long paragraph."
 ROLE: Final = cast.Role("seller", "what is measured", cast.CHAT_MODEL, 1_000_000)
@@ -71,7 +73,6 @@ async def open_market(directory: Path, assets: Path, say: Say) -> AsyncIterator[
     """
     root = str(assets)
     say("starting a chain, a first node and one provider")
-    directory.mkdir(parents=True, exist_ok=True)
     first, _ = await _home(directory / "first-node", cast.bootstrap_settings(root))
     async with (
         open_child("chain", ["devnet", "--port", "0"], directory / "chain.log") as chain,

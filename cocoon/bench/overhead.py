@@ -6,15 +6,15 @@ that what else the machine does, and its drift, falls out of the differences.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import msgspec
 import trio
 
 from cocoon.bench.figures import Overhead, Sample, overhead, sample
-from cocoon.bench.market import Market, chat_request
+from cocoon.bench.market import Market, Say, chat_request
 from cocoon.demo.cast import CHAT_MODEL
-from cocoon.demo.stage import Say
 from cocoon.errors import JobFailed
 from cocoon.node import open_buyer
 from cocoon.provider.runner import Worker, open_worker
@@ -49,6 +49,8 @@ class Stopwatch:
                 self.at_s["channel"] = now_s
             case OutputCame(tokens=tokens):
                 self.arrivals_s += [now_s] * (tokens - len(self.arrivals_s))
+            case _:
+                pass
 
     def steps_ms(self) -> dict[str, float]:
         """Return how long each step took until the first token."""
@@ -59,10 +61,7 @@ class Stopwatch:
             ("hold channel", self.at_s["channel"]),
             ("seal, accept, first token", self.arrivals_s[0]),
         ]
-        return {
-            name: 1000 * (now_s - before_s)
-            for (_, before_s), (name, now_s) in zip(marks, marks[1:], strict=False)
-        }
+        return {name: 1000 * (now_s - before_s) for (_, before_s), (name, now_s) in pairwise(marks)}
 
 
 async def direct_job(worker: Worker, request: ChatRequest) -> Sample:
