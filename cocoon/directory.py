@@ -7,6 +7,7 @@ before it is forwarded, and answers newcomers who have not heard the gossip yet.
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import trio
@@ -68,20 +69,21 @@ class Directory:
 
     # --- hearing ---
 
-    def hear(self, source: PeerId, data: bytes) -> bool:
-        """Take one gossiped quote; return whether it may be forwarded."""
+    def hear(self, kind: Kind, source: PeerId, data: bytes) -> bool:
+        """Take one quote gossiped in the topic of *kind*; return whether it may be forwarded."""
         try:
-            if len(data) > QUOTE_BYTES_MAX:
-                return False
-            return self._take(decode(Signed, data, size_bytes_max=QUOTE_BYTES_MAX), source)
+            signed = decode(Signed, data, size_bytes_max=QUOTE_BYTES_MAX)
+            return self._take(signed, f"{kind.value}/", source)
         except (RemoteProtocolError, PeerMisbehaved) as error:
             logger.debug("a quote was refused: %s", error)
             return False
 
-    def _take(self, signed: Signed, signer: str | None = None) -> bool:
-        """Validate and store one signed quote."""
+    def _take(self, signed: Signed, class_prefix: str, signer: str | None = None) -> bool:
+        """Validate and store one signed quote; tell whether it is news for others, too."""
         now_unix_s = int(self._clock())
         claimed = decode(Quote, signed.body, size_bytes_max=QUOTE_BYTES_MAX)
+        if not claimed.resource_class.startswith(class_prefix):
+            raise PeerMisbehaved(f"a quote for {claimed.resource_class[:40]} came unasked")
         quote = open_signed(
             signed,
             Quote,
@@ -147,7 +149,7 @@ class Directory:
             return
         for signed in quotes:
             try:
-                self._take(signed)
+                self._take(signed, resource_class)
             except (PeerMisbehaved, RemoteProtocolError) as error:
                 logger.debug("a quote in an answer was refused: %s", error)
 
@@ -165,7 +167,7 @@ class Directory:
             return cached
         try:
             with trio.fail_after(ASK_TIMEOUT_S):
-                data = await self._host.request(peer_id, STATEMENT_PROTOCOL, b"")
+                data = await self._host.request(peer_id, STATEMENT_PROTOCOL, wanted_id)
         except (OverlayError, trio.TooSlowError):
             with trio.fail_after(ASK_TIMEOUT_S):
                 stored = await self._host.get_record(peer_id, STATEMENT_RECORD)
@@ -195,7 +197,7 @@ class Directory:
 
 async def _follow(host: Host, directory: Directory, kind: Kind, joined: trio.Event) -> None:
     """Stay in one topic: the validator does the work; delivered messages are only drained."""
-    async with host.subscribe(topic_of(kind), directory.hear) as messages:
+    async with host.subscribe(topic_of(kind), partial(directory.hear, kind)) as messages:
         joined.set()
         async for _ in messages:
             pass

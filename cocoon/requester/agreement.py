@@ -16,12 +16,14 @@ from cocoon.confidential.sealing import (
     Sealer,
     seal_content_key,
     seal_input,
+    wipe,
 )
 from cocoon.confidential.transcript import transcript_hash
 from cocoon.errors import PeerMisbehaved
 from cocoon.messages import (
     VERSION,
     Accept,
+    Finish,
     JobEnd,
     Kind,
     Limits,
@@ -74,14 +76,20 @@ class ReceiptDesk:
     identity: Identity
     clock: Clock
 
-    def check(self, end: JobEnd, watch: MeterWatch, response_hash: bytes) -> bytes:
+    def check(self, end: JobEnd, watch: MeterWatch, response_hash: bytes, finish: Finish) -> bytes:
         """Return our countersignature.
 
         Raises:
             BadReceipt: a binding does not hold.
         """
         view = msgspec.structs.replace(self.view, response_hash=response_hash, meter=watch.seen)
-        check_receipt(end.receipt, view, network=self.network, now_unix_s=int(self.clock()))
+        check_receipt(
+            end.receipt,
+            view,
+            network=self.network,
+            now_unix_s=int(self.clock()),
+            finish=finish,
+        )
         return countersign(self.identity, self.network, end.receipt).signature
 
 
@@ -92,6 +100,11 @@ class Prepared:
     running: RunningJob
     agreed: Agreed
     network: str
+    content_key: bytearray
+
+    def forget_key(self) -> None:
+        """Overwrite the job's content key: nothing is sealed or opened from here on."""
+        wipe(self.content_key)
 
     async def save(self, directory: Path) -> Path:
         """Write the receipt with everything that makes it checkable offline."""
@@ -133,7 +146,7 @@ def _watch(agreed: Agreed, request: JobRequest, progress: Progress, limits: Limi
             limits=limits,
             prompt_tokens_max=0,
             output_tokens_max=0,
-            audio_ms_max=request.duration_ms + AUDIO_HEADER_SLACK_MS,
+            audio_ms_max=_audio_ms_left(request, progress),
         )
     return MeterWatch(
         kind=Kind.CHAT,
@@ -145,7 +158,11 @@ def _watch(agreed: Agreed, request: JobRequest, progress: Progress, limits: Limi
     )
 
 
-def prepare(
+def _audio_ms_left(request: SpeechRequest, progress: Progress) -> int:
+    return max(0, request.duration_ms - progress.skip_ms) + AUDIO_HEADER_SLACK_MS
+
+
+async def prepare(
     agreed: Agreed,
     channel: PayerChannel,
     *,
@@ -155,8 +172,18 @@ def prepare(
     network: str,
     clock: Clock,
     part_id: str,
+    stall_timeout_s: float,
 ) -> Prepared:
-    """Seal the input for the provider and bind everything in the transcript hash."""
+    """Seal the input for the provider and bind everything in the transcript hash.
+
+    The caller ends with `Prepared.forget_key`.
+
+    Raises:
+        PeerMisbehaved: the offer's sealing key is not one, or the statement does not
+            list the model.
+    """
+    model = _model_of(agreed, request)
+    watch = _watch(agreed, request, progress, agreed.offer.limits)
     payment, nonce = channel.ref, secrets.token_bytes(16)
     offer = agreed.offer
     transcript = transcript_hash(
@@ -168,7 +195,8 @@ def prepare(
     )
     content_key, sealed_key = seal_content_key(offer.seal_key, transcript)
     sealer = Sealer(content_key, transcript, Direction.INPUT)
-    segments = seal_input(encode(remaining_input(request, progress)), sealer)
+    plain = encode(remaining_input(request, progress))
+    segments = await trio.to_thread.run_sync(seal_input, plain, sealer)  # 0.25 s for 64 MiB
     accept = Accept(
         offer_hash=message_hash(agreed.signed_offer.body),
         job_nonce=nonce,
@@ -178,8 +206,6 @@ def prepare(
         input_segments=len(segments),
         input_prefix=sealer.prefix,
     )
-    model = _model_of(agreed, request)
-    watch = _watch(agreed, request, progress, offer.limits)
     view = JobView(
         transcript_hash=transcript,
         provider=agreed.peer,
@@ -203,5 +229,6 @@ def prepare(
         watch=watch,
         purse=ChannelPurse(channel, payment, part_id),
         check_receipt=ReceiptDesk(view, network, identity, clock).check,
+        stall_timeout_s=stall_timeout_s,
     )
-    return Prepared(running, agreed, network)
+    return Prepared(running, agreed, network, content_key)

@@ -8,6 +8,7 @@ from cocoon.messages import (
     ChatInput,
     JobInput,
     Kind,
+    Limits,
     OutputPiece,
     PriceSchedule,
     RequestForOffer,
@@ -49,10 +50,34 @@ class SpeechRequest:
 JobRequest = ChatRequest | SpeechRequest
 
 
+SPEED_ENOUGH_MILLI_PER_S: Final = {Kind.CHAT: 30_000, Kind.TRANSCRIBE: 5_000}
+"""Faster than this is not better: faster than people read, five times as fast as they speak."""
+
+
+def kind_of_job(request: JobRequest) -> Kind:
+    """Return what the request asks for."""
+    return Kind.CHAT if isinstance(request, ChatRequest) else Kind.TRANSCRIBE
+
+
 def class_of(request: JobRequest) -> str:
     """Return the resource class that the request needs."""
-    kind = Kind.CHAT if isinstance(request, ChatRequest) else Kind.TRANSCRIBE
-    return resource_class(kind, request.model_id)
+    return resource_class(kind_of_job(request), request.model_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkLimits:
+    """The largest chunk that we let a provider ask payment for at once."""
+
+    tokens_max: int
+    audio_s_max: int
+
+    def objection(self, kind: Kind, limits: Limits) -> str:
+        """Say why a provider's chunks are too large for us, or ""."""
+        if kind is Kind.TRANSCRIBE and limits.chunk_audio_s > self.audio_s_max:
+            return f"chunks of {limits.chunk_audio_s} s of audio, at most {self.audio_s_max}"
+        if kind is Kind.CHAT and limits.chunk_tokens > self.tokens_max:
+            return f"chunks of {limits.chunk_tokens} tokens, at most {self.tokens_max}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from cocoon.messages import (
     Accepted,
     Cancel,
     Countersigned,
+    Finish,
     FromProvider,
     InputSegment,
     JobEnd,
@@ -25,6 +26,7 @@ from cocoon.messages import (
     OutputPiece,
     OutputSegment,
     Refusal,
+    SignedOffer,
     VoucherMessage,
     decode,
     decode_from_provider,
@@ -39,9 +41,9 @@ from overlay.transport import Stream
 logger = logging.getLogger(__name__)
 
 ACCEPT_TIMEOUT_S: Final = 20.0
-FIRST_OUTPUT_TIMEOUT_S: Final = 120.0
-OUTPUT_TIMEOUT_S: Final = 30.0
+STALL_TIMEOUT_S: Final = 30.0
 SEND_TIMEOUT_S: Final = 30.0
+VOUCHER_TIMEOUT_S: Final = 10.0
 FAREWELL_S: Final = 4.0
 OUTPUT_PIECE_BYTES_MAX: Final = 256 * 1024
 
@@ -55,8 +57,8 @@ class Purse(Protocol):
 
 
 Sink = Callable[[OutputPiece], Awaitable[None]]
-CheckReceipt = Callable[[JobEnd, MeterWatch, bytes], bytes]
-"""(end, watch, response hash) -> our countersignature; raises BadReceipt."""
+CheckReceipt = Callable[[JobEnd, MeterWatch, bytes, Finish], bytes]
+"""(end, watch, response hash, finish) -> our countersignature; raises BadReceipt."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,9 @@ class RunningJob:
     watch: MeterWatch
     purse: Purse
     check_receipt: CheckReceipt
+    stall_timeout_s: float = STALL_TIMEOUT_S
+    finish: Finish | None = None
+    """How the provider said that the job ended, with its last piece of output."""
     vouchers: list[VoucherMessage] = field(default_factory=list)
     end: JobEnd | None = None
     countersignature: bytes = b""
@@ -80,8 +85,17 @@ class RunningJob:
 
     async def _send(self, message: Message) -> None:
         async with self._sending:
-            with trio.fail_after(SEND_TIMEOUT_S):
+            with trio.move_on_after(SEND_TIMEOUT_S):
                 await self.stream.send(encode(message))
+                return
+        raise PeerUnavailable("the provider does not read")
+
+    async def _send_whole(self, message: Message) -> None:
+        """Send even when cancelled: half a frame would end the stream, and the job with it."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + VOUCHER_TIMEOUT_S):
+            await self._send(message)
+            return
+        raise PeerUnavailable("the provider does not read")
 
     async def _receive(self, timeout_s: float, waiting_for: str) -> FromProvider:
         with trio.move_on_after(timeout_s):
@@ -101,6 +115,8 @@ class RunningJob:
         for segment in self.input_segments:
             await self._send(InputSegment(data=segment))
         answer = await self._receive(ACCEPT_TIMEOUT_S, "acceptance")
+        if isinstance(answer, SignedOffer):  # to a counter-offer that we stopped waiting for
+            answer = await self._receive(ACCEPT_TIMEOUT_S, "acceptance")
         if isinstance(answer, Refusal):
             raise Refused(answer.code.value, answer.detail)
         if not isinstance(answer, Accepted):
@@ -131,6 +147,8 @@ class RunningJob:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + FAREWELL_S):
             await self._finish(opener)
         await trio.lowlevel.checkpoint()
+        if not self.countersignature:
+            raise PeerUnavailable("the job could not be paid and closed in time")
 
     async def _stop_politely(self, reading: trio.CancelScope) -> None:
         """When we are cancelled in mid-job, stop the device and leave the reader a moment."""
@@ -143,10 +161,8 @@ class RunningJob:
                     await self._try_send(Cancel())
 
     async def _read_output(self, opener: Opener, sink: Sink) -> None:
-        timeout_s = FIRST_OUTPUT_TIMEOUT_S
         while True:
-            message = await self._receive(timeout_s, "output")
-            timeout_s = OUTPUT_TIMEOUT_S
+            message = await self._receive(self.stall_timeout_s, "output")
             if isinstance(message, JobEnd):
                 self.end = message
                 return
@@ -159,7 +175,12 @@ class RunningJob:
     def _open_piece(self, segment: OutputSegment, opener: Opener) -> OutputPiece:
         plain = opener.open(segment.data, last=segment.last)
         piece = decode(OutputPiece, plain, size_bytes_max=OUTPUT_PIECE_BYTES_MAX)
+        if segment.last != (piece.finish is not None):
+            raise PeerMisbehaved(
+                "the last piece of output must say how the job ended, and no other"
+            )
         self.watch.receive(piece)
+        self.finish = piece.finish
         if piece.finish is None:
             self._ask_payment(self.watch.take_due(ended=False))
         return piece
@@ -187,7 +208,7 @@ class RunningJob:
             voucher = await self.purse.pay(due)
             if voucher not in self.vouchers:
                 self.vouchers.append(voucher)
-            await self._send(voucher)
+            await self._send_whole(voucher)
             if self._due == due:
                 self._due = None
 
@@ -195,18 +216,27 @@ class RunningJob:
 
     async def _finish(self, opener: Opener) -> None:
         """Check the receipt, pay the last chunk, countersign."""
-        if self.end is None:
+        if self.end is None or self.finish is None:
+            await self._pay_what_came()
             raise PeerUnavailable("the job ended without a receipt")
         opener.finish()
-        signature = self.check_receipt(self.end, self.watch, opener.digest())
+        signature = self.check_receipt(self.end, self.watch, opener.digest(), self.finish)
         self._due = self.watch.take_due(ended=True) or self._due
         await self._pay_now()
         self.countersignature = signature
         await self._try_send(Countersigned(signature=signature))
 
+    async def _pay_what_came(self) -> None:
+        """Only a cancelled job comes here: we left, and so we pay what we got."""
+        self._due = self.watch.take_due(ended=True) or self._due
+        try:
+            await self._pay_now()
+        except OverlayError as error:
+            logger.info("the provider left before its last voucher: %s", error)
+
     async def _try_send(self, message: Message) -> None:
         """Send what the peer would like to have and we do not depend on."""
         try:
-            await self._send(message)
-        except (OverlayError, trio.TooSlowError) as error:
+            await self._send_whole(message)
+        except OverlayError as error:
             logger.info("the provider left early: %s", error)

@@ -33,10 +33,12 @@ from cocoon.messages import (
     CloseRelease,
     CloseRequest,
     Finish,
+    Limits,
     LossReason,
     OutputPiece,
     PriceSchedule,
     Refusal,
+    RefusalCode,
     Tier,
     decode_channel_answer,
     encode,
@@ -57,21 +59,25 @@ from cocoon.requester.events import (
     OutputCame,
 )
 from cocoon.requester.plan import (
+    SPEED_ENOUGH_MILLI_PER_S,
+    ChunkLimits,
     JobRequest,
     Progress,
     SpeechRequest,
     class_of,
+    kind_of_job,
     request_for_offer,
     size_of,
 )
 from cocoon.requester.run import RunningJob
 from cocoon.requester.talks import Agreed, Talks
 from cocoon.requester.tracks import Tracks
+from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NanoTon
-from overlay.errors import OverlayError
+from overlay.errors import OverlayError, PeerUnavailable
 from overlay.identity import Identity
-from overlay.ids import PeerId
-from overlay.transport import Host
+from overlay.ids import PeerId, short
+from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +88,8 @@ DISCOVER_AGAIN_S: Final = 2.0
 RELEASE_TIMEOUT_S: Final = 15.0
 HANG_UP_S: Final = 2.0
 JOURNAL_S: Final = 5.0
+
+COMPLETE: Final = (Finish.STOP, Finish.LENGTH)
 
 Listener = Callable[[JobProgress], Awaitable[None]]
 
@@ -153,15 +161,21 @@ class Requester:
             job.attempts.append(attempt)
             try:
                 await self._attempt(job, agreed, attempt)
+            except PaymentError:
+                raise  # our purse: the same anywhere else
+            except ChainUnavailable as error:
+                raise ChainUnavailable(
+                    f"the chain does not answer, so {short(agreed.peer)} cannot be paid; "
+                    f"nothing is lost, try again later: {error}"
+                ) from error
+            except ContractError as error:
+                raise PaymentError(f"no channel to {short(agreed.peer)}: {error}") from error
             except (OverlayError, CocoonError, trio.TooSlowError) as error:
-                if isinstance(error, PaymentError):
-                    raise
                 await self._failed(job, attempt, error)
             else:
                 return
             finally:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_UP_S):
-                    await agreed.stream.aclose()
+                await _hang_up(agreed.stream)
         reasons = "; ".join(f"{a.provider[-8:]}: {a.failure}" for a in job.attempts)
         raise JobFailed(f"{len(job.attempts)} providers failed: {reasons}")
 
@@ -172,7 +186,9 @@ class Requester:
 
     async def _failed(self, job: _Job, attempt: Attempt, error: Exception) -> None:
         attempt.failure = str(error) or type(error).__name__
-        job.excluded[attempt.provider] = attempt.failure
+        expired = isinstance(error, Refused) and error.code == RefusalCode.EXPIRED.value
+        if not expired:  # opening a channel may outlast an offer: ask for another
+            job.excluded[attempt.provider] = attempt.failure
         if not isinstance(error, Refused):
             self.tracks.failed(attempt.provider)
         logger.info("%s failed: %s", attempt.provider, attempt.failure)
@@ -214,6 +230,7 @@ class Requester:
             ceiling=PriceSchedule(**settings.ceiling.as_schedule_fields()),
             tier_min=Tier[settings.tier_min],
             ask_max=settings.ask_max,
+            speed_enough_milli_per_s=SPEED_ENOUGH_MILLI_PER_S[kind_of_job(job.request)],
             excluded=frozenset(job.excluded),
         )
 
@@ -228,10 +245,11 @@ class Requester:
         if first:
             await job.listener(Discovered(found, tuple(c.quote for c in candidates)))
         prefs, size = self._preferences(job), size_of(job.request, job.progress)
-        chosen = shortlist(candidates, prefs, self.tracks.view(), size, self.rng)
+        acceptable, too_large = self._by_chunk(job, candidates)
+        chosen = shortlist(acceptable, prefs, self.tracks.view(), size, self.rng)
         talks = self._talks(job, prefs, size, chosen.asked)
         agreed = await talks.run()
-        losses = [*chosen.passed_over, *talks.core.losses]
+        losses = [*too_large, *chosen.passed_over, *talks.core.losses]
         losses += [Loss(p, LossReason.DIED_MID_JOB, why) for p, why in job.excluded.items()]
         explanation = self._explain(
             job=job,
@@ -245,10 +263,31 @@ class Requester:
         self._save_explanation(explanation, len(job.explanations))
         if agreed is None:
             raise NoProvider(_no_provider_words(losses, resource_class))
-        check_tier(agreed.statement, prefs.tier_min)
-        worst = worst_case_cost(agreed.offer.schedule, size)
-        await job.listener(Negotiated(agreed.peer, agreed.offer.schedule, worst, explanation))
+        try:
+            check_tier(agreed.statement, prefs.tier_min)
+            worst = worst_case_cost(agreed.offer.schedule, size)
+            await job.listener(Negotiated(agreed.peer, agreed.offer.schedule, worst, explanation))
+        except BaseException:
+            await _hang_up(agreed.stream)
+            raise
         return agreed
+
+    def _chunk_objection(self, job: _Job, limits: Limits) -> str:
+        settings = self.config.requester
+        ours = ChunkLimits(
+            tokens_max=settings.chunk_tokens_max, audio_s_max=settings.chunk_audio_s_max
+        )
+        return ours.objection(kind_of_job(job.request), limits)
+
+    def _by_chunk(self, job: _Job, candidates: list[Listing]) -> tuple[list[Listing], list[Loss]]:
+        """Leave out who would have more at stake at once than we allow."""
+        acceptable, losses = [], []
+        for listing in candidates:
+            if objection := self._chunk_objection(job, listing.quote.limits):
+                losses.append(Loss(listing.quote.peer_id, LossReason.OVER_CEILING, objection))
+            else:
+                acceptable.append(listing)
+        return acceptable, losses
 
     def _talks(
         self, job: _Job, prefs: Preferences, size: JobSize, asked: tuple[Listing, ...]
@@ -280,6 +319,7 @@ class Requester:
             core=core,
             request_bytes=request_bytes,
             clock=self.clock,
+            objection=lambda offer: self._chunk_objection(job, offer.limits),
             background=self.background,
         )
 
@@ -336,7 +376,7 @@ class Requester:
     async def _run_attempt(
         self, job: _Job, agreed: Agreed, attempt: Attempt, channel: PayerChannel, part_id: str
     ) -> None:
-        prepared = prepare(
+        prepared = await prepare(
             agreed,
             channel,
             request=job.request,
@@ -345,6 +385,7 @@ class Requester:
             network=self.config.network.name,
             clock=self.clock,
             part_id=part_id,
+            stall_timeout_s=self.config.requester.stall_timeout_s,
         )
 
         async def take(piece: OutputPiece) -> None:
@@ -353,9 +394,17 @@ class Requester:
         try:
             await prepared.running.stream_output(await prepared.running.start(), take)
         finally:
+            prepared.forget_key()
             _account(attempt, channel, prepared.running)
-        attempt.receipt = str(await prepared.save(self.config.receipts))
+            if prepared.running.countersignature:  # also of a job that we have cancelled
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + JOURNAL_S):
+                    attempt.receipt = str(await prepared.save(self.config.receipts))
+        finish = prepared.running.finish
+        if finish not in COMPLETE:
+            # It was paid for what it sent, and has not done what was asked.
+            raise PeerUnavailable(f"it ended the job: {finish.value if finish else 'no reason'}")
         self.tracks.succeeded(attempt.provider, _speed_milli_per_s(attempt, job.request))
+        self.directory.book.know(self.tracks.with_receipts())
 
     async def _take(self, job: _Job, attempt: Attempt, piece: OutputPiece) -> None:
         now_s = trio.current_time()
@@ -419,6 +468,11 @@ class Requester:
         )
 
 
+async def _hang_up(stream: Stream) -> None:
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_UP_S):
+        await stream.aclose()
+
+
 def _account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> None:
     """Write down what the attempt cost, whichever way it ended."""
     attempt.at_risk_max_nanoton = running.watch.at_risk_max_nanoton
@@ -460,6 +514,7 @@ async def open_requester(
 ) -> AsyncIterator[Requester]:
     """Buy compute for the length of the block."""
     tracks = Tracks(config.home / "tracks.json")
+    directory.book.know(tracks.with_receipts())
     async with trio.open_nursery() as nursery:
         yield Requester(
             host=host,

@@ -1,6 +1,7 @@
 """Drives one negotiation: a stream to each provider on the shortlist, the core decides."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -49,6 +50,7 @@ logger = logging.getLogger(__name__)
 OPEN_TIMEOUT_S: Final = 6.0
 ANSWER_TIMEOUT_S: Final = 15.0
 DECLINE_TIMEOUT_S: Final = 3.0
+HANG_UP_S: Final = 2.0
 OFFER_BYTES_MAX: Final = 8192
 EVENTS_MAX: Final = 256
 
@@ -75,13 +77,32 @@ class Talks:
     core: Negotiation
     request_bytes: bytes
     clock: Clock
+    objection: Callable[[Offer], str]
+    """Says why we cannot take an offer, apart from its price; empty when we can."""
     background: trio.Nursery
     """Where polite refusals to losers go on after the winner is known."""
     _streams: dict[str, Stream] = field(default_factory=dict)
     _offers: dict[str, tuple[Signed, Statement, Signed]] = field(default_factory=dict)
 
     async def run(self) -> Agreed | None:
-        """Negotiate; return the winner, or None (see `core.losses`)."""
+        """Negotiate; return the winner, or None (see `core.losses`).
+
+        Cancelling hangs up on everybody.
+        """
+        try:
+            return await self._run()
+        except BaseException:
+            await self._hang_up()
+            raise
+
+    async def _hang_up(self) -> None:
+        """Reset every stream, whatever state a cancellation left it in."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_UP_S):
+            while self._streams:
+                _, stream = self._streams.popitem()
+                await stream.reset()
+
+    async def _run(self) -> Agreed | None:
         send, receive = trio.open_memory_channel[Event](EVENTS_MAX)
         choice: Choose | None = None
         async with open_private_nursery() as nursery:
@@ -147,7 +168,7 @@ class Talks:
                 await stream.send(self.request_bytes)
                 event = await self._answer(peer, stream)
         except (OverlayError, CocoonError, trio.TooSlowError) as error:
-            event = _failure(peer, error)
+            event = self._failure(peer, error)
         await send.send(event)
 
     async def _counter(
@@ -159,7 +180,7 @@ class Talks:
                 await self._streams[peer].send(encode(counter))
                 event = await self._answer(peer, self._streams[peer])
         except (OverlayError, CocoonError, trio.TooSlowError) as error:
-            event = _failure(peer, error)
+            event = self._failure(peer, error)
         await send.send(event)
 
     async def _answer(self, peer: str, stream: Stream) -> Event:
@@ -175,9 +196,17 @@ class Talks:
             signer=peer,
             size_bytes_max=OFFER_BYTES_MAX,
         )
+        if objection := self.objection(offer):
+            self._decline(peer, LossReason.OVER_CEILING, objection)
+            return PeerFailed(peer, LossReason.OVER_CEILING, objection)
         statement, signed = await self.directory.statement(PeerId(peer), offer.statement_id)
         self._offers[peer] = (answer.offer, statement, signed)
         return OfferReceived(peer, offer, message_hash(answer.offer.body), statement)
+
+    def _failure(self, peer: str, error: Exception) -> PeerFailed:
+        reason, detail = _why(error)
+        self._decline(peer, reason, detail)
+        return PeerFailed(peer, reason, detail)
 
     def _decline(self, peer: str, reason: LossReason, detail: str) -> None:
         stream = self._streams.pop(peer, None)
@@ -196,9 +225,9 @@ async def _say_no(stream: Stream, reason: LossReason, detail: str) -> None:
         await stream.aclose()
 
 
-def _failure(peer: str, error: Exception) -> PeerFailed:
+def _why(error: Exception) -> tuple[LossReason, str]:
     if isinstance(error, trio.TooSlowError):
-        return PeerFailed(peer, LossReason.TOO_SLOW_TO_ANSWER, "no answer in time")
+        return LossReason.TOO_SLOW_TO_ANSWER, "no answer in time"
     if isinstance(error, PeerMisbehaved | RemoteProtocolError):
-        return PeerFailed(peer, LossReason.PROTOCOL_VIOLATION, str(error))
-    return PeerFailed(peer, LossReason.UNREACHABLE, str(error))
+        return LossReason.PROTOCOL_VIOLATION, str(error)
+    return LossReason.UNREACHABLE, str(error)

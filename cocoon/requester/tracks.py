@@ -43,6 +43,10 @@ class Tracks:
             for peer, entry in self._entries.items()
         }
 
+    def with_receipts(self) -> list[str]:
+        """Return the peers that have finished a job of ours."""
+        return [peer for peer, entry in self._entries.items() if entry.jobs]
+
     def paid_through(self, peer: str, channel: str) -> None:
         """A job of *peer* is paid from the channel at this address."""
         entry = self._touch(peer)
