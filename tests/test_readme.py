@@ -20,6 +20,7 @@ from cocoon.cli.parser import make_parser
 from cocoon.confidential.tiers import CLAIM
 from cocoon.config import NodeConfig
 from cocoon.errors import EXIT_MEANINGS
+from cocoon.provider import lease
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ru.md", "README.kk.md")
@@ -129,6 +130,13 @@ def test_every_file_that_the_architecture_names_exists() -> None:
     assert len(named) > 40
     lost = sorted(name for name in named if not list(ROOT.glob(name.rstrip("/"))))
     assert not lost
+
+
+def test_the_billing_rule_is_the_programs_own() -> None:
+    rules = re.findall(r"^\* (.+?[;.])$", lease.__doc__ or "", re.MULTILINE | re.DOTALL)
+    architecture = " ".join(text_of("ARCHITECTURE.md").split())
+    assert len(rules) >= 4
+    assert [x for x in rules if " ".join(x.split()) not in architecture] == []
 
 
 def test_every_dependency_has_its_reason() -> None:
