@@ -31,6 +31,7 @@ from cocoon.messages import (
     decode,
     encode,
 )
+from cocoon.nursery import open_private_nursery
 from cocoon.signing import open_signed
 from cocoon.statements import StatementCache, verify_statement
 from overlay.errors import OverlayError, RemoteProtocolError
@@ -43,6 +44,7 @@ QUOTE_BYTES_MAX: Final = 4096
 ASK_TIMEOUT_S: Final = 3.0
 LOOKUP_TIMEOUT_S: Final = 6.0
 ASKED_AT_ONCE_MAX: Final = 8
+NEIGHBOURS_ASKED_MAX: Final = 4
 STREAMS_MAX: Final = 64
 
 
@@ -118,15 +120,22 @@ class Directory:
     async def discover(self, resource_class: str) -> list[PeerId]:
         """Find providers of a class through the DHT and ask each for its quotes.
 
+        A newcomer asks the peers that it is connected to at the same time: what they
+        heard by gossip is signed, and is here long before a look-up of seconds ends.
+
         Returns the peers that the DHT named. Those that do not answer are left out
         of the book, silently: stale DHT entries are normal.
         """
+        peers: list[PeerId] = []
         with trio.move_on_after(LOOKUP_TIMEOUT_S):
-            found = await self._host.find_providers(class_key(resource_class))
-            peers = [entry.peer_id for entry in found if entry.peer_id != self._host.peer_id]
-            await self.ask_quotes(resource_class, peers)
-            return peers
-        return []
+            async with open_private_nursery() as nursery:
+                if not self.book.candidates(resource_class, int(self._clock())):
+                    neighbours = self._host.connected_peers()[:NEIGHBOURS_ASKED_MAX]
+                    nursery.start_soon(self.ask_quotes, resource_class, neighbours)
+                found = await self._host.find_providers(class_key(resource_class))
+                peers += [entry.peer_id for entry in found if entry.peer_id != self._host.peer_id]
+                await self.ask_quotes(resource_class, peers)
+        return peers
 
     async def ask_quotes(self, resource_class: str, peers: Iterable[PeerId]) -> None:
         """Ask peers for the quotes they know, all at once."""
