@@ -9,7 +9,7 @@ import trio
 from rich.live import Live
 
 from cocoon.cli.output import Output, make_table
-from cocoon.cli.running import run_interruptible
+from cocoon.cli.running import Stop, run_interruptible
 from cocoon.cli.settings import load_as_buyer
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory
@@ -59,7 +59,7 @@ class Bill:
 
 
 async def _buy(
-    config: NodeConfig, request: JobRequest, output: Output, bill: Bill
+    config: NodeConfig, request: JobRequest, output: Output, bill: Bill, stop: Stop
 ) -> tuple[JobResult, list[InterruptedJob]]:
     async def listen(event: JobProgress) -> None:
         bill.note(event, requester)
@@ -73,20 +73,22 @@ async def _buy(
         interrupted = requester.payer.interrupted_jobs()
         for job in interrupted:
             output.note(interrupted_words(job))
-        try:
-            result = await requester.run(request, listen)
-        finally:
-            bill.close(requester)
-        for job in interrupted:
-            await requester.payer.acknowledge(job.job_id)
-        return result, interrupted
+        with stop.first():
+            try:
+                result = await requester.run(request, listen)
+            finally:
+                bill.close(requester)
+            for job in interrupted:
+                await requester.payer.acknowledge(job.job_id)
+            return result, interrupted
+    raise KeyboardInterrupt
 
 
 def _run_job(parsed: argparse.Namespace, request: JobRequest, output: Output) -> int:
-    bill = Bill()
-    work = partial(_buy, load_as_buyer(parsed), request, output, bill)
+    bill, stop = Bill(), Stop()
+    work = partial(_buy, load_as_buyer(parsed), request, output, bill, stop)
     try:
-        result, interrupted = run_interruptible(work)
+        result, interrupted = run_interruptible(work, stop)
     except KeyboardInterrupt:
         output.write("\n")
         paid = f"{format_coins(bill.paid_nanoton)} {TICKER} paid for {bill.tokens} tokens"

@@ -1,7 +1,8 @@
 """Runs the asynchronous part of a command, so that Ctrl-C ends it in an orderly way."""
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import trio
@@ -11,22 +12,64 @@ from cocoon.nursery import open_private_nursery
 T = TypeVar("T")
 
 
-def run_interruptible(work: Callable[[], Awaitable[T]]) -> T:
+class Stop:
+    """What a signal cancels: the innermost part that asked to be first, else everything."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._scopes: list[trio.CancelScope] = []
+
+    @contextmanager
+    def first(self) -> Iterator[None]:
+        """Cancel this block alone at the first signal; what it stands on goes on working.
+
+        So a job can say goodbye over a network that still runs.
+        """
+        with trio.CancelScope() as scope:
+            self._scopes.append(scope)
+            try:
+                yield
+            finally:
+                self._scopes.remove(scope)
+
+    def request(self) -> None:
+        """Cancel; asked again, cancel the next part."""
+        self.requested = True
+        pending = [scope for scope in self._scopes if not scope.cancel_called]
+        if pending:
+            pending[-1].cancel()
+
+
+def run_interruptible(work: Callable[[], Awaitable[T]], stop: Stop | None = None) -> T:
     """Run *work*; SIGINT and SIGTERM cancel it: devices stop, what came is paid.
+
+    Args:
+        work: the asynchronous part of the command.
+        stop: lets *work* have a part of it cancelled first.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
+    stop = stop or Stop()
 
     async def main() -> T:
         async with open_private_nursery() as nursery:
-            nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
-            result = await work()
+            with stop.first():
+                nursery.start_soon(_request_on_signals, stop)
+                result = await work()
+                nursery.cancel_scope.cancel()
+                if not stop.requested:
+                    return result
             nursery.cancel_scope.cancel()
-            return result
         raise KeyboardInterrupt
 
     return trio.run(main)
+
+
+async def _request_on_signals(stop: Stop) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            stop.request()
 
 
 def run_until_stopped(serve: Callable[[], Awaitable[None]], *, stop_with_stdin: bool) -> None:
