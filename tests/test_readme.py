@@ -171,7 +171,7 @@ class Terminals:
         """Run one command as it stands, but on ports that are free here; return its output."""
         line = [self._on_free_ports(word) for word in words]
         if words[0] in RUN_UNTIL_STOPPED:
-            self._start([*line, "--json"])
+            self._start([*line, "--json", "-v"])
             return ""
         return self._finish(line, expected=0)
 
@@ -193,7 +193,8 @@ class Terminals:
             timeout=COMMAND_S,
             check=False,
         )
-        assert done.returncode == expected, f"{line}: {done.stdout}{done.stderr}"
+        logs = "".join(log.read_text("utf-8")[-4000:] for log in self._directory.glob("*.log"))
+        assert done.returncode == expected, f"{line}: {done.stdout}{done.stderr}\n{logs}"
         return done.stdout
 
     def _start(self, line: list[str]) -> None:
@@ -231,9 +232,10 @@ def running(directory: Path, line: list[str]) -> Iterator[dict]:
     too_late = threading.Timer(COMMAND_S, process.kill)
     too_late.start()
     try:
-        yield next(told for told in events(process) if told["event"] == "ready")
-    except StopIteration:
-        pytest.fail(f"{line} never became ready: {log.read_text(encoding='utf-8')}")
+        ready = next((told for told in events(process) if told["event"] == "ready"), None)
+        too_late.cancel()
+        assert ready, f"{line} never became ready: {log.read_text(encoding='utf-8')}"
+        yield ready
     finally:
         too_late.cancel()
         process.terminate()
