@@ -189,6 +189,9 @@ def shortlist(
 ) -> Shortlist:
     """Choose whom to ask.
 
+    Who quotes no free slot is left out, unless everybody does: a quote is up to a few
+    seconds old, and who is still busy says so at once.
+
     Args:
         candidates: the live quotes of the class.
         prefs: what the requester wants.
@@ -196,21 +199,35 @@ def shortlist(
         size: upper bounds of the job.
         rng: draws among the near-best.
     """
-    sieve, fits, dear = _Sieve(), [], []
+    sieve, suitable = _Sieve(), list[Listing]()
     for listing in candidates:
         objection = _objection(listing, prefs, size)
         if objection is not None:
             sieve.drop(listing.quote.peer_id, *objection)
-        elif at_most(listing.quote.schedule, prefs.ceiling):
-            fits.append(listing)
         else:
-            dear.append(listing)
+            suitable.append(listing)
+    able = _with_free_slots(suitable, sieve) or suitable
+    fits, dear = list[Listing](), list[Listing]()
+    for listing in able:
+        (fits if at_most(listing.quote.schedule, prefs.ceiling) else dear).append(listing)
     ranked = _ranked(fits, prefs, tracks, size, rng) + _ranked(dear, prefs, tracks, size, rng)
     asked, rest = ranked[: prefs.ask_max], ranked[prefs.ask_max :]
     best = asked[0][1] if asked else None
     for listing, its_score in rest:
         sieve.drop(listing.quote.peer_id, *_not_asked(its_score, best, prefs))
     return Shortlist(tuple(listing for listing, _ in asked), tuple(sieve.losses))
+
+
+def _with_free_slots(suitable: Sequence[Listing], sieve: _Sieve) -> list[Listing]:
+    """Return those with a free slot, and drop the others when there are any."""
+    free = [listing for listing in suitable if listing.quote.free_slots]
+    for listing in suitable if free else ():
+        quote = listing.quote
+        if not quote.free_slots:
+            sieve.drop(
+                quote.peer_id, LossReason.NO_FREE_SLOT, f"all {quote.inputs.slots} slots busy"
+            )
+    return free
 
 
 def _objection(
@@ -228,8 +245,6 @@ def _objection(
     wrong_size = too_small(quote.limits, size)
     if wrong_size:
         return LossReason.TOO_SMALL, wrong_size
-    if not quote.free_slots:
-        return LossReason.NO_FREE_SLOT, f"all {quote.inputs.slots} slots busy"
     over = above(quote.schedule, _stretched(prefs))
     return (LossReason.OVER_CEILING, over) if over else None
 

@@ -223,6 +223,15 @@ def test_near_best_but_not_asked_is_called_not_drawn():
     assert [loss.reason for loss in result.passed_over] == [LossReason.NOT_DRAWN] * 2
 
 
+def test_when_all_quotes_say_busy_they_are_asked_for_quotes_are_older_than_answers():
+    book = QuoteBook()
+    add(book, "busy", free=0)
+    add(book, "busy and dear", free=0, price=1_050_000)
+    result = ask(book, Preferences(ceiling=PriceSchedule(output_token=1_000_000)))
+    assert asked(result) == ["busy", "busy and dear"]
+    assert result.passed_over == ()
+
+
 def test_nobody_to_ask_is_an_answer_too():
     assert ask(QuoteBook(), Preferences()) == Shortlist((), ())
 
