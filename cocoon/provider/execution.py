@@ -38,6 +38,8 @@ from overlay.transport import Stream
 logger = logging.getLogger(__name__)
 
 SEND_TIMEOUT_S: Final = 30.0
+PIECE_TEXT_MAX: Final = 16 * 1024
+"""Characters; a sealed segment holds 256 KiB."""
 GRANTED_CHUNKS: Final = 2
 """The device computes at most this many chunks ahead of what is paid."""
 
@@ -273,7 +275,8 @@ class Execution:
         room = self.lease.room()
         if isinstance(self.job, RunSpeech):
             return self._cut_speech(room)
-        taken, self._tokens = self._tokens[:room], self._tokens[room:]
+        count = _fitting(self._tokens[:room])
+        taken, self._tokens = self._tokens[:count], self._tokens[count:]
         self._meter = Meter(
             prompt_tokens=self._meter.prompt_tokens,
             output_tokens=self._meter.output_tokens + len(taken),
@@ -305,6 +308,16 @@ class Execution:
             self._meter = self.lease.sent
         if not self.left:
             await self._send_piece(OutputPiece(meter=self._meter, finish=self.finish))
+
+
+def _fitting(tokens: list[tuple[int, str]]) -> int:
+    """Return how many tokens, at least one, a piece holds without growing too long."""
+    total = 0
+    for count, (_, text) in enumerate(tokens):
+        total += len(text)
+        if count and total > PIECE_TEXT_MAX:
+            return count
+    return len(tokens)
 
 
 def _next_nowait(events: trio.MemoryReceiveChannel[JobEvent]) -> JobEvent | None:
