@@ -1,0 +1,80 @@
+"""A backup brings a journal back whole, or says what is wrong with it."""
+
+import stat
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cocoon.payments.backup import BackupError, read_backup, restore_backup, write_backup
+from cocoon.payments.channel import Payee
+from cocoon.payments.journal import Journal, read_records
+from cocoon.payments.payee_book import Held, PayeeBook, PayeeRecord
+from contracts.units import NanoTon
+
+
+def held(number: int) -> Held:
+    state = Payee(total_max=NanoTon(10**9), best_total=NanoTon(number), best_signature=bytes(64))
+    return Held(address=f"0:{number:064x}", payer_key=bytes(32), payer_address="0:00", state=state)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    path = tmp_path / "payee.journal"
+    with Journal(path, PayeeRecord) as opened:
+        opened.append_many([held(number) for number in range(1, 6)])
+        opened.append(held(3))
+    return path
+
+
+def test_a_backup_restores_to_the_same_book(journal, tmp_path) -> None:
+    count = write_backup(journal, "payee", tmp_path / "b")
+    again = tmp_path / "new" / "payee.journal"
+    assert restore_backup(tmp_path / "b", "payee", again) == count
+    before = PayeeBook(read_records(journal, PayeeRecord))
+    after = PayeeBook(read_records(again, PayeeRecord))
+    assert after.channels == before.channels
+    assert after.earnings() == before.earnings()
+
+
+def test_a_backup_is_made_beside_a_running_node_and_is_private(journal, tmp_path) -> None:
+    with Journal(journal, PayeeRecord):
+        write_backup(journal, "payee", tmp_path / "b")
+    assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o600
+
+
+def test_nothing_is_ever_overwritten(journal, tmp_path) -> None:
+    write_backup(journal, "payee", tmp_path / "b")
+    with pytest.raises(BackupError, match="exists"):
+        write_backup(journal, "payee", tmp_path / "b")
+    with pytest.raises(BackupError, match="newer vouchers"):
+        restore_backup(tmp_path / "b", "payee", journal)
+
+
+def test_the_other_sides_backup_is_refused(journal, tmp_path) -> None:
+    write_backup(journal, "payee", tmp_path / "b")
+    with pytest.raises(BackupError, match="not a backup of a payer"):
+        list(read_backup(tmp_path / "b", "payer"))
+    with pytest.raises(BackupError, match="nothing to back up"):
+        write_backup(tmp_path / "none", "payer", tmp_path / "c")
+
+
+def test_a_backup_cut_anywhere_is_refused(journal, tmp_path) -> None:
+    write_backup(journal, "payee", tmp_path / "b")
+    whole = (tmp_path / "b").read_bytes()
+    for end in range(len(whole)):
+        (tmp_path / "cut").write_bytes(whole[:end])
+        with pytest.raises(BackupError):
+            list(read_backup(tmp_path / "cut", "payee"))
+    (tmp_path / "long").write_bytes(whole + b"\x00")
+    with pytest.raises(BackupError, match="goes on"):
+        list(read_backup(tmp_path / "long", "payee"))
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=300))
+def test_garbage_is_a_backup_error_and_nothing_else(tmp_path_factory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("garbage") / "b"
+    path.write_bytes(data)
+    with pytest.raises(BackupError):
+        list(read_backup(path, "payee"))
