@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import trio
 
 from cocoon.confidential.sealing import Opener
-from cocoon.errors import PeerMisbehaved, Refused
+from cocoon.errors import CocoonError, PeerMisbehaved, Refused
 from cocoon.messages import (
     Accept,
     Accepted,
@@ -133,6 +133,19 @@ class RunningJob:
             OverlayError, PeerMisbehaved, BadReceipt, PaymentError: see `watch` and `purse`.
         """
         opener = self.open_output(prefix)
+        try:
+            await self._exchange(opener, sink)
+        except trio.Cancelled:
+            await self._say_goodbye(opener)
+            raise
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + FAREWELL_S):
+            await self._finish(opener)
+        await trio.lowlevel.checkpoint()
+        if not self.countersignature:
+            raise PeerUnavailable("the job could not be paid and closed in time")
+
+    async def _exchange(self, opener: Opener, sink: Sink) -> None:
+        """Read output and pay for it until the provider's last word."""
         async with open_private_nursery() as nursery:
             nursery.start_soon(self._pay_when_due)
             # Shielded: a cancelled read would cost us the receipt. `_stop_politely`
@@ -144,11 +157,14 @@ class RunningJob:
                 finally:
                     self._ended = True
             nursery.cancel_scope.cancel()
+
+    async def _say_goodbye(self, opener: Opener) -> None:
+        """Finish a job that we have cancelled; that it fails changes nothing any more."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + FAREWELL_S):
-            await self._finish(opener)
-        await trio.lowlevel.checkpoint()
-        if not self.countersignature:
-            raise PeerUnavailable("the job could not be paid and closed in time")
+            try:
+                await self._finish(opener)
+            except (OverlayError, CocoonError) as error:
+                logger.info("a cancelled job has no receipt: %s", error)
 
     async def _stop_politely(self, reading: trio.CancelScope) -> None:
         """When we are cancelled in mid-job, stop the device and leave the reader a moment."""

@@ -41,6 +41,8 @@ from overlay.transport import Host, Stream
 REQUESTER, PROVIDER, OTHER = (Identity(bytes([n]) * 32) for n in (11, 12, 13))
 KEY, TRANSCRIPT = bytearray(b"k" * 32), b"t" * 32
 PROTOCOL = "/test/1"
+PRICES = PriceSchedule(prompt_token=1000, output_token=1000, audio_second=1_000_000)
+LIMITS = Limits(chunk_tokens=4, chunk_audio_s=30)
 RECEIPT = JobEnd(receipt=Signed(body=b"receipt", signature=b"r" * 64))
 
 
@@ -61,8 +63,7 @@ async def open_hosts(
                 task_status.started(host)
                 await trio.sleep_forever()
 
-        for identity in identities:
-            hosts.append(await nursery.start(run, identity))
+        hosts += [await nursery.start(run, identity) for identity in identities]
         for host in hosts[1:]:
             await host.connect(hosts[0].addresses)
         yield network, hosts
@@ -183,9 +184,7 @@ def token(token_id: int, text: str | None = None) -> TokensOut:
 
 
 def speech(start_ms: int, end_ms: int, text: str = "words") -> SpeechOut:
-    return SpeechOut(
-        job_id="j", piece=SpeechPiece(start_ms=start_ms, end_ms=end_ms, text=text)
-    )
+    return SpeechOut(job_id="j", piece=SpeechPiece(start_ms=start_ms, end_ms=end_ms, text=text))
 
 
 def ended(finish: Finish = Finish.STOP, **rest) -> JobEnded:
@@ -224,10 +223,8 @@ class Job:
 
     worker: ScriptedWorker
     job: RunChat | RunSpeech = field(default_factory=chat_job)
-    schedule: PriceSchedule = PriceSchedule(
-        prompt_token=1000, output_token=1000, audio_second=1_000_000
-    )
-    limits: Limits = Limits(chunk_tokens=4, chunk_audio_s=30)
+    schedule: PriceSchedule = PRICES
+    limits: Limits = LIMITS
     purse: SlowPurse = field(default_factory=SlowPurse)
     audio_ms_max: int = 10**6
     latency_s: float = 0.0

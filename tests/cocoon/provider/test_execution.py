@@ -127,9 +127,7 @@ def test_no_pattern_of_output_payment_and_latency_stalls_a_chat(
     assert [i for piece in job.pieces for i in piece.token_ids] == list(range(total))
     whole = cost(schedule, Meter(prompt_tokens=prompt, output_tokens=total))
     assert job.purse.paid == job.execution.lease.paid_nanoton == whole
-    at_risk = cost(schedule, Meter(prompt_tokens=prompt)) + chunk_cost(
-        schedule, limits, Kind.CHAT
-    )
+    at_risk = cost(schedule, Meter(prompt_tokens=prompt)) + chunk_cost(schedule, limits, Kind.CHAT)
     assert job.execution.lease.at_risk_max_nanoton <= at_risk
     assert job.running.watch.at_risk_max_nanoton <= at_risk
 

@@ -14,9 +14,7 @@ from cocoon.requester.meter import MeterWatch
 from contracts.units import NanoTon
 
 prices = st.sampled_from([0, 1, 7, 999, 1000, 20_000, 10**9])
-chats = st.builds(
-    PriceSchedule, prompt_token=prices, output_token=prices, audio_second=st.just(0)
-)
+chats = st.builds(PriceSchedule, prompt_token=prices, output_token=prices, audio_second=st.just(0))
 recordings = st.builds(PriceSchedule, audio_second=prices)
 
 
