@@ -1,12 +1,11 @@
 """Every message of the market, as it is on the wire.
 
-Frozen msgspec Structs in MessagePack. A field that carries a quantity says its
-unit; a field that carries a moment says its clock. Money is integer nanotons.
-There is no float anywhere on the wire.
+Frozen msgspec Structs in MessagePack. A field that carries a quantity says its unit;
+a moment says its clock. Money is integer nanotons. There is no float on the wire.
 
 A signature is made and checked over the bytes that were sent, never over a
 re-encoding, behind a domain prefix that names the protocol version, the network
-and the type of the message (`signing_bytes`).
+and the type of the message (`cocoon.signing.signing_bytes`).
 
 Unknown fields are refused: a new field is a new protocol version (ADR 3).
 """
@@ -599,12 +598,3 @@ def decode_input(data: bytes) -> JobInput:
 def message_hash(data: bytes) -> bytes:
     """Return sha256 of a message's bytes: how messages refer to each other."""
     return hashlib.sha256(data).digest()
-
-
-def signing_bytes(network: str, kind: str, body: bytes) -> bytes:
-    """Return what is signed for *body*: version, network and type come first.
-
-    So a signature made for a test network, for another type of message or for
-    another version of the protocol is never good for this one.
-    """
-    return f"cocoon/{VERSION}\0{network}\0{kind}\0".encode() + body

@@ -40,9 +40,8 @@ from cocoon.messages import (
     Tier,
     decode,
     encode,
-    signing_bytes,
 )
-from cocoon.signing import kind_of, open_signed, sign
+from cocoon.signing import kind_of, open_signed, sign, signing_bytes
 from cocoon.statements import verify_statement
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef, verify_voucher

@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from cocoon.errors import PeerMisbehaved
-from cocoon.messages import Message, Signed, decode, encode, signing_bytes
+from cocoon.messages import VERSION, Message, Signed, decode, encode
 from overlay.identity import Identity, verify
 
 M = TypeVar("M", bound=Message)
@@ -14,6 +14,15 @@ M = TypeVar("M", bound=Message)
 def _kind(message_type: type) -> str:
     tag = msgspec.inspect.type_info(message_type).tag  # type: ignore[attr-defined]  # a Struct
     return str(tag) if tag is not None else message_type.__name__.lower()
+
+
+def signing_bytes(network: str, kind: str, body: bytes) -> bytes:
+    """Return what is signed for *body*: version, network and type come first.
+
+    So a signature made for a test network, for another type of message or for
+    another version of the protocol is never good for this one.
+    """
+    return f"cocoon/{VERSION}\0{network}\0{kind}\0".encode() + body
 
 
 _KINDS: dict[type, str] = {}

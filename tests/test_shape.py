@@ -15,7 +15,7 @@ MODULE_LINES_MAX = 600
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "misc", "common", "stuff"}
 NEVER_IMPORTED = {"asyncio", "pickle", "marshal", "shelve", "dill", "cloudpickle"}
 
-LONGER_FOR_NOW = {"cocoon/messages.py": 615}
+LONGER_FOR_NOW: dict[str, int] = {}
 """Modules that are over the limit, with the length that they may not exceed. May only shrink."""
 
 

@@ -7,7 +7,7 @@ voucher's signature is over, so neither is ever also a voucher.
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from cocoon.messages import signing_bytes
+from cocoon.signing import signing_bytes
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef
 

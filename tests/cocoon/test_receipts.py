@@ -43,7 +43,7 @@ from cocoon.receipts import (
     verify_bytes,
     verify_file,
 )
-from cocoon.signing import sign
+from cocoon.signing import sign, signing_bytes
 from cocoon.statements import Payee, build_statement, sign_statement
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef, sign_voucher
@@ -213,8 +213,7 @@ def test_a_receipt_signed_by_another_or_for_another_network_is_bad() -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_from_a_provider_is_a_bad_receipt_and_nothing_else(garbage: bytes) -> None:
-    from cocoon.messages import signing_bytes
-
+    
     signature = PROVIDER.sign(signing_bytes(NETWORK, "receipt", garbage))
     with pytest.raises(BadReceipt):
         check(Signed(body=garbage, signature=signature))

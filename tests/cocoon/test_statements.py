@@ -9,7 +9,7 @@ from cocoon.confidential.sealing import SealKey
 from cocoon.confidential.transcript import statement_id
 from cocoon.errors import PeerMisbehaved
 from cocoon.messages import Kind, Limits, ModelOnOffer, Signed, Statement, Tier
-from cocoon.signing import sign
+from cocoon.signing import sign, signing_bytes
 from cocoon.statements import (
     CLOCK_SKEW_S,
     LIFETIME_S,
@@ -138,8 +138,7 @@ def test_every_changed_byte_of_the_body_breaks_the_signature() -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_signed_garbage_is_a_typed_error(body: bytes) -> None:
-    from cocoon.messages import signing_bytes
-
+    
     signature = ME.sign(signing_bytes("test", "statement", body))
     with pytest.raises((PeerMisbehaved, OverlayError)):
         verify(Signed(body=body, signature=signature))
