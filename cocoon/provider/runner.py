@@ -416,7 +416,8 @@ class WorkerPool:
         Not cancelled, and done within `CANCEL_TIMEOUT_S`.
         """
         await worker.settle()
-        if worker.alive and worker in self._members and worker not in self._idle:
+        usable = worker.alive and not worker.busy  # one that is still busy is about to die
+        if usable and worker in self._members and worker not in self._idle:
             self._idle.append(worker)
         self._touch()
 
