@@ -6,6 +6,8 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,15 +21,20 @@ from cocoon.bench.join import SWARM_NODES, measure_join, open_crowd
 from cocoon.bench.journal import measure_journal
 from cocoon.bench.market import Market, open_market
 from cocoon.bench.overhead import measure_overhead
-from cocoon.bench.stage import measure_stage
+from cocoon.bench.stage import measure_negotiate, open_measured_stage
 from cocoon.bench.words import show
 from cocoon.cli.main import report as report_error
 from cocoon.cli.output import Output
 from cocoon.cli.running import run_interruptible
 from cocoon.config import default_assets
 from cocoon.demo.stage import check_assets
+from cocoon.errors import exit_code
+from cocoon.nursery import leaves
 
 NAMES: Final = ("overhead", "join", "idle", "setup", "negotiate", "journal")
+BUG: Final = 70
+FAILED: Final = 7
+"""Exit codes of `cocoon.errors`: a bug, and a job that could not be finished."""
 PARTS: Final = ("market", "swarm", "stage", "journal")
 """A directory for the files of each."""
 
@@ -76,45 +83,72 @@ class Bench:
         self._report = Report(machine=_machine(), took_s=0.0)
 
     async def run(self) -> Report:
-        """Measure, and return the report."""
+        """Measure, and return the report; a benchmark that fails does not end the others."""
         check_assets(self._assets)
         began_s = trio.current_time()
-        if "journal" in self._wanted:
-            self._say("journal: signing vouchers as fast as the disk allows")
-            self._report.journal = await measure_journal(self._directory / "journal")
-        if self._wanted & {"overhead", "join", "idle"}:
-            async with open_market(self._directory / "market", self._assets, self._say) as market:
-                await self._with_market(market)
-        if self._wanted & {"setup", "negotiate"}:
-            jobs = self._parsed.negotiations if "negotiate" in self._wanted else 0
-            stage = self._directory / "stage"
-            setup, negotiate = await measure_stage(stage, self._assets, self._say, jobs=jobs)
-            self._report.setup, self._report.negotiate = setup, negotiate
+        with self._part("journal"):
+            if "journal" in self._wanted:
+                self._say("journal: signing vouchers as fast as the disk allows")
+                self._report.journal = await measure_journal(self._directory / "journal")
+        with self._part("market"):
+            if self._wanted & {"overhead", "join", "idle"}:
+                directory = self._directory / "market"
+                async with open_market(directory, self._assets, self._say) as market:
+                    await self._with_market(market)
+        with self._part("stage"):
+            if self._wanted & {"setup", "negotiate"}:
+                await self._with_stage()
         return self._finished(trio.current_time() - began_s)
+
+    @contextmanager
+    def _part(self, name: str) -> Iterator[None]:
+        """Note a failure of the market under *name*; bugs come out as they are."""
+        try:
+            yield
+        except Exception as error:
+            found = leaves(error)
+            if any(exit_code(leaf) == BUG for leaf in found):
+                raise
+            words = "; ".join(str(leaf) or type(leaf).__name__ for leaf in found)
+            self._report.failures[name] = words
+            self._say(f"{name} FAILED: {words}")
 
     async def _with_market(self, market: Market) -> None:
         """Measure on one market: memory before it has worked, then time, then the swarm."""
-        report = self._report
-        idle = Idle([], [])
         if "idle" in self._wanted:
+            self._say("idle: watching a node and a provider that have nothing to do")
             workers = {f"worker {pid}": pid for pid in children_of(market.seller.process_id)}
             nodes = {"node": market.first_node.process_id, "provider": market.seller.process_id}
-            self._say("idle: watching a node and a provider that have nothing to do")
-            idle = Idle(await look_at(nodes), await look_at(workers))
-            report.idle = idle
-        if "overhead" in self._wanted:
-            report.overhead = await measure_overhead(
-                market, self._say, pairs=self._parsed.pairs, tokens=self._parsed.tokens
-            )
-        if self._wanted & {"join", "idle"}:
-            async with open_crowd(market, self._directory / "swarm", self._say):
-                if "idle" in self._wanted:
-                    name = f"node, first of {SWARM_NODES}"
-                    idle.nodes.extend(await look_at({name: market.first_node.process_id}))
-                if "join" in self._wanted:
-                    newcomers = self._parsed.newcomers
-                    report.join = await measure_join(
-                        market, self._directory / "swarm", self._say, newcomers=newcomers
+            self._report.idle = Idle(await look_at(nodes), await look_at(workers))
+        with self._part("overhead"):
+            if "overhead" in self._wanted:
+                self._report.overhead = await measure_overhead(
+                    market, self._say, pairs=self._parsed.pairs, tokens=self._parsed.tokens
+                )
+        with self._part("join"):
+            if self._wanted & {"join", "idle"}:
+                await self._with_swarm(market)
+
+    async def _with_swarm(self, market: Market) -> None:
+        directory = self._directory / "swarm"
+        async with open_crowd(market, directory, self._say):
+            if self._report.idle is not None:
+                name = f"node, first of {SWARM_NODES}"
+                found = await look_at({name: market.first_node.process_id})
+                self._report.idle.nodes.extend(found)
+            if "join" in self._wanted:
+                self._report.join = await measure_join(
+                    market, directory, self._say, newcomers=self._parsed.newcomers
+                )
+
+    async def _with_stage(self) -> None:
+        directory = self._directory / "stage"
+        async with open_measured_stage(directory, self._assets, self._say) as (stage, setup):
+            self._report.setup = setup
+            with self._part("negotiate"):
+                if "negotiate" in self._wanted:
+                    self._report.negotiate = await measure_negotiate(
+                        stage, self._say, jobs=self._parsed.negotiations
                     )
 
     def _finished(self, took_s: float) -> Report:
@@ -155,7 +189,7 @@ def main() -> int:
         shutil.rmtree(directory, ignore_errors=True)
     show(report, output)
     output.result(report)
-    return 0
+    return FAILED if report.failures else 0
 
 
 if __name__ == "__main__":

@@ -155,7 +155,11 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """Everything that was measured; what was not asked for is null."""
+    """Everything that was measured; what was not asked for, or failed, is null.
+
+    Attributes:
+        failures: why a benchmark has no figures, by its name.
+    """
 
     machine: Machine
     took_s: float
@@ -166,6 +170,7 @@ class Report(msgspec.Struct, kw_only=True):
     negotiate: Negotiate | None = None
     journal: Journals | None = None
     targets: list[Target] = []
+    failures: dict[str, str] = {}
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

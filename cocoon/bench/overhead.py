@@ -25,6 +25,8 @@ from cocoon.requester.plan import ChatRequest
 from cocoon.requester.service import Requester
 
 WARM_UP_JOBS: Final = 2
+BREATH_S: Final = 0.5
+"""Between two jobs: the provider keeps its receipt, then its one slot is free again."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ async def direct_job(worker: Worker, request: ChatRequest) -> Sample:
     Raises:
         JobFailed: the worker died.
     """
+    await trio.sleep(BREATH_S)
     began_s, arrivals_s, text = trio.current_time(), list[float](), ""
     job = RunChat(
         job_id="direct",
@@ -92,6 +95,7 @@ async def direct_job(worker: Worker, request: ChatRequest) -> Sample:
 
 async def market_job(requester: Requester, request: ChatRequest) -> Sample:
     """Run the job through the market: negotiation, sealing, vouchers, receipt."""
+    await trio.sleep(BREATH_S)
     watch = Stopwatch()
     result = await requester.run(request, watch)
     seen = sample(watch.began_s, watch.arrivals_s, result.text)

@@ -1,5 +1,7 @@
 """The demonstration's cast: how long it takes to start, and how soon it makes an offer."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -9,7 +11,7 @@ import trio
 
 from cocoon.bench.figures import Negotiate, Setup, spread
 from cocoon.bench.market import Say, chat_request
-from cocoon.bench.overhead import Stopwatch
+from cocoon.bench.overhead import BREATH_S, Stopwatch
 from cocoon.demo.stage import Stage, open_stage
 from cocoon.market.explain import Explanation
 from cocoon.messages import Kind, LossReason, resource_class
@@ -64,22 +66,24 @@ def offers_in(explanation: Explanation) -> int:
     return sum(line.asked and line.outcome not in NO_OFFER for line in explanation.providers)
 
 
-async def measure_stage(
-    directory: Path, assets: Path, say: Say, *, jobs: int
-) -> tuple[Setup, Negotiate | None]:
-    """Start the cast; then, when *jobs* is not 0, negotiate that often with all of it."""
+@asynccontextmanager
+async def open_measured_stage(
+    directory: Path, assets: Path, say: Say
+) -> AsyncIterator[tuple[Stage, Setup]]:
+    """Run the cast for the length of the block, and tell how long it took to start."""
     times = PartTimes(say)
     async with open_stage(directory, assets, times) as stage:
-        setup = times.setup(trio.current_time())
-        return setup, await _measure_negotiate(stage, say, jobs) if jobs else None
+        yield stage, times.setup(trio.current_time())
 
 
-async def _measure_negotiate(stage: Stage, say: Say, jobs: int) -> Negotiate:
+async def measure_negotiate(stage: Stage, say: Say, *, jobs: int) -> Negotiate:
+    """Negotiate *jobs* times with all who sell answers; each job is one token long."""
     say(f"negotiating {jobs} times with {CHAT_PROVIDERS} providers")
     choice_ms, asked, offers = list[float](), list[int](), list[int]()
     async with open_buyer(stage.requester) as (_, requester):
         await _wait_for_all(requester)
         for number in range(WARM_UP_JOBS + jobs):
+            await trio.sleep(BREATH_S)
             watch = Stopwatch()
             await requester.run(chat_request(1), watch)
             if number >= WARM_UP_JOBS and watch.negotiated is not None:

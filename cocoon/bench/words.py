@@ -70,6 +70,8 @@ def show(report: Report, output: Output) -> None:
             for t in report.targets
         ],
     )
+    for name, why in report.failures.items():
+        output.say(f"{name} failed: {why}")
     machine = report.machine
     output.say(
         f"{machine.cpu}, {machine.cores} cores, Python {machine.python}; load "

@@ -21,7 +21,7 @@ from typing import Final
 from cocoon.market.book import Flag, Listing
 from cocoon.market.price import AMOUNT_NANOTON_MAX, PPM, above, at_most, worst_case_cost
 from cocoon.market.sizes import JobSize, too_small
-from cocoon.messages import Limits, LossReason, PriceSchedule, Tier
+from cocoon.messages import Limits, LossReason, PriceSchedule, Quote, Tier
 
 ANY_PRICE: Final = PriceSchedule(
     prompt_token=AMOUNT_NANOTON_MAX,
@@ -189,8 +189,8 @@ def shortlist(
 ) -> Shortlist:
     """Choose whom to ask.
 
-    Who quotes no free slot is left out, unless everybody does: a quote is up to a few
-    seconds old, and who is still busy says so at once.
+    Who quotes no free slot comes last, and is asked all the same when there is room: a
+    quote is up to a few seconds old, and who is still busy says so at once.
 
     Args:
         candidates: the live quotes of the class.
@@ -199,35 +199,25 @@ def shortlist(
         size: upper bounds of the job.
         rng: draws among the near-best.
     """
-    sieve, suitable = _Sieve(), list[Listing]()
+    sieve, fits, dear, busy = _Sieve(), list[Listing](), list[Listing](), list[Listing]()
     for listing in candidates:
         objection = _objection(listing, prefs, size)
         if objection is not None:
             sieve.drop(listing.quote.peer_id, *objection)
+        elif not listing.quote.free_slots:
+            busy.append(listing)
+        elif at_most(listing.quote.schedule, prefs.ceiling):
+            fits.append(listing)
         else:
-            suitable.append(listing)
-    able = _with_free_slots(suitable, sieve) or suitable
-    fits, dear = list[Listing](), list[Listing]()
-    for listing in able:
-        (fits if at_most(listing.quote.schedule, prefs.ceiling) else dear).append(listing)
-    ranked = _ranked(fits, prefs, tracks, size, rng) + _ranked(dear, prefs, tracks, size, rng)
+            dear.append(listing)
+    ranked = [
+        one for group in (fits, dear, busy) for one in _ranked(group, prefs, tracks, size, rng)
+    ]
     asked, rest = ranked[: prefs.ask_max], ranked[prefs.ask_max :]
     best = asked[0][1] if asked else None
     for listing, its_score in rest:
-        sieve.drop(listing.quote.peer_id, *_not_asked(its_score, best, prefs))
+        sieve.drop(listing.quote.peer_id, *_not_asked(listing.quote, its_score, best, prefs))
     return Shortlist(tuple(listing for listing, _ in asked), tuple(sieve.losses))
-
-
-def _with_free_slots(suitable: Sequence[Listing], sieve: _Sieve) -> list[Listing]:
-    """Return those with a free slot, and drop the others when there are any."""
-    free = [listing for listing in suitable if listing.quote.free_slots]
-    for listing in suitable if free else ():
-        quote = listing.quote
-        if not quote.free_slots:
-            sieve.drop(
-                quote.peer_id, LossReason.NO_FREE_SLOT, f"all {quote.inputs.slots} slots busy"
-            )
-    return free
 
 
 def _objection(
@@ -292,7 +282,11 @@ def _is_near(one: Score, best: Score, prefs: Preferences) -> bool:
     return one.total * PPM <= best.total * (PPM + prefs.near_best_ppm)
 
 
-def _not_asked(one: Score, best: Score | None, prefs: Preferences) -> tuple[LossReason, str]:
+def _not_asked(
+    quote: Quote, one: Score, best: Score | None, prefs: Preferences
+) -> tuple[LossReason, str]:
+    if not quote.free_slots:
+        return LossReason.NO_FREE_SLOT, f"all {quote.inputs.slots} slots busy"
     if best is None:
         return LossReason.NOT_ASKED, "nobody is asked"
     times = f"{_times(one.total, best.total)} the score of the best, {prefs.ask_max} asked"

@@ -146,7 +146,7 @@ def test_the_success_rate_is_never_zero_or_one(jobs, failures):
     [
         ({}, {"excluded": frozenset({"bad"})}, LossReason.NOT_ASKED, "excluded for this job"),
         ({"tier": Tier.OPEN}, {"tier_min": Tier.CPU_TEE}, LossReason.TIER_TOO_LOW, "OPEN, wanted"),
-        ({"free": 0}, {}, LossReason.NO_FREE_SLOT, "all 4 slots busy"),
+        ({"free": 0}, {"ask_max": 1}, LossReason.NO_FREE_SLOT, "all 4 slots busy"),
         (
             {"price": 1_251_000},
             {"ceiling": PriceSchedule(output_token=1_000_000)},
@@ -223,12 +223,13 @@ def test_near_best_but_not_asked_is_called_not_drawn():
     assert [loss.reason for loss in result.passed_over] == [LossReason.NOT_DRAWN] * 2
 
 
-def test_when_all_quotes_say_busy_they_are_asked_for_quotes_are_older_than_answers():
+def test_who_quotes_no_free_slot_is_asked_last_for_quotes_are_older_than_answers():
     book = QuoteBook()
-    add(book, "busy", free=0)
-    add(book, "busy and dear", free=0, price=1_050_000)
+    add(book, "busy", free=0, price=500_000)
+    add(book, "dear", price=1_050_000)
+    add(book, "fits", price=900_000)
     result = ask(book, Preferences(ceiling=PriceSchedule(output_token=1_000_000)))
-    assert asked(result) == ["busy", "busy and dear"]
+    assert asked(result) == ["fits", "dear", "busy"]
     assert result.passed_over == ()
 
 
