@@ -81,6 +81,9 @@ from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
 
+LOOK_UP_AGAIN_S: Final = 60.0
+COMPARE_TIMEOUT_S: Final = 2.0
+"""Longest wait for more providers than gossip has already told of."""
 QUOTES_SETTLE_S: Final = 0.25
 """After the first quote, wait this long for others to compare it with."""
 FIRST_QUOTE_TIMEOUT_S: Final = 15.0
@@ -126,6 +129,8 @@ class Requester:
     rng: random.Random
     tracks: Tracks
     background: trio.Nursery
+    _looked_up_s: dict[str, float] = field(default_factory=dict)
+    """When the DHT was last asked for a resource class."""
     # --- one job ---
 
     async def run(self, request: JobRequest, listener: Listener) -> JobResult:
@@ -198,13 +203,20 @@ class Requester:
     # --- discovery ---
 
     async def _discover(self, resource_class: str) -> int:
-        """Make sure that quotes are known; return how many providers the DHT named."""
+        """Make sure that quotes are known; return how many providers are.
+
+        One quote that gossip brought is no market: unless the DHT was asked lately, it is
+        asked now, for a moment when there is a quote already, else until there is one.
+        """
         self.directory.book.watch([resource_class])
         found: list[PeerId] = []
-        with trio.move_on_after(FIRST_QUOTE_TIMEOUT_S):
-            if not self._listings(resource_class):
+        asked_s = self._looked_up_s.get(resource_class, -LOOK_UP_AGAIN_S)
+        if trio.current_time() - asked_s >= LOOK_UP_AGAIN_S or not self._listings(resource_class):
+            known = bool(self._listings(resource_class))
+            with trio.move_on_after(COMPARE_TIMEOUT_S if known else FIRST_QUOTE_TIMEOUT_S):
                 found = await self._wait_for_quotes(resource_class)
-        return len(found) or len(self._listings(resource_class))
+            self._looked_up_s[resource_class] = trio.current_time()
+        return max(len(found), len(self._listings(resource_class)))
 
     async def _wait_for_quotes(self, resource_class: str) -> list[PeerId]:
         found: list[PeerId] = []
@@ -216,6 +228,11 @@ class Requester:
                 return found
             with trio.move_on_after(DISCOVER_AGAIN_S):
                 await self.directory.wait_for_news()
+
+    def _left(self, job: _Job) -> list[Listing]:
+        """Return the quotes of providers that have not failed in this job yet."""
+        listings = self._listings(class_of(job.request))
+        return [listing for listing in listings if listing.quote.peer_id not in job.excluded]
 
     def _listings(self, resource_class: str) -> list[Listing]:
         ours = self.identity.peer_id
@@ -241,6 +258,9 @@ class Requester:
             NoProvider: none is left; the message says why for each.
         """
         resource_class = class_of(job.request)
+        if not first and not self._left(job):
+            self._looked_up_s.pop(resource_class, None)
+            await self._discover(resource_class)
         candidates = self._listings(resource_class)
         if first:
             await job.listener(Discovered(found, tuple(c.quote for c in candidates)))
