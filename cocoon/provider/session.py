@@ -66,7 +66,7 @@ from cocoon.receipts import JobView, ReceiptFile, build_receipt, is_countersigne
 from cocoon.signing import sign
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NanoTon
-from overlay.errors import OverlayError, PeerUnavailable, RemoteProtocolError
+from overlay.errors import PeerUnavailable, RemoteProtocolError
 from overlay.identity import Identity
 from overlay.transport import Stream
 
@@ -78,6 +78,8 @@ INPUT_PATIENCE_S: Final = 15.0
 INPUT_RATE_MIN_BYTES_PER_S: Final = 256 * 1024
 """An input must come in at this rate, after `INPUT_PATIENCE_S`: it holds a worker."""
 COUNTERSIGN_TIMEOUT_S: Final = 5.0
+BUSY_PATIENCE_S: Final = 0.5
+"""Who asks again right after a job meets us while we write down its end."""
 SEND_TIMEOUT_S: Final = 15.0
 
 
@@ -173,17 +175,18 @@ class Session:
         raise PeerUnavailable(f"no message within {timeout_s:.0f} s")
 
     async def refuse(self, code: RefusalCode, detail: str) -> None:
-        """Send a typed refusal, if it can still be heard, and tell the operator."""
+        """Send a typed refusal and tell the operator."""
         self._shop.tell("refused", {"code": code.value, "detail": detail})
-        try:
-            await self._send(Refusal(code=code, detail=detail[:512]))
-        except OverlayError as error:
-            logger.debug("a refusal was not heard: %s", error)
+        await self._send(Refusal(code=code, detail=detail[:512]))
 
     # --- the whole ---
 
     async def serve(self) -> None:
-        """Serve the stream; every error that a peer can cause ends in a typed refusal."""
+        """Serve the stream; every error that a peer can cause ends in a typed refusal.
+
+        Raises:
+            PeerUnavailable: the requester is gone.
+        """
         try:
             await self._negotiate()
         except Refused as refused:
@@ -198,8 +201,6 @@ class Session:
         except (PeerMisbehaved, RemoteProtocolError) as error:
             logger.warning("%s misbehaved: %s", self._stream.peer_id, error)
             await self.refuse(RefusalCode.PROTOCOL, str(error))
-        except PeerUnavailable as error:
-            logger.info("%s went away: %s", self._stream.peer_id, error)
 
     async def _negotiate(self) -> None:
         request_bytes = await self._first_frame()
@@ -210,7 +211,8 @@ class Session:
         if shelf is None:
             raise Refused(RefusalCode.MODEL.value, "not served here")
         try:
-            await self._offer(shelf, self._consider(shelf, request, message_hash(request_bytes)))
+            draft = await self._draft(shelf, request, message_hash(request_bytes))
+            await self._offer(shelf, draft)
             await self._decide(shelf, request)
         finally:
             for offer_hash in [*self._offered]:
@@ -247,6 +249,17 @@ class Session:
 
     def _now_unix_s(self) -> int:
         return int(self._shop.clock())
+
+    async def _draft(
+        self, shelf: Shelf, request: RequestForOffer, request_hash: bytes
+    ) -> Draft | Refusal:
+        """Consider a request; when we are busy, wait a moment for the job that is just ending."""
+        draft = self._consider(shelf, request, request_hash)
+        with trio.move_on_after(BUSY_PATIENCE_S):
+            while isinstance(draft, Refusal) and draft.code is RefusalCode.BUSY:
+                await shelf.pool.changed.wait()
+                draft = self._consider(shelf, request, request_hash)
+        return draft
 
     def _consider(
         self, shelf: Shelf, request: RequestForOffer, request_hash: bytes
@@ -311,13 +324,14 @@ class Session:
             content_key = _open_and_erase(key, transcript, accept.sealed_key)
             deal = Deal(shelf, agreement, accept, transcript, content_key, request)
             try:
-                await self._admit_and_run(deal)
+                file = await self._admit_and_run(deal)
             finally:
                 wipe(content_key)
         finally:
             shelf.desk.release(agreement.offer_hash)
+        await self._shop.keep_receipt(file)
 
-    async def _admit_and_run(self, deal: Deal) -> None:
+    async def _admit_and_run(self, deal: Deal) -> ReceiptFile:
         offer = deal.agreement.offer
         channel = await self._shop.payee.admit(
             deal.accept.payment,
@@ -329,7 +343,7 @@ class Session:
             async with _borrowed(deal.shelf) as worker:
                 job_input, request_hash = await self._read_input(deal)
                 job = _job_for_worker(deal, job_input)
-                await self._run(deal, job, worker, JobTill(channel), request_hash)
+                return await self._run(deal, job, worker, JobTill(channel), request_hash)
 
     async def _read_input(self, deal: Deal) -> tuple[JobInput, bytes]:
         """Receive and open the input; its size was agreed, and is enforced here."""
@@ -361,7 +375,7 @@ class Session:
         worker: Worker,
         till: JobTill,
         request_hash: bytes,
-    ) -> None:
+    ) -> ReceiptFile:
         started_at = self._now_unix_s()
         offer, model = deal.agreement.offer, deal.shelf.model
         sealer = Sealer(deal.content_key, deal.transcript, Direction.OUTPUT)
@@ -390,7 +404,7 @@ class Session:
             self._tell_end(job.job_id, execution)
         self._remember_debt(execution)
         deal.shelf.measured(execution.speed_milli_per_s)
-        await self._keep(deal, execution, signed)
+        return self._receipt_file(deal, execution, signed)
 
     async def _work(
         self, deal: Deal, execution: Execution, request_hash: bytes, started_at_unix_s: int
@@ -414,10 +428,10 @@ class Session:
         """Send the receipt, then wait for the last voucher and the countersignature."""
         if execution.left:
             return
-        if execution.finish is Finish.UNPAID:
-            await self.refuse(RefusalCode.PAYMENT, "stopped: what was sent was not paid in time")
-            return
         try:
+            if execution.finish is Finish.UNPAID:
+                await self.refuse(RefusalCode.PAYMENT, "stopped: it was not paid in time")
+                return
             await self._send(JobEnd(receipt=receipt))
         except PeerUnavailable as error:
             logger.info("the requester left before its receipt: %s", error)
@@ -457,25 +471,23 @@ class Session:
             finished_at_unix_s=self._now_unix_s(),
         )
 
-    async def _keep(self, deal: Deal, execution: Execution, signed: Signed) -> None:
-        """Keep our copy of the receipt; without a countersignature it says so itself."""
+    def _receipt_file(self, deal: Deal, execution: Execution, signed: Signed) -> ReceiptFile:
+        """Return our copy of the receipt; without a countersignature it says so itself."""
         requester = self._stream.peer_id
         valid = is_countersigned(
             signed, execution.countersignature, network=self._shop.network, requester=requester
         )
         if execution.countersignature and not valid:
             logger.warning("%s sent a bad countersignature", requester)
-        await self._shop.keep_receipt(
-            ReceiptFile(
-                version=VERSION,
-                network=self._shop.network,
-                statement=self._shop.statement(deal.agreement.offer.statement_id),
-                offer=self._offered[deal.agreement.offer_hash].signed,
-                job_nonce=deal.accept.job_nonce,
-                receipt=signed,
-                countersignature=execution.countersignature if valid else b"",
-                voucher_signature=execution.voucher_signature,
-            )
+        return ReceiptFile(
+            version=VERSION,
+            network=self._shop.network,
+            statement=self._shop.statement(deal.agreement.offer.statement_id),
+            offer=self._offered[deal.agreement.offer_hash].signed,
+            job_nonce=deal.accept.job_nonce,
+            receipt=signed,
+            countersignature=execution.countersignature if valid else b"",
+            voucher_signature=execution.voucher_signature,
         )
 
     def _tell_end(self, job_id: str, execution: Execution) -> None:

@@ -20,12 +20,14 @@ from cocoon.config import (
 )
 from cocoon.directory import Directory, open_directory
 from cocoon.messages import Kind, Turn
+from cocoon.node import _serve_releases
 from cocoon.payments.ownership import public_key
 from cocoon.payments.payee import open_payee
 from cocoon.payments.payer import open_payer
 from cocoon.provider import service
 from cocoon.provider.runner import WorkerSpec
 from cocoon.provider.service import Provider, open_provider
+from cocoon.provider.session import Session
 from cocoon.requester.plan import ChatRequest
 from cocoon.requester.service import Requester, open_requester
 from cocoon.statements import Payee as PayeeIdentity
@@ -48,6 +50,7 @@ class Market:
     monkeypatch: pytest.MonkeyPatch
     network: MemoryNetwork
     nursery: trio.Nursery
+    sessions: int = 0
     told: dict[str, list[tuple[str, dict[str, object]]]] = field(default_factory=dict)
 
     def config(self, name: str, **sections) -> NodeConfig:
@@ -70,9 +73,7 @@ class Market:
     async def host(self, identity: Identity) -> tuple[Host, Directory]:
         host = await self._start(self.network.open_host(identity))
         directory = await self._start(
-            open_directory(
-                host, network="memory", clock=self.network.clock, kinds=(Kind.CHAT,)
-            )
+            open_directory(host, network="memory", clock=self.network.clock, kinds=(Kind.CHAT,))
         )
         others = [d for d in self.network._drivers.values() if d.peer_id != host.peer_id]
         if others:
@@ -134,6 +135,7 @@ class Market:
                 tell=tell,
             ) as provider,
         ):
+            _serve_releases(host, payee)
             yield provider
 
     async def requester(self, name: str = "requester", **settings) -> Requester:
@@ -161,9 +163,26 @@ class Market:
                 chain_network_id=self.world.chain.network_id,
                 config=config,
                 clock=self.network.clock,
-                rng=random.Random(1),
+                rng=random.Random(1),  # noqa: S311  (a test repeats itself)
             )
         )
+
+    def count_sessions(self) -> None:
+        """Keep `sessions` at the number of job streams that are being served."""
+        serve = Session.serve
+
+        async def counted(session: Session) -> None:
+            self.sessions += 1
+            try:
+                await serve(session)
+            finally:
+                self.sessions -= 1
+
+        self.monkeypatch.setattr(Session, "serve", counted)
+
+    async def settle(self) -> None:
+        """Wait until no job stream is being served."""
+        await until(lambda: self.sessions == 0)
 
     def events(self, number: int, kind: str) -> list[dict[str, object]]:
         return [fields for event, fields in self.told[f"provider-{number}"] if event == kind]
@@ -172,7 +191,10 @@ class Market:
 @asynccontextmanager
 async def open_market(world, home, model, monkeypatch) -> AsyncGenerator[Market]:
     async with open_network() as network, trio.open_nursery() as nursery:
-        yield Market(world, home, model, monkeypatch, network, nursery)
+        market = Market(world, home, model, monkeypatch, network, nursery)
+        market.count_sessions()
+        yield market
+        await market.settle()
         nursery.cancel_scope.cancel()
 
 
