@@ -1,5 +1,9 @@
 """Values on the stack of the TVM: what get-methods take and return.
 
+pytoniq-core writes them. Reading is ours: its reader takes an unknown kind for null and
+cuts a slice beyond its cell short in silence, and without a limit on all values
+together, tuples that share their elements unfold to more than any memory.
+
 Source: TON `crypto/block/block.tlb`, type ``VmStack``.
 """
 
@@ -8,9 +12,13 @@ from enum import IntEnum
 from typing import Final, TypeAlias
 
 import msgspec
+from pytoniq_core.boc import Cell as LibraryCell  # noqa: TID251 - an adapter
+from pytoniq_core.boc import Slice as LibrarySlice  # noqa: TID251 - an adapter
+from pytoniq_core.tlb.vm_stack import VmStack  # noqa: TID251 - an adapter
 
-from contracts.cells import Builder, Cell, Slice
-from contracts.errors import InvalidData
+from contracts._pytoniq import refusing
+from contracts.cells import Cell, Slice
+from contracts.errors import InvalidData, LocalContractError
 
 STACK_DEPTH_MAX: Final = 255
 TUPLE_NESTING_MAX: Final = 32
@@ -44,23 +52,18 @@ def encode_stack(values: Sequence[StackValue]) -> Cell:
     """
     if len(values) > STACK_DEPTH_MAX:
         raise InvalidData(f"a stack holds at most {STACK_DEPTH_MAX} values")
-    rest = Builder()
-    for value in values:
-        rest = _put(Builder().ref(rest.end()), value)
-    return Builder().uint(len(values), 24).inline(rest.end()).end()
+    with refusing("not a stack", LocalContractError):
+        return Cell.of(VmStack.serialize([_to_library(value) for value in values]))
 
 
-def _put(builder: Builder, value: StackValue) -> Builder:
+def _to_library(value: StackValue) -> int | LibraryCell | LibrarySlice | None:
     match value:
-        case None:
-            return builder.uint(_Tag.NULL, 8)
-        case int():
-            return builder.uint(_Tag.INT, 8).uint(0, 7).sint(value, 257)
+        case None | int():
+            return value
         case Cell():
-            return builder.uint(_Tag.CELL, 8).ref(value)
+            return value.inner
         case StackSlice(cell):
-            builder.uint(_Tag.SLICE, 8).ref(cell).uint(0, 10).uint(cell.size_bits, 10)
-            return builder.uint(0, 3).uint(len(cell.refs), 3)
+            return cell.inner.begin_parse()
         case _:
             raise InvalidData("tuples are not supported as arguments")
 
