@@ -7,8 +7,9 @@ What it does not do by itself, and what is done about it here:
   end. `StrictSlice.load_dict`, which every TL-B type of the library goes through, looks at
   the shape first.
 - It copies what is left of a bag of cells for every cell in it, believes counts before it
-  compares them with what is there, and reads the overlong padding that TON refuses as
-  data. `decode` checks the header and every descriptor, and hands over one cell at a time.
+  compares them with what is there, reads the overlong padding that TON refuses as data,
+  and an exotic cell of the type 255 as an ordinary one. `decode` checks the header and
+  every descriptor, and hands over one cell at a time.
 - It writes a tree by walking every path through it. `StrictCell.order` visits each cell once.
 - It raises what happens to come up. `FAILURES` names that, `refusing` translates it.
 
@@ -22,22 +23,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from pytoniq_core.boc import Cell as LibraryCell  # noqa: TID251 - the adapter
-from pytoniq_core.boc import CellTypes, HashMap, TvmBitarray  # noqa: TID251 - the adapter
-from pytoniq_core.boc import Slice as LibrarySlice  # noqa: TID251 - the adapter
 from pytoniq_core.boc.address import AddressError  # noqa: TID251 - the adapter
+from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - the adapter
 from pytoniq_core.boc.cell import CellError  # noqa: TID251 - the adapter
 from pytoniq_core.boc.deserialize import Boc, BocError  # noqa: TID251 - the adapter
-from pytoniq_core.boc.exotic import LevelMask  # noqa: TID251 - the adapter
-from pytoniq_core.boc.hashmap import DictError  # noqa: TID251 - the adapter
+from pytoniq_core.boc.exotic import CellTypes, LevelMask  # noqa: TID251 - the adapter
+from pytoniq_core.boc.hashmap.hashmap import DictError, HashMap  # noqa: TID251 - the adapter
+from pytoniq_core.boc.slice import Slice as LibrarySlice  # noqa: TID251 - the adapter
 from pytoniq_core.boc.slice import SliceError  # noqa: TID251 - the adapter
-from pytoniq_core.boc.tvm_bitarray import TvmBitarrayException  # noqa: TID251 - the adapter
+from pytoniq_core.boc.tvm_bitarray import (  # noqa: TID251 - the adapter
+    BitarrayLike,
+    TvmBitarrayException,
+)
 from pytoniq_core.tlb.tlb import TlbError  # noqa: TID251 - the adapter
 
 from contracts.errors import ContractError, InvalidData
 
 DEPTH_MAX: Final = 512
 BOC_CELLS_MAX: Final = 1 << 15
+"""Each takes up to 1.2 kB of memory once it is parsed: 40 MB for the worst bag."""
+
 DICTIONARY_ENTRIES_MAX: Final = 1 << 10
 
 FAILURES: Final = (
@@ -57,7 +62,8 @@ FAILURES: Final = (
 
 _MAGIC: Final = bytes.fromhex("b5ee9c72")
 _HAS_CHECK_SUM: Final = 0x40
-_CELL_BYTES_MAX: Final = 2 + 128 + 4 * 4
+_REFS_MAX: Final = 4
+_CELL_BYTES_MAX: Final = 2 + 128 + 4 * _REFS_MAX
 _LIBRARY_CELL_BITS: Final = 8 + 256
 _LEVEL_0: Final = LevelMask(0)
 
@@ -68,13 +74,13 @@ def refusing(what: str, blame: type[ContractError] = InvalidData) -> Iterator[No
     try:
         yield
     except FAILURES as error:
-        raise blame(f"{what}: {error or type(error).__name__}") from error
+        raise blame(f"{what}: {str(error) or type(error).__name__}") from error
 
 
 class StrictCell(LibraryCell):
     """The library's cell, without the kinds whose level is not 0 (Merkle proofs)."""
 
-    def __init__(self, bits: TvmBitarray, refs: list[LibraryCell], cell_type: int = -1) -> None:
+    def __init__(self, bits: BitarrayLike, refs: list[LibraryCell], cell_type: int = -1) -> None:
         if cell_type != CellTypes.ordinary and (
             cell_type != CellTypes.library_ref or len(bits) != _LIBRARY_CELL_BITS or refs
         ):
@@ -122,7 +128,10 @@ class StrictSlice(LibrarySlice):
         if root is None:
             return None
         check_dictionary(root, key_length)
-        return HashMap.parse(root.begin_parse(), key_length, key_deserializer, value_deserializer)
+        found: dict[Any, Any] | None = HashMap.parse(
+            root.begin_parse(), key_length, key_deserializer, value_deserializer
+        )
+        return found
 
 
 def check_dictionary(root: LibraryCell, key_bits: int) -> None:
@@ -168,13 +177,21 @@ def decode(data: bytes, *, check_sum: bool) -> StrictCell:
         header = Boc.deserialize_boc_header(data)
         if header["root_list"][0] >= count:
             raise BocError("root")
-        raw = _split(header["cells_data"], count, header["size_bytes"])
-        built: dict[int, StrictCell] = {}
-        for number in reversed(range(count)):
-            cell = raw.pop()
-            refs: list[LibraryCell] = [built[ref] for ref in cell["refs"]]
-            built[number] = StrictCell(cell["bits"], refs, cell["type"])
-        return built[header["root_list"][0]]
+        ref_bytes, body = header["size_bytes"], header["cells_data"]
+        built: list[StrictCell] = []
+        for offset in reversed(_offsets(body, count, ref_bytes)):
+            window = body[offset : offset + _CELL_BYTES_MAX]
+            built.append(_build(Boc.deserialize_cell(window, ref_bytes)[0], built, count))
+        root: int = header["root_list"][0]
+        return built[count - 1 - root]
+
+
+def _build(raw: dict[str, Any], built: list[StrictCell], count: int) -> StrictCell:
+    """Make the cell before the last *built* ones, which are in reversed order."""
+    number = count - 1 - len(built)
+    if any(not number < ref < count for ref in raw["refs"]):
+        raise BocError("order")
+    return StrictCell(raw["bits"], [built[count - 1 - ref] for ref in raw["refs"]], raw["type"])
 
 
 def _check_header(data: bytes) -> int:
@@ -192,25 +209,24 @@ def _check_header(data: bytes) -> int:
     return cells
 
 
-def _split(body: bytes, count: int, ref_bytes: int) -> list[dict[str, Any]]:
-    position, cells = 0, []
-    for number in range(count):
-        window = body[position : position + _CELL_BYTES_MAX]
-        _check_descriptors(window)
-        cell, size_bytes = Boc.deserialize_cell(window, ref_bytes)
-        if any(not number < ref < count for ref in cell["refs"]):
-            raise BocError("order")
-        position += size_bytes
-        cells.append(cell)
+def _offsets(body: bytes, count: int, ref_bytes: int) -> list[int]:
+    position, offsets = 0, []
+    for _ in range(count):
+        offsets.append(position)
+        position += _cell_bytes(body, position, ref_bytes)
     if position != len(body):
-        raise BocError("trailing bytes")
-    return cells
+        raise BocError("length")
+    return offsets
 
 
-def _check_descriptors(window: bytes) -> None:
-    """Refuse stored hashes, levels, absent cells, and padding that TON calls overlong."""
-    first, second = window[0], window[1]
-    if first & 0xF0 or first & 7 > 4:
+def _cell_bytes(body: bytes, position: int, ref_bytes: int) -> int:
+    """Return how long a cell is; refuse stored hashes, levels, absence and overlong padding."""
+    first, second = body[position], body[position + 1]
+    refs, size_bytes = first & 7, (second + 1) // 2
+    if first & 0xF0 or refs > _REFS_MAX:
         raise BocError("descriptor")
-    if second & 1 and not window[2 + second // 2] & 0x7F:
+    if first & 8 and body[position + 2] != CellTypes.library_ref:
+        raise BocError("an exotic cell of an unsupported type")
+    if second & 1 and not body[position + 1 + size_bytes] & 0x7F:
         raise BocError("padding")
+    return 2 + size_bytes + refs * ref_bytes

@@ -11,7 +11,7 @@ Source: TEP-2, "TON Smart Contracts Address Standard".
 import re
 from typing import Final
 
-from pytoniq_core.boc import Address  # noqa: TID251 - an adapter
+from pytoniq_core.boc.address import Address  # noqa: TID251 - an adapter
 
 from contracts._pytoniq import refusing
 from contracts.cells import join_address, split_address
@@ -59,4 +59,4 @@ def friendly_address(address: str, *, bounceable: bool = True, test_only: bool =
         InvalidData: *address* is not one.
     """
     written = Address(split_address(parse_address(address)))
-    return written.to_str(is_bounceable=bounceable, is_test_only=test_only)
+    return str(written.to_str(is_bounceable=bounceable, is_test_only=test_only))

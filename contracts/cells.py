@@ -9,15 +9,11 @@ Source: TON whitepaper (TVM) 3.1.4-3.1.5 for hashes; TON `crypto/tl/boc.tlb` for
 
 from typing import Final, Self
 
-from bitarray.util import ba2int, int2ba
-from pytoniq_core.boc import (  # noqa: TID251 - the adapter
-    Address,
-    CellTypes,
-    TvmBitarray,
-    begin_cell,
-)
-from pytoniq_core.boc import Builder as LibraryBuilder  # noqa: TID251 - the adapter
-from pytoniq_core.boc import Cell as LibraryCell  # noqa: TID251 - the adapter
+from pytoniq_core.boc.address import Address  # noqa: TID251 - the adapter
+from pytoniq_core.boc.builder import Builder as LibraryBuilder  # noqa: TID251 - the adapter
+from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - the adapter
+from pytoniq_core.boc.exotic import CellTypes  # noqa: TID251 - the adapter
+from pytoniq_core.boc.tvm_bitarray import TvmBitarray  # noqa: TID251 - the adapter
 
 from contracts._pytoniq import BOC_CELLS_MAX, DEPTH_MAX, StrictCell, StrictSlice, decode, refusing
 from contracts.errors import InvalidData, LocalContractError
@@ -59,8 +55,8 @@ class Cell:
             raise LocalContractError("not a cell")
         with refusing("not a cell", LocalContractError):
             data = _bits(bits, size_bits)
-            kind = ba2int(data[:8], signed=True) if exotic else CellTypes.ordinary
-            self.inner = StrictCell(data, [ref.inner for ref in refs], kind)
+            kind = bits >> max(0, size_bits - 8) if exotic else CellTypes.ordinary
+            self.inner: StrictCell = StrictCell(data, [ref.inner for ref in refs], kind)
 
     @classmethod
     def of(cls, inner: LibraryCell) -> Self:
@@ -80,7 +76,7 @@ class Cell:
     @property
     def bits(self) -> int:
         """The data as one big-endian unsigned number."""
-        return ba2int(self.inner.bits) if self.inner.bits else 0
+        return self.parse().uint(self.size_bits)
 
     @property
     def size_bits(self) -> int:
@@ -128,7 +124,8 @@ class Cell:
 def _bits(value: int, size_bits: int) -> TvmBitarray:
     if not size_bits and not value:
         return TvmBitarray(CELL_BITS_MAX)
-    return TvmBitarray(CELL_BITS_MAX, int2ba(value, size_bits))
+    bits: TvmBitarray = LibraryBuilder().store_uint(value, size_bits).bits
+    return bits
 
 
 class Builder:
@@ -137,7 +134,7 @@ class Builder:
     __slots__ = ("_inner",)
 
     def __init__(self) -> None:
-        self._inner: LibraryBuilder = begin_cell()
+        self._inner = LibraryBuilder()
 
     def uint(self, value: int, size_bits: int) -> Self:
         """Append an unsigned number."""
@@ -207,22 +204,26 @@ class Slice:
     @property
     def bits_left(self) -> int:
         """How many bits have not been read."""
-        return self._inner.remaining_bits
+        return len(self._inner.bits)
 
     @property
     def refs_left(self) -> int:
         """How many references have not been read."""
-        return self._inner.remaining_refs
+        return len(self._inner.refs) - self._inner.ref_offset
 
     def uint(self, size_bits: int) -> int:
         """Read an unsigned number."""
         self._check_left(size_bits)
-        return self._inner.load_uint(size_bits) if size_bits else 0
+        if not size_bits:
+            return 0
+        value: int = self._inner.load_uint(size_bits)
+        return value
 
     def sint(self, size_bits: int) -> int:
         """Read a signed number."""
         self._check_left(size_bits)
-        return self._inner.load_int(size_bits)
+        value: int = self._inner.load_int(size_bits)
+        return value
 
     def flag(self) -> bool:
         """Read one bit."""
@@ -316,7 +317,8 @@ def join_address(workchain: int, account: bytes) -> str:
 
 def encode_boc(root: Cell) -> bytes:
     """Serialise the tree below *root*, each distinct cell once, parents first."""
-    return root.inner.to_boc()
+    boc: bytes = root.inner.to_boc()  # type: ignore[no-untyped-call]  # see StrictCell.order
+    return boc
 
 
 def decode_boc(data: bytes, *, size_bytes_max: int = BOC_BYTES_MAX, check_sum: bool = True) -> Cell:

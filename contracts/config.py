@@ -5,7 +5,7 @@ Source: TON `crypto/block/block.tlb`, type ``ConfigParams``.
 
 from typing import Final
 
-from pytoniq_core.boc import HashMap  # noqa: TID251 - an adapter
+from pytoniq_core.boc.hashmap.hashmap import HashMap  # noqa: TID251 - an adapter
 
 from contracts._pytoniq import check_dictionary, refusing
 from contracts.cells import Builder, Cell

@@ -6,7 +6,7 @@ Source: TON `crypto/block/block.tlb`, type ``TransactionDescr``.
 import msgspec
 
 from contracts.cells import Cell
-from contracts.tlb import open_transaction
+from contracts.tlb import compute_phase, open_transaction
 
 
 class Fees(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +36,8 @@ def parse_fees(transaction: Cell) -> Fees:
     whole, description = open_transaction(transaction)
     total = whole.total_fees.grams
     storage = description.storage_ph.storage_fees_collected if description.storage_ph else 0
-    compute, phase = description.compute_ph, description.action
-    gas = compute.gas_fees if compute.type_ == "vm" else 0
+    compute, phase = compute_phase(description), description.action
+    gas = compute.gas_fees if compute else 0
     actions = (phase.total_fwd_fees or 0) if phase else 0  # for all messages that were sent
     burned = (phase.total_action_fees or 0) if phase else 0  # the part of it that stays here
     imported = max(0, total - storage - gas - burned)

@@ -11,13 +11,14 @@ Source: TON `crypto/block/block.tlb`.
 from typing import Final
 
 import msgspec
-from pytoniq_core.boc import Cell as LibraryCell  # noqa: TID251 - an adapter
-from pytoniq_core.boc import ExternalAddress  # noqa: TID251 - an adapter
+from pytoniq_core.boc.address import ExternalAddress  # noqa: TID251 - an adapter
+from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - an adapter
 from pytoniq_core.tlb.account import ShardAccount  # noqa: TID251 - an adapter
 from pytoniq_core.tlb.transaction import (  # noqa: TID251 - an adapter
     MessageAny,
     Transaction,
     TransactionOrdinary,
+    TrComputePhase,
 )
 
 from contracts._pytoniq import refusing
@@ -140,7 +141,9 @@ def parse_message(cell: Cell) -> Message:
         return Message(source, destination, value, fees, info.created_lt, info.bounced, body, cell)
     if message.is_external:
         _check_external(info.src)
-        return Message("", internal_address(info.dest), 0, 0, 0, bounced=False, body=body, cell=cell)
+        return Message(
+            "", internal_address(info.dest), 0, 0, 0, bounced=False, body=body, cell=cell
+        )
     _check_external(info.dest)
     source, lt = internal_address(info.src), info.created_lt
     return Message(source, "", 0, 0, lt, bounced=False, body=body, cell=cell)
@@ -158,15 +161,14 @@ def parse_transaction(cell: Cell) -> TransactionInfo:
         InvalidData: it does not parse, or is of another kind.
     """
     transaction, description = open_transaction(cell)
-    compute, action = description.compute_ph, description.action
-    ran = compute.type_ == "vm"
+    compute, action = compute_phase(description), description.action
     return TransactionInfo(
         lt=transaction.lt,
         now_unix_s=transaction.now,
-        out_messages=_out_messages(cell),
+        out_messages=_out_messages(cell, transaction.outmsg_cnt),
         fees_nanoton=transaction.total_fees.grams,
-        gas_used=compute.gas_used if ran else 0,
-        exit_code=compute.exit_code if ran else None,
+        gas_used=compute.gas_used if compute else 0,
+        exit_code=compute.exit_code if compute else None,
         action_code=action.result_code if action else None,
         aborted=description.aborted,
     )
@@ -189,12 +191,20 @@ def open_transaction(cell: Cell) -> tuple[Transaction, TransactionOrdinary]:
     return transaction, transaction.description
 
 
-def _out_messages(transaction: Cell) -> tuple[Message, ...]:
+def compute_phase(description: TransactionOrdinary) -> TrComputePhase | None:
+    """Return the compute phase of a transaction, None when it was skipped."""
+    phase = description.compute_ph
+    return phase if phase and phase.type_ == "vm" else None
+
+
+def _out_messages(transaction: Cell, count: int) -> tuple[Message, ...]:
     with refusing("not a transaction"):
         reader = transaction.inner.refs[0].begin_parse()
         reader.load_maybe_ref()
         found = reader.load_dict(15) or {}
         cells = [Cell.of(found[number].load_ref()) for number in sorted(found)]
+    if len(cells) != count:
+        raise InvalidData("a transaction that miscounts its messages")
     return tuple(parse_message(cell) for cell in cells)
 
 
