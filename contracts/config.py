@@ -1,13 +1,15 @@
 """The network configuration that the emulator runs under, and the one parameter we change.
 
-Source: TON `crypto/block/block.tlb`, ``hm_edge`` and ``hml_short|long|same``.
+Source: TON `crypto/block/block.tlb`, type ``ConfigParams``.
 """
 
 from typing import Final
 
+from pytoniq_core.boc.hashmap.hashmap import HashMap  # noqa: TID251 - an adapter
+
+from contracts._pytoniq import check_dictionary, refusing
 from contracts.cells import Builder, Cell
 from contracts.errors import InvalidData
-from contracts.tlb import read_label
 
 _GLOBAL_ID: Final = 19
 _KEY_BITS: Final = 32
@@ -17,23 +19,12 @@ def with_network_id(config: Cell, network_id: int) -> Cell:
     """Return *config* (a ``Hashmap 32 ^Cell``) with parameter 19 set to *network_id*.
 
     Raises:
-        InvalidData: there is no such parameter to replace.
+        InvalidData: there is no such parameter to replace, or it is no configuration.
     """
-    value = Builder().sint(network_id, 32).end()
-    return _replace(config, _GLOBAL_ID, _KEY_BITS, value)
-
-
-def _replace(edge: Cell, key: int, key_bits: int, value: Cell) -> Cell:
-    reader = edge.parse()
-    label, label_bits = read_label(reader, key_bits)
-    left_bits = key_bits - label_bits
-    if key >> left_bits != label:
-        raise InvalidData("the configuration has no such parameter")
-    refs = list(edge.refs)
-    if left_bits == 0:
-        refs[0] = value
-    else:
-        side = (key >> (left_bits - 1)) & 1
-        below = key & ((1 << (left_bits - 1)) - 1)
-        refs[side] = _replace(refs[side], below, left_bits - 1, value)
-    return Cell(edge.bits, edge.size_bits, tuple(refs))
+    value = Builder().ref(Builder().sint(network_id, 32).end()).end()
+    with refusing("not a configuration"):
+        check_dictionary(config.inner, _KEY_BITS)
+        params = HashMap.from_cell(config.inner, _KEY_BITS)
+        if _GLOBAL_ID not in params.map:
+            raise InvalidData("the configuration has no such parameter")
+        return Cell.of(params.set_int_key(_GLOBAL_ID, value.inner).serialize())

@@ -1,12 +1,35 @@
 """The few TL-B types that a chain node reads: messages, transactions, accounts.
 
+pytoniq-core parses them; here is what of it Cocoon needs, as plain values, and which of
+what it accepts is refused all the same. Its reader is ours (`contracts._pytoniq`), so
+the dictionaries inside are bounded. It does not keep the cells of outbound messages,
+which a chain has to deliver bit by bit as they are: those are read here.
+
 Source: TON `crypto/block/block.tlb`.
 """
 
-import msgspec
+from typing import Final
 
-from contracts.cells import EMPTY, Builder, Cell, Slice
+import msgspec
+from pytoniq_core.boc.address import ExternalAddress  # noqa: TID251 - an adapter
+from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - an adapter
+from pytoniq_core.tlb.account import ShardAccount  # noqa: TID251 - an adapter
+from pytoniq_core.tlb.transaction import (  # noqa: TID251 - an adapter
+    MessageAny,
+    Transaction,
+    TransactionOrdinary,
+    TrComputePhase,
+)
+
+from contracts._pytoniq import refusing
+from contracts.cells import EMPTY, Builder, Cell, internal_address
 from contracts.errors import InvalidData
+
+_STATUS: Final = {
+    "account_active": "active",
+    "account_frozen": "frozen",
+    "account_uninit": "uninit",
+}
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -109,57 +132,26 @@ def parse_message(cell: Cell) -> Message:
     Raises:
         InvalidData: it does not parse.
     """
-    reader = cell.parse()
-    if not reader.flag():
-        return _internal(reader, cell)
-    outbound = reader.flag()
-    source = reader.address() if outbound else _skip_external_address(reader)
-    destination = _skip_external_address(reader) if outbound else reader.address()
-    if outbound:
-        lt = reader.uint(64)
-        reader.uint(32)
-    else:
-        lt = 0
-        reader.coins()
-    return Message(source, destination, 0, 0, lt, bounced=False, body=_body(reader), cell=cell)
+    with refusing("not a message"):
+        message = MessageAny.deserialize(cell.inner.begin_parse())
+    info, body = message.info, Cell.of(message.body)
+    if message.is_internal:
+        source, destination = internal_address(info.src), internal_address(info.dest)
+        value, fees = info.value_coins, info.ihr_fee + info.fwd_fee
+        return Message(source, destination, value, fees, info.created_lt, info.bounced, body, cell)
+    if message.is_external:
+        _check_external(info.src)
+        return Message(
+            "", internal_address(info.dest), 0, 0, 0, bounced=False, body=body, cell=cell
+        )
+    _check_external(info.dest)
+    source, lt = internal_address(info.src), info.created_lt
+    return Message(source, "", 0, 0, lt, bounced=False, body=body, cell=cell)
 
 
-def _internal(reader: Slice, cell: Cell) -> Message:
-    reader.uint(2)
-    bounced = reader.flag()
-    source, destination, value = reader.address(), reader.address(), reader.coins()
-    reader.maybe_ref()
-    fees = reader.coins() + reader.coins()
-    lt = reader.uint(64)
-    reader.uint(32)
-    return Message(source, destination, value, fees, lt, bounced, _body(reader), cell)
-
-
-def _skip_external_address(reader: Slice) -> str:
-    kind = reader.uint(2)
-    if kind == 0b01:
-        reader.uint(reader.uint(9))
-    elif kind:
+def _check_external(address: object) -> None:
+    if not isinstance(address, ExternalAddress | None):
         raise InvalidData("an internal address where an external one belongs")
-    return ""
-
-
-def _body(reader: Slice) -> Cell:
-    if reader.flag():
-        if reader.flag():
-            reader.ref()
-        else:
-            _skip_state_init(reader)
-    return reader.ref() if reader.flag() else reader.rest()
-
-
-def _skip_state_init(reader: Slice) -> None:
-    if reader.flag():
-        reader.uint(5)
-    if reader.flag():
-        reader.uint(2)
-    for _ in ("code", "data", "library"):
-        reader.maybe_ref()
 
 
 def parse_transaction(cell: Cell) -> TransactionInfo:
@@ -168,126 +160,52 @@ def parse_transaction(cell: Cell) -> TransactionInfo:
     Raises:
         InvalidData: it does not parse, or is of another kind.
     """
-    reader = cell.parse()
-    if reader.uint(4) != 0b0111:
-        raise InvalidData("not a transaction")
-    reader.raw(32)
-    lt = reader.uint(64)
-    reader.raw(32)
-    reader.uint(64)
-    now_unix_s, out_count = reader.uint(32), reader.uint(15)
-    reader.uint(4)
-    messages = reader.ref().parse()
-    messages.maybe_ref()
-    fees = reader.coins()
-    reader.maybe_ref()
-    reader.ref()
-    gas_used, exit_code, action_code, aborted = _description(reader.ref().parse())
-    out = messages.maybe_ref()
+    transaction, description = open_transaction(cell)
+    compute, action = compute_phase(description), description.action
     return TransactionInfo(
-        lt=lt,
-        now_unix_s=now_unix_s,
-        out_messages=tuple(parse_message(item) for item in _values(out, 15)) if out_count else (),
-        fees_nanoton=fees,
-        gas_used=gas_used,
-        exit_code=exit_code,
-        action_code=action_code,
-        aborted=aborted,
+        lt=transaction.lt,
+        now_unix_s=transaction.now,
+        out_messages=_out_messages(cell, transaction.outmsg_cnt),
+        fees_nanoton=transaction.total_fees.grams,
+        gas_used=compute.gas_used if compute else 0,
+        exit_code=compute.exit_code if compute else None,
+        action_code=action.result_code if action else None,
+        aborted=description.aborted,
     )
 
 
-def _description(reader: Slice) -> tuple[int, int | None, int | None, bool]:
-    if reader.uint(4) != 0:
-        raise InvalidData("not an ordinary transaction")
-    reader.uint(1)
-    if reader.flag():
-        _skip_storage_phase(reader)
-    if reader.flag():
-        _skip_credit_phase(reader)
-    gas_used, exit_code = _compute_phase(reader)
-    action = reader.maybe_ref()
-    return gas_used, exit_code, _action_code(action), reader.flag()
-
-
-def _skip_storage_phase(reader: Slice) -> None:
-    reader.coins()
-    if reader.flag():
-        reader.coins()
-    if reader.flag():  # acst_unchanged$0, acst_frozen$10, acst_deleted$11
-        reader.uint(1)
-
-
-def _skip_credit_phase(reader: Slice) -> None:
-    if reader.flag():
-        reader.coins()
-    reader.coins()
-    reader.maybe_ref()
-
-
-def _compute_phase(reader: Slice) -> tuple[int, int | None]:
-    if not reader.flag():
-        if reader.uint(2) == 0b11:  # cskip_suspended$110
-            reader.uint(1)
-        return 0, None
-    reader.uint(3)
-    reader.coins()
-    details = reader.ref().parse()
-    gas_used = details.uint(8 * details.uint(3))
-    details.uint(8 * details.uint(3))
-    if details.flag():
-        details.uint(8 * details.uint(2))
-    details.sint(8)
-    return gas_used, details.sint(32)
-
-
-def _action_code(phase: Cell | None) -> int | None:
-    if phase is None:
-        return None
-    reader = phase.parse()
-    reader.uint(3)
-    if reader.flag():  # status_change
-        reader.uint(1)
-    for _ in ("total_fwd_fees", "total_action_fees"):
-        if reader.flag():
-            reader.coins()
-    return reader.sint(32)
-
-
-def _values(edge: Cell | None, key_bits: int) -> list[Cell]:
-    """Return the references that a ``Hashmap key_bits ^Cell`` holds, by ascending key."""
-    if edge is None:
-        return []
-    reader = edge.parse()
-    _, label_bits = read_label(reader, key_bits)
-    left_bits = key_bits - label_bits
-    if left_bits == 0:
-        return [reader.ref()]
-    below = (reader.ref(), reader.ref())
-    return [value for side in below for value in _values(side, left_bits - 1)]
-
-
-def read_label(reader: Slice, bits_max: int) -> tuple[int, int]:
-    """Read the label of a dictionary's edge: its value and its length in bits.
+def open_transaction(cell: Cell) -> tuple[Transaction, TransactionOrdinary]:
+    """Return the library's form of an ordinary transaction, and of its description.
 
     Raises:
-        InvalidData: it is longer than *bits_max*.
+        InvalidData: it does not parse, or is of another kind.
     """
-    length_bits = bits_max.bit_length()
-    if not reader.flag():  # hml_short: unary length
-        size = 0
-        while reader.flag():
-            size += 1
-        label = reader.uint(size)
-    elif not reader.flag():  # hml_long
-        size = reader.uint(length_bits)
-        label = reader.uint(size)
-    else:  # hml_same
-        repeated = reader.flag()
-        size = reader.uint(length_bits)
-        label = (1 << size) - 1 if repeated else 0
-    if size > bits_max:
-        raise InvalidData("a dictionary's label is too long")
-    return label, size
+    # The other kinds hold transactions themselves; nothing here needs them, or pays for them.
+    refs = cell.refs
+    if len(refs) != 3 or refs[2].parse().uint(4) != 0:
+        raise InvalidData("not an ordinary transaction, with its fees in coins")
+    with refusing("not a transaction"):
+        transaction = Transaction.deserialize(cell.inner.begin_parse())
+    if not isinstance(transaction, Transaction):
+        raise InvalidData("not a transaction: exotic")
+    return transaction, transaction.description
+
+
+def compute_phase(description: TransactionOrdinary) -> TrComputePhase | None:
+    """Return the compute phase of a transaction, None when it was skipped."""
+    phase = description.compute_ph
+    return phase if phase and phase.type_ == "vm" else None
+
+
+def _out_messages(transaction: Cell, count: int) -> tuple[Message, ...]:
+    with refusing("not a transaction"):
+        reader = transaction.inner.refs[0].begin_parse()
+        reader.load_maybe_ref()
+        found = reader.load_dict(15) or {}
+        cells = [Cell.of(found[number].load_ref()) for number in sorted(found)]
+    if len(cells) != count:
+        raise InvalidData("a transaction that miscounts its messages")
+    return tuple(parse_message(cell) for cell in cells)
 
 
 def parse_shard_account(cell: Cell) -> AccountInfo:
@@ -296,45 +214,23 @@ def parse_shard_account(cell: Cell) -> AccountInfo:
     Raises:
         InvalidData: it does not parse.
     """
-    shard = cell.parse()
-    account = shard.ref().parse()
-    last_hash, last_lt = shard.raw(32), shard.uint(64)
-    if not account.flag():
+    with refusing("not an account"):
+        shard = ShardAccount.deserialize(cell.inner.begin_parse())
+    last_lt, last_hash = shard.last_trans_lt, shard.last_trans_hash
+    if shard.account is None:
         return AccountInfo(last_transaction_lt=last_lt, last_transaction_hash=last_hash)
-    account.address()
-    _skip_storage_info(account)
-    account.uint(64)
-    balance = account.coins()
-    account.maybe_ref()
-    status, code, data = _account_state(account)
+    internal_address(shard.account.addr)
+    storage = shard.account.storage
+    init = getattr(storage.state, "state_init", None)
     return AccountInfo(
-        status=status,
-        balance_nanoton=balance,
-        code=code,
-        data=data,
+        status=_STATUS[storage.state.type_],
+        balance_nanoton=storage.balance.grams,
+        code=_maybe(init and init.code),
+        data=_maybe(init and init.data),
         last_transaction_lt=last_lt,
         last_transaction_hash=last_hash,
     )
 
 
-def _skip_storage_info(reader: Slice) -> None:
-    for _ in ("cells", "bits"):
-        reader.uint(8 * reader.uint(3))
-    extra = reader.uint(3)
-    if extra == 1:  # storage_extra_info: dict_hash
-        reader.uint(256)
-    elif extra:
-        raise InvalidData("unknown storage information")
-    reader.uint(32)
-    if reader.flag():
-        reader.coins()
-
-
-def _account_state(reader: Slice) -> tuple[str, Cell | None, Cell | None]:
-    if not reader.flag():
-        return ("frozen" if reader.flag() else "uninit"), None, None
-    if reader.flag():
-        reader.uint(5)
-    if reader.flag():
-        reader.uint(2)
-    return "active", reader.maybe_ref(), reader.maybe_ref()
+def _maybe(inner: LibraryCell | None) -> Cell | None:
+    return None if inner is None else Cell.of(inner)

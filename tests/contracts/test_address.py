@@ -1,3 +1,6 @@
+import base64
+import binascii
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +48,22 @@ def test_any_other_text_is_refused(text: str) -> None:
 
 def test_a_raw_address_comes_back_in_lower_case() -> None:
     assert parse_address("0:" + "AB" * 32) == "0:" + "ab" * 32
+
+
+@given(accounts, st.integers(0, 255).filter(lambda tag: tag & 0x7F not in {0x11, 0x51}))
+def test_unknown_flags_are_refused_under_a_right_checksum(account: bytes, tag: int) -> None:
+    data = bytes((tag, 0)) + account
+    text = base64.urlsafe_b64encode(data + binascii.crc_hqx(data, 0).to_bytes(2)).decode()
+    with pytest.raises(InvalidData, match="flags"):
+        parse_address(text)
+
+
+@given(accounts, st.sampled_from(["!", "=", " ", "\n", "é", ":"]), st.integers(0, 48))
+def test_a_stray_character_is_refused(account: bytes, stray: str, position: int) -> None:
+    friendly = friendly_address(join_address(0, account))
+    for text in (
+        friendly[:position] + stray + friendly[position:],
+        friendly[:position] + stray + friendly[position + 1 :],
+    ):
+        with pytest.raises(InvalidData):
+            parse_address(text)

@@ -5,7 +5,7 @@ from pytoniq_core import Cell as TheirCell  # noqa: TID251 - the independent lib
 from pytoniq_core.tlb.vm_stack import VmStack, VmTuple  # noqa: TID251 - the independent library
 
 from contracts.cells import Builder, Cell, decode_boc, encode_boc
-from contracts.errors import InvalidData
+from contracts.errors import InvalidData, LocalContractError
 from contracts.vm_stack import StackSlice, StackValue, decode_stack, encode_stack
 
 numbers = st.integers(-(1 << 256), (1 << 256) - 1)
@@ -57,4 +57,34 @@ def test_nesting_is_bounded() -> None:
         cell = Builder().uint(7, 8).uint(1, 16).ref(cell).end()
     stack = Builder().uint(1, 24).ref(Builder().end()).inline(cell).end()
     with pytest.raises(InvalidData, match="deep"):
+        decode_stack(stack)
+
+
+def test_tuples_that_share_their_elements_do_not_unfold() -> None:
+    value = Builder().uint(0, 8).end()
+    for _ in range(30):
+        value = Builder().uint(7, 8).uint(2, 16).ref(value).ref(value).end()
+    stack = Builder().uint(1, 24).ref(Builder().end()).inline(value).end()
+    with pytest.raises(InvalidData, match="hold too much"):
+        decode_stack(stack)
+
+
+@pytest.mark.parametrize("size_bits", [257, 300])
+def test_a_number_that_does_not_fit_is_our_mistake(size_bits: int) -> None:
+    with pytest.raises(LocalContractError):
+        encode_stack([1 << size_bits])
+
+
+def test_a_slice_beyond_its_cell_is_refused() -> None:
+    value = Builder().uint(4, 8).ref(Builder().uint(5, 8).end())
+    value.uint(0, 10).uint(9, 10).uint(0, 6)
+    stack = Builder().uint(1, 24).ref(Builder().end()).inline(value.end()).end()
+    with pytest.raises(InvalidData, match="beyond"):
+        decode_stack(stack)
+
+
+@pytest.mark.parametrize("kind", [0x06, 0x08, 0x99, 0xFF])
+def test_an_unknown_kind_of_value_is_refused(kind: int) -> None:
+    stack = Builder().uint(1, 24).ref(Builder().end()).uint(kind, 8).end()
+    with pytest.raises(InvalidData, match="unsupported kind"):
         decode_stack(stack)
