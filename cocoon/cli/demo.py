@@ -15,7 +15,7 @@ from cocoon.cli.running import run_interruptible
 from cocoon.cli.settings import load
 from cocoon.config import NodeConfig
 from cocoon.demo.report import DemoReport
-from cocoon.demo.stage import open_stage
+from cocoon.demo.stage import check_assets, open_stage
 from cocoon.demo.story import Story
 from cocoon.errors import ConfigError
 from contracts.units import TICKER, format_coins
@@ -26,6 +26,7 @@ def demo_command(parsed: argparse.Namespace, output: Output) -> int:
     config = load(parsed)
     if parsed.voice_note is not None and not parsed.voice_note.is_file():
         raise ConfigError(f"there is no file {parsed.voice_note}")
+    check_assets(config.assets)
     directory = _directory(parsed.keep)
     try:
         report = run_interruptible(partial(_play, parsed, config, directory, output))
@@ -80,7 +81,12 @@ async def _play(
                 started_s=started_s,
             )
             story.timings_s["start"] = round(trio.current_time() - started_s, 3)
-            report = await story.play()
+            try:
+                report = await story.play()
+            except Exception as error:
+                for child in stage.dead():
+                    error.add_note(f"{child.name} had ended by then; read {child.log}")
+                raise
             steps.step("stopping all processes")
         return report
 

@@ -34,16 +34,20 @@ def init_command(parsed: argparse.Namespace, output: Output) -> int:
     """Write what a node needs; what exists stays as it is."""
     home = (parsed.home or default_home(environment())).expanduser().absolute()
     path = parsed.config or home / CONFIG_FILE
-    text = config_template({**_overrides(parsed), "paths.home": str(home)})
+    options = _overrides(parsed)
+    text = config_template({**options, "paths.home": str(home)})
+    passphrase = _passphrase_for(parsed, path, home)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists():
         output.say(f"settings: {path} (exists, stays as it is)")
+        if options:
+            output.note(f"not applied, edit {path} instead: {', '.join(options)}")
     else:
         write_private(path, text)
         output.say(f"settings: {path}")
     config = load(parsed)
     identity = load_or_create_identity(config.identity_file)
-    wallet = _make_wallet(parsed, config, output)
+    wallet = _make_wallet(parsed, config, passphrase, output)
     output.say(f"node key: {config.identity_file}\n  peer id {identity.peer_id}")
     output.say(f"wallet:   {config.wallet_keyfile}\n  address {wallet}\n{NEXT_STEPS}")
     output.result(
@@ -77,19 +81,29 @@ def _toml_value(text: str) -> object:
         return text
 
 
-def _make_wallet(parsed: argparse.Namespace, config: NodeConfig, output: Output) -> str:
+def _passphrase_for(parsed: argparse.Namespace, config_path: Path, home: Path) -> str | None:
+    """Ask for what is needed before anything is written; None for no encryption."""
+    config = load(parsed) if config_path.exists() else NodeConfig()
+    if parsed.devnet_wallet or (home / config.wallet.keyfile).exists():
+        return None
+    return _passphrase(parsed.passphrase_file)
+
+
+def _make_wallet(
+    parsed: argparse.Namespace, config: NodeConfig, passphrase: str | None, output: Output
+) -> str:
     path = config.wallet_keyfile
     if path.exists():
         return read_public(path).address
-    passphrase = None if parsed.devnet_wallet else _passphrase(parsed.passphrase_file)
     words = _ask_words() if parsed.import_wallet else list(create_mnemonic())
     seed = _seed(words)
     address = Wallet(seed).address
-    if passphrase is None:
+    if parsed.devnet_wallet:
         create_plain_keyfile(path, seed, address=address)
     else:
-        create_keyfile(path, seed, passphrase, address=address)
-    if passphrase is not None and not parsed.import_wallet:
+        sealed_with = passphrase or _passphrase(parsed.passphrase_file)
+        create_keyfile(path, seed, sealed_with, address=address)
+    if not parsed.devnet_wallet and not parsed.import_wallet:
         _show_words(words, output)
     return address
 

@@ -12,6 +12,7 @@ from cocoon.cli.output import Output
 from cocoon.cli.parser import make_parser, run_command
 from cocoon.errors import ConfigError, exit_code
 from cocoon.nursery import leaves
+from contracts.errors import ChainUnavailable
 
 WORDS_MAX: Final = 2000
 BUG: Final = 70
@@ -56,6 +57,8 @@ def report(error: BaseException, output: Output, *, verbose: int) -> int:
     elif code == BUG or verbose:
         traceback.print_exception(error)
     output.progress.print(f"cocoon: {words}", style="bold red", markup=False, soft_wrap=True)
+    if isinstance(worst, ChainUnavailable):
+        output.note("the chain is set by chain.url or --chain-url; `cocoon devnet` runs one here")
     for note in getattr(worst, "__notes__", ()):
         output.note(note)
     output.result({"error": {"kind": type(worst).__name__, "message": words, "exit_code": code}})

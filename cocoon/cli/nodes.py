@@ -1,7 +1,13 @@
 """Commands that run until they are stopped: node, provide, devnet."""
 
 import argparse
+import errno
+import os
+import re
+import socket
+from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 import trio
 
@@ -11,13 +17,58 @@ from cocoon.cli.running import run_until_stopped
 from cocoon.cli.settings import load
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
+from cocoon.errors import ConfigError
 from cocoon.node import open_node, open_seller
 from contracts.units import TICKER, format_coins
+from kernels.models import catalog
+
+LISTENING: Final = re.compile(r"/(?P<family>ip4|ip6)/(?P<host>[^/]+)/tcp/(?P<port>[0-9]{1,5})")
+CANNOT_BIND: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
+
+
+def check_listening(addresses: Sequence[str]) -> None:
+    """Refuse to share a port: libp2p would, and connections would go to either process.
+
+    Raises:
+        ConfigError: an address is not one of ours, or its port is in use.
+    """
+    for address in addresses:
+        found = LISTENING.fullmatch(address)
+        if found is None:
+            raise ConfigError(
+                f"network.listen_addresses: {address!r} is not like /ip4/0.0.0.0/tcp/4001"
+            )
+        family = socket.AF_INET if found["family"] == "ip4" else socket.AF_INET6
+        try:
+            socket.create_server((found["host"], int(found["port"])), family=family).close()
+        except (OSError, OverflowError) as error:
+            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+            raise ConfigError(
+                f"cannot listen on {address}: {why}; choose another with --listen "
+                "(port 0 takes a free one) or network.listen_addresses"
+            ) from error
+
+
+def check_models(config: NodeConfig) -> None:
+    """Check what is for sale before anything is started.
+
+    Raises:
+        ConfigError: no model is named, or nobody knows it.
+        MissingAsset: its weights are not here.
+    """
+    known = [model.name for model in catalog.models()]
+    if not config.provider.models:
+        raise ConfigError(f"name what to sell: --model, or provider.models; known: {known}")
+    for name in config.provider.models:
+        if name not in known:
+            raise ConfigError(f"provider.models: nothing is called {name!r}; known: {known}")
+        assets.require(name, config.assets)
 
 
 def node_command(parsed: argparse.Namespace, output: Output) -> int:
     """Run a plain node: a bootstrap peer for others."""
     config = load(parsed)
+    check_listening(config.network.listen_addresses)
 
     async def serve() -> None:
         async with open_node(config) as node:
@@ -35,13 +86,15 @@ def node_command(parsed: argparse.Namespace, output: Output) -> int:
 def provide_command(parsed: argparse.Namespace, output: Output) -> int:
     """Sell what the settings say."""
     config = load(parsed)
+    check_models(config)
+    check_listening(config.network.listen_addresses)
 
     def tell(name: str, fields: dict[str, object]) -> None:
         output.event(name, **fields)
         output.say(_in_words(name, fields))
 
     async def serve() -> None:
-        output.say(f"starting workers for {', '.join(config.provider.models) or 'nothing'} ...")
+        output.say(f"starting workers for {', '.join(config.provider.models)} ...")
         async with open_seller(config, tell) as (node, provider):
             _say_ready(config, output, node.identity.peer_id, node.host.addresses)
             output.event(
@@ -118,5 +171,11 @@ def devnet_command(parsed: argparse.Namespace, output: Output) -> int:
             output.say(f"a TON chain of your own: {url}\n  coins: cocoon wallet faucet 10")
             output.event("ready", url=url, network_id=emulator.network_id)
 
-    run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
+    try:
+        run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
+    except OSError as error:
+        if error.errno not in CANNOT_BIND:
+            raise
+        where = f"{parsed.host}:{parsed.port}"
+        raise ConfigError(f"cannot listen on {where}: {os.strerror(error.errno)}") from error
     return 0

@@ -5,12 +5,23 @@ output can be piped.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
+
+PIPE_COLUMNS: Final = 160
+
+
+class _Console(Console):
+    """A console that leaves a reader's departure to `cocoon.cli.main`."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class Output:
@@ -18,7 +29,9 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.people = Console(highlight=False, soft_wrap=True)
+        self.people = _Console(highlight=False, soft_wrap=True)
+        if not self.people.is_terminal and "COLUMNS" not in os.environ:
+            self.people.width = PIPE_COLUMNS
         self.progress = Console(stderr=True, highlight=False)
 
     def say(self, text: str) -> None:

@@ -1,6 +1,7 @@
 """Every command and option. Light to import: a command's own module is loaded when it runs."""
 
 import argparse
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -16,6 +17,9 @@ CHAT_MODEL: Final = "SmolLM2-135M-Instruct"
 SPEECH_MODEL: Final = "whisper-tiny.en"
 QUESTION: Final = "List three fruits and say one sentence about each."
 DEVNET_PORT: Final = 8645
+TOKENS_MAX: Final = 1 << 20
+PORT_MAX: Final = 65_535
+TEMPERATURE_MAX: Final = 10
 
 EPILOG: Final = """\
 first steps
@@ -30,6 +34,28 @@ exit codes
 
 The contract is not audited yet: the default chain is a devnet on this machine.
 """
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers within bounds, for argparse."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text[:20]) <= high:
+            raise argparse.ArgumentTypeError(f"a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+
+    return read
+
+
+def temperature(text: str) -> float:
+    """Read a sampling temperature, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= TEMPERATURE_MAX:
+        raise argparse.ArgumentTypeError(f"a number from 0 to {TEMPERATURE_MAX}, not {text!r}")
+    return value
 
 
 class Adder:
@@ -149,7 +175,9 @@ def _add_nodes(adder: Adder) -> None:
     devnet = adder.add(
         "devnet", "nodes:devnet_command", "run a TON chain on this machine, for trials"
     )
-    devnet.add_argument("--port", type=int, default=DEVNET_PORT, help="0 takes a free one")
+    devnet.add_argument(
+        "--port", type=whole(0, PORT_MAX), default=DEVNET_PORT, help="0 takes a free one"
+    )
     devnet.add_argument("--host", default="127.0.0.1", help="who can reach it can print money")
     devnet.add_argument("--state", type=Path, help="file that keeps the chain over restarts")
     for parser in (node, provide):
@@ -164,9 +192,18 @@ def _add_jobs(adder: Adder) -> None:
     ask.add_argument("prompt", help="the question; - reads it from standard input")
     ask.add_argument("--model", default=CHAT_MODEL, help=f"name of the model ({CHAT_MODEL})")
     ask.add_argument("--system", help="a system prompt")
-    ask.add_argument("--tokens", type=int, default=256, help="longest answer, in tokens (256)")
-    ask.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest token")
-    ask.add_argument("--seed", type=int, default=0, help="seed of the choice above temperature 0")
+    ask.add_argument(
+        "--tokens", type=whole(1, TOKENS_MAX), default=256, help="longest answer, in tokens (256)"
+    )
+    ask.add_argument(
+        "--temperature", type=temperature, default=0.0, help="0 takes the likeliest token"
+    )
+    ask.add_argument(
+        "--seed",
+        type=whole(0, (1 << 32) - 1),
+        default=0,
+        help="seed of the choice above temperature 0",
+    )
     hear = adder.add("transcribe", "ask:transcribe_command", "have a voice note written down")
     hear.add_argument("file", type=Path, help="OGG/Opus, WAV, FLAC or MP3")
     hear.add_argument("--model", default=SPEECH_MODEL, help=f"name of the model ({SPEECH_MODEL})")

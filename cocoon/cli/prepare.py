@@ -69,6 +69,12 @@ class Finding(msgspec.Struct, frozen=True):
     good: bool
     detail: str
     remedy: str = ""
+    optional: bool = False
+
+    @property
+    def mark(self) -> str:
+        """The first column."""
+        return "ok" if self.good else "no" if self.optional else "missing"
 
 
 def _check_python() -> Finding:
@@ -93,7 +99,9 @@ def _check_gpu() -> Finding:
 
     found = probe_gpu()
     detail = "; ".join(found.reasons) or "usable"
-    return Finding("GPU (optional)", found.usable, f"{detail}. {found.note}", found.remedy)
+    return Finding(
+        "GPU (optional)", found.usable, f"{detail}; {found.note}", found.remedy, optional=True
+    )
 
 
 def _check_home(config: NodeConfig) -> list[Finding]:
@@ -115,12 +123,10 @@ def doctor_command(parsed: argparse.Namespace, output: Output) -> int:
     """Say what is missing for which use, and the one command that mends it."""
     config = load(parsed)
     findings = [_check_python(), *_check_assets(config), *_check_home(config), _check_gpu()]
-    marks: dict[bool, str] = {True: "ok", False: "missing"}
     output.table(
         "",
         ("", "what", "found", "to mend it"),
-        [(marks[f.good], f.what, f.detail, "" if f.good else f.remedy) for f in findings],
+        [(f.mark, f.what, f.detail, "" if f.good else f.remedy) for f in findings],
     )
     output.result(findings)
-    needed = [f for f in findings if not f.good and "optional" not in f.what]
-    return 3 if needed else 0
+    return 3 if any(f.mark == "missing" for f in findings) else 0

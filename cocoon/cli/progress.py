@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from cocoon.cli.output import Output
 
@@ -78,7 +79,8 @@ class Steps:
             return
         elapsed_s = self._live.tasks[0].elapsed or 0.0
         self._stop()
-        self._output.progress.print(f"✓ {self._text}", f"[dim]{elapsed_s:.1f} s[/]", soft_wrap=True)
+        line = Text.assemble(f"✓ {self._text} ", (f"{elapsed_s:.1f} s", "dim"))
+        self._output.progress.print(line, soft_wrap=True)
 
     def _stop(self) -> None:
         if self._live is not None:

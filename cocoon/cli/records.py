@@ -6,7 +6,7 @@ import msgspec
 
 from cocoon.cli.output import Output
 from cocoon.cli.settings import load
-from cocoon.errors import BadReceipt, ConfigError
+from cocoon.errors import ConfigError
 from cocoon.market.explain import HEADER, Explanation, render
 from cocoon.receipts import verify_file
 
@@ -17,7 +17,7 @@ def explain_command(parsed: argparse.Namespace, output: Output) -> int:
     wanted = f"{parsed.job}-*.json" if parsed.job else "*.json"
     paths = sorted(directory.glob(wanted), key=lambda path: path.stat().st_mtime)
     if not paths:
-        raise ConfigError(f"no record of job {parsed.job or '(any)'} in {directory}")
+        raise ConfigError(f"no {f'job {parsed.job}' if parsed.job else 'job yet'} in {directory}")
     chosen = paths if parsed.job else paths[-1:]
     records = [msgspec.json.decode(path.read_bytes(), type=Explanation) for path in chosen]
     for record in records:
@@ -36,8 +36,11 @@ def receipts_command(parsed: argparse.Namespace, output: Output) -> int:
         output.result([str(path) for path in files])
         return 0
     if not files:
-        raise BadReceipt(f"no receipts in {config.receipts}")
-    reports = {str(path): verify_file(path) for path in files}
+        raise ConfigError(f"no receipts in {config.receipts}")
+    try:
+        reports = {str(path): verify_file(path) for path in files}
+    except OSError as error:
+        raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
     for name, found in reports.items():
         rows = [("ok" if b.ok else "BROKEN", b.name, b.detail) for b in found.bindings]
         output.table(f"{name}: {'verified' if found.ok else 'NOT verified'}", ("", "", ""), rows)

@@ -1,15 +1,17 @@
 """Runs the asynchronous part of a command, so that Ctrl-C ends it in an orderly way."""
 
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 
 from cocoon.nursery import open_private_nursery
 
 T = TypeVar("T")
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
@@ -53,44 +55,38 @@ def run_interruptible(work: Callable[[], Awaitable[T]], stop: Stop | None = None
     stop = stop or Stop()
 
     async def main() -> T:
-        async with open_private_nursery() as nursery:
-            with stop.first():
-                nursery.start_soon(_request_on_signals, stop)
-                result = await work()
+        with trio.open_signal_receiver(*SIGNALS) as signals:
+            async with open_private_nursery() as nursery:
+                with stop.first():
+                    nursery.start_soon(_on_each, signals, stop.request)
+                    result = await work()
+                    nursery.cancel_scope.cancel()
+                    if not stop.requested:
+                        return result
                 nursery.cancel_scope.cancel()
-                if not stop.requested:
-                    return result
-            nursery.cancel_scope.cancel()
         raise KeyboardInterrupt
 
     return trio.run(main)
-
-
-async def _request_on_signals(stop: Stop) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            stop.request()
 
 
 def run_until_stopped(serve: Callable[[], Awaitable[None]], *, stop_with_stdin: bool) -> None:
     """Serve until SIGINT, SIGTERM or, when asked, the end of standard input."""
 
     async def main() -> None:
-        async with open_private_nursery() as nursery:
-            nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
-            if stop_with_stdin:
-                nursery.start_soon(_cancel_at_end_of_stdin, nursery.cancel_scope)
-            await serve()
-            nursery.cancel_scope.cancel()
+        with trio.open_signal_receiver(*SIGNALS) as signals:
+            async with open_private_nursery() as nursery:
+                nursery.start_soon(_on_each, signals, nursery.cancel_scope.cancel)
+                if stop_with_stdin:
+                    nursery.start_soon(_cancel_at_end_of_stdin, nursery.cancel_scope)
+                await serve()
+                nursery.cancel_scope.cancel()
 
     trio.run(main)
 
 
-async def _cancel_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            scope.cancel()
-            return
+async def _on_each(signals: AsyncIterator[int], act: Callable[[], None]) -> None:
+    async for _ in signals:
+        act()
 
 
 async def _cancel_at_end_of_stdin(scope: trio.CancelScope) -> None:

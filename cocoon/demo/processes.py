@@ -51,17 +51,17 @@ class Child:
         """Whether the process is over."""
         return self._process.poll() is not None
 
-    async def events(self) -> AsyncIterator[dict[str, object]]:
-        """Yield the JSON events that the process prints, until it ends."""
+    async def next_event(self) -> dict[str, object] | None:
+        """Return the next JSON event that the process prints; None when it has ended."""
         while True:
             line, found, rest = self._lines.partition(b"\n")
             if found:
                 self._lines = rest
-                yield json.loads(line)
-                continue
+                event: dict[str, object] = json.loads(line)
+                return event
             part = await self._stdout.receive_some(65_536)
             if not part or len(self._lines) > LINE_BYTES_MAX:
-                return
+                return None
             self._lines += part
 
     async def wait_ready(self) -> None:
@@ -71,7 +71,7 @@ class Child:
             JobFailed: the process ended or stayed silent; its log is in the message.
         """
         with trio.move_on_after(START_TIMEOUT_S):
-            async for event in self.events():
+            while (event := await self.next_event()) is not None:
                 if event.get("event") == "ready":
                     self.ready = event
                     return
@@ -79,7 +79,7 @@ class Child:
 
     async def drain(self) -> None:
         """Read and drop further events, so that the pipe never fills."""
-        async for _ in self.events():
+        while await self.next_event() is not None:
             pass
 
     def log_tail(self) -> str:
@@ -95,16 +95,17 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     async def stop(self) -> None:
-        """Ask it to end, and insist after `STOP_TIMEOUT_S`."""
+        """Ask it to end, insist after `STOP_TIMEOUT_S`, and close the pipes."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_TIMEOUT_S):
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)
-            except ProcessLookupError:
-                return
             await self._process.wait()
         self.kill()
         with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_TIMEOUT_S):
             await self._process.wait()
+            await self._stdout.aclose()
+            if self._process.stdin is not None:
+                await self._process.stdin.aclose()
 
 
 @asynccontextmanager

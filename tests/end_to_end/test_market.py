@@ -4,6 +4,9 @@ import signal
 import time
 from pathlib import Path
 
+RENT_NANOTON_MAX = 100
+"""What the chain may take for storage when it touches a wallet; it is among its fees."""
+
 
 def settle_all(tools, home: Path) -> dict:
     closed = tools.run("channels", "close", "--home", home, "--json")
@@ -36,12 +39,13 @@ def test_an_answer_is_bought_and_every_nanoton_is_accounted_for(swarm, steady, t
     assert (listed["phase"], listed["signed_total"]) == ("open", answer["paid_nanoton"])
     (settled,) = settle_all(tools, home).values()
     assert settled["voucher_total_nanoton"] == answer["paid_nanoton"]
-    assert swarm.balance(steady.home) - seller_before == settled["paid_nanoton"]
+    earned = swarm.balance(steady.home) - seller_before
+    assert 0 <= settled["paid_nanoton"] - earned <= RENT_NANOTON_MAX
     assert 0 < settled["paid_nanoton"] <= answer["paid_nanoton"]
     held_after, fees_after = swarm.wealth()
     assert held_before - held_after == fees_after - fees_before > 0
     spent = buyer_before - swarm.balance(home)
-    assert spent == settled["paid_nanoton"] + fees_after - fees_before
+    assert spent == earned + fees_after - fees_before
 
 
 def test_a_receipt_that_was_touched_is_refused(swarm, steady, tools, tmp_path) -> None:
@@ -142,9 +146,9 @@ def test_ctrl_c_stops_the_device_and_pays_for_what_came(swarm, steady, tools) ->
     ended = steady.wait_for("job_ended", since=seen)
     assert ended["finish"] == "cancelled"
     assert 0 < ended["output_tokens"] < 200
-    assert ended["lost_nanoton"] <= one_chunk(tools)
+    assert ended["lost_nanoton"] == 0
     (journal,) = tools.run("channels", "--home", home, "--json").json["paying"]
-    assert 0 < ended["paid_nanoton"] <= journal["signed_total"] <= ended["cost_nanoton"]
+    assert journal["signed_total"] == ended["paid_nanoton"] == ended["cost_nanoton"] > 0
     assert tools.run("channels", "--home", home, "--json").json["interrupted_jobs"] == []
     settle_all(tools, home)
 

@@ -1,0 +1,219 @@
+"""Commands without a network: what is printed, as words and as JSON, and the exit code."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cocoon.cli.main import report, run
+from cocoon.cli.output import Output
+from cocoon.errors import NoProvider
+from contracts.errors import ChainUnavailable
+from overlay.errors import LocalProtocolError
+
+NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("COCOON_HOME", raising=False)
+    monkeypatch.setenv("COCOON_ASSETS", str(tmp_path / "assets"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def made(home: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    assert run(["init", "--home", str(home), "--devnet-wallet", "--chain-url", NOBODY]) == 0
+    capsys.readouterr()
+    return home
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> dict:
+    return json.loads(capsys.readouterr().out)
+
+
+# --- init ---
+
+
+def test_init_makes_private_files_and_says_what_comes_next(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["init", "--home", str(home), "--devnet-wallet"]) == 0
+    shown = capsys.readouterr().out
+    assert "cocoon devnet" in shown
+    assert "not audited" in shown
+    for name in ("config.toml", "identity.key", "wallet.key"):
+        assert (home / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_init_twice_changes_nothing_and_says_so(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()}
+    assert run(["init", "--home", str(made), "--network", "other", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["home"] == str(made)
+    assert "not applied" in captured.err
+    assert "network.name" in captured.err
+    assert before == {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--set", "nope.nope=1", "--devnet-wallet"], ["--set", "novalue", "--devnet-wallet"]],
+    ids=["no passphrase", "unknown option", "no value"],
+)
+def test_init_that_is_refused_writes_nothing(
+    home: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["init", "--home", str(home), *options]) == 2
+    assert not home.exists()
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_wallet_is_sealed_with_the_passphrase_of_the_file(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse battery\n")
+    assert run(["init", "--home", str(home), "--passphrase-file", str(secret)]) == 0
+    shown = capsys.readouterr()
+    assert "24 words" in shown.err
+    assert "correct horse" not in shown.out + shown.err + (home / "config.toml").read_text()
+    assert "argon2id" in (home / "wallet.key").read_text()
+    secret.write_text("short")
+    other = tmp_path / "other"
+    assert run(["init", "--home", str(other), "--passphrase-file", str(secret)]) == 2
+    assert not other.exists()
+
+
+# --- what needs no network ---
+
+
+def test_channels_of_a_fresh_home_need_neither_chain_nor_lock(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["channels", "--home", str(made), "--json"]) == 0
+    nothing = {"settled_nanoton": 0, "unclaimed_nanoton": 0}
+    assert said(capsys) == {"paying": [], "interrupted_jobs": [], "earned": nothing}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["wallet"], 6),
+        (["wallet", "send", "1"], 2),
+        (["wallet", "send", "0", "--to", "0:" + "0" * 64], 2),
+        (["wallet", "send", "1", "--to", "nowhere"], 2),
+        (["wallet", "faucet", "0.0000000001"], 2),
+        (["wallet", "faucet"], 6),
+        (["ask", ""], 2),
+        (["ask", "hi", "--model", "nope"], 2),
+        (["ask", "hi"], 6),
+        (["quotes", "--model", "nope"], 2),
+        (["transcribe", "/nonexistent.ogg"], 2),
+        (["explain"], 2),
+        (["explain", "nope"], 2),
+        (["receipts", "verify"], 2),
+        (["receipts", "verify", "/"], 2),
+        (["channels", "exit"], 6),
+        (["provide"], 2),
+        (["provide", "--model", "nope"], 2),
+        (["provide", "--model", "whisper-tiny.en"], 3),
+        (["node", "--listen", "bad"], 2),
+        (["node", "--network", "NOT OK"], 2),
+        (["assets", "fetch"], 3),
+        (["assets", "path", "nope"], 3),
+        (["demo"], 3),
+        (["demo", "--voice-note", "/nonexistent.ogg"], 2),
+        (["devnet"], 3),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else str(value),
+)
+def test_what_is_wrong_is_one_object_and_one_line(
+    made: Path, arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*arguments, "--home", str(made), "--json"]) == code
+    captured = capsys.readouterr()
+    error = json.loads(captured.out)["error"]
+    assert error["exit_code"] == code
+    assert error["message"]
+    assert "Traceback" not in captured.err
+    assert captured.err.startswith("cocoon: ")
+
+
+def test_a_port_in_use_is_refused_with_a_remedy(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"/ip4/127.0.0.1/tcp/{taken.getsockname()[1]}"
+        assert run(["node", "--home", str(made), "--listen", address]) == 2
+    assert "--listen" in capsys.readouterr().err
+
+
+def test_the_doctor_says_what_mends_each_finding(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["doctor", "--home", str(home), "--json"]) == 3
+    findings = json.loads(capsys.readouterr().out)
+    missing = {f["what"]: f["remedy"] for f in findings if not f["good"] and not f["optional"]}
+    assert missing["node key"] == "cocoon init"
+    assert missing["ton-emulator"] == "cocoon assets fetch ton-emulator"
+    (gpu,) = [f for f in findings if f["optional"]]
+    assert "never run on a card by us" in gpu["detail"]
+
+
+def test_explained_settings_warn_of_mainnet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "--explain", "--json"]) == 0
+    options = {o["name"]: o for o in json.loads(capsys.readouterr().out)}
+    assert "NOT AUDITED" in options["chain.url"]["description"]
+    assert "127.0.0.1" in options["chain.url"]["default"]
+
+
+def test_the_command_line_is_above_the_file(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = ["wallet", "address", "--home", str(made), "--json"]
+    assert run([*base, "--chain-url", "ftp://nowhere"]) == 2
+    assert "chain" in said(capsys)["error"]["message"]
+    assert run(base) == 0
+
+
+# --- reports ---
+
+
+def test_a_bug_is_reported_with_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(LocalProtocolError("ours"), Output(as_json=True), verbose=0) == 70
+    assert said(capsys)["error"]["kind"] == "LocalProtocolError"
+
+
+def test_the_worst_of_several_errors_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    group = ExceptionGroup("x", [NoProvider("none"), ZeroDivisionError("ours")])
+    assert report(group, Output(as_json=True), verbose=0) == 70
+    assert said(capsys)["error"]["kind"] == "ZeroDivisionError"
+
+
+def test_interruption_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(KeyboardInterrupt("1 GRAM paid"), Output(as_json=False), verbose=0) == 130
+    assert "interrupted: 1 GRAM paid" in capsys.readouterr().err
+
+
+def test_notes_and_a_hint_follow_the_error(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ChainUnavailable("no connection [not markup]")
+    error.add_note("logs are in /somewhere")
+    assert report(error, Output(as_json=False), verbose=0) == 6
+    shown = capsys.readouterr().err
+    assert "[not markup]" in shown
+    assert "cocoon devnet" in shown
+    assert "logs are in /somewhere" in shown
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "cocoon", "config", "--explain"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,100 @@
+"""The parser: every command has help and a function, and nothing heavy is loaded for it."""
+
+import argparse
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from cocoon.cli.parser import CHAT_MODEL, DEVNET_PORT, SPEECH_MODEL, make_parser
+from cocoon.config import NodeConfig
+from cocoon.errors import EXIT_CODES, EXIT_MEANINGS
+from cocoon.requester import inputs
+
+HEAVY = ("libp2p", "numpy", "httpx", "wasmtime", "pytoniq_core", "tokenizers", "starlette")
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    (subparsers,) = (
+        action
+        for action in make_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return dict(subparsers.choices)
+
+
+def test_every_command_of_the_first_issue_is_there() -> None:
+    wanted = "init node provide ask transcribe quotes explain receipts channels wallet devnet"
+    assert {*wanted.split(), "doctor", "demo", "config", "assets"} == commands().keys()
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_has_help_and_the_common_options(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        make_parser().parse_args([name, "--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(option in shown for option in ("--home", "--config", "--json", "--verbose"))
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_has_a_function_that_takes_arguments_and_output(name: str) -> None:
+    module, _, function = commands()[name].get_default("run").partition(":")
+    run = getattr(import_module(f"cocoon.cli.{module}"), function)
+    assert list(inspect.signature(run).parameters) == ["parsed", "output"]
+    assert run.__doc__
+
+
+def test_every_exit_code_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["--help"])
+    shown = capsys.readouterr().out
+    for code, meaning in EXIT_MEANINGS.items():
+        assert f"{code:>3}  {meaning}" in shown
+    assert {code for _, code in EXIT_CODES} <= EXIT_MEANINGS.keys()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom cocoon.cli.main import make_parser\nmake_parser()\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_the_defaults_agree_with_the_modules_that_are_not_loaded_for_help() -> None:
+    assert (CHAT_MODEL, SPEECH_MODEL) == (inputs.CHAT_MODEL, inputs.SPEECH_MODEL)
+    assert NodeConfig().chain.url == f"http://127.0.0.1:{DEVNET_PORT}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nope"],
+        ["ask"],
+        ["ask", "hi", "--tokens", "0"],
+        ["ask", "hi", "--tokens", "1" * 5000],
+        ["ask", "hi", "--tokens", "٣"],
+        ["ask", "hi", "--temperature", "nan"],
+        ["ask", "hi", "--temperature", "-1"],
+        ["ask", "hi", "--seed", "4294967296"],
+        ["devnet", "--port", "65536"],
+        ["wallet", "steal"],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:30] or "nothing",
+)
+def test_wrong_arguments_exit_with_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        make_parser().parse_args(arguments)
+    assert stopped.value.code == 2
+    assert "usage:" in capsys.readouterr().err
