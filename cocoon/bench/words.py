@@ -62,14 +62,15 @@ def show(report: Report, output: Output) -> None:
     if report.setup is not None:
         parts = [(name, f"{took_s:g} s") for name, took_s in report.setup.parts_s.items()]
         output.table("demo set-up", ("", ""), [*parts, ("in all", f"{report.setup.total_s:g} s")])
-    output.table(
-        "targets (medians)",
-        ("", "limit", "measured", ""),
-        [
-            (t.name, f"< {t.limit:g} {t.unit}", f"{t.measured:g}", "met" if t.met else "MISSED")
-            for t in report.targets
-        ],
-    )
+    if report.targets:
+        output.table(
+            "targets (medians)",
+            ("", "limit", "measured", ""),
+            [
+                (t.name, f"< {t.limit:g} {t.unit}", f"{t.measured:g}", "met" if t.met else "MISSED")
+                for t in report.targets
+            ],
+        )
     for name, why in report.failures.items():
         output.say(f"{name} failed: {why}")
     machine = report.machine
