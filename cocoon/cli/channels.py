@@ -14,8 +14,9 @@ from cocoon.cli.running import run_interruptible
 from cocoon.cli.settings import load, load_as_buyer
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
-from cocoon.errors import CocoonError, PaymentError, exit_code
+from cocoon.errors import CocoonError, ConfigError, PaymentError, exit_code
 from cocoon.node import open_account, open_buyer, open_purse
+from cocoon.payments.backup import BackupError, restore_backup, write_backup
 from cocoon.payments.channel import ENDED, Phase
 from cocoon.payments.journal import read_records
 from cocoon.payments.payee_book import PayeeBook, PayeeRecord
@@ -36,12 +37,39 @@ FAILURES: Final = (CocoonError, ContractError, OverlayError)
 
 
 def channels_command(parsed: argparse.Namespace, output: Output) -> int:
-    """List channels, close one together, or leave it alone."""
+    """List channels, close one together, leave it alone, or keep a copy of the journals."""
     if parsed.action == "list":
         return list_channels(load(parsed), output)
+    if parsed.action in {"backup", "restore"}:
+        return copy_journals(load(parsed), parsed.action, parsed.address, output)
     if parsed.action == "close":
         return run_interruptible(partial(_close, load_as_buyer(parsed), parsed.address, output))
     return run_interruptible(partial(_exit, load(parsed), parsed.address, output))
+
+
+# --- backup and restore ---
+
+
+def copy_journals(config: NodeConfig, action: str, folder: str | None, output: Output) -> int:
+    """Write both journals into a folder, or fill missing journals from one."""
+    if not folder:
+        raise ConfigError(f"say which folder: cocoon channels {action} FOLDER")
+    directory = Path(folder).expanduser()
+    journals = {"payer": config.payer_journal, "payee": config.payee_journal}
+    done = {}
+    for side, journal in journals.items():
+        copy = directory / f"{side}.backup"
+        if action == "backup" and journal.exists():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            done[side] = write_backup(journal, side, copy)
+        elif action == "restore" and copy.exists():
+            done[side] = restore_backup(copy, side, journal)
+    if not done:
+        raise BackupError(f"nothing to {'back up' if action == 'backup' else 'restore'} there")
+    for side, count in done.items():
+        output.say(f"{side}: {count} records; they hold keys, so keep them as safe as the wallet")
+    output.result({"folder": str(directory), "records": done})
+    return 0
 
 
 # --- list ---

@@ -229,8 +229,13 @@ def _add_money(adder: Adder) -> None:
     wallet.add_argument("amount", nargs="?", help="in GRAM, for send and faucet")
     wallet.add_argument("--to", help="address to send to")
     channels = adder.add(
-        "channels", "channels:channels_command", "payment channels: list, close, leave alone"
+        "channels", "channels:channels_command", "payment channels: list, close, leave, back up"
     )
-    channels.add_argument("action", choices=["list", "close", "exit"], nargs="?", default="list")
-    channels.add_argument("address", nargs="?", help="a channel; default: all that are open")
+    actions = ["list", "close", "exit", "backup", "restore"]
+    channels.add_argument("action", choices=actions, nargs="?", default="list")
+    channels.add_argument(
+        "address",
+        nargs="?",
+        help="close, exit: a channel, default all that are open; backup, restore: a folder",
+    )
     _add_network(wallet, channels)
