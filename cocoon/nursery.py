@@ -22,8 +22,8 @@ async def open_private_nursery() -> AsyncGenerator[trio.Nursery]:
     """Open a nursery; when it fails, raise the first error itself.
 
     Further errors are what the first one broke; they are attached to it as notes. A
-    cancellation from outside is never replaced by an error, and comes out as one
-    `trio.Cancelled`, so that callers can say goodbye when they see it.
+    cancellation from outside is never replaced by an error, nor hides one; alone, it comes
+    out as one `trio.Cancelled`, so that callers can say goodbye when they see it.
     """
     try:
         async with trio.open_nursery() as nursery:
@@ -32,7 +32,7 @@ async def open_private_nursery() -> AsyncGenerator[trio.Nursery]:
         found = leaves(group)
         if all(isinstance(one, trio.Cancelled) for one in found):
             raise found[0] from None
-        if any(not isinstance(one, Exception) for one in found[1:]):
+        if any(not isinstance(one, Exception) for one in found):
             raise
         for other in found[1:]:
             found[0].add_note(f"and then: {other!r}")

@@ -14,7 +14,7 @@ import trio
 
 from cocoon.clock import Clock
 from cocoon.confidential.sealing import Sealer
-from cocoon.errors import PeerMisbehaved
+from cocoon.errors import PaymentError, PeerMisbehaved
 from cocoon.messages import (
     Cancel,
     Countersigned,
@@ -32,7 +32,7 @@ from cocoon.provider.lease import Lease
 from cocoon.provider.runner import WorkerDied
 from cocoon.provider.wire import JobEnded, JobEvent, JobStarted, RunChat, RunSpeech, TokensOut
 from contracts.units import NanoTon
-from overlay.errors import PeerUnavailable
+from overlay.errors import PeerUnavailable, RemoteProtocolError
 from overlay.transport import Stream
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,8 @@ class Execution:
     finish: Finish = Finish.FAILED
     left: bool = False
     """The requester is gone; nothing more can be sent or will be paid."""
+    fault: PeerMisbehaved | RemoteProtocolError | PaymentError | None = None
+    """What the requester did wrong; nothing more of it is believed."""
     countersignature: bytes = b""
     voucher_signature: bytes = b""
     speed_milli_per_s: int = 0
@@ -112,15 +114,18 @@ class Execution:
     async def read_frames(self) -> None:
         """Handle vouchers, a cancel and the countersignature until the requester leaves.
 
-        Raises:
-            PeerMisbehaved, RemoteProtocolError: a wrong voucher, or a frame out of turn.
-            PaymentError: the channel cannot pay.
+        A wrong voucher or a frame out of turn ends the job: see `fault`. It is not
+        raised here, for that would cut off the frame that is being sent.
         """
         try:
             while True:
                 await self._handle(decode_from_requester(await self.stream.receive()))
         except PeerUnavailable as error:
             await self._requester_left(error)
+        except (PeerMisbehaved, RemoteProtocolError, PaymentError) as error:
+            self.fault = error
+            await self._stop_with(Finish.FAILED)
+            self._wake()
 
     async def _requester_left(self, error: PeerUnavailable) -> None:
         logger.info("the requester left: %s", error)
@@ -164,14 +169,27 @@ class Execution:
         self._changed = trio.Event()
 
     async def wait_settled(self) -> None:
-        """Wait until everything sent is paid, or the requester has left."""
-        while not self.lease.settled and not self.left:
+        """Wait until everything sent is paid, or nothing more will come."""
+        while not self.lease.settled and not self._is_over():
             await self._changed.wait()
 
     async def wait_countersigned(self) -> None:
-        """Wait until the requester has signed the receipt, or has left."""
-        while not self.countersignature and not self.left:
+        """Wait until the requester has signed the receipt, or nothing more will come."""
+        while not self.countersignature and not self._is_over():
             await self._changed.wait()
+
+    def _is_over(self) -> bool:
+        return self.left or self.fault is not None
+
+    def check_fault(self) -> None:
+        """Raise what the requester did wrong.
+
+        Raises:
+            PeerMisbehaved, RemoteProtocolError: a wrong voucher, or a frame out of turn.
+            PaymentError: the channel cannot pay.
+        """
+        if self.fault is not None:
+            raise self.fault
 
     # --- worker to stream ---
 
@@ -182,10 +200,11 @@ class Execution:
 
         Raises:
             WorkerFailed: no result can come; nothing more was sent.
-            RemoteProtocolError: the requester broke the stream.
+            PeerMisbehaved, RemoteProtocolError, PaymentError: see `check_fault`.
         """
         try:
             await self._produce()
+            self.check_fault()
             await self._send_last()
         except PeerUnavailable as error:
             await self._requester_left(error)

@@ -45,7 +45,7 @@ CANCEL_TIMEOUT_S: Final = 10.0
 STALL_TIMEOUT_S: Final = 120.0
 """Longest silence of a worker that has work and may go on; a long prompt is silent, too."""
 EVENTS_QUEUED_MAX: Final = 256
-BACKOFF_S_MIN: Final = 1.0
+BACKOFF_S_MIN: Final = 0.5
 BACKOFF_S_MAX: Final = 60.0
 STEADY_S: Final = 60.0
 """A worker that lived so long is replaced at once; others with growing delays."""
@@ -444,9 +444,10 @@ class WorkerPool:
                 if not started.is_set():
                     raise WorkerDied(f"{spec.path}: no process: {error}") from error
                 logger.warning("no process for a worker: %s", error)
-            lived_s = trio.current_time() - began_s
-            backoff_s = BACKOFF_S_MIN if lived_s > STEADY_S else min(2 * backoff_s, BACKOFF_S_MAX)
+            if trio.current_time() - began_s > STEADY_S:
+                backoff_s = BACKOFF_S_MIN
             await trio.sleep(backoff_s)
+            backoff_s = min(2 * backoff_s, BACKOFF_S_MAX)
 
     @contextmanager
     def _enlisted(self, worker: Worker) -> Iterator[None]:

@@ -422,6 +422,7 @@ class Session:
             signed = sign_receipt(self._shop.identity, self._shop.network, receipt)
             await self._finish(execution, signed)
             nursery.cancel_scope.cancel()
+        execution.check_fault()
         return signed
 
     async def _finish(self, execution: Execution, receipt: Signed) -> None:

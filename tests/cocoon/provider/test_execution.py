@@ -280,8 +280,11 @@ async def test_garbage_in_mid_job_is_the_requesters_fault(frame, error, autojump
     async with open_wire() as (ours, theirs):
         job.make(ours, theirs)
         await ours.send(frame)
-        with pytest.raises(error):
-            await job.execution.read_frames()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(job.execution.read_frames)
+            with pytest.raises(error):
+                await job.execution.run()
+        assert job.execution.stream._sending.name == "OPEN"  # a refusal can still be sent
 
 
 async def test_a_bad_voucher_is_the_requesters_fault(autojump_clock):
@@ -294,8 +297,11 @@ async def test_a_bad_voucher_is_the_requesters_fault(autojump_clock):
         job.make(ours, theirs)
         job.execution.till = Strict()
         await ours.send(encode(VoucherMessage(total_nanoton=5, signature=bytes(64))))
+        await job.execution.read_frames()
         with pytest.raises(PeerMisbehaved, match="voucher"):
-            await job.execution.read_frames()
+            job.execution.check_fault()
+        await job.execution.wait_settled()
+        await job.execution.wait_countersigned()
     assert job.execution.lease.paid_nanoton == 0
 
 

@@ -52,7 +52,7 @@ async def test_a_second_job_uses_the_same_channel_and_both_close_it_together(mar
     assert first.attempts[0].channel == second.attempts[0].channel
     settlement = await requester.close_channel(first.attempts[0].channel)
     total = first.paid_nanoton + second.paid_nanoton
-    assert 10**7 < total - settlement.paid + 10**7 < 2 * 10**7  # but for the fee of its message
+    assert 0 < total - settlement.paid < 10**7  # but for the fee of its message
     assert market.world.conserved()
 
 
