@@ -213,7 +213,7 @@ def test_a_receipt_signed_by_another_or_for_another_network_is_bad() -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_from_a_provider_is_a_bad_receipt_and_nothing_else(garbage: bytes) -> None:
-    
+
     signature = PROVIDER.sign(signing_bytes(NETWORK, "receipt", garbage))
     with pytest.raises(BadReceipt):
         check(Signed(body=garbage, signature=signature))

@@ -138,7 +138,7 @@ def test_every_changed_byte_of_the_body_breaks_the_signature() -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_signed_garbage_is_a_typed_error(body: bytes) -> None:
-    
+
     signature = ME.sign(signing_bytes("test", "statement", body))
     with pytest.raises((PeerMisbehaved, OverlayError)):
         verify(Signed(body=body, signature=signature))
