@@ -32,6 +32,8 @@ async def open_private_nursery() -> AsyncGenerator[trio.Nursery]:
         found = leaves(group)
         if all(isinstance(one, trio.Cancelled) for one in found):
             raise found[0] from None
+        if len(found) == 1:
+            raise found[0] from found[0].__cause__
         if any(not isinstance(one, Exception) for one in found):
             raise
         for other in found[1:]:

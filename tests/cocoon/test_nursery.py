@@ -17,6 +17,12 @@ async def test_one_error_comes_out_as_itself():
             nursery.start_soon(fail, KeyError("x"))
 
 
+async def test_an_interrupt_comes_out_as_itself():
+    with pytest.raises(KeyboardInterrupt):
+        async with open_private_nursery(), open_private_nursery():
+            raise KeyboardInterrupt
+
+
 async def test_of_two_errors_the_first_comes_out_with_a_note_of_the_other():
     async def fail_late() -> None:
         try:
