@@ -47,6 +47,8 @@ class Node:
         self._served: set[str] = set()
         self.connected = trio.Event()
         """Set by the first successful `connect`."""
+        self.closing = False
+        """Set when the host is being left; handlers may still be ending then."""
 
     @property
     def peer_id(self) -> PeerId:
@@ -131,7 +133,8 @@ class Node:
         return f"/cocoon/{self._network}{protocol}"
 
     def _linger(self, raw: ByteStream) -> None:
-        self._nursery.start_soon(_linger_quietly, raw)
+        if not self.closing:  # else the driver, which outlives us, frees all streams at once
+            self._nursery.start_soon(_linger_quietly, raw)
 
 
 @asynccontextmanager
@@ -165,6 +168,7 @@ async def run_node(
         try:
             yield node
         finally:
+            node.closing = True
             nursery.cancel_scope.cancel()
 
 

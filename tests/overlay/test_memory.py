@@ -113,3 +113,20 @@ async def test_some_gossip_is_lost_when_asked_for(autojump_clock: MockClock) -> 
                 await one.publish("t", b"%d" % index)
                 await trio.sleep(1)
             assert 5 < receiver.statistics().current_buffer_used < 35
+
+
+async def test_a_handler_that_ends_while_its_host_closes_breaks_nothing() -> None:
+    async with open_network() as network, network.open_host(generate_identity()) as asker:
+        served = trio.Event()
+
+        async def slow(stream: Stream) -> None:
+            served.set()
+            with trio.CancelScope(shield=True):  # as a write to the disk would be
+                await trio.sleep(0.05)
+
+        async with network.open_host(generate_identity()) as closing:
+            closing.serve("/slow/1", slow, streams_max=1)
+            await asker.connect(closing.addresses)
+            stream = await asker.open_stream(closing.peer_id, "/slow/1")
+            await stream.send(b"x")
+            await served.wait()
