@@ -86,7 +86,7 @@ class FrameStream:
             raise
         if self._reader.inside_frame:
             self._frame_began_at_s = trio.current_time()
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.cancel_shielded_checkpoint()  # the frame is ours: do not lose it
         return frame
 
     async def finish(self) -> None:
