@@ -6,7 +6,8 @@ signs the latter; the zero state names the validator. All of it is a function of
 seed and history, so it is the same after a restart.
 
 What a block of a real network has beyond that is left empty here: descriptions of messages
-and transactions, older blocks in the masterchain's state, and what an update changed.
+and transactions, most of the older blocks in the masterchain's state, and what an update
+changed.
 
 Source: TON `crypto/block/block.tlb`.
 """
@@ -18,7 +19,7 @@ import msgspec
 from nacl.signing import SigningKey
 
 from contracts._merkle import LibraryCell, encode_roots, merkle_update, put_below
-from contracts.account_tree import Edge, dictionary, write_label
+from contracts.augmented import ACCOUNTS, OLD_BLOCKS, Tree, write_label
 from contracts.cells import Builder, Cell, encode_boc
 from contracts.config import crc32c, with_validators
 from contracts.lite_messages import (
@@ -106,26 +107,36 @@ class Validator:
         return written.uint(_VALIDATOR_WEIGHT, 64).maybe_ref(members).end()
 
 
+NO_ACCOUNTS: Final = Tree(ACCOUNTS)
+NO_BLOCKS: Final = Tree(OLD_BLOCKS)
+
+OLD_BLOCKS_KEPT: Final = 32
+OLD_HUNDREDS_KEPT: Final = 1_700
+"""Of older blocks, the masterchain's state keeps these many, and the hundredth of so many:
+what the TVM can ask for (``PREVMCBLOCKS``, ``PREVMCBLOCKS_100``), and the zero state."""
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a shard after a block.
 
     Attributes:
         root: the ``ShardStateUnsplit``.
-        accounts: its accounts as a tree; None without any.
+        accounts_cell: its ``ShardAccounts``.
+        accounts: the same as a tree.
         custom: the masterchain's part.
         shards: the cells of its ``ShardHashes``, from the top.
     """
 
     root: Cell
     accounts_cell: Cell
-    accounts: Edge | None = None
+    accounts: Tree = NO_ACCOUNTS
     custom: Cell | None = None
     shards: tuple[Cell, ...] = ()
 
     @property
     def total_nanoton(self) -> int:
         """The sum of all balances."""
-        return 0 if self.accounts is None else self.accounts.total_nanoton
+        return self.accounts.told
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -142,16 +153,22 @@ class Block(msgspec.Struct, frozen=True):
         return BlockRef.of(self.id, self.end_lt)
 
 
-def basechain_state(moment: Moment, accounts: Edge | None, master: BlockRef | None) -> State:
+def basechain_state(moment: Moment, accounts: Tree, master: BlockRef | None) -> State:
     """Return the state of the basechain."""
-    cell = dictionary(accounts)
-    total = 0 if accounts is None else accounts.total_nanoton
-    root = _state(moment, BASECHAIN, cell, total, master=master)
+    cell = accounts.write(Builder()).end()
+    root = _state(moment, BASECHAIN, cell, accounts.told, master=master)
     return State(root=root, accounts_cell=cell, accounts=accounts)
 
 
 def masterchain_state(
-    moment: Moment, config: Cell, validator: Validator, shard: BlockRef | None, total_nanoton: int
+    moment: Moment,
+    config: Cell,
+    validator: Validator,
+    *,
+    key_block: BlockRef | None = None,
+    old_blocks: Tree = NO_BLOCKS,
+    shard: BlockRef | None = None,
+    total_nanoton: int = 0,
 ) -> State:
     """Return the state of the masterchain.
 
@@ -159,18 +176,32 @@ def masterchain_state(
         moment: of its block.
         config: all parameters, a ``Hashmap 32 ^Cell``.
         validator: who signs.
+        key_block: the zero state; None in itself.
+        old_blocks: those before this one, by number.
         shard: the newest block of the basechain; None before there is one.
         total_nanoton: all coins.
     """
     shards = () if shard is None else _shards(moment, shard)
     info = Builder().uint(0, 16).uint(validator.set_hash, 32).uint(CATCHAIN_SEQNO, 32).uint(0, 1)
-    info.uint(0, 1 + 65)  # prev_blocks: none
-    info.uint(0, 1 + 1)  # after_key_block, last_key_block
+    old_blocks.write(info).uint(key_block is None, 1).uint(key_block is not None, 1)
+    if key_block is not None:
+        key_block.write(info)
     custom = Builder().uint(0xCC26, 16).maybe_ref(shards[0] if shards else None)
     custom.raw(bytes([0x55]) * 32).ref(config).ref(info.end()).coins(total_nanoton).uint(0, 1)
-    accounts, written = dictionary(None), custom.end()
+    accounts, written = NO_ACCOUNTS.write(Builder()).end(), custom.end()
     root = _state(moment, MASTERCHAIN, accounts, 0, custom=written)
     return State(root=root, accounts_cell=accounts, custom=written, shards=shards)
+
+
+def with_old_block(old_blocks: Tree, block: BlockRef) -> Tree:
+    """Return *old_blocks* with one more: the newest, which makes some of the others go."""
+    key = block.seqno == 0
+    leaf = block.write(Builder().uint(key, 1)).end()
+    old_blocks = old_blocks.put(block.seqno, leaf, key << 64 | block.end_lt)
+    for forgotten in (block.seqno - OLD_BLOCKS_KEPT, block.seqno - OLD_HUNDREDS_KEPT):
+        if forgotten > 0 and (forgotten % 100 or forgotten == block.seqno - OLD_HUNDREDS_KEPT):
+            old_blocks = old_blocks.drop(forgotten)
+    return old_blocks
 
 
 def _shards(moment: Moment, shard: BlockRef) -> tuple[Cell, ...]:
@@ -300,8 +331,8 @@ class Genesis(msgspec.Struct, frozen=True):
         validator = Validator(seed)
         config = with_validators(config, validator.as_set())
         moment = Moment(network_id=network_id, seqno=0, unix_s=0, start_lt=0, end_lt=0)
-        master = masterchain_state(moment, config, validator, None, 0)
-        base = basechain_state(moment, None, None)
+        master = masterchain_state(moment, config, validator)
+        base = basechain_state(moment, NO_ACCOUNTS, None)
         ids = zero_id(MASTERCHAIN, master), zero_id(BASECHAIN, base)
         return cls(validator, config, master, base, *ids)
 

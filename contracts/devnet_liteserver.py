@@ -228,7 +228,7 @@ class LiteApi:
 
     async def _wait(self, query: lite.WaitMasterchainSeqno) -> None:
         with trio.move_on_after(max(0, query.timeout_ms) / 1000) as scope:
-            while self._devnet.last_block.seqno < query.seqno:
+            while self._devnet.last_block.seqno < query.seqno:  # noqa: ASYNC110 - a second apart
                 await trio.sleep(WAIT_POLL_S)
         if scope.cancelled_caught:
             raise ChainUnavailable("timeout")

@@ -35,11 +35,17 @@ MESSAGE_DEPTH_MAX: Final = 256
 TRANSACTIONS_PER_BLOCK_MAX: Final = 256
 HISTORY_PER_ACCOUNT: Final = 256
 BLOCKS_KEPT: Final = 1024
+HUNDREDS_KEPT: Final = 17
+"""Of older blocks every hundredth is kept, so many: contracts can ask for sixteen."""
+
 FAUCET_ADDRESS: Final = join_address(-1, bytes(32))
 """Where faucet messages say they come from; nobody's account."""
 
 EMPTY_STACK: Final = Builder().uint(0, 24).end()
 """A serialised ``VmStack`` without entries: the arguments of most get-methods."""
+
+OLD_REFS: Final = 64
+"""How many older blocks a chain that goes on remembers the names of, for its real blocks."""
 
 _FORMAT: Final = 1
 _LT_STEP: Final = 1_000_000
@@ -95,6 +101,7 @@ class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocks: tuple[Block, ...]
     pending: tuple[bytes, ...]
     faucet_count: int
+    hundreds: tuple[Block, ...] = ()
 
 
 Snapshot = _State
@@ -131,6 +138,7 @@ class EmbeddedChain:
         self._shards: dict[str, str] = {}
         self._history: dict[str, deque[StoredTransaction]] = {}
         self._blocks: deque[Block] = deque(maxlen=BLOCKS_KEPT)
+        self._hundreds: deque[Block] = deque(maxlen=HUNDREDS_KEPT)
         self._pending: deque[Cell] = deque()
         self._ledger: Ledger | None = None
         if real_blocks:
@@ -326,6 +334,7 @@ class EmbeddedChain:
             blocks=tuple(self._blocks),
             pending=tuple(encode_boc(cell) for cell in self._pending),
             faucet_count=self._faucets,
+            hundreds=tuple(self._hundreds),
         )
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -347,10 +356,14 @@ class EmbeddedChain:
             address: deque(items, self._history_max) for address, items in snapshot.history.items()
         }
         self._blocks = deque(snapshot.blocks, BLOCKS_KEPT)
+        self._hundreds = deque(snapshot.hundreds, HUNDREDS_KEPT)
         self._pending = deque(decode_boc(boc) for boc in snapshot.pending)
         if self._ledger is not None:
-            last = self.last_block
-            self._ledger.start_from(_moment(self.network_id, last), self._shards, *_refs(last))
+            last, moment = self.last_block, _moment(self.network_id, self.last_block)
+            older = {block.seqno: _refs(block)[0] for block in self._hundreds}
+            older |= {block.seqno: _refs(block)[0] for block in list(self._blocks)[-OLD_REFS:-1]}
+            names = [older[seqno] for seqno in sorted(older)]
+            self._ledger.start_from(moment, self._shards, *_refs(last), names)
             self._make_block([])
 
     def save(self, path: Path) -> None:
@@ -405,6 +418,8 @@ class EmbeddedChain:
         block = msgspec.structs.replace(block, **self._hashes(block, before, draft))
         self._lt = draft.lt
         self._blocks.append(block)
+        if not seqno % 100:
+            self._hundreds.append(block)
         draft.name(block, real=self._ledger is not None)
 
     def _hashes(self, block: Block, before: Block | None, draft: "_Draft") -> dict[str, bytes]:

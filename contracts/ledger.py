@@ -5,16 +5,18 @@ ledger keeps as many blocks as the chain, each with its state; states share what
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
 from contracts import tlb
 from contracts._merkle import LibraryCell, encode_roots, merkle_proof
-from contracts.account_tree import Edge, drop, find_leaf, path, put
+from contracts.augmented import Tree
 from contracts.blocks import (
     BASECHAIN,
+    NO_ACCOUNTS,
+    NO_BLOCKS,
     Block,
     BlockRef,
     Genesis,
@@ -23,6 +25,7 @@ from contracts.blocks import (
     basechain_state,
     make_block,
     masterchain_state,
+    with_old_block,
 )
 from contracts.cells import Cell, decode_boc, encode_boc, split_address
 from contracts.errors import ChainUnavailable, InvalidData
@@ -60,7 +63,8 @@ class Ledger:
         self.genesis = Genesis.of(network_id, seed, config)
         self._network_id = network_id
         self._pairs: dict[int, Pair] = {}
-        self._tree: Edge | None = None
+        self._accounts = NO_ACCOUNTS
+        self._old_blocks: Tree = NO_BLOCKS
         self._last: Pair | None = None
         self._base: tuple[State, BlockRef] = (
             self.genesis.base,
@@ -83,7 +87,12 @@ class Ledger:
         return self._last
 
     def start_from(
-        self, moment: Moment, shards: Mapping[str, str], master: BlockRef, base: BlockRef
+        self,
+        moment: Moment,
+        shards: Mapping[str, str],
+        master: BlockRef,
+        base: BlockRef,
+        old_blocks: Iterable[BlockRef] = (),
     ) -> None:
         """Go on from a chain whose earlier blocks are not kept here.
 
@@ -92,12 +101,16 @@ class Ledger:
             shards: its accounts, by address, as ``ShardAccount`` BoCs in base64.
             master: what its newest block of the masterchain is called.
             base: and that of the basechain.
+            old_blocks: earlier blocks of the masterchain, oldest first.
         """
         self._pairs.clear()
         self._last = None
-        self._tree = None
+        self._accounts = NO_ACCOUNTS
         self._update(shards)
-        self._base = basechain_state(moment, self._tree, None), base
+        self._base = basechain_state(moment, self._accounts, None), base
+        self._old_blocks = with_old_block(NO_BLOCKS, BlockRef.of(self.genesis.master_id, 0))
+        for ref in (*old_blocks, master):
+            self._old_blocks = with_old_block(self._old_blocks, ref)
         self._master = self._master_state(moment, base), master
 
     def add(self, moment: Moment, changed: Mapping[str, str]) -> Pair:
@@ -109,7 +122,8 @@ class Ledger:
         """
         self._update(changed)
         (base_before, base_ref), (master_before, master_ref) = self._base, self._master
-        base_state = basechain_state(moment, self._tree, master_ref)
+        self._old_blocks = with_old_block(self._old_blocks, master_ref)
+        base_state = basechain_state(moment, self._accounts, master_ref)
         base = make_block(
             moment,
             BASECHAIN,
@@ -183,15 +197,15 @@ class Ledger:
         if workchain != BASECHAIN:
             raise InvalidData(f"there is no workchain {workchain} here")
         key = int.from_bytes(account, "big")
-        shown = path(pair.base.state.accounts, key)
-        leaf = find_leaf(pair.base.state.accounts, key)
+        base, accounts = pair.base, pair.base.state.accounts
+        leaf = accounts.find(key)
         return AccountState(
             id=pair.master.id,
-            shard_block=pair.base.id,
+            shard_block=base.id,
             shard_proof=encode_roots(
                 [header_proof(pair.master), _state_proof(pair.master, pair.master.state.shards)]
             ),
-            proof=encode_roots([header_proof(pair.base), _state_proof(pair.base, shown)]),
+            proof=encode_roots([header_proof(base), _state_proof(base, accounts.path(key))]),
             state=b"" if leaf is None else encode_boc(leaf.refs[0]),
         )
 
@@ -228,9 +242,14 @@ class Ledger:
         return ConfigInfo(mode, id_, encode_roots([state_proof]), encode_roots([config_proof]))
 
     def _master_state(self, moment: Moment, base: BlockRef) -> State:
-        total = 0 if self._tree is None else self._tree.total_nanoton
         return masterchain_state(
-            moment, self.genesis.config, self.genesis.validator, base, total_nanoton=total
+            moment,
+            self.genesis.config,
+            self.genesis.validator,
+            key_block=BlockRef.of(self.genesis.master_id, 0),
+            old_blocks=self._old_blocks,
+            shard=base,
+            total_nanoton=self._accounts.told,
         )
 
     def _update(self, changed: Mapping[str, str]) -> None:
@@ -241,9 +260,9 @@ class Ledger:
             cell = decode_boc(base64.b64decode(boc), check_sum=False)
             info, key = tlb.parse_shard_account(cell), int.from_bytes(account, "big")
             if info.status == "nonexist":
-                self._tree = drop(self._tree, key)
+                self._accounts = self._accounts.drop(key)
             else:
-                self._tree = put(self._tree, key, cell, info.balance_nanoton)
+                self._accounts = self._accounts.put(key, cell, info.balance_nanoton)
 
 
 def all_cells(root: Cell) -> list[Cell]:
