@@ -42,6 +42,7 @@ __all__ = [
     "decode_proof",
     "find",
     "proven_root",
+    "read_label",
     "state_hash_of",
 ]
 
@@ -187,7 +188,7 @@ def find(root: LibraryCell, key: int, key_bits: int) -> ProofSlice | None:
     left = key_bits
     while True:
         reader = ProofSlice(root)
-        size, label = _label(reader, left)
+        size, label = read_label(reader, left)
         if size > left or label != key >> (left - size) & ((1 << size) - 1):
             return None
         left -= size
@@ -198,7 +199,7 @@ def find(root: LibraryCell, key: int, key_bits: int) -> ProofSlice | None:
         root = second if key >> left & 1 else first
 
 
-def _label(reader: ProofSlice, bits_max: int) -> tuple[int, int]:
+def read_label(reader: ProofSlice, bits_max: int) -> tuple[int, int]:
     """Read an ``HmLabel``; return its size in bits and its value."""
     if not reader.flag():  # hml_short
         size = 0

@@ -41,6 +41,7 @@ class AdnlStream:
         self._session = session
         self._frame_bytes_max = frame_bytes_max
         self._sending = trio.Lock()
+        self._broken = False
 
     async def receive(self) -> bytes:
         """Return the next message; empty ones only say that the other side is there.
@@ -55,18 +56,22 @@ class AdnlStream:
         return self._session.open_body(await read_exactly(self._stream, size))
 
     async def send(self, message: bytes) -> None:
-        """Send a message. Whoever is cancelled here has broken the stream for all.
+        """Send a message. If this is cancelled half-way, nothing can be sent any more.
 
         Raises:
             ChainUnavailable: the other side is gone, or takes nothing any more.
         """
         async with self._sending:
+            if self._broken:
+                raise ChainUnavailable("the connection broke in the middle of a message")
+            self._broken = True
             frame = self._session.seal(message, os.urandom(NONCE_BYTES))
             try:
                 with trio.fail_after(SEND_S):
                     await self._stream.send_all(frame)
             except (*BROKEN, trio.TooSlowError) as error:
                 raise ChainUnavailable(f"the connection broke: {error!r}") from error
+            self._broken = False
 
 
 async def read_exactly(stream: trio.abc.ReceiveStream, size_bytes: int) -> bytes:

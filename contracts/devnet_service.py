@@ -75,6 +75,11 @@ class Devnet:
         """The newest block."""
         return self._chain.last_block
 
+    async def head(self) -> Block:
+        """Return the newest block, after the changes that are under way."""
+        async with self._lock:
+            return self._chain.last_block
+
     def block(self, seqno: int) -> Block | None:
         """Return a block, or None when it is not (or no longer) known."""
         return self._chain.block(seqno)
