@@ -8,17 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lite_rig import SEED
 from nacl.signing import SigningKey
-from pytoniq_core.boc.address import Address
-from pytoniq_core.boc.cell import Cell as LibraryCell
-from pytoniq_core.proof.check_proof import (
+from pytoniq_core.boc.address import Address  # noqa: TID251 - an oracle
+from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - an oracle
+from pytoniq_core.proof.check_proof import (  # noqa: TID251 - an oracle
     check_account_proof,
     check_block_signatures,
     check_proof,
     check_shard_proof,
     compute_validator_set,
 )
-from pytoniq_core.tl.block import BlockIdExt
-from pytoniq_core.tlb.config import CatchainConfig, ConfigParam34
+from pytoniq_core.tl.block import BlockIdExt  # noqa: TID251 - an oracle
+from pytoniq_core.tlb.config import (  # noqa: TID251 - an oracle
+    CatchainConfig,
+    ConfigParam34,
+)
 
 from contracts import lite_messages as lite
 from contracts import proofs
