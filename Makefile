@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ASSETS := $(VENV)/.assets
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test conformance lint bench clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -34,6 +34,10 @@ demo: setup  ## a paid, encrypted, streamed answer from a swarm of real nodes on
 test: setup  ## pass the tests
 	$(BIN)/cocoon assets fetch tests
 	$(BIN)/python -m pytest
+
+conformance: setup  ## let clients of TON that we did not write (C++ tonlib, @ton/ton) use our chain
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/conformance.txt
+	$(BIN)/python -m pytest -rs tests/contracts/test_tonlib.py tests/contracts/test_ton_client.py
 
 lint: setup  ## style, types and layers
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -84,6 +84,15 @@ class Devnet:
         """Return a block, or None when it is not (or no longer) known."""
         return self._chain.block(seqno)
 
+    def first_block(self, wanted: Callable[[Block], bool]) -> Block | None:
+        """Return the oldest block that is known and *wanted*, or None."""
+        return next(filter(wanted, self._chain.blocks), None)
+
+    async def block_transactions(self, seqno: int) -> list[StoredTransaction]:
+        """Return the transactions of a block that are remembered, in their order."""
+        async with self._lock:
+            return self._chain.block_transactions(seqno)
+
     async def ask_ledger(self, ask: Callable[[Ledger], T]) -> T:
         """Return what *ask* finds in the real blocks.
 
