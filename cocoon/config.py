@@ -152,6 +152,10 @@ class RequesterConfig(Section, frozen=True):
         str, Meta(max_length=32, description="put into a new payment channel, in coins")
     ] = "0.5"
     ask_max: Annotated[int, Meta(ge=1, le=32, description="providers asked for an offer")] = 4
+    compare_timeout_s: Annotated[
+        int,
+        Meta(ge=1, le=60, description="longest wait for more quotes than gossip has brought"),
+    ] = 2
     offer_timeout_s: Annotated[int, Meta(ge=1, le=60, description="longest wait for offers")] = 5
     job_timeout_s: Annotated[
         int, Meta(ge=5, le=86_400, description="longest that one job may take in all")
