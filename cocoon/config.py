@@ -297,6 +297,19 @@ class ProviderConfig(Section, frozen=True):
         return parse_coins(self.claim_coins)
 
 
+class ObserveConfig(Section, frozen=True):
+    """What the operator can look at while the node runs."""
+
+    metrics_listen: Annotated[
+        str,
+        Meta(
+            max_length=256,
+            description="host:port that serves OpenMetrics over HTTP, as 127.0.0.1:9464; it has "
+            "no password, so keep it on loopback; empty: none",
+        ),
+    ] = ""
+
+
 class PathsConfig(Section, frozen=True):
     """Where this node keeps its files. `load_config` fills in both."""
 
@@ -318,6 +331,7 @@ class NodeConfig(Section, frozen=True):
     wallet: WalletConfig = WalletConfig()
     requester: RequesterConfig = RequesterConfig()
     provider: ProviderConfig = ProviderConfig()
+    observe: ObserveConfig = ObserveConfig()
     paths: PathsConfig = PathsConfig()
 
     @property
