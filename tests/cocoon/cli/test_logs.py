@@ -11,7 +11,7 @@ PEER = "12D3KooWHC52dxsfoBKh1vWeNJ4wLsyJ3LmT3nd6fQdM5T69mcJV"
 
 def written(*, as_json: bool, log) -> str:
     stream = io.StringIO()
-    logger = logging.Logger("cocoon.test", logging.INFO)
+    logger = logging.Logger("cocoon.test", logging.INFO)  # noqa: LOG001  (a private one)
     logger.addHandler(make_handler(stream, as_json=as_json))
     log(logger)
     return stream.getvalue()
