@@ -154,6 +154,8 @@ class Phase(enum.Enum):
     LAPSED = "lapsed"
 
 
+RESTORED: Final = "the channel comes from a backup, which may lack vouchers: only for leaving"
+
 ENDED: Final = frozenset({Phase.CLOSED, Phase.LAPSED})
 
 
@@ -171,6 +173,7 @@ class Payer(_Frozen, frozen=True):
         job_total_before: `signed_total` when the running job started.
         job_id: the running job, or "".
         gone: how the money was shared out at the end.
+        restored: from a backup, which may not know the newest voucher: only for leaving.
     """
 
     phase: Phase = Phase.OPENING
@@ -185,11 +188,13 @@ class Payer(_Frozen, frozen=True):
     release: bytes = b""
     close_at_unix_s: int = 0
     gone: Gone | None = None
+    restored: bool = False
 
     @property
     def spendable_left(self) -> NanoTon:
         """What vouchers can still grant."""
-        left = self.total_max - self.signed_total if self.phase is Phase.OPEN else 0
+        paying = self.phase is Phase.OPEN and not self.restored
+        left = self.total_max - self.signed_total if paying else 0
         return NanoTon(max(0, left))
 
     @property
@@ -234,6 +239,8 @@ class Payer(_Frozen, frozen=True):
                 return change(self, phase=Phase.LAPSED) if self.phase is Phase.OPENING else self
             case Seen(total_max=total_max, paid_total=paid, close_at_unix_s=close_at):
                 seen = change(self, total_max=total_max, paid_total=max(paid, self.paid_total))
+                if self.restored:  # the payee cashed a voucher that the backup does not know
+                    seen = change(seen, signed_total=max(paid, self.signed_total))
                 if not close_at:
                     return seen
                 return change(seen, phase=Phase.CLOSING, close_at_unix_s=close_at)
@@ -250,6 +257,8 @@ class Payer(_Frozen, frozen=True):
                 return msgspec.structs.replace(self, job_id="", provider=""), ()
             case _ if self.phase is not Phase.OPEN:
                 return self, (Refuse(reason=f"the channel is {self.phase.value}"),)
+            case _ if self.restored:
+                return self, (Refuse(reason=RESTORED),)
             case JobStarted(job_id=job_id, provider=provider):
                 return self._start(job_id, provider)
             case SignRequested(job_id=job_id, total=total):
@@ -370,6 +379,7 @@ class Payee(_Frozen, frozen=True):
         released_total: of our release; -1 when we never signed one.
         received: net amount that reached our address.
         seen_lt: transactions up to here are counted in `received`.
+        restored: from a backup: a release may be forgotten, so no work is granted.
     """
 
     opened_lt: int = 0
@@ -382,6 +392,7 @@ class Payee(_Frozen, frozen=True):
     received: NanoTon = NO_MONEY
     seen_lt: int = 0
     gone: bool = False
+    restored: bool = False
 
     @property
     def unclaimed(self) -> NanoTon:
@@ -395,7 +406,9 @@ class Payee(_Frozen, frozen=True):
             return "the channel is gone"
         if self.released_total >= 0:
             return "the channel is released"
-        return "the channel is closing" if self.close_at_unix_s else ""
+        if self.close_at_unix_s:
+            return "the channel is closing"
+        return RESTORED if self.restored else ""
 
     def step(self, event: PayeeEvent) -> tuple["Payee", tuple[PayeeEffect, ...]]:
         """Apply *event*."""
@@ -444,15 +457,16 @@ class Payee(_Frozen, frozen=True):
         if total > self.total_max:
             return self, (Refuse(reason=f"total {total} exceeds the deposit's {self.total_max}"),)
         paid = msgspec.structs.replace(self, best_total=total, best_signature=signature)
-        if self.close_at_unix_s:
+        if self.barred:
             # It pays for work already done, so it is kept and claimed; there is no more work.
-            return paid, (Refuse(reason=self.barred), *paid.claim(worth=NO_MONEY))
+            claims = paid.claim(worth=NO_MONEY) if self.close_at_unix_s else ()
+            return paid, (Refuse(reason=self.barred), *claims)
         return paid, (GrantWork(total=total),)
 
     def _release(self, total: NanoTon) -> tuple["Payee", tuple[PayeeEffect, ...]]:
         if self.released_total == total:
             return self, (SignRelease(total=total),)  # asked again: the same answer
-        if self.barred:
+        if self.barred and self.barred != RESTORED:
             return self, (Refuse(reason=self.barred),)
         if total < self.best_total:
             reason = f"{total} is less than the voucher of {self.best_total} that we hold"
