@@ -222,21 +222,7 @@ async def open_seller(config: NodeConfig, tell: Tell) -> AsyncIterator[tuple[Nod
             chain_network_id=account.chain.network_id,
             challenge_s_min=settings.challenge_s_min,
         )
-        async with open_payee(
-            chain=account.chain,
-            payee_seed=seed,
-            payee_address=account.wallet.address,
-            journal_path=config.payee_journal,
-            clock=node.clock,
-            claim_margin_s=settings.claim_margin_s,
-            challenge_s_min=settings.challenge_s_min,
-            claim_worth=settings.claim_nanoton,
-            limits=PayeeLimits(
-                peer_unclaimed_max=settings.peer_unclaimed_nanoton_max,
-                unseen_max=settings.unseen_nanoton_max,
-            ),
-            watch_interval_s=PAYEE_WATCH_S,
-        ) as payee:
+        async with open_till(config, account, clock=node.clock) as payee:
             _serve_releases(node.host, payee)
             async with open_provider(
                 node.host,
@@ -249,6 +235,30 @@ async def open_seller(config: NodeConfig, tell: Tell) -> AsyncIterator[tuple[Nod
                 tell=tell,
             ) as provider:
                 yield node, provider
+
+
+@asynccontextmanager
+async def open_till(
+    config: NodeConfig, account: Account, *, clock: Clock = wall_clock
+) -> AsyncIterator[PayeeService]:
+    """Run the earning side of the settings' wallet; needs no swarm."""
+    settings = config.provider
+    async with open_payee(
+        chain=account.chain,
+        payee_seed=payee_seed(account.seed),
+        payee_address=account.wallet.address,
+        journal_path=config.payee_journal,
+        clock=clock,
+        claim_margin_s=settings.claim_margin_s,
+        challenge_s_min=settings.challenge_s_min,
+        claim_worth=settings.claim_nanoton,
+        limits=PayeeLimits(
+            peer_unclaimed_max=settings.peer_unclaimed_nanoton_max,
+            unseen_max=settings.unseen_nanoton_max,
+        ),
+        watch_interval_s=PAYEE_WATCH_S,
+    ) as payee:
+        yield payee
 
 
 def _serve_releases(host: Host, payee: PayeeService) -> None:

@@ -54,7 +54,7 @@ class Claiming:
         self._store = store
         self._chain = chain
         self._sightings = sightings
-        self._clock = clock
+        self.clock = clock
         self._payee_address = payee_address
         self._claim_margin_s = claim_margin_s
         self._claim_worth = claim_worth
@@ -169,5 +169,5 @@ class Claiming:
                 state.unclaimed,
                 address,
                 error.exit_code,
-                self._clock(),
+                self.clock(),
             )

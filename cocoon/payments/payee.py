@@ -42,6 +42,7 @@ from cocoon.payments.ownership import public_key, verify_close, verify_ownership
 from cocoon.payments.payee_book import Earnings, Held, PayeeBook, PayeeRecord
 from cocoon.payments.payee_store import PayeeStore
 from cocoon.payments.sightings import Sighting, Sightings
+from cocoon.payments.status import HeldStatus, describe_held
 from contracts.chain import Chain
 from contracts.channel import ChannelState
 from contracts.errors import ChainUnavailable, InvalidData
@@ -189,6 +190,48 @@ class PayeeService:
             raise
         self._active[address] = channel
         return channel
+
+    async def keep(self, payment: PaymentRef, voucher: VoucherMessage) -> NanoTon:
+        """Keep a voucher that came without a job; return what it adds to what we hold.
+
+        Raises:
+            PeerMisbehaved: the signature is not the payer's, or the total does not grow.
+            PaymentError: the channel is not good, or a job uses it.
+            ChainUnavailable: the chain could not be asked.
+        """
+        address = payment.channel_address
+        if fault := reference_fault(payment, self._terms):
+            raise PaymentError(fault)
+        if address in self._active:
+            raise PaymentError(f"a job still uses {address}")
+        self._active[address] = None
+        try:
+            best = self._best(address)
+            try:
+                await self._keep(payment, voucher)
+            except PaymentError:
+                if self._best(address) == best:
+                    raise  # else it was kept, and grants no work: nobody asked for any
+            return NanoTon(self._best(address) - best)
+        finally:
+            self._active.pop(address, None)
+
+    async def _keep(self, payment: PaymentRef, voucher: VoucherMessage) -> None:
+        known = self._store.book.channels.get(payment.channel_address)
+        if known is None:
+            base = msgspec.structs.replace(payment, signed_total_nanoton=0)
+            channel = await self._check(base, NanoTon(voucher.total_nanoton))
+            await channel.receive(voucher)
+            return
+        opened_lt = known.state.opened_lt
+        if payment.opened_lt != opened_lt:
+            raise PaymentError(f"channel {known.address}: another opening")
+        ref = ChannelRef(self._terms.network_id, known.address, opened_lt)
+        await self.receive(known, ref, voucher)
+
+    def _best(self, address: str) -> NanoTon:
+        held = self._store.book.channels.get(address)
+        return NO_MONEY if held is None else held.state.best_total
 
     async def _check(self, payment: PaymentRef, spendable_min: NanoTon) -> PayeeChannel:
         channel = await self._sight(payment.channel_address)
@@ -371,16 +414,24 @@ class PayeeService:
             raise PaymentError(f"channel {channel.address}: {fault}")
         return _held(channel)
 
-    async def settle_all(self) -> Earnings:
+    async def settle_all(self, address: str = "") -> Earnings:
         """Claim everything that vouchers grant, however little; return the earnings after it.
+
+        Args:
+            address: of the only channel to claim from; "" for all.
 
         Raises:
             ChainUnavailable: the chain could not be asked; what is left stays watched.
         """
         for held in list(self._store.book.channels.values()):
-            if held.state.unclaimed:
+            if held.state.unclaimed and address in ("", held.address):
                 await self._claiming.look(held.address, worth=NO_MONEY)
         return self.earnings()
+
+    def list_channels(self) -> list[HeldStatus]:
+        """Return every channel that pays us, with its state in words."""
+        now_unix_s = self._claiming.clock()
+        return [describe_held(each, now_unix_s) for each in self._store.book.channels.values()]
 
     def earnings(self) -> Earnings:
         """Return what was settled on chain and what is not claimed yet, from the journal only."""

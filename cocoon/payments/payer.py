@@ -206,6 +206,11 @@ class PayerService:
         self._held: set[str] = set()
         self._looked_at_s: dict[str, float] = {}
 
+    @property
+    def network_id(self) -> int:
+        """The global id of the chain."""
+        return self._chain.network_id
+
     # --- paying -----------------------------------------------------------------------
 
     async def ensure_channel(
@@ -385,16 +390,33 @@ class PayerService:
                 await self._get_release(address, ask_release, release_timeout_s)
             return await self._closing.close(address)
 
-    async def _get_release(self, address: str, ask: AskRelease, timeout_s: float) -> None:
+    async def close_request(self, channel: PayerChannel) -> CloseRequest:
+        """Return the wish to close together, to be carried to the payee by hand.
+
+        From here on nothing more is signed on the channel; `close` takes the answer.
+
+        Raises:
+            PaymentError: a job still runs, or the channel is not open.
+        """
+        async with self._operation(channel.address):
+            await self._store.step(channel.address, ReleaseAsked())
+            return self._close_request(channel.address)
+
+    def _close_request(self, address: str) -> CloseRequest:
         channel = self._store.get(address)
         ref, total = channel_ref(self._chain.network_id, channel), channel.state.signed_total
-        request = CloseRequest(
+        return CloseRequest(
             chain_network_id=ref.network_id,
             channel_address=address,
             opened_lt=ref.opened_lt,
             total_nanoton=total,
             payer_signature=sign_close(channel.seed, ref, total),
         )
+
+    async def _get_release(self, address: str, ask: AskRelease, timeout_s: float) -> None:
+        channel = self._store.get(address)
+        ref, total = channel_ref(self._chain.network_id, channel), channel.state.signed_total
+        request = self._close_request(address)
         try:
             with trio.fail_after(timeout_s):
                 answer = await ask(request)
