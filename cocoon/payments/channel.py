@@ -238,7 +238,7 @@ class Payer(_Frozen, frozen=True):
             case Lapsed():
                 return change(self, phase=Phase.LAPSED) if self.phase is Phase.OPENING else self
             case Seen(total_max=total_max, paid_total=paid, close_at_unix_s=close_at):
-                seen = change(self, total_max=total_max, paid_total=max(paid, self.paid_total))
+                seen = change(self, total_max=total_max, paid_total=paid)
                 if self.restored:  # the payee cashed a voucher that the backup does not know
                     seen = change(seen, signed_total=max(paid, self.signed_total))
                 if not close_at:
@@ -443,7 +443,7 @@ class Payee(_Frozen, frozen=True):
             self,
             opened_lt=event.opened_lt,
             total_max=event.total_max,
-            paid_total=max(self.paid_total, event.paid_total),
+            paid_total=event.paid_total,  # less than before, when a fork took a claim back
             close_at_unix_s=event.close_at_unix_s or self.close_at_unix_s,
         )
         return seen, (seen.claim(worth=NO_MONEY) if seen.close_at_unix_s else ())

@@ -109,7 +109,7 @@ class Claiming:
         async with self._looks.setdefault(address, trio.Lock()):
             state = await self._observe(address)
             for claim in state.claim(worth=worth):
-                if self._refused.get(address) != claim.total:
+                if state.close_at_unix_s or self._refused.get(address) != claim.total:
                     await self._claim(address, state, claim)
 
     async def _observe(self, address: str) -> Payee:
@@ -140,13 +140,19 @@ class Claiming:
     async def _account_for(self, address: str) -> None:
         """Add what new transactions of the channel paid to us; note its end."""
         held = self._store.book.channels[address]
-        since_lt = max(held.state.seen_lt, held.state.opened_lt)
-        ledger = await read_ledger(self._chain, address, since_lt=since_lt)
+        opened_lt = held.state.opened_lt
+        ledger = await read_ledger(self._chain, address, since_lt=opened_lt - 1)
         end = ending(ledger, held.payer_address)
         if end is not None:
             ledger = [record for record in ledger if record.lt <= end.lt]
-        if ledger:
-            received = sent_to(ledger, self._payee_address)
+        counted = NO_MONEY
+        if ledger and ledger[0].lt == opened_lt:
+            # Counted anew from the opening on: a fork may have taken back what we had seen.
+            counted = held.state.received
+        else:
+            ledger = [record for record in ledger if record.lt > held.state.seen_lt]
+        received = NanoTon(sent_to(ledger, self._payee_address) - counted)
+        if ledger and (received or end is not None or ledger[-1].lt > held.state.seen_lt):
             event = Settled(received=received, lt=ledger[-1].lt, gone=end is not None)
             await self._store.step(held, event)
 
