@@ -99,7 +99,14 @@ def test_channels_of_a_fresh_home_need_neither_chain_nor_lock(
 ) -> None:
     assert run(["channels", "--home", str(made), "--json"]) == 0
     nothing = {"settled_nanoton": 0, "unclaimed_nanoton": 0}
-    assert said(capsys) == {"paying": [], "interrupted_jobs": [], "earned": nothing}
+    assert said(capsys) == {
+        "paying": [],
+        "paid": [],
+        "at_risk_nanoton": 0,
+        "held_nanoton": 0,
+        "interrupted_jobs": [],
+        "earned": nothing,
+    }
 
 
 @pytest.mark.parametrize(
