@@ -152,6 +152,10 @@ class RequesterConfig(Section, frozen=True):
         str, Meta(max_length=32, description="put into a new payment channel, in coins")
     ] = "0.5"
     ask_max: Annotated[int, Meta(ge=1, le=32, description="providers asked for an offer")] = 4
+    compare_timeout_s: Annotated[
+        int,
+        Meta(ge=1, le=60, description="longest wait for more quotes than gossip has brought"),
+    ] = 2
     offer_timeout_s: Annotated[int, Meta(ge=1, le=60, description="longest wait for offers")] = 5
     job_timeout_s: Annotated[
         int, Meta(ge=5, le=86_400, description="longest that one job may take in all")
@@ -293,6 +297,19 @@ class ProviderConfig(Section, frozen=True):
         return parse_coins(self.claim_coins)
 
 
+class ObserveConfig(Section, frozen=True):
+    """What the operator can look at while the node runs."""
+
+    metrics_listen: Annotated[
+        str,
+        Meta(
+            max_length=256,
+            description="host:port that serves OpenMetrics over HTTP, as 127.0.0.1:9464; it has "
+            "no password, so keep it on loopback; empty: none",
+        ),
+    ] = ""
+
+
 class PathsConfig(Section, frozen=True):
     """Where this node keeps its files. `load_config` fills in both."""
 
@@ -314,6 +331,7 @@ class NodeConfig(Section, frozen=True):
     wallet: WalletConfig = WalletConfig()
     requester: RequesterConfig = RequesterConfig()
     provider: ProviderConfig = ProviderConfig()
+    observe: ObserveConfig = ObserveConfig()
     paths: PathsConfig = PathsConfig()
 
     @property

@@ -119,6 +119,7 @@ def _common() -> argparse.ArgumentParser:
     group.add_argument("--config", type=Path, help="settings file (default: HOME/config.toml)")
     group.add_argument("--json", action="store_true", help="print JSON for scripts on stdout")
     group.add_argument("-v", "--verbose", action="count", default=0, help="more log; twice: all")
+    group.add_argument("--log-json", action="store_true", help="log one JSON object a line")
     return common
 
 
@@ -180,6 +181,11 @@ def _add_nodes(adder: Adder) -> None:
     )
     devnet.add_argument("--host", default="127.0.0.1", help="who can reach it can print money")
     devnet.add_argument("--state", type=Path, help="file that keeps the chain over restarts")
+    adder.add("peers", "swarm:peers_command", "list the peers of the node that runs on this home")
+    swarm = adder.add(
+        "swarm", "swarm:swarm_command", "watch the node that runs on this home, and its market"
+    )
+    swarm.add_argument("--once", action="store_true", help="print one picture and stop")
     for parser in (node, provide):
         parser.add_argument("--listen", action="append", help="multiaddress to listen on")
     for parser in (node, provide, devnet):
