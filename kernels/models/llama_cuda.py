@@ -376,6 +376,8 @@ class DeviceSequence:
 
 def unsupported_shape(config: LlamaConfig, precision: Precision) -> str:
     """Return why the kernels cannot compute a model of this shape, or "" when they can."""
+    if not config.is_plain:
+        return f"the {config.family} family has parts that the device's kernels lack"
     step = Q8_BLOCK if precision == "q8" else 4
     widths = (config.width, config.query_width, config.feed_forward_width)
     if any(width % step for width in widths):
