@@ -22,6 +22,7 @@ $(STAMP): pyproject.toml requirements/lock.txt
 		--no-deps --require-hashes -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--no-deps --no-build-isolation --editable .
+	$(BIN)/python -m kernels.native
 	@touch $@
 
 $(ASSETS): $(STAMP) kernels/models/catalog.json contracts/assets.json

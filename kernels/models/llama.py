@@ -31,6 +31,7 @@ class NumpyDecoder:
     """A model ready to compute on the CPU; implements `kernels.models.decoder.Decoder`."""
 
     device: Final = "cpu"
+    engine: Final = "numpy"
 
     def __init__(self, weights: LlamaWeights, *, kv_bytes_max: int = KV_BYTES_MAX) -> None:
         self.config = weights.config

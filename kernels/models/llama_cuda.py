@@ -108,6 +108,7 @@ class DeviceDecoder:
         if trouble := unsupported_shape(self.config, precision):
             raise DeviceUnavailable(f"the model does not fit the kernels: {trouble}")
         self.device: Final[str] = device.kind
+        self.engine: Final[str] = device.kind
         self.precision: Final[Precision] = precision
         budget_tokens = kv_bytes_max // self.config.kv_bytes_per_token
         self.capacity_tokens_max: Final = min(self.config.context_tokens, budget_tokens)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.errors import DeviceUnavailable, InvalidInput
+from kernels.models.decoder import DecoderSequence, Step
 from kernels.models.gguf import Q4_0, Q4_1, Q8_0, GgufFile
 from kernels.models.llama import KV_BYTES_MAX, rotations
 from kernels.models.weights import LlamaConfig, Slot, check_tensors, read_config
@@ -62,6 +63,7 @@ class NativeDecoder:
     """
 
     device: Final = "cpu"
+    engine: Final = "native"
 
     def __init__(
         self,
@@ -125,24 +127,20 @@ class NativeDecoder:
             raise MemoryError("keys and values")
         return NativeSequence(self, handle, capacity_tokens)
 
-    def extend_together(
-        self, steps: Sequence[tuple["NativeSequence", Sequence[int]]]
-    ) -> list[Floats]:
-        """Take in tokens of several sequences in one pass; return the logits of each.
-
-        What comes out is, bit for bit, what each alone would have got.
-
-        Raises:
-            InvalidInput: no tokens, more than `CHUNK_TOKENS` in all, or as `extend` does.
-        """
-        total = sum(len(token_ids) for _, token_ids in steps)
-        if not 1 <= total <= CHUNK_TOKENS or len({id(one) for one, _ in steps}) != len(steps):
+    def extend_together(self, steps: Sequence[Step]) -> list[Floats | None]:
+        """Take in tokens of several sequences in one pass; see `BatchDecoder`."""
+        own = [(_own(step.sequence), step.token_ids) for step in steps]
+        total = sum(len(step.token_ids) for step in steps)
+        if not 1 <= total <= CHUNK_TOKENS or len({id(one) for one, _ in own}) != len(own):
             raise InvalidInput(f"{total} tokens in one pass, or a sequence twice")
-        for sequence, token_ids in steps:
+        for sequence, token_ids in own:
             sequence.check(token_ids)
-        last = np.cumsum([len(token_ids) for _, token_ids in steps]) - 1
-        rows = self.run(steps, last.astype(np.int32))
-        return [rows[index, : self.config.vocabulary] for index in range(len(steps))]
+        ends = np.cumsum([len(step.token_ids) for step in steps]) - 1
+        wanted = [end for step, end in zip(steps, ends, strict=True) if step.wants_logits]
+        rows = iter(self.run(own, np.array(wanted, np.int32)))
+        return [
+            next(rows)[: self.config.vocabulary] if step.wants_logits else None for step in steps
+        ]
 
     def run(
         self, steps: Sequence[tuple["NativeSequence", Sequence[int]]], wanted: NDArray[np.int32]
@@ -228,6 +226,12 @@ class NativeDecoder:
                 self._handle, index, place, floats.ctypes.data, floats.size
             )
             check(code, source)
+
+
+def _own(sequence: DecoderSequence) -> "NativeSequence":
+    if not isinstance(sequence, NativeSequence):
+        raise InvalidInput("a sequence of another decoder")
+    return sequence
 
 
 class NativeSequence:

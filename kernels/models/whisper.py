@@ -125,6 +125,7 @@ class SpeechModel:
 
     def __init__(self, model_id: str, network: WhisperNetwork, words: Words) -> None:
         self.model_id = model_id
+        self.engine = network.engine
         self._network = network
         self._words = words
         self._window_samples = 2 * network.audio_positions * HOP_SAMPLES

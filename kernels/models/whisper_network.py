@@ -89,6 +89,8 @@ class Text:
 class WhisperNetwork:
     """The weights, and both directions through them."""
 
+    engine: Final = "numpy"
+
     def __init__(self, file: Ct2File) -> None:
         self._embedding = file.floats("decoder/embeddings/weight", -1, -1)
         self.vocabulary, width = map(int, self._embedding.shape)

@@ -127,7 +127,10 @@ def _content_hash(compiler: Compiler) -> str:
 
 
 def _compile(compiler: Compiler, work: Path) -> Path:
-    jobs = [("engine.c", "engine.o", (EXACT,)), ("pool.c", "pool.o", (EXACT,))]
+    jobs: list[tuple[str, str, tuple[str, ...]]] = [
+        ("engine.c", "engine.o", (EXACT,)),
+        ("pool.c", "pool.o", (EXACT,)),
+    ]
     for level, flags in LEVELS[_architecture()].items():
         jobs.append(("level.c", f"{level}.o", (EXACT, f"-DLEVEL={level}", *flags)))
     for source, name, flags in jobs:

@@ -31,9 +31,11 @@ typedef struct {
     uint16_t *scales, *minimums; /* fp16; minimums only for Q4_1 */
 } co_matrix;
 
-/* Rows of numbers rounded to int8, with a scale for each block of 32. */
+/* Rows of numbers rounded to 15 bits, with a scale for each block of 32: a quant is
+ * 128 * high + low. Two bytes cost a second pass of int8 products, which hides behind the
+ * reading of the weights, and make the result as good as with fp32 numbers. */
 typedef struct {
-    int8_t *quants;    /* (tokens, columns) */
+    int8_t *high, *low; /* (tokens, columns) */
     float *scales;     /* (tokens, blocks) */
     float *scaled_sums; /* (tokens, blocks): scale times the sum of the quants */
     int32_t *sums;     /* (tokens, blocks) */
@@ -62,6 +64,7 @@ typedef struct {
 
 struct co_pool;
 struct co_kernels;
+struct co_chunk;
 
 typedef struct {
     co_shape shape;
@@ -73,6 +76,7 @@ typedef struct {
     co_activations shared, own[CO_THREADS_MAX];
     struct co_pool *pool;
     const struct co_kernels *kernels;
+    struct co_chunk *chunks; /* what the weights lie in */
 } co_engine;
 
 /* One text in progress. Keys lie in tiles of 16 positions: (layers, K, capacity/16, W, 16);

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -93,25 +94,74 @@ static void *claim(size_t count, size_t size) {
 
 static int claim_activations(co_activations *x, int tokens, int columns) {
     size_t blocks = (size_t)tokens * (columns / CO_BLOCK);
-    x->quants = claim(blocks, CO_BLOCK);
+    x->high = claim(blocks, CO_BLOCK);
+    x->low = claim(blocks, CO_BLOCK);
     x->scales = claim(blocks, sizeof(float));
     x->scaled_sums = claim(blocks, sizeof(float));
     x->sums = claim(blocks, sizeof(int32_t));
-    return x->quants && x->scales && x->scaled_sums && x->sums;
+    return x->high && x->low && x->scales && x->scaled_sums && x->sums;
 }
 
 static void free_activations(co_activations *x) {
-    free(x->quants);
+    free(x->high);
+    free(x->low);
     free(x->scales);
     free(x->scaled_sums);
     free(x->sums);
 }
 
-static void free_matrix(co_matrix *matrix) {
-    free(matrix->quants);
-    free(matrix->scales);
-    free(matrix->minimums);
-    memset(matrix, 0, sizeof *matrix);
+/* Weights lie in a few large chunks of 2 MB pages where the system has them: one step reads
+ * all of them once, and small pages cost a tenth of its time. */
+struct co_chunk {
+    struct co_chunk *next;
+    uint8_t *memory;
+    size_t used, size;
+};
+
+enum { HUGE_PAGE = 2 << 20, CHUNK_BYTES = 16 << 20 };
+
+static struct co_chunk *new_chunk(size_t bytes) {
+    struct co_chunk *chunk = calloc(1, sizeof *chunk);
+    void *memory = NULL;
+    size_t size = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    if (chunk == NULL || posix_memalign(&memory, HUGE_PAGE, size) != 0) {
+        free(chunk);
+        return NULL;
+    }
+#if defined(MADV_HUGEPAGE)
+    madvise(memory, size, MADV_HUGEPAGE); /* a wish: refused, it is only slower */
+#endif
+    chunk->memory = memory;
+    chunk->size = size;
+    return chunk;
+}
+
+/* Zeroed room for weights, on a cache line, freed with the engine. */
+static void *claim_weights(co_engine *engine, size_t count, size_t size) {
+    if (count > (SIZE_MAX / 4) / size)
+        return NULL;
+    size_t bytes = (count * size + 63) / 64 * 64;
+    struct co_chunk *chunk = engine->chunks;
+    if (chunk == NULL || chunk->size - chunk->used < bytes) {
+        chunk = new_chunk(bytes > CHUNK_BYTES / 2 ? bytes : CHUNK_BYTES);
+        if (chunk == NULL)
+            return NULL;
+        chunk->next = engine->chunks;
+        engine->chunks = chunk;
+    }
+    uint8_t *place = chunk->memory + chunk->used;
+    chunk->used += bytes;
+    memset(place, 0, bytes);
+    return place;
+}
+
+static void free_chunks(struct co_chunk *chunk) {
+    while (chunk != NULL) {
+        struct co_chunk *next = chunk->next;
+        free(chunk->memory);
+        free(chunk);
+        chunk = next;
+    }
 }
 
 /* --- an engine --- */
@@ -146,7 +196,7 @@ static int claim_scratch(co_engine *engine, int threads) {
     engine->value = claim(batch * pairs, size);
     engine->gate = claim(batch * s->hidden, size);
     engine->up = claim(batch * s->hidden, size);
-    engine->scores = claim((size_t)threads * co_round_up(s->context_tokens, CO_TILE_ROWS), size);
+    engine->scores = claim((size_t)threads * 4 * co_round_up(s->context_tokens, CO_TILE_ROWS), size);
     for (int thread = 0; thread < threads; thread++)
         if (!claim_activations(&engine->own[thread], 1, columns))
             return 0;
@@ -155,31 +205,18 @@ static int claim_scratch(co_engine *engine, int threads) {
            claim_activations(&engine->shared, s->batch_tokens, columns);
 }
 
-static void free_layer(co_layer *layer) {
-    for (int i = 0; i < CO_MATRICES; i++)
-        free_matrix(&layer->matrices[i]);
-    for (int i = 0; i < CO_VECTORS; i++)
-        free(layer->vectors[i]);
-}
-
 EXPORT void co_close(co_engine *engine) {
     if (engine == NULL)
         return;
     co_pool_close(engine->pool);
-    for (int i = 0; engine->layers != NULL && i < engine->shape.layers; i++)
-        free_layer(&engine->layers[i]);
     free(engine->layers);
-    if (engine->output.quants == engine->embedding.quants)
-        memset(&engine->output, 0, sizeof engine->output);
-    free_matrix(&engine->embedding);
-    free_matrix(&engine->output);
+    free_chunks(engine->chunks);
     for (int i = 0; i < CO_THREADS_MAX; i++)
         free_activations(&engine->own[i]);
     free_activations(&engine->shared);
-    float *floats[] = {engine->output_norm, engine->cosines, engine->sines,  engine->states,
-                       engine->normed,      engine->query,   engine->key,    engine->value,
-                       engine->mixed,       engine->gate,    engine->up,     engine->sums,
-                       engine->scores};
+    float *floats[] = {engine->cosines, engine->sines, engine->states, engine->normed,
+                       engine->query,   engine->key,   engine->value,  engine->mixed,
+                       engine->gate,    engine->up,    engine->sums,   engine->scores};
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
         free(floats[i]);
     free(engine);
@@ -258,13 +295,14 @@ static int place_block(co_matrix *matrix, const uint8_t *from, size_t at, int la
     return is_finite_half(scale) && is_finite_half(minimum);
 }
 
-static int fill_matrix(co_matrix *matrix, int kind, int rows, int columns, const uint8_t *raw) {
+static int fill_matrix(co_engine *engine, co_matrix *matrix, int kind, int rows, int columns, const uint8_t *raw) {
     size_t blocks = (size_t)columns / CO_BLOCK, step = bytes_per_block(kind);
     size_t count = (size_t)co_round_up(rows, CO_TILE_ROWS) / CO_TILE_ROWS * blocks;
     *matrix = (co_matrix){kind, rows, columns, NULL, NULL, NULL};
-    matrix->quants = claim(count, kind == CO_Q8_0 ? 512 : 256);
-    matrix->scales = claim(count, CO_TILE_ROWS * sizeof(uint16_t));
-    matrix->minimums = kind == CO_Q4_1 ? claim(count, CO_TILE_ROWS * sizeof(uint16_t)) : NULL;
+    size_t numbers = CO_TILE_ROWS * sizeof(uint16_t);
+    matrix->quants = claim_weights(engine, count, kind == CO_Q8_0 ? 512 : 256);
+    matrix->scales = claim_weights(engine, count, numbers);
+    matrix->minimums = kind == CO_Q4_1 ? claim_weights(engine, count, numbers) : NULL;
     if (!matrix->quants || !matrix->scales || (kind == CO_Q4_1 && !matrix->minimums))
         return CO_NO_MEMORY;
     int finite = 1;
@@ -302,7 +340,7 @@ EXPORT int co_set_matrix(co_engine *engine, int layer, int slot, int kind, const
     co_matrix *matrix = layer < 0 ? outer[slot] : &engine->layers[layer].matrices[slot];
     if (matrix->quants != NULL)
         return CO_BAD_ARGUMENT;
-    return fill_matrix(matrix, kind, rows, columns, raw);
+    return fill_matrix(engine, matrix, kind, rows, columns, raw);
 }
 
 static int expected_floats(const co_shape *s, int slot) {
@@ -330,7 +368,7 @@ EXPORT int co_set_vector(co_engine *engine, int layer, int slot, const float *fr
     float **place = layer < 0 ? &engine->output_norm : &engine->layers[layer].vectors[slot];
     if (*place != NULL)
         return CO_BAD_ARGUMENT;
-    if ((*place = claim((size_t)count, sizeof(float))) == NULL)
+    if ((*place = claim_weights(engine, (size_t)count, sizeof(float))) == NULL)
         return CO_NO_MEMORY;
     memcpy(*place, from, (size_t)count * sizeof(float));
     return CO_OK;

@@ -19,6 +19,8 @@ typedef struct {
 
 typedef struct { int from, to; } range;
 
+#define HIDDEN_SCORE -3.0e38f /* of positions that a token may not see */
+
 INLINE range share(const worker *self, int count) {
     return (range){(int)((int64_t)count * self->thread / self->threads),
                    (int)((int64_t)count * (self->thread + 1) / self->threads)};
@@ -118,7 +120,7 @@ INLINE size_t head_floats(const worker *self, const co_sequence *sequence) {
 static void remember(const worker *self, const co_layer *layer, int index, int token, int head) {
     int width = self->shape->head_width, position = self->pass->positions[token];
     co_sequence *sequence = self->pass->sequences[token];
-    size_t stride = co_round_up(self->shape->kv_heads * width, CO_TILE_ROWS);
+    size_t stride = (size_t)self->shape->kv_heads * width;
     float *key = self->engine->key + token * stride + head * width;
     const float *value = self->engine->value + token * stride + head * width;
     const float *bias = layer->vectors[CO_KEY_BIAS], *shift = layer->vectors[CO_VALUE_BIAS];
@@ -133,67 +135,134 @@ static void remember(const worker *self, const co_layer *layer, int index, int t
     }
 }
 
-/* scores[p] = q k_p for all positions up to `last`, 16 at a time; returns the largest. */
-static float score(const float *query, const float *keys, int width, int last, float *scores) {
-    f32x16 largest = splat(-3.0e38f);
+/* The query heads that share a key head are scored together, up to four at a time, so that
+ * keys and values are read once for all. What one gets does not depend on its company. */
+enum { BUNDLE_MAX = 4 };
+
+/* scores[k][p] = q_k k_p for all positions up to `last`, 16 at a time; the largest of each. */
+INLINE void score(const float *queries, const float *keys, int width, int last, float *scores,
+                  size_t stride, float *largest, const int count) {
     const i32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    f32x16 top[BUNDLE_MAX];
+    for (int k = 0; k < count; k++)
+        top[k] = splat(HIDDEN_SCORE);
     for (int p = 0; p <= last; p += LANES) {
         const float *tile = keys + (size_t)p * width;
-        f32x16 parts[4] = {splat(0), splat(0), splat(0), splat(0)};
+        i32x16 visible = lane + p <= splat_integer(last);
+        f32x16 parts[BUNDLE_MAX][4];
+        for (int k = 0; k < count; k++)
+            for (int part = 0; part < 4; part++)
+                parts[k][part] = splat(0);
         for (int i = 0; i < width; i += 4)
-            for (int k = 0; k < 4; k++)
-                parts[k] += load(tile + (i + k) * LANES) * splat(query[i + k]);
-        f32x16 sums = (parts[0] + parts[1]) + (parts[2] + parts[3]);
-        sums = choose(lane + p <= splat_integer(last), sums, splat(-3.0e38f));
-        store(scores + p, sums);
-        largest = larger(largest, sums);
-    }
-    return largest_lane(largest);
-}
-
-/* mixed = sum of weight_p * v_p, for 16 columns of the head. */
-INLINE void mix(const float *weights, const float *values, int width, int last, float scale,
-                float *mixed) {
-    for (int i = 0; i < width; i += LANES) {
-        f32x16 even = splat(0), odd = splat(0);
-        int p = 0;
-        for (; p < last; p += 2) {
-            even += splat(weights[p]) * load(values + (size_t)p * width + i);
-            odd += splat(weights[p + 1]) * load(values + (size_t)(p + 1) * width + i);
+            for (int part = 0; part < 4; part++) {
+                f32x16 column = load(tile + (i + part) * LANES);
+                for (int k = 0; k < count; k++)
+                    parts[k][part] += column * splat(queries[k * width + i + part]);
+            }
+        for (int k = 0; k < count; k++) {
+            f32x16 sums = (parts[k][0] + parts[k][1]) + (parts[k][2] + parts[k][3]);
+            sums = choose(visible, sums, splat(HIDDEN_SCORE));
+            store(scores + k * stride + p, sums);
+            top[k] = larger(top[k], sums);
         }
-        if (p == last)
-            even += splat(weights[p]) * load(values + (size_t)p * width + i);
-        store(mixed + i, (even + odd) * splat(scale));
     }
+    for (int k = 0; k < count; k++)
+        largest[k] = largest_lane(top[k]);
 }
 
-/* Attention of one query head of one token over its sequence. */
-static void attend(const worker *self, const co_layer *layer, int index, int token, int head) {
-    const co_shape *shape = self->shape;
-    int width = shape->head_width, last = self->pass->positions[token];
-    const co_sequence *sequence = self->pass->sequences[token];
-    size_t row = co_round_up(shape->heads * width, CO_TILE_ROWS);
-    float *query = self->engine->query + token * row + head * width;
-    float *scores = self->engine->scores +
-                    (size_t)self->thread * co_round_up(shape->context_tokens, LANES);
-    const float *bias = layer->vectors[CO_QUERY_BIAS];
-    finish_head(self, query, bias == NULL ? NULL : bias + head * width,
-                layer->vectors[CO_QUERY_NORM], last);
-    float scale = 1.0f / __builtin_sqrtf((float)width);
-    for (int i = 0; i < width; i += LANES)
-        store(query + i, load(query + i) * splat(scale));
-    int shared = head / (shape->heads / shape->kv_heads);
-    size_t place = (size_t)(index * shape->kv_heads + shared) * head_floats(self, sequence);
-    float largest = score(query, sequence->keys + place, width, last, scores);
+/* Scores to weights, e^(score - largest), in place; returns their sum. */
+static float weigh(float *scores, int last, float largest) {
     f32x16 total = splat(0);
     for (int p = 0; p <= last; p += LANES) {
-        f32x16 weights = exponential(load(scores + p) - splat(largest));
-        weights = choose(load(scores + p) > splat(-2.9e38f), weights, splat(0));
+        f32x16 given = load(scores + p);
+        f32x16 weights = exponential(given - splat(largest));
+        weights = choose(given > splat(HIDDEN_SCORE), weights, splat(0));
         store(scores + p, weights);
         total += weights;
     }
-    mix(scores, sequence->values + place, width, last, 1.0f / sum_lanes(total),
-        self->engine->mixed + token * row + head * width);
+    return sum_lanes(total);
+}
+
+/* mixed[k] = scale_k * sum of weight_kp * v_p, for `columns` (a constant) of the head. */
+INLINE void mix(const float *weights, size_t stride, const float *values, int width, int last,
+                const float *scales, float *mixed, const int count, const int columns) {
+    f32x16 total[BUNDLE_MAX][4];
+    for (int k = 0; k < count; k++)
+        for (int i = 0; i < columns / LANES; i++)
+            total[k][i] = splat(0);
+    for (int p = 0; p <= last; p++)
+        for (int i = 0; i < columns / LANES; i++) {
+            f32x16 value = load(values + (size_t)p * width + i * LANES);
+            for (int k = 0; k < count; k++)
+                total[k][i] += splat(weights[k * stride + p]) * value;
+        }
+    for (int k = 0; k < count; k++)
+        for (int i = 0; i < columns / LANES; i++)
+            store(mixed + k * width + i * LANES, total[k][i] * splat(scales[k]));
+}
+
+INLINE void mix_head(const float *weights, size_t stride, const float *values, int width, int last,
+                     const float *scales, float *mixed, const int count) {
+    int i = 0;
+    for (; i + 64 <= width; i += 64)
+        mix(weights, stride, values + i, width, last, scales, mixed + i, count, 64);
+    for (; i < width; i += LANES)
+        mix(weights, stride, values + i, width, last, scales, mixed + i, count, LANES);
+}
+
+INLINE void attend_bundle(const float *queries, const float *keys, const float *values, int width,
+                          int last, float *scores, size_t stride, float *mixed, const int count) {
+    float largest[BUNDLE_MAX], scales[BUNDLE_MAX];
+    score(queries, keys, width, last, scores, stride, largest, count);
+    for (int k = 0; k < count; k++)
+        scales[k] = 1.0f / weigh(scores + k * stride, last, largest[k]);
+    mix_head(scores, stride, values, width, last, scales, mixed, count);
+}
+
+/* Attention of `count` query heads of one token, all of the same key head. */
+static void attend(const worker *self, const co_layer *layer, int index, int token, int head,
+                   int count) {
+    const co_shape *shape = self->shape;
+    int width = shape->head_width, last = self->pass->positions[token];
+    const co_sequence *sequence = self->pass->sequences[token];
+    size_t row = (size_t)token * shape->heads * width + (size_t)head * width;
+    size_t stride = co_round_up(shape->context_tokens, LANES);
+    float *queries = self->engine->query + row, *mixed = self->engine->mixed + row;
+    float *scores = self->engine->scores + (size_t)self->thread * BUNDLE_MAX * stride;
+    const float *bias = layer->vectors[CO_QUERY_BIAS];
+    float scale = 1.0f / __builtin_sqrtf((float)width);
+    for (int k = 0; k < count; k++)
+        finish_head(self, queries + k * width, bias == NULL ? NULL : bias + (head + k) * width,
+                    layer->vectors[CO_QUERY_NORM], last);
+    for (int i = 0; i < count * width; i += LANES)
+        store(queries + i, load(queries + i) * splat(scale));
+    int shared = head / (shape->heads / shape->kv_heads);
+    size_t place = (size_t)(index * shape->kv_heads + shared) * head_floats(self, sequence);
+    const float *keys = sequence->keys + place, *values = sequence->values + place;
+    switch (count) {
+    case 1:
+        attend_bundle(queries, keys, values, width, last, scores, stride, mixed, 1);
+        break;
+    case 2:
+        attend_bundle(queries, keys, values, width, last, scores, stride, mixed, 2);
+        break;
+    case 3:
+        attend_bundle(queries, keys, values, width, last, scores, stride, mixed, 3);
+        break;
+    default:
+        attend_bundle(queries, keys, values, width, last, scores, stride, mixed, 4);
+    }
+}
+
+/* How many query heads to take together: few where several threads share little work. */
+static int bundle_of(const worker *self) {
+    int group = self->shape->heads / self->shape->kv_heads;
+    if (self->threads > 1 && self->tokens * self->shape->kv_heads < 4 * self->threads)
+        return 1;
+    for (int count = BUNDLE_MAX; count > 1; count--)
+        if (group % count == 0)
+            return count;
+    return 1;
 }
 
 static void attention(const worker *self, const co_layer *layer, int index) {
@@ -201,9 +270,10 @@ static void attention(const worker *self, const co_layer *layer, int index) {
     for (int i = mine.from; i < mine.to; i++)
         remember(self, layer, index, i / self->shape->kv_heads, i % self->shape->kv_heads);
     meet(self);
-    mine = share(self, self->tokens * self->shape->heads);
+    int count = bundle_of(self), bundles = self->shape->heads / count;
+    mine = share(self, self->tokens * bundles);
     for (int i = mine.from; i < mine.to; i++)
-        attend(self, layer, index, i / self->shape->heads, i % self->shape->heads);
+        attend(self, layer, index, i / bundles, i % bundles * count, count);
     meet(self);
 }
 
@@ -243,15 +313,13 @@ static void run_layer(const worker *self, int index) {
     multiply(self, &layer->matrices[CO_VALUE], x, engine->value);
     meet(self);
     attention(self, layer, index);
-    x = prepare(self, engine->mixed, queries, co_round_up(queries, CO_TILE_ROWS), NULL, NULL,
-                tokens);
+    x = prepare(self, engine->mixed, queries, queries, NULL, NULL, tokens);
     multiply_add(self, &layer->matrices[CO_ATTENTION_OUT], x);
     meet(self);
     x = prepare(self, engine->states, width, width, layer->vectors[CO_FEED_FORWARD_NORM], NULL,
                 tokens);
     feed_forward(self, layer, x);
-    x = prepare(self, engine->gate, shape->hidden, co_round_up(shape->hidden, CO_TILE_ROWS), NULL,
-                NULL, tokens);
+    x = prepare(self, engine->gate, shape->hidden, shape->hidden, NULL, NULL, tokens);
     multiply_add(self, &layer->matrices[CO_DOWN], x);
     meet(self);
 }

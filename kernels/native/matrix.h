@@ -1,4 +1,4 @@
-/* Products of quantised matrices with rows of int8, tile by tile. Included for each level.
+/* Products of quantised matrices with rounded rows, tile by tile. Included for each level.
  *
  * y[row] = sum over blocks b of (sum of q * x, exact) * (scale[row, b] * scale_x[b])
  *          (+ minimum[row, b] * scaled_sum_x[b])
@@ -34,17 +34,23 @@ INLINE block read_bytes(const uint8_t *from) {
     return read;
 }
 
-/* Return, for each row, the sum over 32 columns of (quant - offset) * x. */
-INLINE i32x16 dot(const block *weights, const int8_t *x, int32_t sum, int offset) {
-    __m512i even = _mm512_set1_epi32(-offset * sum), odd = _mm512_setzero_si512();
-    for (int i = 0; i < 8; i += 2) {
-        int32_t a, b;
-        memcpy(&a, x + 4 * i, 4);
-        memcpy(&b, x + 4 * i + 4, 4);
-        even = _mm512_dpbusd_epi32(even, weights->groups[i], _mm512_set1_epi32(a));
-        odd = _mm512_dpbusd_epi32(odd, weights->groups[i + 1], _mm512_set1_epi32(b));
+/* Return, for each row, the sum over 32 columns of (quant - offset) * (128 high + low);
+ * `sum` is that of the inputs. */
+INLINE i32x16 dot(const block *weights, const int8_t *high, const int8_t *low, int32_t sum,
+                  int offset) {
+    __m512i upper[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    __m512i lower[2] = {_mm512_set1_epi32(-offset * sum), _mm512_setzero_si512()};
+    for (int i = 0; i < 8; i++) {
+        int32_t four[2];
+        memcpy(&four[0], high + 4 * i, 4);
+        memcpy(&four[1], low + 4 * i, 4);
+        upper[i % 2] =
+            _mm512_dpbusd_epi32(upper[i % 2], weights->groups[i], _mm512_set1_epi32(four[0]));
+        lower[i % 2] =
+            _mm512_dpbusd_epi32(lower[i % 2], weights->groups[i], _mm512_set1_epi32(four[1]));
     }
-    return (i32x16)_mm512_add_epi32(even, odd);
+    __m512i total = _mm512_slli_epi32(_mm512_add_epi32(upper[0], upper[1]), 7);
+    return (i32x16)_mm512_add_epi32(total, _mm512_add_epi32(lower[0], lower[1]));
 }
 
 #elif defined(__AVX2__)
@@ -74,8 +80,10 @@ INLINE block read_bytes(const uint8_t *from) {
 
 #if defined(__AVXVNNI__)
 
-INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int32_t sum, int offset) {
-    __m256i total = _mm256_set1_epi32(-offset * sum);
+/* Eight rows, one plane of the inputs, without any offset. */
+INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int offset) {
+    (void)offset;
+    __m256i total = _mm256_setzero_si256();
     for (int i = 0; i < 8; i++) {
         int32_t four;
         memcpy(&four, x + 4 * i, 4);
@@ -84,11 +92,13 @@ INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int32_t
     return total;
 }
 
+enum { BYTES_ARE_SIGNED = 0 };
+
 #else
 
 /* Sums of pairs in 16 bits: 8 * 2 * 15 * 127 fits for nibbles; bytes, made signed, are
  * added up in 32 bits at once, for one pair may reach 2 * 128 * 127. */
-INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int32_t sum, int offset) {
+INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int offset) {
     const __m256i ones = _mm256_set1_epi16(1), middle = _mm256_set1_epi8(-128);
     __m256i total = _mm256_setzero_si256(), pairs = _mm256_setzero_si256();
     for (int i = 0; i < 8; i++) {
@@ -104,19 +114,24 @@ INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int32_t
             pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(quants, inputs));
         }
     }
-    if (offset == 128)
-        return total;
-    return _mm256_add_epi32(_mm256_madd_epi16(pairs, ones), _mm256_set1_epi32(-offset * sum));
+    return offset == 128 ? total : _mm256_madd_epi16(pairs, ones);
 }
+
+enum { BYTES_ARE_SIGNED = 1 };
 
 #endif
 
-INLINE i32x16 dot(const block *weights, const int8_t *x, int32_t sum, int offset) {
-    __m256i low = dot_half(weights, 0, x, sum, offset);
-    __m256i high = dot_half(weights, 1, x, sum, offset);
+INLINE i32x16 dot(const block *weights, const int8_t *high, const int8_t *low, int32_t sum,
+                  int offset) {
+    int done = BYTES_ARE_SIGNED && offset == 128;
+    __m256i shift = _mm256_set1_epi32(done ? 0 : -offset * sum), halves[2];
+    for (int half = 0; half < 2; half++) {
+        __m256i upper = _mm256_slli_epi32(dot_half(weights, half, high, offset), 7);
+        __m256i lower = _mm256_add_epi32(dot_half(weights, half, low, offset), shift);
+        halves[half] = _mm256_add_epi32(upper, lower);
+    }
     i32x16 result;
-    memcpy(&result, &low, 32);
-    memcpy((char *)&result + 32, &high, 32);
+    memcpy(&result, halves, sizeof result);
     return result;
 }
 
@@ -144,16 +159,22 @@ INLINE block read_bytes(const uint8_t *from) {
     return read;
 }
 
-INLINE i32x16 dot(const block *weights, const int8_t *x, int32_t sum, int offset) {
+INLINE i32x16 dot(const block *weights, const int8_t *high, const int8_t *low, int32_t sum,
+                  int offset) {
     i32x16 result;
     for (int part = 0; part < 4; part++) {
-        int32x4_t total = vdupq_n_s32(offset == 128 ? 0 : -offset * sum);
+        int32x4_t upper = vdupq_n_s32(0);
+        int32x4_t lower = vdupq_n_s32(offset == 128 ? 0 : -offset * sum);
         for (int i = 0; i < 8; i++) {
-            int32_t four;
-            memcpy(&four, x + 4 * i, 4);
-            int8x16_t inputs = vreinterpretq_s8_s32(vdupq_n_s32(four));
-            total = vdotq_s32(total, weights->groups[i][part], inputs);
+            int32_t four[2];
+            memcpy(&four[0], high + 4 * i, 4);
+            memcpy(&four[1], low + 4 * i, 4);
+            upper = vdotq_s32(upper, weights->groups[i][part],
+                              vreinterpretq_s8_s32(vdupq_n_s32(four[0])));
+            lower = vdotq_s32(lower, weights->groups[i][part],
+                              vreinterpretq_s8_s32(vdupq_n_s32(four[1])));
         }
+        int32x4_t total = vaddq_s32(vshlq_n_s32(upper, 7), lower);
         memcpy((char *)&result + 16 * part, &total, 16);
     }
     return result;
@@ -179,14 +200,18 @@ INLINE block read_bytes(const uint8_t *from) {
     return read;
 }
 
-INLINE i32x16 dot(const block *weights, const int8_t *x, int32_t sum, int offset) {
+INLINE i32x16 dot(const block *weights, const int8_t *high, const int8_t *low, int32_t sum,
+                  int offset) {
+    int16_t inputs[CO_BLOCK];
     int32_t totals[LANES];
+    for (int c = 0; c < CO_BLOCK; c++)
+        inputs[c] = (int16_t)(128 * high[c] + low[c]);
     for (int row = 0; row < LANES; row++)
         totals[row] = -offset * sum;
     for (int i = 0; i < 8; i++)
         for (int row = 0; row < LANES; row++)
             for (int c = 0; c < 4; c++)
-                totals[row] += weights->groups[i][4 * row + c] * x[4 * i + c];
+                totals[row] += (int16_t)weights->groups[i][4 * row + c] * inputs[4 * i + c];
     i32x16 result;
     memcpy(&result, totals, sizeof result);
     return result;
@@ -214,7 +239,8 @@ INLINE void multiply_tile(const co_matrix *matrix, int tile, const co_activation
         f32x16 minimum = kind == CO_Q4_1 ? halves(minimums + b * LANES) : scale;
         for (int t = 0; t < count; t++) {
             size_t at = (size_t)(first + t) * blocks + b;
-            i32x16 sums = dot(&weights, x->quants + at * CO_BLOCK, x->sums[at], offset);
+            i32x16 sums = dot(&weights, x->high + at * CO_BLOCK, x->low + at * CO_BLOCK,
+                              x->sums[at], offset);
             total[t] += __builtin_convertvector(sums, f32x16) * (scale * splat(x->scales[at]));
             if (kind == CO_Q4_1)
                 total[t] += minimum * splat(x->scaled_sums[at]);
@@ -255,28 +281,28 @@ static void product(const co_matrix *matrix, int tile, const co_activations *x, 
         multiply_tile_CO_Q8_0(matrix, tile, x, tokens, out, stride);
 }
 
-/* Round one row of numbers to int8, block by block: q = nearest(x * 127 / largest). */
+/* Round one row of numbers, block by block: quant = nearest(x * 16256 / largest). */
 static void quantise(const float *from, int columns, const co_activations *to, int token) {
+    const float most = 16256.0f; /* 128 * 127 */
     int blocks = columns / CO_BLOCK;
     for (int b = 0; b < blocks; b++) {
         f32x16 x[2] = {load(from + b * CO_BLOCK), load(from + b * CO_BLOCK + LANES)};
         f32x16 magnitudes = larger(larger(x[0], -x[0]), larger(x[1], -x[1]));
         float largest = largest_lane(magnitudes);
-        float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+        float inverse = largest > 0 ? most / largest : 0.0f;
         size_t at = (size_t)token * blocks + b;
-        int32_t sum = 0;
+        f32x16 sums = splat(0); /* of integers below 2^24: exact */
         for (int part = 0; part < 2; part++) {
-            f32x16 rounded = nearest(x[part] * splat(inverse));
-            i32x16 quants = __builtin_convertvector(rounded, i32x16);
-            int8_t *bytes = to->quants + at * CO_BLOCK + part * LANES;
-            for (int i = 0; i < LANES; i++) {
-                bytes[i] = (int8_t)quants[i];
-                sum += bytes[i];
-            }
+            f32x16 quants = nearest(x[part] * splat(inverse));
+            f32x16 high = nearest(quants * splat(1.0f / 128)), low = quants - high * splat(128);
+            store_bytes(to->high + at * CO_BLOCK + part * LANES, high);
+            store_bytes(to->low + at * CO_BLOCK + part * LANES, low);
+            sums += quants;
         }
-        to->scales[at] = largest / 127.0f;
-        to->sums[at] = sum;
-        to->scaled_sums[at] = to->scales[at] * (float)sum;
+        float sum = sum_lanes(sums);
+        to->scales[at] = largest / most;
+        to->sums[at] = (int32_t)sum;
+        to->scaled_sums[at] = to->scales[at] * sum;
     }
 }
 

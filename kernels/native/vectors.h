@@ -32,6 +32,14 @@ INLINE f32x16 splat(float value) { return value - (f32x16){0}; }
 
 INLINE i32x16 splat_integer(int32_t value) { return value - (i32x16){0}; }
 
+typedef int8_t i8x16 __attribute__((vector_size(16)));
+
+/* Store whole numbers from -128 to 127 as bytes. */
+INLINE void store_bytes(int8_t *to, f32x16 value) {
+    i8x16 bytes = __builtin_convertvector(__builtin_convertvector(value, i32x16), i8x16);
+    memcpy(to, &bytes, sizeof bytes);
+}
+
 /* Return where_true in lanes whose mask is all ones, where_false in the others. */
 INLINE f32x16 choose(i32x16 mask, f32x16 where_true, f32x16 where_false) {
     return (f32x16)((mask & (i32x16)where_true) | (~mask & (i32x16)where_false));
