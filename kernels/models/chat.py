@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from kernels.models.prefix_cache import PUBLIC, PrefixCache, common_length
 from kernels.models.sampling import Sampling, choose
 from kernels.models.tokenizer import Detokenizer, Plain, Tokenizer, tokenizer_from_gguf
 from kernels.models.weights import LlamaWeights, load_llama_weights, read_config
+from kernels.native.threads import threads_default
 
 logger = logging.getLogger(__name__)
 
@@ -336,14 +336,6 @@ def _stop_ids(gguf: GgufFile, tokenizer: Tokenizer) -> frozenset[int]:
     eos = gguf.integer("tokenizer.ggml.eos_token_id", minimum=0, maximum=last)
     found = (tokenizer.special_id(text) for text in END_OF_TURN)
     return frozenset({eos, *(token_id for token_id in found if token_id is not None)})
-
-
-def threads_default() -> int:
-    """Return how many threads an engine may use: `OMP_NUM_THREADS`, or what there are."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _open_native(gguf: GgufFile, device: str, threads: int) -> Decoder | None:

@@ -31,6 +31,9 @@ COMMON_FLAGS: Final = (
 EXACT: Final = "-ffp-contract=off"
 """No fused operations: with it all instruction sets compute the same bits."""
 
+FUSED: Final = "-ffp-contract=fast"
+WHISPER_LEVELS: Final = frozenset({"generic", "avx2", "avx512"})
+
 _AVX2: Final = ("-mavx2", "-mfma", "-mf16c")
 _AVX512: Final = (
     *_AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni",
@@ -119,7 +122,7 @@ def _architecture() -> str:
 
 
 def _content_hash(compiler: Compiler) -> str:
-    digest = hashlib.sha256(f"{compiler.version}\0{COMMON_FLAGS}\0{LEVELS}\0".encode())
+    digest = hashlib.sha256(f"{compiler.version}\0{COMMON_FLAGS}\0{LEVELS}\0{FUSED}\0".encode())
     digest.update(f"{platform.machine()}\0{sys.platform}\0".encode())
     for path in sorted(SOURCES.glob("*.[ch]")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -131,8 +134,12 @@ def _compile(compiler: Compiler, work: Path) -> Path:
         ("engine.c", "engine.o", (EXACT,)),
         ("pool.c", "pool.o", (EXACT,)),
     ]
+    jobs.append(("whisper.c", "whisper.o", (EXACT,)))
     for level, flags in LEVELS[_architecture()].items():
-        jobs.append(("level.c", f"{level}.o", (EXACT, f"-DLEVEL={level}", *flags)))
+        named = (f"-DLEVEL={level}", *flags)
+        jobs.append(("level.c", f"{level}.o", (EXACT, *named)))
+        if level in WHISPER_LEVELS:
+            jobs.append(("whisper_level.c", f"whisper_{level}.o", (FUSED, *named)))
     for source, name, flags in jobs:
         command = [compiler.path, *COMMON_FLAGS, *flags, "-c", str(SOURCES / source)]
         _must(_run([*command, "-o", str(work / name)], BUILD_TIMEOUT_S), source)

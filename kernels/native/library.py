@@ -34,6 +34,18 @@ class Shape(ctypes.Structure):
     )  # fmt: skip
 
 
+class WhisperShape(ctypes.Structure):
+    """`co_whisper_shape` of whisper.h."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_int32)
+        for name in (
+            "width", "heads", "encoder_layers", "decoder_layers", "bands", "audio_positions",
+            "text_positions", "vocabulary",
+        )
+    )  # fmt: skip
+
+
 _POINTER, _INT, _SIZE = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
 _SIGNATURES: Final = {
     "co_abi": (_INT, ()),
@@ -47,6 +59,17 @@ _SIGNATURES: Final = {
     "co_sequence_close": (None, (_POINTER,)),
     "co_sequence_copy": (_INT, (_POINTER, _POINTER, _INT)),
     "co_sequence_length": (_INT, (_POINTER,)),
+    "co_whisper_open": (_POINTER, (_POINTER, _INT, _INT)),
+    "co_whisper_close": (None, (_POINTER,)),
+    "co_whisper_set_linear": (_INT, (_POINTER, *[_INT] * 5, _POINTER, _POINTER)),
+    "co_whisper_set_norm": (_INT, (_POINTER, *[_INT] * 4, _POINTER, _POINTER)),
+    "co_whisper_set_places": (_INT, (_POINTER, _INT, _INT, _POINTER)),
+    "co_whisper_finish": (_INT, (_POINTER,)),
+    "co_whisper_encode": (_POINTER, (_POINTER, _POINTER, _INT, _INT)),
+    "co_heard_close": (None, (_POINTER,)),
+    "co_text_open": (_POINTER, (_POINTER,)),
+    "co_text_close": (None, (_POINTER,)),
+    "co_text_extend": (_INT, (_POINTER, _INT, _POINTER, _POINTER)),
     "co_forward": (_INT, (_POINTER, _INT, _POINTER, _POINTER, _INT, _POINTER, _POINTER)),
 }
 
