@@ -116,6 +116,8 @@ void co_pool_close(struct co_pool *pool);
 int co_pool_threads(const struct co_pool *pool);
 /* Run work(argument, thread, threads) on all threads and return when all have ended. */
 void co_pool_run(struct co_pool *pool, void (*work)(void *, int, int), void *argument);
+/* The same for a call of a few milliseconds, on as many threads as have proved to be best. */
+void co_pool_run_short(struct co_pool *pool, void (*work)(void *, int, int), void *argument);
 /* Inside such work: wait until all threads are here. */
 void co_pool_meet(struct co_pool *pool);
 

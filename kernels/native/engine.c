@@ -486,7 +486,7 @@ EXPORT int co_forward(co_engine *engine, int tokens, const int32_t *ids,
         if (!within(wanted_tokens[i], 0, tokens - 1))
             return CO_BAD_ARGUMENT;
     co_pass pass = {engine, tokens, wanted, ids, sequences, positions, wanted_tokens, logits};
-    co_pool_run(engine->pool, engine->kernels->forward, &pass);
+    (tokens == 1 ? co_pool_run_short : co_pool_run)(engine->pool, engine->kernels->forward, &pass);
     for (int t = 0; t < tokens; t++)
         sequences[t]->length = positions[t] + 1;
     return CO_OK;

@@ -1,7 +1,8 @@
 /* A pool of threads that work on one call together.
  *
  * Waits spin for a moment, then give the processor away: on a machine that others use,
- * threads that only spin starve each other.
+ * threads that only spin starve each other. Short calls, which meet often, are tried with
+ * one thread now and then: where others keep a processor busy, that is faster.
  */
 #include "cocoon.h"
 
@@ -9,6 +10,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #if defined(__x86_64__)
 #define RELAX() __builtin_ia32_pause()
@@ -18,13 +20,15 @@
 #define RELAX() ((void)0)
 #endif
 
-enum { SPINS_IN_CALL = 2000, SPINS_BETWEEN_CALLS = 4000 };
+enum { SPINS_IN_CALL = 2000, SPINS_BETWEEN_CALLS = 4000, TRY_EVERY = 24 };
 
 struct co_pool {
-    int threads;
+    int threads, active; /* active: in the call that is running */
     void (*work)(void *, int, int);
     void *argument;
-    atomic_int call;      /* rises with each call; negative: end */
+    double seconds[2]; /* a short call's: with one thread, with all; 0: not known yet */
+    int short_calls;
+    atomic_int call;      /* 128 * number + active threads, a new one each time; negative: end */
     atomic_int arrived;   /* threads at the meeting point */
     atomic_int meeting;   /* rises with each meeting */
     pthread_mutex_t lock;
@@ -38,10 +42,10 @@ typedef struct {
 } start;
 
 void co_pool_meet(struct co_pool *pool) {
-    if (pool->threads == 1)
+    if (pool->active == 1)
         return;
     int meeting = atomic_load_explicit(&pool->meeting, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) + 1 == pool->threads) {
+    if (atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) + 1 == pool->active) {
         atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
         atomic_store_explicit(&pool->meeting, meeting + 1, memory_order_release);
         return;
@@ -71,7 +75,9 @@ static void *serve(void *argument) {
     start begun = *(start *)argument;
     free(argument);
     for (int call = 0; (call = next_call(begun.pool, call)) >= 0;) {
-        begun.pool->work(begun.pool->argument, begun.thread, begun.pool->threads);
+        if (begun.thread >= call % 128)
+            continue;
+        begun.pool->work(begun.pool->argument, begun.thread, call % 128);
         co_pool_meet(begun.pool);
     }
     return NULL;
@@ -84,14 +90,40 @@ static void announce(struct co_pool *pool, int call) {
     pthread_mutex_unlock(&pool->lock);
 }
 
-void co_pool_run(struct co_pool *pool, void (*work)(void *, int, int), void *argument) {
-    if (pool->threads > 1) {
+static void run(struct co_pool *pool, void (*work)(void *, int, int), void *argument, int active) {
+    pool->active = active;
+    if (active > 1) {
         pool->work = work;
         pool->argument = argument;
-        announce(pool, (atomic_load(&pool->call) + 1) & 0x3fffffff);
+        int number = (atomic_load(&pool->call) / 128 + 1) & 0xffffff;
+        announce(pool, 128 * number + active);
     }
-    work(argument, 0, pool->threads);
+    work(argument, 0, active);
     co_pool_meet(pool);
+}
+
+void co_pool_run(struct co_pool *pool, void (*work)(void *, int, int), void *argument) {
+    run(pool, work, argument, pool->threads);
+}
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+void co_pool_run_short(struct co_pool *pool, void (*work)(void *, int, int), void *argument) {
+    if (pool->threads == 1) {
+        run(pool, work, argument, 1);
+        return;
+    }
+    int all = pool->seconds[0] == 0 ? 0 : pool->seconds[1] <= pool->seconds[0];
+    if (++pool->short_calls % TRY_EVERY == 0)
+        all = !all;
+    double begun = now();
+    run(pool, work, argument, all ? pool->threads : 1);
+    double took = now() - begun, before = pool->seconds[all];
+    pool->seconds[all] = before == 0 ? took : 0.75 * before + 0.25 * took;
 }
 
 int co_pool_threads(const struct co_pool *pool) { return pool->threads; }
@@ -102,7 +134,7 @@ struct co_pool *co_pool_open(int threads) {
         return NULL;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->called, NULL);
-    pool->threads = 1;
+    pool->threads = pool->active = 1;
     for (int thread = 1; thread < threads; thread++) {
         start *begun = malloc(sizeof *begun);
         if (begun == NULL)

@@ -334,7 +334,7 @@ EXPORT int co_text_extend(co_text *text, int tokens, const int32_t *ids, float *
         if (!within(ids[t], 0, text->whisper->shape.vocabulary - 1))
             return CO_BAD_ARGUMENT;
     co_extend_call call = {text->whisper, text, tokens, ids, logits};
-    co_pool_run(text->whisper->pool, text->whisper->kernels->extend, &call);
+    co_pool_run_short(text->whisper->pool, text->whisper->kernels->extend, &call);
     text->length += tokens;
     return CO_OK;
 }
