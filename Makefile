@@ -22,6 +22,7 @@ $(STAMP): pyproject.toml requirements/lock.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes -r requirements/lock.txt
 	$(PIP) --no-build-isolation --editable .
+	$(BIN)/python -m kernels.native
 	@touch $@
 
 $(TOOLS): $(STAMP) requirements/lock-dev.txt
