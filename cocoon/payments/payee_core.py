@@ -2,6 +2,8 @@
 
 from typing import TypeAlias
 
+import msgspec
+
 from cocoon.payments.payer_core import RESTORED, Frozen, Refuse
 from contracts.units import NO_MONEY, NanoTon
 
