@@ -19,6 +19,7 @@ from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
 from cocoon.node import open_node, open_seller
+from cocoon.observe.lookout import Lookout
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
 
@@ -69,14 +70,21 @@ def node_command(parsed: argparse.Namespace, output: Output) -> int:
     """Run a plain node: a bootstrap peer for others."""
     config = load(parsed)
     check_listening(config.network.listen_addresses)
+    lookout = Lookout(config)
 
     async def serve() -> None:
-        async with open_node(config) as node:
+        async with open_node(config) as node, lookout.watch(node) as metrics_url:
             output.say(f"peer id  {node.identity.peer_id}")
             for address in node.host.addresses:
                 output.say(f"address  {address}")
             output.say("others join with --bootstrap and one of these; Ctrl-C stops")
-            output.event("ready", peer_id=node.identity.peer_id, addresses=node.host.addresses)
+            _say_how_to_look(output, metrics_url)
+            output.event(
+                "ready",
+                peer_id=node.identity.peer_id,
+                addresses=node.host.addresses,
+                metrics_url=metrics_url,
+            )
             await trio.sleep_forever()
 
     run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
@@ -88,26 +96,37 @@ def provide_command(parsed: argparse.Namespace, output: Output) -> int:
     config = load(parsed)
     check_models(config)
     check_listening(config.network.listen_addresses)
+    lookout = Lookout(config)
 
     def tell(name: str, fields: dict[str, object]) -> None:
+        lookout.tell(name, fields)
         output.event(name, **fields)
         output.say(_in_words(name, fields))
 
     async def serve() -> None:
         output.say(f"starting workers for {', '.join(config.provider.models)} ...")
-        async with open_seller(config, tell) as (node, provider):
+        async with (
+            open_seller(config, tell) as (node, provider),
+            lookout.watch(node, provider) as metrics_url,
+        ):
             _say_ready(config, output, node.identity.peer_id, node.host.addresses)
+            _say_how_to_look(output, metrics_url)
             output.event(
                 "ready",
                 peer_id=node.identity.peer_id,
                 addresses=node.host.addresses,
                 payment_address=provider.payee_identity.address,
                 classes=[sale.resource_class for sale in provider.sales],
+                metrics_url=metrics_url,
             )
             await trio.sleep_forever()
 
     run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
     return 0
+
+
+def _say_how_to_look(output: Output, metrics_url: str) -> None:
+    output.say("  watch it with `cocoon swarm`" + (f", {metrics_url}" if metrics_url else ""))
 
 
 def _say_ready(

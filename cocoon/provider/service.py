@@ -35,6 +35,7 @@ from cocoon.messages import (
     encode,
 )
 from cocoon.payments.payee import PayeeService
+from cocoon.payments.payee_book import Earnings
 from cocoon.provider.debtors import Debtors
 from cocoon.provider.kept_quotes import KeptQuotes
 from cocoon.provider.runner import WorkerDied, WorkerPool, WorkerSpec, open_pool
@@ -85,6 +86,7 @@ class Provider:
     config: NodeConfig
     clock: Clock
     tell: Tell
+    payee: PayeeService
     payee_identity: PayeeIdentity
     kept_quotes: KeptQuotes
     sales: list[Sale] = field(default_factory=list)
@@ -214,9 +216,20 @@ class Provider:
             self.prekeys.expire(self.clock())
             await trio.sleep(PREKEY_TICK_S)
 
+    # --- for the operator ---
+
+    def level_ppm(self, resource_class: str) -> int:
+        """Return the present price of a class in millionths of the base price; 0: no quote yet."""
+        quote = self._live_quote(resource_class)
+        return quote.level_ppm if quote is not None else 0
+
+    def earnings(self) -> Earnings:
+        """Return what was settled on chain and what is not claimed yet."""
+        return self.payee.earnings()
+
     # --- jobs ---
 
-    def shop(self, payee: PayeeService) -> Shop:
+    def shop(self) -> Shop:
         """Return what the job sessions share."""
         provider = self.config.provider
         return Shop(
@@ -225,7 +238,7 @@ class Provider:
             clock=self.clock,
             shelves={sale.resource_class: self._shelf(sale) for sale in self.sales},
             prekeys=self.prekeys,
-            payee=payee,
+            payee=self.payee,
             policy_objection=self._policy_objection,
             debtors=self.debtors,
             unpaid_timeout_s=provider.unpaid_timeout_s,
@@ -364,11 +377,13 @@ async def open_provider(
             or its file cannot be served.
     """
     kept_quotes = KeptQuotes(config.home / "quotes.bin", identity.peer_id)
-    provider = Provider(host, identity, directory, config, clock, tell, payee_identity, kept_quotes)
+    provider = Provider(
+        host, identity, directory, config, clock, tell, payee, payee_identity, kept_quotes
+    )
     async with AsyncExitStack() as stack:
         await _open_sales(stack, provider, config, payee_identity.chain_network_id)
         provider.renew_statement()
-        shop = provider.shop(payee)
+        shop = provider.shop()
 
         async def serve_job(stream: Stream) -> None:
             await Session(shop, stream).serve()

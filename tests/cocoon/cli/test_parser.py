@@ -25,9 +25,10 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     return dict(subparsers.choices)
 
 
-def test_every_command_of_the_first_issue_is_there() -> None:
+def test_every_promised_command_is_there() -> None:
     wanted = "init node provide ask transcribe quotes explain receipts channels wallet devnet"
-    assert {*wanted.split(), "doctor", "demo", "config", "assets"} == commands().keys()
+    more = "doctor demo config assets peers swarm channel"
+    assert {*wanted.split(), *more.split()} <= commands().keys()
 
 
 @pytest.mark.parametrize("name", commands())
