@@ -40,15 +40,11 @@ test: setup $(TOOLS)  ## pass the tests
 	$(BIN)/cocoon assets fetch tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-<<<<<<< HEAD
-conformance: setup  ## let clients of TON that we did not write (C++ tonlib, @ton/ton) use our chain
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/conformance.txt
+conformance: setup $(TOOLS)  ## let clients of TON that we did not write use our chain
+	$(PIP) --require-hashes -r requirements/conformance.txt
 	$(BIN)/python -m pytest -rs tests/contracts/test_tonlib.py tests/contracts/test_ton_client.py
 
-lint: setup  ## style, types and layers
-=======
 lint: setup $(TOOLS)  ## style, types and layers
->>>>>>> main
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
