@@ -151,6 +151,11 @@ class EmbeddedChain:
         return self._emulator.network_id
 
     @property
+    def seed(self) -> bytes:
+        """What all randomness on the chain comes from."""
+        return self._seed
+
+    @property
     def ledger(self) -> Ledger:
         """The real blocks.
 

@@ -19,8 +19,11 @@ from nacl.signing import SigningKey
 from contracts.address import friendly_address
 from contracts.cells import Builder, decode_boc, encode_boc, join_address
 from contracts.devnet import REQUEST_BYTES_MAX, serve_devnet
+from contracts.devnet_file import owning, read_devnet
+from contracts.devnet_service import SNAPSHOTS_MAX, open_devnet
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import DEVNET_NETWORK_ID, Emulator
+from contracts.errors import InvalidData, LocalContractError
 from contracts.toncenter import DevnetControl, Toncenter, open_toncenter
 from contracts.units import NanoTon
 from contracts.wallet import Transfer, Wallet, send_transfers
@@ -309,17 +312,18 @@ import sys, time, trio
 from functools import partial
 from pathlib import Path
 from contracts.devnet import serve_devnet
+from contracts.devnet_file import read_devnet
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import open_emulator
 path, emulator = Path(sys.argv[1]), open_emulator()
 now = lambda: int(time.time())
 if path.exists():
-    chain = EmbeddedChain.load(emulator, path)
+    chain, kept = read_devnet(emulator, path)
 else:
-    chain = EmbeddedChain(emulator, unix_s=now())
+    chain, kept = EmbeddedChain(emulator, unix_s=now()), {}
 async def main():
     async with trio.open_nursery() as nursery:
-        serve = partial(serve_devnet, chain, clock=now, persist_path=path)
+        serve = partial(serve_devnet, chain, clock=now, persist_path=path, kept=kept)
         print(await nursery.start(serve), flush=True)
 trio.run(main)
 """
@@ -355,17 +359,57 @@ async def test_after_a_kill_nothing_that_was_answered_is_lost(
                 assert (await client.account(FRIEND)).balance_nanoton == balance
                 if life == 0:
                     await control.faucet(made.address, NanoTon(10 * COIN))
+                assert await control.snapshot() == life + 1
+                assert [each.snapshot for each in await control.snapshots()] == [
+                    *range(1, life + 2)
+                ]
                 warped_unix_s = await control.warp(5000)
                 for amount in (COIN, 2 * COIN):
                     await send_transfers(client, made, [gift(amount)], timeout_s=20)
                 balance = (await client.account(FRIEND)).balance_nanoton
                 os.kill(running.pid, signal.SIGKILL)
                 running.wait()
-    restored = EmbeddedChain.load(emulator, path)
+    restored, _ = read_devnet(emulator, path)
     gifts = restored.transactions(FRIEND)
     assert [each.value_nanoton // COIN for each in gifts] == [1, 2, 1, 2, 1, 2]
     assert restored.account(FRIEND).balance_nanoton == balance
     assert restored.supply() == restored.minted_nanoton == 10 * COIN
+
+
+def test_two_devnets_do_not_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "chain.bin"
+    with owning(path), pytest.raises(LocalContractError, match="another devnet"), owning(path):
+        pytest.fail("it is taken")
+    with owning(path):
+        pass
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 40, b"\x83"])
+def test_a_damaged_file_of_a_devnet_is_refused(
+    tmp_path: Path, emulator: Emulator, damage: bytes
+) -> None:
+    (tmp_path / "chain.bin").write_bytes(damage)
+    with pytest.raises(InvalidData, match=r"chain\.bin"):
+        read_devnet(emulator, tmp_path / "chain.bin")
+
+
+async def test_a_snapshot_survives_a_restart(tmp_path: Path, emulator: Emulator) -> None:
+    path, clock = tmp_path / "chain.bin", lambda: 1_780_000_000
+    chain = EmbeddedChain(emulator, unix_s=clock())
+    async with open_devnet(chain, clock=clock, persist_path=path) as devnet:
+        await devnet.faucet(FRIEND, COIN)
+        number = await devnet.take_snapshot()
+        await devnet.faucet(FRIEND, COIN)
+    again, kept = read_devnet(emulator, path)
+    assert again.account(FRIEND).balance_nanoton == 2 * COIN
+    async with open_devnet(again, clock=clock, persist_path=path, kept=kept) as devnet:
+        await devnet.restore(number)
+        assert (await devnet.account(FRIEND))[0].balance_nanoton == COIN
+        for _ in range(SNAPSHOTS_MAX):
+            await devnet.take_snapshot()
+        with pytest.raises(InvalidData):
+            await devnet.restore(number)  # only the newest few are kept
+    assert len(read_devnet(emulator, path)[1]) == SNAPSHOTS_MAX
 
 
 async def test_a_kill_in_the_middle_of_traffic_leaves_a_chain_that_opens(
@@ -391,7 +435,7 @@ async def test_a_kill_in_the_middle_of_traffic_leaves_a_chain_that_opens(
             await trio.sleep(0.7)
             os.kill(running.pid, signal.SIGKILL)
         running.wait()
-    restored = EmbeddedChain.load(emulator, path)
+    restored, _ = read_devnet(emulator, path)
     assert answered > 0
     assert answered <= restored.minted_nanoton // COIN <= answered + 4
     assert restored.supply() == restored.minted_nanoton
