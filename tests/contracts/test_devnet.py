@@ -191,6 +191,36 @@ async def test_a_block_has_a_header(devnet_url: str) -> None:
     assert (missing["ok"], missing["code"]) == (False, 500)
 
 
+async def test_blocks_are_found_and_their_transactions_listed_in_pages(
+    devnet_url: str, toncenter: Toncenter, wallet: Wallet
+) -> None:
+    await send_transfers(toncenter, wallet, [gift()], timeout_s=20)
+    sent = (await toncenter.transactions(wallet.address))[-1]
+    by_lt = (await ask(
+        devnet_url, "/lookupBlock", workchain=0, shard="8000000000000000", lt=sent.lt
+    ))["result"]  # fmt: skip
+    by_seqno = (await ask(
+        devnet_url, "/lookupBlock", workchain=0, shard="8000000000000000", seqno=by_lt["seqno"]
+    ))["result"]  # fmt: skip
+    assert by_lt == by_seqno
+    by_time = (await ask(
+        devnet_url, "/lookupBlock", workchain=-1, shard="8000000000000000", unixtime=sent.now_unix_s
+    ))["result"]  # fmt: skip
+    assert by_time["workchain"] == -1
+    assert by_time["seqno"] <= by_lt["seqno"]
+    page: dict = {"workchain": 0, "shard": "8000000000000000", "seqno": by_lt["seqno"], "count": 1}
+    first = (await ask(devnet_url, "/getBlockTransactions", **page))["result"]
+    assert (first["incomplete"], first["transactions"][0]["account"]) == (True, wallet.address)
+    after = first["transactions"][0]["lt"]
+    rest = (await ask(devnet_url, "/getBlockTransactions", **page, after_lt=after))["result"]
+    assert (rest["incomplete"], rest["transactions"][0]["account"]) == (False, FRIEND)
+    shards = (await ask(devnet_url, "/shards", seqno=by_lt["seqno"]))["result"]["shards"]
+    assert shards == [by_lt]
+    forms = (await ask(devnet_url, "/detectAddress", address=wallet.friendly))["result"]
+    assert forms["raw_form"] == wallet.address
+    assert forms["bounceable"]["b64url"] == friendly_address(wallet.address)
+
+
 async def test_the_faucet_prints_money_and_the_supply_knows_it(
     devnet_url: str, toncenter: Toncenter
 ) -> None:
@@ -254,6 +284,15 @@ async def test_a_snapshot_brings_back_money_and_time(
          % (b"0" * 64), 422),
         ("/estimateFee", b'{"address": "0:%s", "body": "AAAA"}' % (b"0" * 64), 422),
         ("/getConfigParam", b'{"config_id": 5}', 500),
+        ("/shards", b'{"seqno": 999999}', 500),
+        ("/lookupBlock", b'{"workchain": 0, "shard": "0"}', 422),
+        ("/lookupBlock", b'{"workchain": 7, "shard": "0", "seqno": 1}', 422),
+        ("/lookupBlock", b'{"workchain": 0, "shard": "0", "unixtime": 99999999999}', 500),
+        ("/getBlockTransactions", b'{"workchain": 0, "shard": "0", "seqno": 1, "count": 0}', 422),
+        ("/tryLocateTx", b'{"source": "x", "destination": "y", "created_lt": "1"}', 422),
+        ("/tryLocateTx", b'{"source": "0:%s", "destination": "0:%s", "created_lt": "1"}'
+         % (b"0" * 64, b"0" * 64), 500),
+        ("/detectAddress", b'{"address": "EQ"}', 422),
         ("/devnet/faucet", b'{"address": "0:%s", "amount_nanoton": "-1"}' % (b"0" * 64), 422),
         ("/devnet/faucet", b'{"address": "0:%s", "amount_nanoton": "0"}' % (b"0" * 64), 422),
         ("/devnet/faucet", b'{"address": "-1:%s", "amount_nanoton": "5"}' % (b"0" * 64), 422),

@@ -14,7 +14,7 @@ from contracts import devnet_liteserver, lite_roster, proofs
 from contracts import lite_messages as lite
 from contracts import liteserver as client_module
 from contracts.adnl_stream import AdnlStream, accept_adnl, open_adnl
-from contracts.cells import join_address
+from contracts.cells import Cell, join_address
 from contracts.devnet_liteserver import LiteApi, server_seed
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import Emulator
@@ -288,6 +288,32 @@ async def test_the_server_answers_garbage_with_an_error_and_lives(rig: LiteRig) 
             assert decode(answer.answer, lite.Failure).message
         await adnl.send(encode(lite.TcpPing(5)))
         assert decode(await adnl.receive(), lite.TcpPong) == lite.TcpPong(5)
+
+
+async def test_a_client_may_use_one_id_for_many_queries(rig: LiteRig) -> None:
+    server = (await rig.config()).servers[0]
+    query = encode(lite.AdnlQuery(bytes(32), encode(lite.Query(encode(lite.GetTime())))))
+    async with open_adnl(server.host, server.port, server.key, timeout_s=5) as adnl:
+        for _ in range(40):
+            await adnl.send(query)
+        with trio.fail_after(5):
+            for _ in range(40):
+                decode(await adnl.receive(), lite.AdnlAnswer)
+
+
+async def test_an_account_that_we_do_not_read_turns_us_against_nobody(
+    rig: LiteRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_data: bytes) -> Cell:
+        raise InvalidData("cells of an unsupported kind")
+
+    async with open_liteserver(await rig.config()) as chain:
+        with monkeypatch.context() as patch:
+            patch.setattr(proofs, "decode_boc", refuse)
+            with pytest.raises(proofs.Unreadable):
+                await chain.account(FRIEND)
+        assert chain.roster.usable() == [0]
+        assert (await chain.account(FRIEND)).balance_nanoton == COIN
 
 
 async def test_blocks_are_found_by_number_time_and_logical_time(rig: LiteRig) -> None:
