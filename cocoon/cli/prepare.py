@@ -154,8 +154,9 @@ async def _reach_chain(config: NodeConfig) -> str:
     if config.chain.is_liteserver:
         kind, proven = "liteservers of", "every state is proven, or refused"
     age_s = int(wall_clock()) - unix_s
+    age = f"{age_s} s old" if age_s >= 0 else f"{-age_s} s ahead of this machine's clock"
     return (
-        f"{kind} {config.chain.url}: network {chain.network_id}, newest block {age_s} s old, "
+        f"{kind} {config.chain.url}: network {chain.network_id}, newest block {age}, "
         f"{latency_ms:.0f} ms; {proven}"
     )
 
