@@ -29,11 +29,11 @@ from contracts.block_draft import (
     read_external,
 )
 from contracts.blocks import BlockRef, Moment
-from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address
+from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address, split_address
 from contracts.chain import Account, TransactionRecord
 from contracts.emulator import Emulator, GetMethodResult
 from contracts.errors import InvalidData, LocalContractError
-from contracts.ledger import Ledger
+from contracts.ledger import Done, Ledger
 from contracts.units import NanoTon
 
 __all__ = [
@@ -436,7 +436,12 @@ class EmbeddedChain:
 
     def _hashes(self, block: Block, before: Block | None, draft: Draft) -> dict[str, bytes]:
         if self._ledger is not None:
-            pair = self._ledger.add(_moment(self.network_id, block), draft.shards)
+            done = [
+                Done(split_address(item.record.account)[1], item.record.lt,
+                     item.record.fees_nanoton, decode_boc(item.boc, check_sum=False))
+                for item in draft.done if item.record.account.startswith("0:")
+            ]  # fmt: skip
+            pair = self._ledger.add(_moment(self.network_id, block), draft.shards, done)
             return {
                 "root_hash": pair.master.id.root_hash,
                 "file_hash": pair.master.id.file_hash,

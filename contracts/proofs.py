@@ -28,6 +28,7 @@ from contracts._proof_cells import (
     decode_cells,
     decode_proof,
     find,
+    find_from,
     first_hash,
     proven_root,
     state_hash_of,
@@ -47,6 +48,7 @@ from contracts.lite_messages import (
     OrdinarySignatures,
     Signature,
     SimplexSignatures,
+    TransactionInfo,
     TransactionList,
 )
 from contracts.records import Linked, read_transaction
@@ -60,6 +62,7 @@ TRANSACTIONS_MAX: Final = 16
 VALIDATORS_MAX: Final = 1000
 SHARD_DEPTH_MAX: Final = 60
 
+_ACCOUNT_BLOCK: Final = 5
 _BLOCK: Final = 0x11EF55AA
 _BLOCK_INFO: Final = 0x9BC7A987
 _STATE: Final = 0x9023AFE2
@@ -307,6 +310,46 @@ def check_transactions(
         page.append(linked)
         lt, hash_ = linked.before_lt, linked.before_hash
     return page
+
+
+def check_transaction(answer: TransactionInfo, block: BlockId, address: str, lt: int) -> Linked:
+    """Return the transaction that *answer* proves to be in a block.
+
+    Args:
+        answer: of a liteserver.
+        block: of the account's shard, proven.
+        address: raw form.
+        lt: of the transaction.
+
+    Raises:
+        InvalidData: it is not in that block.
+        Unreadable: it is of a kind that we do not read.
+    """
+    workchain, account = split_address(address)
+    (proof,) = decode_proof(answer.proof, roots=1)
+    extra = ProofSlice(proven_root(proof, block.root_hash).refs[3])
+    if extra.uint(32) != _EXTRA:
+        raise InvalidData("not a block")
+    extra.below()
+    extra.below()
+    accounts = ProofSlice(extra.below()).maybe_below()
+    leaf = None if accounts is None else find(accounts, int.from_bytes(account, "big"), 256)
+    if leaf is not None:
+        leaf.skip_currencies()
+        if leaf.uint(4) != _ACCOUNT_BLOCK or leaf.raw(32) != account:
+            raise InvalidData("not an account's part of a block")
+        leaf = find_from(leaf, lt, 64)
+    if leaf is None:
+        raise InvalidData(f"no transaction {lt} of {address} in {block}")
+    leaf.skip_currencies()
+    hash_ = leaf.below().get_hash(0)
+    cells = _blaming(_decode_page, answer.transaction, hash_)
+    if [cell.hash for cell in cells] != [hash_]:
+        raise InvalidData("a transaction that is not the proven one")
+    try:
+        return read_transaction(workchain, cells[0])
+    except InvalidData as error:
+        raise Unreadable(str(error)) from error
 
 
 def _decode_page(data: bytes) -> list[Cell]:
