@@ -113,10 +113,14 @@ class ProvenAccount(msgspec.Struct, frozen=True):
 
     Attributes:
         unix_s: the time of the shard's block that it is of.
+        shard_block: that block.
+        master_seqno: the masterchain's block that was asked for.
     """
 
     info: tlb.AccountInfo
     unix_s: int
+    shard_block: BlockId
+    master_seqno: int
 
 
 def read_header(block: LibraryCell, expected: BlockId) -> Header:
@@ -147,6 +151,28 @@ def read_header(block: LibraryCell, expected: BlockId) -> Header:
         end_lt=end_lt,
         state_hash=state_hash_of(block),
     )
+
+
+def read_previous(block: LibraryCell) -> BlockId:
+    """Return the block before a proven one of a shard that was neither split nor merged then.
+
+    Raises:
+        InvalidData: it was, or the proof does not show.
+    """
+    top = ProofSlice(block)
+    top.uint(64)
+    info = ProofSlice(top.below())
+    info.uint(64)
+    not_master, after_merge, _, after_split = (info.flag() for _ in range(4))
+    info.uint(4 + 8 + 64)
+    workchain, shard = _shard(info)
+    if not_master:
+        info.below()
+    previous = ProofSlice(info.below())
+    previous.uint(64)
+    if after_merge or after_split:
+        raise InvalidData("a shard that was split or merged")
+    return BlockId(workchain, shard, previous.uint(32), previous.raw(32), previous.raw(32))
 
 
 def _shard(reader: ProofSlice) -> tuple[int, int]:
@@ -189,7 +215,8 @@ def check_account(answer: AccountState, trusted: BlockId, address: str) -> Prove
         proven_root(block, answer.shard_block.root_hash), expected=answer.shard_block
     )
     leaf = _find_account(proven_root(state, header.state_hash), account)
-    return ProvenAccount(_open_account(leaf, answer.state), header.unix_s)
+    info = _open_account(leaf, answer.state)
+    return ProvenAccount(info, header.unix_s, answer.shard_block, trusted.seqno)
 
 
 def _shard_block(proof: bytes, trusted: BlockId, workchain: int, account: bytes) -> BlockId:

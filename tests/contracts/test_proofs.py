@@ -35,8 +35,8 @@ from contracts.embedded import EmbeddedChain
 from contracts.emulator import Emulator
 from contracts.errors import ChainUnavailable, InvalidData
 from contracts.ledger import Ledger, header_proof
-from contracts.liteserver import TrustedChain
 from contracts.tl import encode
+from contracts.trusted_chain import TrustedChain
 from contracts.units import NanoTon
 from contracts.wallet import Transfer, Wallet
 
