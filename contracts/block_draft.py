@@ -93,6 +93,7 @@ class Draft:
         self.shards: dict[str, str] = {}
         self.queue: deque[Cell] = deque()
         self.done: list[StoredTransaction] = []
+        self.cells: list[Cell] = []
         self.burned = 0
 
     def deliver(self) -> None:
@@ -122,6 +123,11 @@ class Draft:
         self.burned += info.fees_nanoton + message.fees_nanoton
         self.queue.extend(out.cell for out in info.out_messages if out.destination)
         self.done.append(_stored(message, info, emulated.transaction))
+        self.cells.append(emulated.transaction)
+
+    def records(self) -> list[tuple[TransactionRecord, Cell]]:
+        """Return the transactions with their cells."""
+        return [(item.record, cell) for item, cell in zip(self.done, self.cells, strict=True)]
 
     def name(self, block: Block, *, real: bool) -> None:
         """Write the block's name into its transactions."""

@@ -240,7 +240,7 @@ class EmbeddedChain:
         draft.queue.append(read_external(boc))
         while draft.queue and len(draft.done) < TRANSACTIONS_PER_BLOCK_MAX:
             draft.deliver()
-        return [decode_boc(item.boc, check_sum=False) for item in draft.done]
+        return draft.cells
 
     def send_internal(self, boc: bytes) -> None:
         """Deliver an internal message as if its source had sent it; its value is minted.
@@ -437,10 +437,10 @@ class EmbeddedChain:
     def _hashes(self, block: Block, before: Block | None, draft: Draft) -> dict[str, bytes]:
         if self._ledger is not None:
             done = [
-                Done(split_address(item.record.account)[1], item.record.lt,
-                     item.record.fees_nanoton, decode_boc(item.boc, check_sum=False))
-                for item in draft.done if item.record.account.startswith("0:")
-            ]  # fmt: skip
+                Done(split_address(record.account)[1], record.lt, record.fees_nanoton, cell)
+                for record, cell in draft.records()
+                if record.account.startswith("0:")
+            ]
             pair = self._ledger.add(_moment(self.network_id, block), draft.shards, done)
             return {
                 "root_hash": pair.master.id.root_hash,
