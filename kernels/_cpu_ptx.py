@@ -10,7 +10,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -34,9 +34,7 @@ from kernels.device import (
 )
 from kernels.errors import DeviceUnavailable, LaunchError
 from kernels.ptx import Arena, Block, Entry, Mode, translate
-from kernels.spec import Dtype, KernelSpec, Role
-
-NUMBERS: Final = {Dtype.I32: np.int32, Dtype.F32: np.float32, Dtype.I8: np.int8}
+from kernels.spec import KernelSpec, Role
 
 
 def missing_parts() -> tuple[str, ...]:
@@ -169,7 +167,7 @@ class PtxDevice:
         if kernel.name not in self._entries:
             self.load(kernel.family)
         values: list[Any] = [
-            NUMBERS[each.dtype](checked.scalars[each.name])
+            checked.scalars[each.name]
             if each.role is Role.SCALAR
             else self._own(arguments[each.name])
             for each in kernel.parameters

@@ -26,7 +26,6 @@ from kernels.device import Device, probe_gpu
 from kernels.errors import DeviceUnavailable, LaunchError
 from kernels.registry import kernel, kernel_names
 
-
 ROUTES = ("ptx", "cuda") if probe_gpu().usable else ("ptx",)
 
 

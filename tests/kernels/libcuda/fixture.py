@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PYCUDA = "pycuda==2026.1"
+NEEDS = ("pytools", "platformdirs", "mako")
+"""What PyCUDA imports."""
+
 SOURCE = Path(__file__).with_name("libcuda.c")
 BUILD_S = 900
 
@@ -97,6 +100,7 @@ def _build_pycuda(package: Path, headers: Path, gcc: str) -> None:
         (wheel,) = folder.glob("pycuda-*.whl")
         unpacked = Path(tempfile.mkdtemp(dir=package.parent))
         shutil.unpack_archive(wheel, unpacked, "zip")
+        _run([sys.executable, "-m", "pip", "install", "-q", "--target", str(unpacked), *NEEDS])
         unpacked.rename(package)
 
 
