@@ -3,7 +3,10 @@
 One thread owns the context: the one that opened the device. Every other caller is refused,
 because a CUDA context is current per thread and work of two threads would interleave.
 
-Built against real NVRTC and real PyCUDA and run on an emulated driver; never run on a card by us.
+All work goes through one stream of its own, in order; a launch returns before it is done.
+
+Built against real NVRTC and real PyCUDA, and run by every test run on an emulated driver
+(tests/kernels/libcuda); never run on a card by us.
 """
 
 import contextlib
@@ -115,6 +118,7 @@ class CudaDevice:
         self._compiler = compiler
         self._target = target
         self._cache = cache
+        self._stream = driver.Stream()
         self._owner = threading.get_ident()
         self._modules: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
@@ -154,7 +158,8 @@ class CudaDevice:
             raise LaunchError(f"{size_bytes} bytes do not fit into {buffer.size_bytes}")
         own = self._own(buffer)
         with self._translated():
-            self._driver.memcpy_htod(own.allocation, data)
+            self._driver.memcpy_htod_async(own.allocation, data, self._stream)
+            self._stream.synchronize()  # the caller may change its data
 
     def copy_out(self, buffer: Buffer, size_bytes: int) -> bytearray:
         """See `Device.copy_out`."""
@@ -163,7 +168,8 @@ class CudaDevice:
         own, data = self._own(buffer), bytearray(size_bytes)
         if data:
             with self._translated():
-                self._driver.memcpy_dtoh(data, own.allocation)
+                self._driver.memcpy_dtoh_async(data, own.allocation, self._stream)
+                self._stream.synchronize()
         return data
 
     def load(self, family: str) -> None:
@@ -189,12 +195,12 @@ class CudaDevice:
         ]
         function = self._function(kernel)
         with self._translated():
-            function.prepared_call(checked.grid, kernel.block, *values)
+            function.prepared_async_call(checked.grid, kernel.block, self._stream, *values)
 
     def synchronise(self) -> None:
         """See `Device.synchronise`."""
         with self._translated():
-            self._context.synchronize()
+            self._stream.synchronize()
 
     def memory_info(self) -> MemoryInfo:
         """See `Device.memory_info`."""
@@ -218,6 +224,7 @@ class CudaDevice:
         self._functions.clear()
         self._modules.clear()
         self._buffers.clear()
+        self._stream = None
         context, self._context = self._context, None
         context.pop()
         context.detach()
@@ -238,7 +245,7 @@ class CudaDevice:
         return buffer
 
     def _zero(self, buffer: CudaBuffer) -> None:
-        self._driver.memset_d8(buffer.allocation, 0, buffer.size_bytes)
+        self._driver.memset_d8_async(buffer.allocation, 0, buffer.size_bytes, self._stream)
 
     def _release(self, buffer: CudaBuffer) -> None:
         self._buffers.discard(buffer)
