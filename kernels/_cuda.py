@@ -235,7 +235,8 @@ class CudaDevice:
             function(*arguments, grid=grid, block=block, shared=shared_bytes)
             end.record()
             end.synchronize()
-            return round(1000 * begin.time_till(end))
+            elapsed_us: int = round(1000 * begin.time_till(end))
+        return elapsed_us
 
     def synchronise(self) -> None:
         """See `Device.synchronise`."""

@@ -67,9 +67,10 @@ def test_the_same_job_uses_the_same_fuel_and_gives_the_same_bytes(run) -> None:
     assert one.usage.fuel == two.usage.fuel
 
 
-ENDLESS = kernel("while (p[0] != -1) atomicAdd(&p[1], 1);")
+WORK = "x ^= x << 13; x ^= x >> 17; x ^= x << 5;"  # xorshift32: never 0, and no short cut
+ENDLESS = kernel(f"unsigned x = threadIdx.x + 1; while (x) {{ {WORK} }} p[0] = x;")
 SPIN_BESIDE_A_BARRIER = kernel(
-    "if (threadIdx.x == 0) while (atomicAdd(&p[1], 0) >= 0) {} __syncthreads();"
+    f"unsigned x = 1; if (threadIdx.x == 0) while (x) {{ {WORK} }} __syncthreads(); p[0] = x;"
 )
 
 
