@@ -51,6 +51,16 @@ The contract is not audited yet: the default chain is a devnet on this machine.
 """
 
 
+KERNEL_LESSON: Final = """\
+A manifest names the code (CUDA C++ or PTX), its arguments with types and shapes, grid and block,
+and limits. Try: cocoon kernel run examples/kernels/saxpy
+
+The code is compiled without a view of this machine's files and run in a confined process, on a GPU
+where there is one, else on the CPU (slower: for trying things out). docs/customer-kernels.md has
+the rules.
+"""
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """Return a reader of whole numbers within bounds, for argparse."""
 
@@ -152,6 +162,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_init(adder)
     _add_nodes(adder)
     _add_jobs(adder)
+    _add_kernels(adder)
     _add_records(adder)
     _add_money(adder)
     return parser
@@ -278,6 +289,18 @@ def _add_jobs(adder: Adder) -> None:
     quotes.add_argument("--model", help="only this model")
     quotes.add_argument("--once", action="store_true", help="print one table and stop")
     _add_network(ask, hear, quotes)
+
+
+def _add_kernels(adder: Adder) -> None:
+    kernel = adder.add(
+        "kernel", "kernels:kernel_command", "run a CUDA kernel of your own", epilog=KERNEL_LESSON
+    )
+    run = Verbs(kernel).add("run", "compile, check and run what a manifest describes")
+    run.add_argument("manifest", type=Path, help="a job.toml, or the folder that holds one")
+    run.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="what runs it (auto)"
+    )
+    run.add_argument("--out", type=Path, default=None, help="save the outputs here, as .npy files")
 
 
 def _add_records(adder: Adder) -> None:
