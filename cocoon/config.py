@@ -115,10 +115,11 @@ class ChainConfig(Section, frozen=True):
     url: Annotated[
         str,
         Meta(
-            pattern="^https?://[^\\s@]+$",
+            pattern="^(https?://[^\\s@]+|.+\\.json)$",
             max_length=512,
-            description="server of the chain (HTTP API v2 of toncenter); the default is that of "
-            "`cocoon devnet`. Mainnet is opt-in: the contract is NOT AUDITED, do not risk money",
+            description="server of the chain (HTTP API v2 of toncenter), or a liteserver "
+            "configuration, a file that ends in .json, relative to the home; the default is that "
+            "of `cocoon devnet`. Mainnet is opt-in: the contract is NOT AUDITED, do not risk money",
         ),
     ] = "http://127.0.0.1:8645"
     network_id: Annotated[
@@ -130,6 +131,11 @@ class ChainConfig(Section, frozen=True):
     api_key_file: Annotated[
         FilePath, Meta(description="file with the server's API key (mode 0600); empty: none")
     ] = ""
+
+    @property
+    def is_liteserver(self) -> bool:
+        """Whether `url` is a liteserver configuration."""
+        return not self.url.startswith(("http://", "https://"))
 
     def __post_init__(self) -> None:
         """Refuse ids that no chain can have."""

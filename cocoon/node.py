@@ -17,6 +17,7 @@ import trio
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cocoon.assets import directory_of
 from cocoon.clock import Clock, wall_clock
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory, open_directory
@@ -41,6 +42,8 @@ from cocoon.statements import Payee as PayeeIdentity
 from contracts.chain import Chain
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.keystore import read_keyfile, read_public
+from contracts.lite_config import read_global_config
+from contracts.liteserver import open_liteserver
 from contracts.toncenter import open_toncenter
 from contracts.wallet import Wallet
 from overlay.errors import LocalProtocolError, PeerUnavailable
@@ -187,9 +190,19 @@ async def open_chain(config: NodeConfig) -> AsyncIterator[Chain]:
     """Use the chain of the settings for the length of the block.
 
     Raises:
-        ChainUnavailable: its server does not answer.
+        ChainUnavailable: its server does not answer, or none of the liteservers proves itself.
     """
     chain = config.chain
+    if chain.is_liteserver:
+        async with open_liteserver(
+            read_global_config(config.in_home(chain.url)),
+            timeout_s=chain.timeout_s,
+            network_id=chain.network_id,
+            trust_path=config.home / "chain.trusted",
+            assets=directory_of("ton-emulator", config.assets),
+        ) as liteserver:
+            yield liteserver
+        return
     async with open_toncenter(
         chain.url,
         api_key=_api_key(config.api_key_file),

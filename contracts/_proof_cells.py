@@ -41,12 +41,14 @@ __all__ = [
     "decode_cells",
     "decode_proof",
     "find",
+    "first_hash",
     "proven_root",
     "read_label",
     "state_hash_of",
 ]
 
 PROOF_BYTES_MAX: Final = 1 << 20
+ROOTS_MAX: Final = 16
 _PRUNED_BITS: Final = (0, 16 + 272, 16 + 2 * 272, 16 + 3 * 272)
 _REFS: Final = {
     CellTypes.pruned_branch: 0,
@@ -145,6 +147,15 @@ def decode_cells(data: bytes, *, size_bytes_max: int, roots_max: int) -> list[Ce
     ordinary = frozenset({CellTypes.library_ref})
     cells = decode_roots(data, StrictCell, ordinary, roots_max=roots_max, check_sum=True)
     return [Cell.of(cell) for cell in cells]
+
+
+def first_hash(data: bytes) -> bytes | None:
+    """Return the hash of the first root of a bag of cells of any kind; None if it is no bag."""
+    try:
+        found = decode_roots(data, ProofCell, PROOF_CELLS, roots_max=ROOTS_MAX, check_sum=False)
+    except InvalidData:
+        return None
+    return found[0].hash
 
 
 def proven_root(proof: ProofCell, expected_hash: bytes) -> LibraryCell:

@@ -34,6 +34,9 @@ from contracts.proofs import node_id
 
 BASECHAIN: Final = 0
 CATCHAIN_SEQNO: Final = 1
+CONFIG_ADDRESS: Final = b"\x55" * 32
+"""Of the contract that holds the parameters; there is none on a local chain."""
+
 _VALIDATOR_WEIGHT: Final = 1
 _VALIDATOR_SET_MAGIC: Final = 0x901660ED - (1 << 32)
 
@@ -187,7 +190,7 @@ def masterchain_state(
     if key_block is not None:
         key_block.write(info)
     custom = Builder().uint(0xCC26, 16).maybe_ref(shards[0] if shards else None)
-    custom.raw(bytes([0x55]) * 32).ref(config).ref(info.end()).coins(total_nanoton).uint(0, 1)
+    custom.raw(CONFIG_ADDRESS).ref(config).ref(info.end()).coins(total_nanoton).uint(0, 1)
     accounts, written = NO_ACCOUNTS.write(Builder()).end(), custom.end()
     root = _state(moment, MASTERCHAIN, accounts, 0, custom=written)
     return State(root=root, accounts_cell=accounts, custom=written, shards=shards)
@@ -243,6 +246,8 @@ def make_block(
     states: tuple[State, State],
     refs: tuple[BlockRef, BlockRef | None],
     validator: Validator,
+    *,
+    key_config: Cell | None = None,
 ) -> Block:
     """Return a block.
 
@@ -252,6 +257,7 @@ def make_block(
         states: before it and after it.
         refs: the block before it, and for the basechain the newest of the masterchain.
         validator: whose set made it.
+        key_config: the parameters, which make it a key block of the masterchain.
     """
     before, after = states
     previous, master = refs
@@ -259,10 +265,10 @@ def make_block(
     root = put_below(
         top,
         (
-            _info(moment, workchain, previous, master, validator).inner,
+            _info(moment, previous, master, validator, key=key_config is not None).inner,
             _value_flow(before.total_nanoton, after.total_nanoton).inner,
             merkle_update(before.root, after.root),
-            _extra(moment, workchain, after).inner,
+            _extra(moment, workchain, after, key_config).inner,
         ),
     )
     file_hash = sha256(encode_roots([root])).digest()
@@ -271,10 +277,11 @@ def make_block(
 
 
 def _info(
-    moment: Moment, workchain: int, previous: BlockRef, master: BlockRef | None, by: Validator
+    moment: Moment, previous: BlockRef, master: BlockRef | None, by: Validator, *, key: bool
 ) -> Cell:
-    info = Builder().uint(0x9BC7A987, 32).uint(0, 32).uint(master is not None, 1).uint(0, 7 + 8)
-    info.uint(moment.seqno, 32).uint(0, 32)
+    workchain = MASTERCHAIN if master is None else BASECHAIN
+    info = Builder().uint(0x9BC7A987, 32).uint(0, 32).uint(master is not None, 1)
+    info.uint(0, 5).uint(key, 1).uint(0, 1 + 8).uint(moment.seqno, 32).uint(0, 32)
     _write_shard(info, workchain).uint(moment.unix_s, 32)
     info.uint(moment.start_lt, 64).uint(moment.end_lt, 64)
     info.uint(by.set_hash, 32).uint(CATCHAIN_SEQNO, 32)
@@ -294,7 +301,7 @@ def _value_flow(before_nanoton: int, after_nanoton: int) -> Cell:
     return flow.ref(Builder().uint(0, 4 * 5).end()).end()
 
 
-def _extra(moment: Moment, workchain: int, after: State) -> Cell:
+def _extra(moment: Moment, workchain: int, after: State, key_config: Cell | None) -> Cell:
     messages_in = Builder().uint(0, 1 + 4 + 5).end()
     messages_out = Builder().uint(0, 1 + 5).end()
     accounts = Builder().uint(0, 1 + 5).end()
@@ -303,9 +310,11 @@ def _extra(moment: Moment, workchain: int, after: State) -> Cell:
     extra.raw(seed).raw(bytes(32))
     if workchain != MASTERCHAIN:
         return extra.uint(0, 1).end()
-    custom = Builder().uint(0xCCA5, 16).uint(0, 1)
+    custom = Builder().uint(0xCCA5, 16).uint(key_config is not None, 1)
     custom.maybe_ref(after.shards[0] if after.shards else None)
     custom.uint(0, 1 + 5 + 5).ref(Builder().uint(0, 3).end())
+    if key_config is not None:
+        custom.raw(CONFIG_ADDRESS).ref(key_config)
     return extra.maybe_ref(custom.end()).end()
 
 

@@ -165,7 +165,7 @@ async def _serve(
 
 
 async def _talk(api: "LiteApi", adnl: AdnlStream) -> None:
-    limit = trio.CapacityLimiter(QUERIES_MAX)
+    room = trio.Semaphore(QUERIES_MAX)
     async with trio.open_nursery() as nursery:
         while True:
             with trio.move_on_after(IDLE_S) as idle:
@@ -179,14 +179,14 @@ async def _talk(api: "LiteApi", adnl: AdnlStream) -> None:
                 case lite.TcpPing(random_id):
                     await adnl.send(encode(lite.TcpPong(random_id)))
                 case lite.AdnlQuery(query_id, query):
-                    await limit.acquire_on_behalf_of(query_id)
-                    nursery.start_soon(_answer, api, adnl, limit, (query_id, query))
+                    await room.acquire()
+                    nursery.start_soon(_answer, api, adnl, room, (query_id, query))
                 case _:
                     continue  # who it is, is of no interest
 
 
 async def _answer(
-    api: "LiteApi", adnl: AdnlStream, limit: trio.CapacityLimiter, asked: tuple[bytes, bytes]
+    api: "LiteApi", adnl: AdnlStream, room: trio.Semaphore, asked: tuple[bytes, bytes]
 ) -> None:
     query_id, query = asked
     try:
@@ -195,7 +195,7 @@ async def _answer(
     except trio.TooSlowError:
         answer = lite.Failure(NOT_READY, "timeout")
     finally:
-        limit.release_on_behalf_of(query_id)
+        room.release()
     await adnl.send(encode(lite.AdnlAnswer(query_id, encode(answer))))
 
 

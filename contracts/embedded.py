@@ -151,6 +151,11 @@ class EmbeddedChain:
         return self._emulator.network_id
 
     @property
+    def seed(self) -> bytes:
+        """What all randomness on the chain comes from."""
+        return self._seed
+
+    @property
     def ledger(self) -> Ledger:
         """The real blocks.
 
@@ -170,6 +175,19 @@ class EmbeddedChain:
     def last_block(self) -> Block:
         """The newest block."""
         return self._blocks[-1]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks that are known, oldest first."""
+        return tuple(self._blocks)
+
+    def block_transactions(self, seqno: int) -> list[StoredTransaction]:
+        """Return the transactions of a block that are remembered, by logical time."""
+        block = self.block(seqno)
+        if block is None or not block.transactions:
+            return []
+        found = [item for items in self._history.values() for item in items if item.seqno == seqno]
+        return sorted(found, key=lambda item: item.record.lt)
 
     def block(self, seqno: int) -> Block | None:
         """Return the block numbered *seqno*, or None when it is not (or no longer) known."""

@@ -47,6 +47,7 @@ from contracts.proofs import (
     TRANSACTIONS_MAX,
     Header,
     ProvenAccount,
+    Unreadable,
     check_account,
     check_forward,
     check_transactions,
@@ -184,7 +185,7 @@ class Liteserver:
 
         Raises:
             ChainUnavailable: no server can prove one.
-            InvalidData: *address* is none.
+            InvalidData: *address* is none, or its account of a kind that we do not read.
         """
         raw = parse_address(address)
         proven = await self._anywhere(partial(self._proven, raw))
@@ -304,19 +305,24 @@ class Liteserver:
     async def _anywhere(self, ask: Callable[[LiteConnection], Awaitable[T]]) -> T:
         """Ask the best server; when it fails or lies put it out, and ask the next."""
         reasons: list[str] = []
+        unreadable: Unreadable | None = None
         for _ in range(ATTEMPTS_MAX):
             number = await self._best()
             connection = self._connections[number]
             asked_at_s = trio.current_time()
             try:
                 answer = await ask(connection)
+            except Unreadable as error:
+                unreadable = error  # no lie, but another server may be readable, so that one is
+                self._roster.answered(number, self._timeout_s)  # asked first from now on
             except (ChainUnavailable, InvalidData) as error:
                 reasons.append(f"{self._config.servers[number]}: {error}")
-                self._eject(number, str(error), lied=isinstance(error, InvalidData))
+                if self._connections.get(number) is connection:  # and no other task was faster
+                    self._eject(number, str(error), lied=isinstance(error, InvalidData))
             else:
                 self._roster.answered(number, trio.current_time() - asked_at_s)
                 return answer
-        raise ChainUnavailable("; ".join(reasons))
+        raise unreadable or ChainUnavailable("; ".join(reasons))
 
     async def _best(self) -> int:
         with trio.move_on_after(self._timeout_s):

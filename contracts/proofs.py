@@ -13,8 +13,9 @@ Sources: TON `crypto/block/check-proof.cpp`, `crypto/block/block.tlb`;
 `validator/consensus/simplex` for what is signed since 2026.
 """
 
+from collections.abc import Callable
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from nacl.exceptions import BadSignatureError
@@ -27,6 +28,7 @@ from contracts._proof_cells import (
     decode_cells,
     decode_proof,
     find,
+    first_hash,
     proven_root,
     state_hash_of,
 )
@@ -50,6 +52,8 @@ from contracts.lite_messages import (
 from contracts.records import Linked, read_transaction
 from contracts.tl import Reader, decode_first, encode
 
+T = TypeVar("T")
+
 TRANSACTIONS_MAX: Final = 16
 """What a liteserver gives at once."""
 
@@ -72,6 +76,10 @@ _NODE_ID: Final = bytes.fromhex("c6b41348")
 _SIGNED_BLOCK: Final = bytes.fromhex("706e0bc5")
 _CURRENT_VALIDATORS: Final = (35, 34)
 """Configuration parameters: temporary ones first, if any."""
+
+
+class Unreadable(InvalidData):
+    """It is proven, but of a kind or size that we do not read: nobody's lie."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +169,7 @@ def check_account(answer: AccountState, trusted: BlockId, address: str) -> Prove
 
     Raises:
         InvalidData: it proves nothing, or something else.
+        Unreadable: the account is of a kind or size that we do not read.
     """
     if answer.id != trusted:
         raise InvalidData(f"an account as of {answer.id}, not {trusted}")
@@ -244,10 +253,33 @@ def _open_account(leaf: ProofSlice | None, state: bytes) -> tlb.AccountInfo:
     leaf.uint(5)
     leaf.skip_currencies()
     account, last_hash, last_lt = leaf.below(), leaf.raw(32), leaf.uint(64)
-    root = decode_boc(state, size_bytes_max=BOC_BYTES_MAX) if state else _NO_ACCOUNT
+    root = _blaming(decode_boc, state, account.get_hash(0)) if state else _NO_ACCOUNT
     if root.hash != account.get_hash(0):
         raise InvalidData("an account that is not the proven one")
-    return tlb.parse_shard_account(Builder().ref(root).raw(last_hash).uint(last_lt, 64).end())
+    shard_account = Builder().ref(root).raw(last_hash).uint(last_lt, 64).end()
+    try:
+        return tlb.parse_shard_account(shard_account)
+    except InvalidData as error:
+        raise Unreadable(str(error)) from error
+
+
+def _blaming(read: Callable[[bytes], T], data: bytes, hash_: bytes) -> T:
+    """Read cells; when that fails, say whether they are what was promised all the same.
+
+    Contracts may hold cells of kinds, and in numbers, that we refuse. Whoever passes them on
+    has done nothing wrong, and whoever names such an account must not turn us against the
+    servers that tell of it.
+
+    Raises:
+        Unreadable: the first root has the promised hash, or is too large to tell.
+        InvalidData: it has another.
+    """
+    try:
+        return read(data)
+    except InvalidData as error:
+        if len(data) > BOC_BYTES_MAX or first_hash(data) == hash_:
+            raise Unreadable(str(error)) from error
+        raise
 
 
 _NO_ACCOUNT: Final[Cell] = Builder().uint(0, 1).end()
@@ -260,18 +292,25 @@ def check_transactions(
 
     Raises:
         InvalidData: one is not what the one after it says came before.
+        Unreadable: one is of a kind that we do not read.
     """
-    cells = decode_cells(
-        answer.transactions, size_bytes_max=BOC_BYTES_MAX, roots_max=TRANSACTIONS_MAX
-    )
     page: list[Linked] = []
-    for cell in cells:
-        linked = read_transaction(workchain, cell)
-        if (linked.record.lt, cell.hash) != (lt, hash_):
+    for cell in _blaming(_decode_page, answer.transactions, hash_):
+        if cell.hash != hash_:
+            raise InvalidData("a transaction that does not follow from the one after it")
+        try:
+            linked = read_transaction(workchain, cell)
+        except InvalidData as error:
+            raise Unreadable(str(error)) from error
+        if linked.record.lt != lt:
             raise InvalidData("a transaction that does not follow from the one after it")
         page.append(linked)
         lt, hash_ = linked.before_lt, linked.before_hash
     return page
+
+
+def _decode_page(data: bytes) -> list[Cell]:
+    return decode_cells(data, size_bytes_max=BOC_BYTES_MAX, roots_max=TRANSACTIONS_MAX)
 
 
 # --- masterchain blocks ---

@@ -6,7 +6,6 @@ import os
 import re
 import socket
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 
 import trio
@@ -15,7 +14,6 @@ from cocoon import assets
 from cocoon.cli.output import Output
 from cocoon.cli.running import run_until_stopped
 from cocoon.cli.settings import load
-from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
 from cocoon.node import open_node, open_seller
@@ -159,42 +157,3 @@ def _in_words(name: str, fields: dict[str, object]) -> str:
             return f"lost a job: {fields['reason']} {fields['detail']}"
         case _:
             return name
-
-
-def devnet_command(parsed: argparse.Namespace, output: Output) -> int:
-    """Run the embedded chain behind the toncenter v2 API."""
-    from contracts.devnet import serve_devnet  # noqa: PLC0415  (wasmtime and a web server)
-    from contracts.embedded import EmbeddedChain  # noqa: PLC0415
-    from contracts.emulator import open_emulator  # noqa: PLC0415
-
-    config = load(parsed)
-    directory = assets.require("ton-emulator", config.assets)
-    output.note("starting the chain (the first start compiles the emulator: a few seconds)")
-    emulator = open_emulator(directory)
-    if parsed.state is not None and parsed.state.exists():
-        chain = EmbeddedChain.load(emulator, parsed.state)
-    else:
-        chain = EmbeddedChain(emulator, unix_s=int(wall_clock()))
-
-    async def serve() -> None:
-        serve_chain = partial(
-            serve_devnet,
-            chain,
-            parsed.host,
-            parsed.port,
-            clock=lambda: int(wall_clock()),
-            persist_path=parsed.state,
-        )
-        async with trio.open_nursery() as nursery:
-            url: str = await nursery.start(serve_chain)
-            output.say(f"a TON chain of your own: {url}\n  coins: cocoon wallet faucet 10")
-            output.event("ready", url=url, network_id=emulator.network_id)
-
-    try:
-        run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
-    except OSError as error:
-        if error.errno not in CANNOT_BIND:
-            raise
-        where = f"{parsed.host}:{parsed.port}"
-        raise ConfigError(f"cannot listen on {where}: {os.strerror(error.errno)}") from error
-    return 0

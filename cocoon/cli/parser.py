@@ -32,6 +32,7 @@ QUESTION: Final = "List three fruits and say one sentence about each."
 DEVNET_PORT: Final = 8645
 TOKENS_MAX: Final = 1 << 20
 PORT_MAX: Final = 65_535
+WARP_MAX: Final = 316_224_000
 TEMPERATURE_MAX: Final = 10
 
 FAUCET_COINS: Final = "10"
@@ -200,7 +201,11 @@ def _add_network(*parsers: argparse.ArgumentParser) -> None:
             default=nothing,
             help="multiaddress of a peer to join",
         )
-        group.add_argument("--chain-url", default=nothing, help="HTTP API of the chain")
+        group.add_argument(
+            "--chain-url",
+            default=nothing,
+            help="HTTP API of the chain, or a liteserver configuration (.json)",
+        )
         group.add_argument("--network", default=nothing, help="name of the swarm")
 
 
@@ -214,7 +219,10 @@ def _add_demo(adder: Adder) -> None:
 
 
 def _add_prepare(adder: Adder) -> None:
-    adder.add("doctor", "prepare:doctor_command", "say what is missing, and how to mend it")
+    doctor = adder.add(
+        "doctor", "prepare:doctor_command", "say what is missing, and how to mend it"
+    )
+    doctor.add_argument("--chain-url", help="the chain to look for, instead of the settings'")
     config = adder.add("config", "prepare:config_command", "show the settings in force")
     config.add_argument("--explain", action="store_true", help="every option, unit and default")
     assets = adder.add(
@@ -245,24 +253,47 @@ def _add_nodes(adder: Adder) -> None:
     provide = adder.add("provide", "nodes:provide_command", "sell compute")
     provide.add_argument("--model", action="append", help="model to serve; can be repeated")
     provide.set_defaults(selling=True)
+    _add_devnet(adder)
+    for parser in (node, provide):
+        parser.add_argument("--listen", action="append", help="multiaddress to listen on")
+    for parser in (node, provide):
+        parser.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    _add_network(node, provide)
+
+
+DEVNET_ACTIONS: Final = ("run", "info", "warp", "snapshot", "snapshots", "restore")
+
+
+def _add_devnet(adder: Adder) -> None:
     devnet = adder.add(
-        "devnet", "nodes:devnet_command", "run a TON chain on this machine, for trials"
+        "devnet", "devnet:devnet_command", "run a TON chain on this machine, for trials"
+    )
+    devnet.add_argument(
+        "action",
+        choices=DEVNET_ACTIONS,
+        nargs="?",
+        default="run",
+        help="run one (the default), or turn the time of one that runs, found by --chain-url",
+    )
+    devnet.add_argument(
+        "value", type=whole(1, WARP_MAX), nargs="?", help="seconds to warp, snapshot to restore"
     )
     devnet.add_argument(
         "--port", type=whole(0, PORT_MAX), default=DEVNET_PORT, help="0 takes a free one"
     )
     devnet.add_argument("--host", default="127.0.0.1", help="who can reach it can print money")
     devnet.add_argument("--state", type=Path, help="file that keeps the chain over restarts")
-    adder.add("peers", "swarm:peers_command", "list the peers of the node that runs on this home")
-    swarm = adder.add(
-        "swarm", "swarm:swarm_command", "watch the node that runs on this home, and its market"
+    devnet.add_argument(
+        "--liteserver",
+        type=Path,
+        metavar="FILE",
+        help="serve the liteserver protocol too, with proofs; its configuration goes to FILE",
     )
-    swarm.add_argument("--once", action="store_true", help="print one picture and stop")
-    for parser in (node, provide):
-        parser.add_argument("--listen", action="append", help="multiaddress to listen on")
-    for parser in (node, provide, devnet):
-        parser.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
-    _add_network(node, provide)
+    devnet.add_argument(
+        "--liteserver-port", type=whole(0, PORT_MAX), default=0, help="0 takes a free one"
+    )
+    devnet.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    devnet.add_argument("--chain-url", help="the running devnet's HTTP API")
 
 
 def _add_jobs(adder: Adder) -> None:

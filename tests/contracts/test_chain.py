@@ -23,10 +23,10 @@ KINDS = ("embedded", "toncenter", "liteserver")
 
 @pytest.fixture(params=KINDS)
 async def rig(request: pytest.FixtureRequest, emulator: Emulator):
-    async with open_rig(EmbeddedChain(emulator, unix_s=START_UNIX_S, real_blocks=True)) as made:
-        async with made.client(request.param) as client:
-            made.chain = client
-            yield made
+    embedded = EmbeddedChain(emulator, unix_s=START_UNIX_S, real_blocks=True)
+    async with open_rig(embedded) as made, made.client(request.param) as client:
+        made.chain = client
+        yield made
 
 
 def wallet_of(rig: LiteRig, version: str = "v4r2") -> Wallet:

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytoniq_core.tl.generator import TlGenerator
+from pytoniq_core.tl.generator import TlGenerator  # noqa: TID251 - an oracle
 
 from contracts import lite_messages as lite
 from contracts.errors import InvalidData, LocalContractError
@@ -54,6 +54,7 @@ NAMES = {
     "consensus.candidateHashDataEmpty": lite.EmptyCandidate,
 }
 SIGNED = lite.OrdinarySignatures(1, 2, (lite.Signature(HASH, b"s" * 64),))
+SIMPLEX = lite.SimplexSignatures(3, 4, (), HASH, 5, b"candidate")
 MESSAGES: list[Boxed] = [
     lite.GetMasterchainInfo(),
     lite.GetAccountState(BLOCK, lite.AccountId(0, HASH)),
@@ -75,9 +76,7 @@ MESSAGES: list[Boxed] = [
         steps=(
             lite.LinkForward(False, BLOCK, BLOCK, b"d", b"c", SIGNED),
             lite.LinkBack(True, BLOCK, BLOCK, b"d", b"p", b"s"),
-            lite.LinkForward(
-                True, BLOCK, BLOCK, b"", b"", lite.SimplexSignatures(3, 4, (), HASH, 5, b"candidate")
-            ),
+            lite.LinkForward(True, BLOCK, BLOCK, b"", b"", SIMPLEX),
         ),
     ),
 ]  # fmt: skip
