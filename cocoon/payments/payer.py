@@ -19,9 +19,12 @@ from cocoon.messages import CloseRelease, CloseRequest, PaymentRef, VoucherMessa
 from cocoon.payments.background import running
 from cocoon.payments.channel import (
     ENDED,
+    LOCKS_OPEN_MAX,
     CloseStarted,
     JobEnded,
     JobStarted,
+    LockFolded,
+    LockRequested,
     PayerEvent,
     Phase,
     ReleaseAsked,
@@ -48,8 +51,9 @@ from cocoon.payments.status import ChannelStatus, describe
 from contracts.chain import Chain
 from contracts.channel import OPEN_FEE_NANOTON
 from contracts.errors import ChainUnavailable, ContractError
+from contracts.locks import Lock, LockedVoucher
 from contracts.units import NanoTon
-from contracts.voucher import sign_voucher, verify_release
+from contracts.voucher import sign_locked_voucher, sign_voucher, verify_release
 from contracts.wallet import Wallet
 
 __all__ = ["PayerChannel", "PayerService", "Settlement", "open_payer"]
@@ -164,7 +168,7 @@ class PayerChannel:
         another amount.
         """
         total = self.signed_total
-        if not total:
+        if not total or self.locks:
             return None
         return VoucherMessage(total_nanoton=total, signature=self._voucher(total))
 
@@ -172,6 +176,46 @@ class PayerChannel:
         """Let go of the channel; nothing of the job is in doubt any more. Idempotent."""
         if self._channel.state.job_id == job_id:
             await self._store.step(self.address, JobEnded(job_id=job_id))
+
+    @property
+    def locks(self) -> tuple[Lock, ...]:
+        """The open locks of the newest voucher."""
+        return self._channel.state.locks
+
+    async def lock(
+        self, lock: Lock, total: NanoTon, *, also: tuple[PayerRecord, ...] = ()
+    ) -> LockedVoucher:
+        """Sign *total* and one more lock; on the disk, with *also*, before this returns.
+
+        Raises:
+            PaymentError: the deposit does not cover it, or a job uses the channel.
+        """
+        await self._store.step(self.address, LockRequested(lock=lock, total=total), also=also)
+        return self.newest_locked()
+
+    async def fold(
+        self, lock_id: bytes, total: NanoTon, *, also: tuple[PayerRecord, ...] = ()
+    ) -> LockedVoucher:
+        """Sign a voucher in which an opened lock is part of *total*; durable like `lock`.
+
+        Raises:
+            PaymentError: no such lock is open, or it cannot have come to that.
+        """
+        await self._store.step(self.address, LockFolded(lock_id=lock_id, total=total), also=also)
+        return self.newest_locked()
+
+    def newest_locked(self) -> LockedVoucher:
+        """Return the newest voucher with its locks, if any, again."""
+        state = self._channel.state
+        ref = channel_ref(self._network_id, self._channel)
+        signature = (
+            sign_locked_voucher(self._channel.seed, ref, state.signed_total, state.locks)
+            if state.locks
+            else sign_voucher(self._channel.seed, ref, state.signed_total)
+        )
+        return LockedVoucher(
+            total_nanoton=state.signed_total, locks=state.locks, signature=signature
+        )
 
     def _voucher(self, total: NanoTon) -> bytes:
         return sign_voucher(self._channel.seed, channel_ref(self._network_id, self._channel), total)
@@ -220,6 +264,7 @@ class PayerService:
         *,
         spendable_min: NanoTon,
         deposit: NanoTon,
+        for_routes: bool = False,
     ) -> PayerChannel:
         """Return an open channel that no job uses and that can still pay *spendable_min*.
 
@@ -232,7 +277,7 @@ class PayerService:
             ChainUnavailable: not seen in time. Call again: nothing is paid twice.
         """
         async with self._payees.setdefault(payee_address, trio.Lock()):
-            for channel in self._usable(payee_address, payee_key):
+            for channel in self._usable(payee_address, payee_key, for_routes=for_routes):
                 address = channel.address
                 async with self._operation(address):
                     if await self._make_ready(address, spendable_min, deposit):
@@ -325,7 +370,9 @@ class PayerService:
         self._store.get(address)
         return PayerChannel(self._store, self._chain.network_id, address)
 
-    def _usable(self, payee_address: str, payee_key: bytes) -> list[Channel]:
+    def _usable(self, payee_address: str, payee_key: bytes, *, for_routes: bool) -> list[Channel]:
+        """Return the candidates; a channel is for one direct job, or for a few routes."""
+        locks_max = LOCKS_OPEN_MAX - 1 if for_routes else 0
         usable = [
             channel
             for channel in self._store.book.channels.values()
@@ -334,6 +381,7 @@ class PayerService:
             and channel.state.phase in (Phase.OPEN, Phase.OPENING)
             and not channel.state.job_id
             and not channel.state.restored
+            and len(channel.state.locks) <= locks_max
             and channel.address not in self._held
         ]
         return sorted(usable, key=lambda channel: -channel.state.spendable_left)
