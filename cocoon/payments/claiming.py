@@ -57,12 +57,20 @@ class Claiming:
         self._sightings = sightings
         self.clock = clock
         self._payee_address = payee_address
-        self._claim_margin_s = claim_margin_s
+        self.claim_margin_s = claim_margin_s
         self._claim_worth = claim_worth
         self._timeout_s = timeout_s
         self._refused: dict[str, NanoTon] = {}
         self._released_at_s: dict[str, float] = {}
         self._looks: dict[str, trio.Lock] = {}
+
+    async def chain_now_unix_s(self) -> int:
+        """Return the chain's time.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked.
+        """
+        return await self._chain.now_unix_s()
 
     async def watch(self, interval_s: float) -> None:
         """Look at every channel again and again, for ever; slower while the chain is away."""
@@ -72,7 +80,7 @@ class Claiming:
             rounds += 1
             failures = 0 if available else min(failures + 1, BACKOFF_MAX - 1)
             wait_s = interval_s * (1 + failures)
-            await trio.sleep(max(interval_s, min(wait_s, self._claim_margin_s / 4)))
+            await trio.sleep(max(interval_s, min(wait_s, self.claim_margin_s / 4)))
 
     async def _look_at_all(self, *, idle_too: bool) -> bool:
         """Return False when the chain is unavailable."""
@@ -131,7 +139,7 @@ class Claiming:
         """Tell whether a lock that we can open will be over soon."""
         if not state.claim_by_unix_s:
             return False
-        return state.claim_by_unix_s - await self._chain.now_unix_s() <= self._claim_margin_s
+        return state.claim_by_unix_s - await self._chain.now_unix_s() <= self.claim_margin_s
 
     async def _look(self, held: Held) -> ChannelState | None:
         """Read a channel, without a balance that cannot be: a claim does not wait for it."""
@@ -203,7 +211,7 @@ class Claiming:
     async def _claim(self, address: str, state: Payee, claim: Claim) -> None:
         if state.close_at_unix_s:
             left_s = state.close_at_unix_s - await self._chain.now_unix_s()
-            if left_s < self._claim_margin_s:
+            if left_s < self.claim_margin_s:
                 _log.warning("claiming %s only %d s before it closes", address, left_s)
 
         try:
