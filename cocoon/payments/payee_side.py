@@ -91,6 +91,11 @@ class PayeeSide:
             raise PaymentError(f"there is no channel at {address}")
         return sighting
 
+    @property
+    def claim_margin_s(self) -> int:
+        """A claim must be on chain so long before a deadline."""
+        return self._claiming.claim_margin_s
+
     def state_of(self, held: Held) -> Payee:
         """Return the present state: the journal's, or what was seen when nothing was paid yet."""
         known = self._store.book.channels.get(held.address)

@@ -46,7 +46,7 @@ from cocoon.payments.status import ChannelStatus, describe
 from contracts.chain import Chain
 from contracts.channel import OPEN_FEE_NANOTON
 from contracts.errors import ChainUnavailable, ContractError
-from contracts.units import NanoTon
+from contracts.units import NO_MONEY, NanoTon
 from contracts.voucher import verify_release
 from contracts.wallet import Wallet
 
@@ -92,6 +92,11 @@ class PayerService:
         self._operations: dict[str, trio.Lock] = {}
         self._held: set[str] = set()
         self._looked_at_s: dict[str, float] = {}
+
+    @property
+    def store(self) -> PayerStore:
+        """The journal and its book, for the parts of payments that pay through channels."""
+        return self._store
 
     @property
     def network_id(self) -> int:
@@ -212,6 +217,34 @@ class PayerService:
         """
         self._store.get(address)
         return PayerChannel(self._store, self._chain.network_id, address)
+
+    def ready_channel(
+        self, payee_address: str, payee_key: bytes, *, spendable_min: NanoTon, for_routes: bool
+    ) -> PayerChannel | None:
+        """Return a channel that can pay this much now, without opening or filling one."""
+        for channel in self._usable(payee_address, payee_key, for_routes=for_routes):
+            if channel.state.spendable_left >= spendable_min:
+                return self.channel(channel.address)
+        return None
+
+    async def settled_on_chain(self, address: str, lock_id: bytes) -> NanoTon:
+        """Return what a lock has paid on the chain so far; 0 also when the channel is gone.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked.
+        """
+        seen = await self._closing.refresh(address)
+        return NO_MONEY if seen is None else seen.settled_nanoton.get(lock_id, NO_MONEY)
+
+    async def end_locks(self, address: str) -> None:
+        """Let go of a channel's locks whose deadline is over, as the chain shows them.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked.
+        """
+        async with self._operation(address):
+            if self.phase(address) is Phase.OPEN:
+                await self._closing.advance(address)
 
     def _usable(self, payee_address: str, payee_key: bytes, *, for_routes: bool) -> list[Channel]:
         """Return the candidates; a channel is for one direct job, or for a few routes."""

@@ -48,6 +48,11 @@ class PayerChannel:
         return self._channel.params.payee_key
 
     @property
+    def challenge_s(self) -> int:
+        """How long the payee can still claim after we start to leave."""
+        return self._channel.params.challenge_s
+
+    @property
     def ref(self) -> PaymentRef:
         """What to put into `Accept`: the channel and its total before the next voucher."""
         channel = self._channel
