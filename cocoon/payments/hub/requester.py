@@ -42,6 +42,9 @@ from contracts.units import NO_MONEY, NanoTon
 from overlay.errors import OverlayError
 
 ASK_TIMEOUT_S: Final = 30.0
+RETRY_S_MIN: Final = 900
+"""A route that was paid for, and not answered, is asked for again while this much is left."""
+
 FOLD_AFTER_S: Final = 5
 """A lock is folded so long after the provider's deadline: the hub must know by then."""
 
@@ -224,9 +227,38 @@ class HubClient:
         # One at a time: the hub must see our vouchers in the order in which they were signed.
         async with self._hubs.setdefault(hub, trio.Lock()):
             reused = self._open_route(hub, provider, capacity)
-            return reused or await self._new_route(hub, asked, deposit)
+            if reused is not None:
+                return reused
+            pending = await self._pending(hub, asked)
+            return await self._make_ready(pending or await self._new_route(hub, asked, deposit))
 
-    async def _new_route(self, hub: str, asked: RouteAsked, deposit: NanoTon) -> RouteChannel:
+    async def _pending(self, hub: str, asked: RouteAsked) -> tuple[str, RouteRequest] | None:
+        """Return a request that was paid for, and that the hub did not answer."""
+        now_unix_s = await self._chain.now_unix_s()
+        for route in self._store.book.routes.values():
+            same = (route.hub, route.provider) == (hub, asked.provider)
+            left_s = route.lock.deadline_unix_s - now_unix_s
+            enough = route.lock.amount_nanoton >= asked.capacity_nanoton
+            channel = self._payer.channel(route.upstream)
+            live = route.payment is None and route.lock in channel.locks and left_s > RETRY_S_MIN
+            if same and enough and live:
+                return hub, _request(asked, channel, route.lock.key)
+        return None
+
+    async def _make_ready(self, pending: tuple[str, RouteRequest]) -> RouteChannel:
+        hub, request = pending
+        ready = await ask_for(self._ask, hub, request, RouteReady)
+        assert isinstance(ready, RouteReady)  # noqa: S101  (said by the type that was asked for)
+        became = RouteBecameReady(
+            key=request.lock_id, payment=ready.payment, deadline_unix_s=ready.deadline_unix_s
+        )
+        await self._store.record(became)
+        route = self._store.book.routes[request.lock_id]
+        return RouteChannel(self._store, self._payer.network_id, route)
+
+    async def _new_route(
+        self, hub: str, asked: RouteAsked, deposit: NanoTon
+    ) -> tuple[str, RouteRequest]:
         capacity = NanoTon(asked.capacity_nanoton)
         terms = await self.terms(hub, capacity)
         await ask_for(self._ask, hub, asked, RoutePossible)
@@ -238,16 +270,7 @@ class HubClient:
             deposit=deposit,
             for_routes=True,
         )
-        request = await self._sign(channel, terms, asked, hub, fee)
-        ready = await ask_for(self._ask, hub, request, RouteReady)
-        assert isinstance(ready, RouteReady)  # noqa: S101  (said by the type that was asked for)
-        became = RouteBecameReady(
-            key=request.lock_id, payment=ready.payment, deadline_unix_s=ready.deadline_unix_s
-        )
-        await self._store.record(became)
-        return RouteChannel(
-            self._store, self._payer.network_id, self._store.book.routes[request.lock_id]
-        )
+        return hub, await self._sign(channel, terms, asked, hub, fee)
 
     def _open_route(self, hub: str, provider: str, capacity: NanoTon) -> RouteChannel | None:
         for route in self._store.book.routes.values():
@@ -274,15 +297,8 @@ class HubClient:
             upstream=channel.address,
             lock=lock,
         )
-        voucher = await channel.lock(lock, NanoTon(channel.signed_total + fee), also=(route,))
-        return RouteRequest(
-            provider=asked.provider,
-            payee_address=asked.payee_address,
-            payee_key=asked.payee_key,
-            payment=channel.ref,
-            lock_id=lock.key,
-            voucher=voucher,
-        )
+        await channel.lock(lock, NanoTon(channel.signed_total + fee), also=(route,))
+        return _request(asked, channel, lock.key)
 
     async def watch(self, interval_s: float) -> None:
         """End routes whose time is over, for ever."""
@@ -327,3 +343,14 @@ class HubClient:
         if not amount or amount > route.paid:
             raise PeerMisbehaved(f"hub {route.hub} claims {amount}, we signed {route.paid}")
         return amount
+
+
+def _request(asked: RouteAsked, channel: PayerChannel, lock_id: bytes) -> RouteRequest:
+    return RouteRequest(
+        provider=asked.provider,
+        payee_address=asked.payee_address,
+        payee_key=asked.payee_key,
+        payment=channel.ref,
+        lock_id=lock_id,
+        voucher=channel.newest_locked(),
+    )

@@ -287,3 +287,8 @@ class Scene:
 @pytest.fixture
 def town(emulator: Emulator, tmp_path: Path) -> Town:
     return Town(emulator, tmp_path)
+
+
+@pytest.fixture
+def town_type() -> type[Town]:
+    return Town
