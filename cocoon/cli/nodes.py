@@ -18,7 +18,7 @@ from cocoon.cli.settings import load
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
-from cocoon.node import open_node, open_seller
+from cocoon.node import open_hub_node, open_node, open_seller
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
 
@@ -71,10 +71,13 @@ def node_command(parsed: argparse.Namespace, output: Output) -> int:
     check_listening(config.network.listen_addresses)
 
     async def serve() -> None:
-        async with open_node(config) as node:
+        opened = open_hub_node if config.hub.enabled else open_node
+        async with opened(config) as node:
             output.say(f"peer id  {node.identity.peer_id}")
             for address in node.host.addresses:
                 output.say(f"address  {address}")
+            if config.hub.enabled:
+                output.say(f"hub      others set requester.via_hub = {node.identity.peer_id}")
             output.say("others join with --bootstrap and one of these; Ctrl-C stops")
             output.event("ready", peer_id=node.identity.peer_id, addresses=node.host.addresses)
             await trio.sleep_forever()

@@ -99,6 +99,11 @@ class PayerService:
         return self._store
 
     @property
+    def chain(self) -> Chain:
+        """Where the money is."""
+        return self._chain
+
+    @property
     def network_id(self) -> int:
         """The global id of the chain."""
         return self._chain.network_id

@@ -92,6 +92,11 @@ class RouteChannel(PayerChannel):
         return f"<RouteChannel {self._key.hex()[:8]} over {self.address}>"
 
     @property
+    def upstream(self) -> str:
+        """The address of our channel to the hub."""
+        return self._route.upstream
+
+    @property
     def _route(self) -> Route:
         route = self._store.book.routes.get(self._key)
         if route is None:
