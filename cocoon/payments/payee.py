@@ -302,11 +302,7 @@ async def open_payee(
         JournalLocked: another process uses this journal.
         JournalCorrupt: the journal is damaged; the message says what to do.
     """
-    if claim_margin_s + 2 * watch_interval_s > challenge_s_min:
-        raise ConfigError(
-            f"a channel that closes in {challenge_s_min} s (`challenge_s_min`) cannot be claimed "
-            f"{claim_margin_s} s earlier (`claim_margin_s`), looking every {watch_interval_s} s"
-        )
+    _check_times(claim_margin_s, watch_interval_s, challenge_s_min)
     terms = PayeeTerms(
         network_id=chain.network_id,
         payee_key=public_key(payee_seed),
@@ -317,11 +313,10 @@ async def open_payee(
     with journal:
         book = PayeeBook(journal.records)
         store = PayeeStore(book, DurableLog(journal, book))
-        sightings = Sightings(chain)
         claiming = Claiming(
             store,
             chain,
-            sightings,
+            sightings := Sightings(chain),
             clock=clock,
             payee_address=payee_address,
             claim_margin_s=claim_margin_s,
@@ -340,6 +335,14 @@ async def open_payee(
         )
         async with running(partial(claiming.watch, watch_interval_s)):
             yield service
+
+
+def _check_times(claim_margin_s: float, watch_interval_s: float, challenge_s_min: float) -> None:
+    if claim_margin_s + 2 * watch_interval_s > challenge_s_min:
+        raise ConfigError(
+            f"a channel that closes in {challenge_s_min} s (`challenge_s_min`) cannot be claimed "
+            f"{claim_margin_s} s earlier (`claim_margin_s`), looking every {watch_interval_s} s"
+        )
 
 
 def _open_journal(path: Path) -> Journal[PayeeRecord]:
