@@ -41,6 +41,15 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base that fixes the options of every table."""
 
 
+def check_coins(section: Section, *names: str) -> None:
+    """Refuse amounts of coins in *section* that are not exact decimal numbers."""
+    for name in names:
+        try:
+            parse_coins(getattr(section, name))
+        except ValueError as error:
+            raise ValueError(f"Expected a decimal number in `{name}`: {error}") from error
+
+
 PromptPrice: TypeAlias = Annotated[Price, Meta(description="tokens that are read")]
 CachedPrice: TypeAlias = Annotated[
     Price, Meta(description="tokens of a prompt that were already in the cache")
@@ -151,6 +160,13 @@ class RequesterConfig(Section, frozen=True):
     deposit_coins: Annotated[
         str, Meta(max_length=32, description="put into a new payment channel, in coins")
     ] = "0.5"
+    channel_coins_max: Annotated[
+        str, Meta(max_length=32, description="most that one payment channel may hold, in coins")
+    ] = "5"
+    peer_coins_max: Annotated[
+        str,
+        Meta(max_length=32, description="most that all channels to one provider hold, in coins"),
+    ] = "10"
     ask_max: Annotated[int, Meta(ge=1, le=32, description="providers asked for an offer")] = 4
     compare_timeout_s: Annotated[
         int,
@@ -178,16 +194,27 @@ class RequesterConfig(Section, frozen=True):
     ] = 120
 
     def __post_init__(self) -> None:
-        """Refuse amounts that are not exact."""
-        try:
-            parse_coins(self.deposit_coins)
-        except ValueError as error:
-            raise ValueError(f"Expected a decimal number in `deposit_coins`: {error}") from error
+        """Refuse amounts that are not exact, and limits that no deposit fits in."""
+        check_coins(self, "deposit_coins", "channel_coins_max", "peer_coins_max")
+        if self.deposit_nanoton > min(self.channel_nanoton_max, self.peer_nanoton_max):
+            raise ValueError(
+                "Expected `deposit_coins` of at most `channel_coins_max` and `peer_coins_max`"
+            )
 
     @property
     def deposit_nanoton(self) -> NanoTon:
         """The deposit, exact."""
         return parse_coins(self.deposit_coins)
+
+    @property
+    def channel_nanoton_max(self) -> NanoTon:
+        """The limit of one channel, exact."""
+        return parse_coins(self.channel_coins_max)
+
+    @property
+    def peer_nanoton_max(self) -> NanoTon:
+        """The limit of all channels to one provider, exact."""
+        return parse_coins(self.peer_coins_max)
 
 
 class LimitsConfig(Section, frozen=True):
@@ -277,6 +304,21 @@ class ProviderConfig(Section, frozen=True):
     claim_coins: Annotated[
         str, Meta(max_length=32, description="claim on chain when a channel owes us this, in coins")
     ] = "1"
+    peer_unclaimed_coins_max: Annotated[
+        str,
+        Meta(
+            max_length=32,
+            description="most that one payer may owe us in vouchers not yet claimed, in coins",
+        ),
+    ] = "3"
+    unseen_coins_max: Annotated[
+        str,
+        Meta(
+            max_length=32,
+            description="most work for one channel, in coins, while the chain cannot be asked "
+            "whether the payer is leaving",
+        ),
+    ] = "0.1"
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
@@ -286,15 +328,22 @@ class ProviderConfig(Section, frozen=True):
             raise ValueError(
                 f"Expected `claim_margin_s` of at most `challenge_s_min` - {CLOSE_GAP_S_MIN}"
             )
-        try:
-            parse_coins(self.claim_coins)
-        except ValueError as error:
-            raise ValueError(f"Expected a decimal number in `claim_coins`: {error}") from error
+        check_coins(self, "claim_coins", "peer_unclaimed_coins_max", "unseen_coins_max")
 
     @property
     def claim_nanoton(self) -> NanoTon:
         """The amount that is worth a claim, exact."""
         return parse_coins(self.claim_coins)
+
+    @property
+    def peer_unclaimed_nanoton_max(self) -> NanoTon:
+        """The limit of what one payer may owe, exact."""
+        return parse_coins(self.peer_unclaimed_coins_max)
+
+    @property
+    def unseen_nanoton_max(self) -> NanoTon:
+        """The limit of work while the chain is away, exact."""
+        return parse_coins(self.unseen_coins_max)
 
 
 class ObserveConfig(Section, frozen=True):

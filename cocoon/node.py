@@ -30,6 +30,8 @@ from cocoon.messages import (
     decode,
     encode,
 )
+from cocoon.payments.keys import channel_secret
+from cocoon.payments.limits import PayeeLimits, PayerLimits
 from cocoon.payments.ownership import public_key
 from cocoon.payments.payee import PayeeService, open_payee
 from cocoon.payments.payer import PayerService, open_payer
@@ -220,17 +222,7 @@ async def open_seller(config: NodeConfig, tell: Tell) -> AsyncIterator[tuple[Nod
             chain_network_id=account.chain.network_id,
             challenge_s_min=settings.challenge_s_min,
         )
-        async with open_payee(
-            chain=account.chain,
-            payee_seed=seed,
-            payee_address=account.wallet.address,
-            journal_path=config.payee_journal,
-            clock=node.clock,
-            claim_margin_s=settings.claim_margin_s,
-            challenge_s_min=settings.challenge_s_min,
-            claim_worth=settings.claim_nanoton,
-            watch_interval_s=PAYEE_WATCH_S,
-        ) as payee:
+        async with open_till(config, account, clock=node.clock) as payee:
             _serve_releases(node.host, payee)
             async with open_provider(
                 node.host,
@@ -243,6 +235,30 @@ async def open_seller(config: NodeConfig, tell: Tell) -> AsyncIterator[tuple[Nod
                 tell=tell,
             ) as provider:
                 yield node, provider
+
+
+@asynccontextmanager
+async def open_till(
+    config: NodeConfig, account: Account, *, clock: Clock = wall_clock
+) -> AsyncIterator[PayeeService]:
+    """Run the earning side of the settings' wallet; needs no swarm."""
+    settings = config.provider
+    async with open_payee(
+        chain=account.chain,
+        payee_seed=payee_seed(account.seed),
+        payee_address=account.wallet.address,
+        journal_path=config.payee_journal,
+        clock=clock,
+        claim_margin_s=settings.claim_margin_s,
+        challenge_s_min=settings.challenge_s_min,
+        claim_worth=settings.claim_nanoton,
+        limits=PayeeLimits(
+            peer_unclaimed_max=settings.peer_unclaimed_nanoton_max,
+            unseen_max=settings.unseen_nanoton_max,
+        ),
+        watch_interval_s=PAYEE_WATCH_S,
+    ) as payee:
+        yield payee
 
 
 def _serve_releases(host: Host, payee: PayeeService) -> None:
@@ -269,12 +285,17 @@ def _refusal(code: RefusalCode, error: Exception) -> bytes:
 @asynccontextmanager
 async def open_purse(config: NodeConfig, account: Account) -> AsyncIterator[PayerService]:
     """Run the paying side of the settings' wallet; needs no swarm."""
+    settings = config.requester
     async with open_payer(
         chain=account.chain,
         wallet=account.wallet,
         journal_path=config.payer_journal,
         clock=wall_clock,
-        challenge_s=config.requester.challenge_s,
+        challenge_s=settings.challenge_s,
+        limits=PayerLimits(
+            channel_max=settings.channel_nanoton_max, peer_max=settings.peer_nanoton_max
+        ),
+        secret=channel_secret(account.seed),
         watch_interval_s=PAYER_WATCH_S,
     ) as payer:
         yield payer

@@ -13,6 +13,7 @@ from pytoniq_core.boc.address import Address  # noqa: TID251 - the adapter
 from pytoniq_core.boc.builder import Builder as LibraryBuilder  # noqa: TID251 - the adapter
 from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - the adapter
 from pytoniq_core.boc.exotic import CellTypes  # noqa: TID251 - the adapter
+from pytoniq_core.boc.slice import Slice as LibrarySlice  # noqa: TID251 - the adapter
 from pytoniq_core.boc.tvm_bitarray import TvmBitarray  # noqa: TID251 - the adapter
 
 from contracts._pytoniq import BOC_CELLS_MAX, DEPTH_MAX, StrictCell, StrictSlice, decode, refusing
@@ -255,6 +256,16 @@ class Slice:
         """Read ``Maybe ^Cell``."""
         return self.ref() if self.flag() else None
 
+    def dictionary(self, key_bits: int) -> dict[bytes, "Slice"]:
+        """Read a ``HashmapE`` of a bounded size; keys are whole bytes.
+
+        Raises:
+            InvalidData: it is malformed, or too large.
+        """
+        with refusing("not a dictionary"):
+            found = self._inner.load_dict(key_bits, value_deserializer=_rest_of) or {}
+        return {int(key).to_bytes(key_bits // 8): cell.parse() for key, cell in found.items()}
+
     def rest(self) -> Cell:
         """Read everything that is left into a cell of its own."""
         rest = self._inner
@@ -274,6 +285,10 @@ class Slice:
         # The library, asked for too much, gives what is left when the bits are no TvmBitarray.
         if size_bits > self._inner.remaining_bits:
             raise InvalidData("a cell ends too early")
+
+
+def _rest_of(inner: LibrarySlice) -> Cell:
+    return Cell.of(StrictCell(inner.bits, inner.refs[inner.ref_offset :]))
 
 
 def internal_address(address: object) -> str:

@@ -8,6 +8,7 @@ Sources of the contract: `tolk/`. What is signed: `contracts.voucher`.
 """
 
 import base64
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -17,11 +18,13 @@ import msgspec
 from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address, split_address
 from contracts.chain import Account
 from contracts.errors import InvalidData, LocalContractError
+from contracts.locks import LockedVoucher, Witness, locks_cell, witnesses_cell
 from contracts.units import NO_MONEY, NanoTon
 from contracts.voucher import KEY_BYTES, SIGNATURE_BYTES, ChannelRef
 
 OP_OPEN: Final = 0x4F504E31
 OP_CLAIM: Final = 0x434C4D31
+OP_CLAIM_LOCKED: Final = 0x434C4B31
 OP_CLOSE: Final = 0x434C5331
 OP_START_CLOSE: Final = 0x53544331
 OP_FINISH: Final = 0x46494E31
@@ -38,7 +41,12 @@ OPEN_FEE_NANOTON: Final = NanoTon(5_000_000)
 MESSAGE_FEE_NANOTON: Final = NanoTon(10_000_000)
 """Enough to attach to an internal Claim, Close, StartClose or Finish."""
 
-CLAIM_NANOTON_MIN: Final = NanoTon(4_000_000)
+EXTERNAL_LOCKS_MAX: Final = 2
+"""A claim that opens more locks than this must be sent by internal message."""
+
+_LOCK_FEE_NANOTON: Final = 4_000_000
+
+CLAIM_NANOTON_MIN: Final = NanoTon(3_500_000)
 """Claims below this are refused at the prices of `gas.json` (the contract computes it)."""
 
 CHALLENGE_S_MAX: Final = 30 * 86_400
@@ -78,6 +86,7 @@ class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
         paid_nanoton: total of all claims since the opening.
         close_at_unix_s: the payer can finish after this; 0 when nobody is closing.
         balance_nanoton: of the contract.
+        settled_nanoton: what locks have been worth on chain so far, by `locks.lock_id`.
     """
 
     params: ChannelParams
@@ -86,6 +95,7 @@ class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
     paid_nanoton: NanoTon
     close_at_unix_s: int
     balance_nanoton: NanoTon
+    settled_nanoton: dict[bytes, NanoTon] = {}
 
     def ref(self, network_id: int) -> ChannelRef:
         """Return what signatures for this opening are bound to."""
@@ -160,6 +170,7 @@ def _initial_data(params: ChannelParams) -> Cell:
         .coins(0)
         .uint(params.open_by_unix_s, 32)
         .ref(terms.end())
+        .maybe_ref(None)
         .end()
     )
 
@@ -172,6 +183,34 @@ def open_body() -> bytes:
 def claim_body(total: NanoTon, signature: bytes) -> bytes:
     """Return the body that cashes a voucher."""
     return encode_boc(Builder().uint(OP_CLAIM, 32).raw(_signature(signature)).coins(total).end())
+
+
+def locked_claim_body(voucher: LockedVoucher, witnesses: Sequence[Witness | None]) -> bytes:
+    """Return the body that cashes a locked voucher, with the witnesses that are known.
+
+    Several locks cost more gas than an external message may use before it is accepted
+    (`EXTERNAL_LOCKS_MAX`): send such a claim from a wallet, with `locked_claim_fee` attached.
+
+    Args:
+        voucher: the payee's newest.
+        witnesses: one for each lock, None where there is none. Good ones only: one that
+            does not fit, or comes after the lock's deadline, has the whole claim refused.
+
+    Raises:
+        InvalidData: the locks are impossible.
+        LocalContractError: the rest is.
+    """
+    locks = voucher.locks
+    if len(witnesses) != len(locks):
+        raise LocalContractError(f"{len(witnesses)} witnesses for {len(locks)} locks")
+    fields = Builder().uint(OP_CLAIM_LOCKED, 32).raw(_signature(voucher.signature))
+    fields = fields.coins(voucher.total_nanoton)
+    return encode_boc(fields.ref(locks_cell(locks)).ref(witnesses_cell(witnesses)).end())
+
+
+def locked_claim_fee(locks: int) -> NanoTon:
+    """Return what to attach to an internal claim of so many locks; the rest of it comes back."""
+    return NanoTon(MESSAGE_FEE_NANOTON + locks * _LOCK_FEE_NANOTON)
 
 
 def close_body(total: NanoTon, voucher: bytes | None, release: bytes) -> bytes:
@@ -197,9 +236,9 @@ class ChannelAction(msgspec.Struct, frozen=True):
     """What an inbound message asked of a channel.
 
     Attributes:
-        step: a name of `gas.json`: "open", "top_up", "claim", "close", "start_close" or
-            "finish"; "unknown" for anything else.
-        total: of the voucher, for "claim" and "close"; None otherwise.
+        step: a name of `gas.json`: "open", "top_up", "claim", "claim_locked", "close",
+            "start_close" or "finish"; "unknown" for anything else.
+        total: of the voucher, for the claims and "close"; None otherwise.
     """
 
     step: str
@@ -207,7 +246,7 @@ class ChannelAction(msgspec.Struct, frozen=True):
 
 
 _STEPS: Final = {OP_OPEN: "open", OP_START_CLOSE: "start_close", OP_FINISH: "finish"}
-_CASHING: Final = {OP_CLAIM: "claim", OP_CLOSE: "close"}
+_CASHING: Final = {OP_CLAIM: "claim", OP_CLAIM_LOCKED: "claim_locked", OP_CLOSE: "close"}
 
 
 def read_action(body: bytes) -> ChannelAction:
@@ -262,6 +301,7 @@ def _parse_data(data: Cell, account: Account) -> ChannelState:
     payer_key, payee = root.raw(32), root.raw(32)
     opened_lt, paid, deadline_unix_s = root.uint(64), root.coins(), root.uint(32)
     terms = root.ref().parse()
+    settled = {key: NanoTon(value.coins()) for key, value in root.dictionary(256).items()}
     root.end()
     params = ChannelParams(
         payer_key=payer_key,
@@ -280,6 +320,7 @@ def _parse_data(data: Cell, account: Account) -> ChannelState:
         paid_nanoton=NanoTon(paid),
         close_at_unix_s=deadline_unix_s if opened_lt and deadline_unix_s != _NEVER else 0,
         balance_nanoton=account.balance_nanoton,
+        settled_nanoton=settled,
     )
 
 

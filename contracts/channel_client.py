@@ -8,7 +8,7 @@ Steps other than Open and top-up are external messages: they need no wallet, bec
 the channel pays for them.
 """
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -30,7 +30,8 @@ from contracts.errors import (
     InvalidData,
     MessageRejected,
 )
-from contracts.units import NanoTon
+from contracts.locks import LockedVoucher, Witness, is_settled, lock_id
+from contracts.units import NO_MONEY, NanoTon
 from contracts.wallet import SignedTransfer, Transfer, Wallet, send_transfers, submit_transfer
 
 Journal = Callable[[SignedTransfer], Awaitable[None]]
@@ -168,6 +169,41 @@ async def claim(
         return state is not None and state.paid_nanoton >= total
 
     return await _step(chain, address, channel.claim_body(total, signature), done, timeout_s)
+
+
+async def claim_locked(
+    chain: Chain,
+    address: str,
+    voucher: LockedVoucher,
+    witnesses: Sequence[Witness | None],
+    *,
+    timeout_s: float,
+) -> ChannelStep:
+    """Cash a locked voucher by external message.
+
+    For up to `channel.EXTERNAL_LOCKS_MAX` witnesses; more go by `send_transfers`, from a
+    wallet, with `channel.locked_claim_fee` attached. An under-funded channel pays what it
+    has, and remembers the locks: look at the state.
+
+    Raises:
+        MessageRejected: the contract refuses it; its exit code says why.
+        InvalidData: there is no channel at *address* (any more).
+        ChainUnavailable: not seen in time; call again.
+    """
+
+    def done(state: ChannelState | None) -> bool:
+        if state is None:
+            return False
+        pairs = tuple(zip(voucher.locks, witnesses, strict=True))
+        worth = sum(
+            min(lock.amount_nanoton, state.settled_nanoton.get(lock_id(lock), NO_MONEY))
+            for lock in voucher.locks
+        )
+        noted = all(is_settled(lock, shown, state.settled_nanoton) for lock, shown in pairs)
+        return noted and state.paid_nanoton >= voucher.total_nanoton + worth
+
+    body = channel.locked_claim_body(voucher, witnesses)
+    return await _step(chain, address, body, done, timeout_s)
 
 
 async def cooperative_close(

@@ -93,14 +93,27 @@ async def serve_devnet(
     Raises:
         OSError: the port cannot be bound.
     """
+    async with open_devnet(chain, clock=clock, persist_path=persist_path) as devnet:
+        await serve_open_devnet(devnet, host, port, task_status=task_status)
+
+
+async def serve_open_devnet(
+    devnet: Devnet,
+    host: str = LOOPBACK,
+    port: int = 0,
+    *,
+    task_status: TellsUrl = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve a devnet that runs already, until cancelled; else as `serve_devnet`.
+
+    Raises:
+        OSError: the port cannot be bound.
+    """
     config = Config()
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.graceful_timeout = GRACE_S
     config.accesslog, config.errorlog = None, _log
-    async with (
-        open_devnet(chain, clock=clock, persist_path=persist_path) as devnet,
-        trio.open_nursery() as nursery,
-    ):
+    async with trio.open_nursery() as nursery:
         # Bound here and not by the server, which leaks the socket when the port is taken.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         config.bind = [f"fd://{socket.create_server((host, port), family=family).detach()}"]

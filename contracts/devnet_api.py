@@ -15,14 +15,18 @@ from contracts.address import friendly_address, parse_address
 from contracts.cells import Builder, Cell, decode_boc, encode_boc
 from contracts.devnet_service import Devnet
 from contracts.embedded import StoredTransaction
+from contracts.emulator import GetMethodResult
 from contracts.errors import ChainUnavailable, InvalidData
 from contracts.toncenter_json import Json, b64, parse_lt
+from contracts.toncenter_stack import stack_argument, stack_entry
 from contracts.vm_stack import decode_stack, encode_stack
 from contracts.wallet import wallet_seqno, wallet_version
 
 TRANSACTIONS_MAX: Final = 100
 CONFIG_GLOBAL_ID: Final = 19
 BOC_CHARS_MAX: Final = 1 << 17
+NO_CONTRACT: Final = -13
+"""The exit code where there is nothing to run, as nodes tell it."""
 
 P = TypeVar("P")
 
@@ -192,17 +196,19 @@ class Api:
         """RunGetMethod: run a get-method on the newest state."""
         asked = checked(parameters, _OfGetMethod)
         address = _address(asked.address)
-        stack = encode_stack([toncenter_json.stack_argument(*each) for each in asked.stack])
+        stack = encode_stack([stack_argument(*each) for each in asked.stack])
         method = asked.method
         if isinstance(method, str) and method.isascii() and method.isdigit():
             method = int(method)
         _, info, block = await self._devnet.account(address)
-        result = await self._devnet.run_get_method(address, method, stack)
+        ran = GetMethodResult(encode_stack([]), NO_CONTRACT, 0)
+        if info.code is not None and info.data is not None:
+            ran = await self._devnet.run_get_method(address, method, stack)
         return {
             "@type": "smc.runResult",
-            "gas_used": result.gas_used,
-            "stack": [toncenter_json.stack_entry(each) for each in decode_stack(result.stack)],
-            "exit_code": result.exit_code,
+            "gas_used": ran.gas_used,
+            "stack": [stack_entry(each) for each in decode_stack(ran.stack)],
+            "exit_code": ran.exit_code,
             "block_id": toncenter_json.block_id(block),
             "last_transaction_id": toncenter_json.transaction_id(
                 info.last_transaction_lt, info.last_transaction_hash

@@ -22,6 +22,7 @@ from contracts.embedded import Block, EmbeddedChain, Snapshot, StoredTransaction
 from contracts.emulator import GetMethodResult
 from contracts.errors import InvalidData
 from contracts.fees import Fees, parse_fees
+from contracts.ledger import Ledger
 from contracts.units import NanoTon
 
 BLOCK_S: Final = 1.0
@@ -74,9 +75,23 @@ class Devnet:
         """The newest block."""
         return self._chain.last_block
 
+    async def head(self) -> Block:
+        """Return the newest block, after the changes that are under way."""
+        async with self._lock:
+            return self._chain.last_block
+
     def block(self, seqno: int) -> Block | None:
         """Return a block, or None when it is not (or no longer) known."""
         return self._chain.block(seqno)
+
+    async def ask_ledger(self, ask: Callable[[Ledger], T]) -> T:
+        """Return what *ask* finds in the real blocks.
+
+        Raises:
+            LocalContractError: this chain makes none.
+        """
+        async with self._lock:
+            return ask(self._chain.ledger)
 
     async def account(self, address: str) -> tuple[Account, tlb.AccountInfo, Block]:
         """Return the state of an account, and the block that it is of."""

@@ -104,6 +104,11 @@ class Emulator:
         self._config_boc = config
         self._start()
 
+    @property
+    def config(self) -> Cell:
+        """The network's parameters, a ``Hashmap 32 ^Cell``."""
+        return decode_boc(base64.b64decode(self._config_boc))
+
     def _start(self) -> None:
         self._instance = self._new_instance()
         self._config = self._instance.new_string(self._config_boc)

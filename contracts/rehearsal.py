@@ -4,6 +4,7 @@ Everything runs on the real emulator. Internal messages come from a stranger's
 account, so nothing here depends on a wallet.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ from contracts.cells import EMPTY, Builder, Cell, decode_boc, encode_boc, join_a
 from contracts.chain import TransactionRecord
 from contracts.embedded import EmbeddedChain
 from contracts.errors import LocalContractError
+from contracts.locks import Lock, LockedVoucher, Witness
 from contracts.units import NanoTon
 
 PAYER_SEED: Final = b"\xa1" * 32
@@ -120,6 +122,17 @@ class Rehearsal:
     def claim(self, total: int) -> bytes:
         """Return the body that cashes a good voucher over *total*."""
         return channel.claim_body(NanoTon(total), self.voucher(total))
+
+    def claim_locked(
+        self, total: int, locks: Sequence[Lock], witnesses: Sequence[Witness | None]
+    ) -> bytes:
+        """Return the body that cashes a good voucher over *total* and *locks*."""
+        return channel.locked_claim_body(self.locked_voucher(total, locks), witnesses)
+
+    def locked_voucher(self, total: int, locks: Sequence[Lock]) -> LockedVoucher:
+        """Return the payer's voucher over *total* and *locks* for the present opening."""
+        signature = voucher.sign_locked_voucher(PAYER_SEED, self.ref, NanoTon(total), locks)
+        return LockedVoucher(total_nanoton=NanoTon(total), locks=tuple(locks), signature=signature)
 
     def close(self, total: int) -> bytes:
         """Return the body that ends the channel by agreement at *total*."""

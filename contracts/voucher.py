@@ -2,7 +2,7 @@
 
 Every signature is over the hash of one cell without references:
 
-    tag:uint32 network_id:int32 channel:addr_std opened_lt:uint64 [total:coins]
+    tag:uint32 network_id:int32 channel:addr_std opened_lt:uint64 [total:coins [locks:bits256]]
 
 so it is good for one network, one channel, and one opening of that channel only.
 The contract builds the same cell (`tolk/payment_channel.tolk`, function `signed`).
@@ -10,6 +10,7 @@ The layout is fixed, so the hash is one SHA-256 over bytes that we lay out
 directly, twenty times faster than building cells.
 """
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
@@ -19,10 +20,12 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 from contracts.cells import split_address
-from contracts.errors import LocalContractError
+from contracts.errors import InvalidData, LocalContractError
+from contracts.locks import Lock, locks_cell
 from contracts.units import NanoTon
 
 TAG_VOUCHER: Final = 0x56434831  # "VCH1"
+TAG_LOCKED: Final = 0x564C4B31  # "VLK1"
 TAG_RELEASE: Final = 0x52454C31  # "REL1"
 TAG_START_CLOSE: Final = 0x53544131  # "STA1"
 
@@ -62,7 +65,38 @@ def sign_voucher(seed: bytes, ref: ChannelRef, total: NanoTon) -> bytes:
 
 def verify_voucher(payer_key: bytes, ref: ChannelRef, total: NanoTon, signature: bytes) -> bool:
     """Tell whether *signature* is the payer's over exactly this *total*."""
-    return _verify(payer_key, TAG_VOUCHER, ref, total, signature)
+    return _verify(payer_key, signature, lambda: _digest(TAG_VOUCHER, ref, total))
+
+
+def sign_locked_voucher(
+    seed: bytes, ref: ChannelRef, total: NanoTon, locks: Sequence[Lock]
+) -> bytes:
+    """Sign, as the payer, that the payee has earned *total*, and what *locks* will be worth.
+
+    What is signed names all locks that are open at this time. A lock that was opened by
+    its witness goes into *total* of the next voucher; one whose deadline is over is left out.
+    A lock must not be left out earlier: older vouchers stay good.
+
+    Args:
+        seed: the payer's Ed25519 seed, 32 bytes.
+        ref: the channel.
+        total: cumulative, without the locks.
+        locks: one to `LOCKS_MAX`; without locks it is a plain voucher.
+
+    Raises:
+        InvalidData: the locks are impossible, see `contracts.locks.check_locks`.
+        LocalContractError: the rest is.
+    """
+    return _sign(seed, _digest(TAG_LOCKED, ref, total, locks_cell(locks).hash))
+
+
+def verify_locked_voucher(
+    payer_key: bytes, ref: ChannelRef, total: NanoTon, locks: Sequence[Lock], signature: bytes
+) -> bool:
+    """Tell whether *signature* is the payer's over exactly this *total* and these *locks*."""
+    return _verify(
+        payer_key, signature, lambda: _digest(TAG_LOCKED, ref, total, locks_cell(locks).hash)
+    )
 
 
 def sign_release(seed: bytes, ref: ChannelRef, total: NanoTon) -> bytes:
@@ -75,7 +109,7 @@ def sign_release(seed: bytes, ref: ChannelRef, total: NanoTon) -> bytes:
 
 def verify_release(payee_key: bytes, ref: ChannelRef, total: NanoTon, signature: bytes) -> bool:
     """Tell whether *signature* is the payee's release at *total*."""
-    return _verify(payee_key, TAG_RELEASE, ref, total, signature)
+    return _verify(payee_key, signature, lambda: _digest(TAG_RELEASE, ref, total))
 
 
 def sign_start_close(seed: bytes, ref: ChannelRef) -> bytes:
@@ -85,10 +119,10 @@ def sign_start_close(seed: bytes, ref: ChannelRef) -> bytes:
 
 def verify_start_close(payer_key: bytes, ref: ChannelRef, signature: bytes) -> bool:
     """Tell whether *signature* is the payer's request to start closing."""
-    return _verify(payer_key, TAG_START_CLOSE, ref, None, signature)
+    return _verify(payer_key, signature, lambda: _digest(TAG_START_CLOSE, ref, None))
 
 
-def _digest(tag: int, ref: ChannelRef, total: int | None) -> bytes:
+def _digest(tag: int, ref: ChannelRef, total: int | None, locks_hash: bytes = b"") -> bytes:
     bits, size_bits = _prefix(tag, ref), _PREFIX_BITS
     if total is not None:
         if not 0 <= total <= _COINS_MAX:
@@ -96,6 +130,9 @@ def _digest(tag: int, ref: ChannelRef, total: int | None) -> bytes:
         length = (total.bit_length() + 7) // 8
         bits = (bits << (4 + 8 * length)) | (length << (8 * length)) | total
         size_bits += 4 + 8 * length
+    if locks_hash:
+        bits = (bits << 256) | int.from_bytes(locks_hash, "big")
+        size_bits += 256
     whole, rest = divmod(size_bits, 8)
     d2 = 2 * whole
     if rest:
@@ -127,11 +164,11 @@ def _sign(seed: bytes, digest: bytes) -> bytes:
     return bytes(_signing_key(seed).sign(digest).signature)
 
 
-def _verify(key: bytes, tag: int, ref: ChannelRef, total: int | None, signature: bytes) -> bool:
+def _verify(key: bytes, signature: bytes, fields: Callable[[], bytes]) -> bool:
     if len(key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
         return False
     try:
-        VerifyKey(key).verify(_digest(tag, ref, total), signature)
-    except (BadSignatureError, LocalContractError):
+        VerifyKey(key).verify(fields(), signature)
+    except (BadSignatureError, InvalidData, LocalContractError):
         return False
     return True

@@ -94,6 +94,13 @@ def _check_assets(config: NodeConfig) -> list[Finding]:
     ]
 
 
+def _check_cpu_engine() -> Finding:
+    from kernels.native.library import status  # noqa: PLC0415  (may run a compiler)
+
+    found = status()
+    return Finding("CPU engine", found.usable, found.detail, found.remedy, optional=True)
+
+
 def _check_gpu() -> Finding:
     from kernels.device import probe_gpu  # noqa: PLC0415  (loads driver libraries)
 
@@ -122,7 +129,8 @@ def _existing(path: Path) -> Path:
 def doctor_command(parsed: argparse.Namespace, output: Output) -> int:
     """Say what is missing for which use, and the one command that mends it."""
     config = load(parsed)
-    findings = [_check_python(), *_check_assets(config), *_check_home(config), _check_gpu()]
+    findings = [_check_python(), *_check_assets(config), *_check_home(config)]
+    findings += [_check_cpu_engine(), _check_gpu()]
     output.table(
         "",
         ("", "what", "found", "to mend it"),

@@ -3,13 +3,17 @@
 import logging
 from typing import Final
 
+import msgspec
 import trio
 
 from cocoon.clock import Clock
 from cocoon.payments.channel import Claim, Payee, Settled
 from cocoon.payments.onchain import ending, read_ledger, sent_to
+from cocoon.payments.payee_book import Held
 from cocoon.payments.payee_store import PayeeStore
+from cocoon.payments.sightings import ChainContradiction, Sightings
 from contracts.chain import Chain
+from contracts.channel import RENT_NANOTON, RESERVE_NANOTON, ChannelState
 from contracts.channel_client import claim as claim_on_chain
 from contracts.channel_client import read_channel
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
@@ -27,6 +31,11 @@ RELEASE_PATIENCE_S: Final = 600.0
 _log = logging.getLogger(__name__)
 
 
+def covering(spendable: NanoTon) -> NanoTon:
+    """Return the balance of which vouchers can count on *spendable*."""
+    return NanoTon(max(0, spendable) + RESERVE_NANOTON + RENT_NANOTON)
+
+
 class Claiming:
     """Looks at channels, takes in what the chain shows, and claims what is due."""
 
@@ -34,6 +43,7 @@ class Claiming:
         self,
         store: PayeeStore,
         chain: Chain,
+        sightings: Sightings,
         *,
         clock: Clock,
         payee_address: str,
@@ -43,7 +53,8 @@ class Claiming:
     ) -> None:
         self._store = store
         self._chain = chain
-        self._clock = clock
+        self._sightings = sightings
+        self.clock = clock
         self._payee_address = payee_address
         self._claim_margin_s = claim_margin_s
         self._claim_worth = claim_worth
@@ -98,12 +109,12 @@ class Claiming:
         async with self._looks.setdefault(address, trio.Lock()):
             state = await self._observe(address)
             for claim in state.claim(worth=worth):
-                if self._refused.get(address) != claim.total:
+                if state.close_at_unix_s or self._refused.get(address) != claim.total:
                     await self._claim(address, state, claim)
 
     async def _observe(self, address: str) -> Payee:
         held = self._store.book.channels[address]
-        channel = await read_channel(self._chain, address)
+        channel = await self._look(held)
         if channel is None or channel.opened_lt != held.state.opened_lt:
             await self._account_for(address)
             return self._store.book.channels[address].state
@@ -112,16 +123,36 @@ class Claiming:
             await self._account_for(address)
         return await self._store.see(address, channel)
 
+    async def _look(self, held: Held) -> ChannelState | None:
+        """Read a channel, without a balance that cannot be: a claim does not wait for it."""
+        try:
+            granted_total = held.state.best_total
+            sighting = await self._sightings.look(held.address, granted_total=granted_total)
+        except ChainContradiction as error:
+            _log.warning("%s", error)
+            channel = await read_channel(self._chain, held.address)
+            if channel is None:
+                return None
+            believed = held.state.total_max - channel.paid_nanoton
+            return msgspec.structs.replace(channel, balance_nanoton=covering(NanoTon(believed)))
+        return None if sighting is None else sighting.channel
+
     async def _account_for(self, address: str) -> None:
         """Add what new transactions of the channel paid to us; note its end."""
         held = self._store.book.channels[address]
-        since_lt = max(held.state.seen_lt, held.state.opened_lt)
-        ledger = await read_ledger(self._chain, address, since_lt=since_lt)
+        opened_lt = held.state.opened_lt
+        ledger = await read_ledger(self._chain, address, since_lt=opened_lt - 1)
         end = ending(ledger, held.payer_address)
         if end is not None:
             ledger = [record for record in ledger if record.lt <= end.lt]
-        if ledger:
-            received = sent_to(ledger, self._payee_address)
+        counted = NO_MONEY
+        if ledger and ledger[0].lt == opened_lt:
+            # Counted anew from the opening on: a fork may have taken back what we had seen.
+            counted = held.state.received
+        else:
+            ledger = [record for record in ledger if record.lt > held.state.seen_lt]
+        received = NanoTon(sent_to(ledger, self._payee_address) - counted)
+        if ledger and (received or end is not None or ledger[-1].lt > held.state.seen_lt):
             event = Settled(received=received, lt=ledger[-1].lt, gone=end is not None)
             await self._store.step(held, event)
 
@@ -144,5 +175,5 @@ class Claiming:
                 state.unclaimed,
                 address,
                 error.exit_code,
-                self._clock(),
+                self.clock(),
             )

@@ -6,7 +6,6 @@ the payer is leaving, also after a restart.
 
 import logging
 import os
-from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -38,13 +37,15 @@ from cocoon.payments.channel import (
 from cocoon.payments.claiming import Claiming
 from cocoon.payments.durable import DurableLog
 from cocoon.payments.journal import Journal
+from cocoon.payments.limits import NO_PAYEE_LIMITS, PayeeLimits, owed_fault
 from cocoon.payments.ownership import public_key, verify_close, verify_ownership
 from cocoon.payments.payee_book import Earnings, Held, PayeeBook, PayeeRecord
 from cocoon.payments.payee_store import PayeeStore
+from cocoon.payments.sightings import Sighting, Sightings
+from cocoon.payments.status import HeldStatus, describe_held
 from contracts.chain import Chain
 from contracts.channel import ChannelState
-from contracts.channel_client import read_channel
-from contracts.errors import InvalidData
+from contracts.errors import ChainUnavailable, InvalidData
 from contracts.units import NO_MONEY, NanoTon, parse_coins
 from contracts.voucher import ChannelRef, sign_release, verify_voucher
 
@@ -57,18 +58,13 @@ CLAIM_WORTH: Final = parse_coins("1")
 CACHE_S: Final = 60.0
 """What the chain said of a channel is believed for so long when a job wants to start."""
 
-ADMITTED_MAX: Final = 1024
-"""Channels remembered that nothing was paid on; the one longest unused is forgotten."""
+LOOK_TIMEOUT_S: Final = 5.0
+"""In mid-job the chain has so long to say whether the payer is leaving."""
 
 TOP_UP_LOOK_S: Final = 5.0
 """A voucher above the deposit makes us look for a top-up at most this often."""
 
 _log = logging.getLogger(__name__)
-
-
-class _Sighting(msgspec.Struct, frozen=True):
-    channel: ChannelState
-    at_s: float
 
 
 class PayeeChannel:
@@ -106,8 +102,9 @@ class PayeeChannel:
         Raises:
             PeerMisbehaved: the signature is not the payer's for this channel, or the
                 total does not grow.
-            PaymentError: above the deposit, or the channel is closing or released. A
-                closing channel's voucher is kept all the same: it pays for work done.
+            PaymentError: above the deposit, the channel is closing or released, or the
+                chain has not said for too long that it is not. The voucher of a closing
+                or unseen channel is kept all the same: it pays for work done.
         """
         await self._service.receive(self._held, self._ref, voucher)
 
@@ -133,20 +130,23 @@ class PayeeService:
     def __init__(
         self,
         store: PayeeStore,
-        chain: Chain,
+        sightings: Sightings,
         claiming: Claiming,
         *,
         seed: bytes,
         terms: PayeeTerms,
+        limits: PayeeLimits,
         cache_s: float,
+        unseen_s_max: float,
     ) -> None:
         self._store = store
-        self._chain = chain
+        self._sightings = sightings
         self._claiming = claiming
         self._seed = seed
         self._terms = terms
+        self._limits = limits
         self._cache_s = cache_s
-        self._sightings: OrderedDict[str, _Sighting] = OrderedDict()
+        self._unseen_s_max = unseen_s_max
         self._active: dict[str, PayeeChannel | None] = {}
 
     # --- working ----------------------------------------------------------------------
@@ -191,6 +191,48 @@ class PayeeService:
         self._active[address] = channel
         return channel
 
+    async def keep(self, payment: PaymentRef, voucher: VoucherMessage) -> NanoTon:
+        """Keep a voucher that came without a job; return what it adds to what we hold.
+
+        Raises:
+            PeerMisbehaved: the signature is not the payer's, or the total does not grow.
+            PaymentError: the channel is not good, or a job uses it.
+            ChainUnavailable: the chain could not be asked.
+        """
+        address = payment.channel_address
+        if fault := reference_fault(payment, self._terms):
+            raise PaymentError(fault)
+        if address in self._active:
+            raise PaymentError(f"a job still uses {address}")
+        self._active[address] = None
+        try:
+            best = self._best(address)
+            try:
+                await self._keep(payment, voucher)
+            except PaymentError:
+                if self._best(address) == best:
+                    raise  # else it was kept, and grants no work: nobody asked for any
+            return NanoTon(self._best(address) - best)
+        finally:
+            self._active.pop(address, None)
+
+    async def _keep(self, payment: PaymentRef, voucher: VoucherMessage) -> None:
+        known = self._store.book.channels.get(payment.channel_address)
+        if known is None:
+            base = msgspec.structs.replace(payment, signed_total_nanoton=0)
+            channel = await self._check(base, NanoTon(voucher.total_nanoton))
+            await channel.receive(voucher)
+            return
+        opened_lt = known.state.opened_lt
+        if payment.opened_lt != opened_lt:
+            raise PaymentError(f"channel {known.address}: another opening")
+        ref = ChannelRef(self._terms.network_id, known.address, opened_lt)
+        await self.receive(known, ref, voucher)
+
+    def _best(self, address: str) -> NanoTon:
+        held = self._store.book.channels.get(address)
+        return NO_MONEY if held is None else held.state.best_total
+
     async def _check(self, payment: PaymentRef, spendable_min: NanoTon) -> PayeeChannel:
         channel = await self._sight(payment.channel_address)
         fault = channel_fault(payment, channel, self._terms)
@@ -202,36 +244,61 @@ class PayeeService:
             fault = channel_fault(payment, channel, self._terms) or funds_fault(
                 payment, self.state_of(_held(channel)), spendable_min
             )
+        fault = fault or self._age_fault(channel) or await self._owed_fault(channel)
         if fault:
             raise PaymentError(f"channel {channel.address}: {fault}")
         ref = channel.ref(self._terms.network_id)
         return PayeeChannel(self, _held(channel), ref, NanoTon(payment.signed_total_nanoton))
 
     def _is_old(self, channel: ChannelState) -> bool:
-        return self._sightings[channel.address].at_s < trio.current_time()
+        return self._sightings.age_s(channel.address) > 0
+
+    def _age_fault(self, channel: ChannelState) -> str:
+        """Return why a channel from before a restored backup cannot be worked for, or ""."""
+        restored_at_unix_s = self._store.book.restored_at_unix_s
+        sighting = self._sightings.last(channel.address)
+        known = 0 if sighting is None else sighting.opened_at_unix_s
+        if not restored_at_unix_s or known > restored_at_unix_s:
+            return ""
+        return (
+            "it may be older than the backup that our journal was restored from, and we may "
+            "have released it; open a new one"
+        )
+
+    async def _owed_fault(self, channel: ChannelState) -> str:
+        """Return why this payer owes too much, or ""; claim first, if that mends it."""
+        if not owed_fault(self._limits, self._owed_by(channel)):
+            return ""
+        for held in list(self._store.book.channels.values()):
+            if held.payer_address == channel.params.payer_address and held.state.unclaimed:
+                await self._claiming.look(held.address, worth=NO_MONEY)
+        return owed_fault(self._limits, self._owed_by(channel))
+
+    def _owed_by(self, channel: ChannelState) -> list[Payee]:
+        payer = channel.params.payer_address
+        return [
+            each.state for each in self._store.book.channels.values() if each.payer_address == payer
+        ]
 
     async def _sight(self, address: str, *, afresh: bool = False) -> ChannelState:
         """Return what the chain shows of a channel, or showed at most `cache_s` ago."""
-        sighting = self._sightings.get(address)
-        now_s = trio.current_time()
-        if sighting is None or afresh or now_s - sighting.at_s > self._cache_s:
-            channel = await self._read(address)
-            sighting = self._sightings[address] = _Sighting(channel, trio.current_time())
+        sighting = self._sightings.last(address)
+        if sighting is None or afresh or self._sightings.age_s(address) > self._cache_s:
+            sighting = await self._look(address)
             if address in self._store.book.channels:
-                await self._store.see(address, channel)
-        self._sightings.move_to_end(address)
-        while len(self._sightings) > ADMITTED_MAX:
-            self._sightings.popitem(last=False)
+                await self._store.see(address, sighting.channel)
         return sighting.channel
 
-    async def _read(self, address: str) -> ChannelState:
+    async def _look(self, address: str) -> Sighting:
+        known = self._store.book.channels.get(address)
+        granted = NO_MONEY if known is None else known.state.best_total
         try:
-            channel = await read_channel(self._chain, address)
+            sighting = await self._sightings.look(address, granted_total=granted)
         except InvalidData as error:
             raise PaymentError(f"channel {address}: {error}") from error
-        if channel is None:
+        if sighting is None:
             raise PaymentError(f"there is no channel at {address}")
-        return channel
+        return sighting
 
     def state_of(self, held: Held) -> Payee:
         """Return the present state: the journal's, or what was seen when nothing was paid yet."""
@@ -255,10 +322,33 @@ class PayeeService:
                 raise refusal(effect)
         if not any(isinstance(effect, GrantWork) for effect in effects):
             raise PaymentError("the voucher grants no work")
+        if self._sightings.age_s(held.address) > self._unseen_s_max:
+            await self._look_in_mid_job(held, total)
+
+    async def _look_in_mid_job(self, held: Held, total: NanoTon) -> None:
+        """Find out whether the payer is leaving; go on within `PayeeLimits.unseen_max` if we can't.
+
+        Until `unseen_s_max` after the last look, a payer who left just then can still be
+        claimed from, so nothing is at risk. What is granted later is.
+        """
+        with trio.move_on_after(LOOK_TIMEOUT_S):
+            try:
+                await self._sight(held.address, afresh=True)
+            except ChainUnavailable as error:
+                _log.warning("working unseen for %s: %s", held.address, error)
+        if reason := self.state_of(held).barred:
+            raise PaymentError(reason)
+        sighting = self._sightings.last(held.address)
+        granted = NO_MONEY if sighting is None else sighting.granted_total
+        unseen = self._sightings.age_s(held.address) > self._unseen_s_max
+        if unseen and total - granted > self._limits.unseen_max:
+            raise PaymentError(
+                f"the chain has not told for {self._unseen_s_max:.0f} s whether {held.address} "
+                "is closing; the work waits for it"
+            )
 
     async def _look_for_top_up(self, held: Held) -> None:
-        sighting = self._sightings.get(held.address)
-        if sighting is None or trio.current_time() - sighting.at_s >= TOP_UP_LOOK_S:
+        if self._sightings.age_s(held.address) >= TOP_UP_LOOK_S:
             channel = await self._sight(held.address, afresh=True)
             if held.address not in self._store.book.channels:
                 await self._store.hold(msgspec.structs.replace(held, state=_held(channel).state))
@@ -324,16 +414,24 @@ class PayeeService:
             raise PaymentError(f"channel {channel.address}: {fault}")
         return _held(channel)
 
-    async def settle_all(self) -> Earnings:
+    async def settle_all(self, address: str = "") -> Earnings:
         """Claim everything that vouchers grant, however little; return the earnings after it.
+
+        Args:
+            address: of the only channel to claim from; "" for all.
 
         Raises:
             ChainUnavailable: the chain could not be asked; what is left stays watched.
         """
         for held in list(self._store.book.channels.values()):
-            if held.state.unclaimed:
+            if held.state.unclaimed and address in ("", held.address):
                 await self._claiming.look(held.address, worth=NO_MONEY)
         return self.earnings()
+
+    def list_channels(self) -> list[HeldStatus]:
+        """Return every channel that pays us, with its state in words."""
+        now_unix_s = self._claiming.clock()
+        return [describe_held(each, now_unix_s) for each in self._store.book.channels.values()]
 
     def earnings(self) -> Earnings:
         """Return what was settled on chain and what is not claimed yet, from the journal only."""
@@ -367,6 +465,7 @@ async def open_payee(
     watch_interval_s: float = WATCH_INTERVAL_S,
     challenge_s_min: int = 2 * CLAIM_MARGIN_S,
     claim_worth: NanoTon = CLAIM_WORTH,
+    limits: PayeeLimits = NO_PAYEE_LIMITS,
     cache_s: float = CACHE_S,
     timeout_s: float = CHAIN_TIMEOUT_S,
 ) -> AsyncGenerator[PayeeService]:
@@ -383,6 +482,7 @@ async def open_payee(
         watch_interval_s: how often channels with something unclaimed are looked at.
         challenge_s_min: shortest time to object that a channel must leave us.
         claim_worth: claim when a channel owes this much, in nanotons.
+        limits: what others may owe us.
         cache_s: how long a look at a channel lets jobs start without another one.
         timeout_s: longest wait for one effect on chain.
 
@@ -406,9 +506,11 @@ async def open_payee(
     with journal:
         book = PayeeBook(journal.records)
         store = PayeeStore(book, DurableLog(journal, book))
+        sightings = Sightings(chain)
         claiming = Claiming(
             store,
             chain,
+            sightings,
             clock=clock,
             payee_address=payee_address,
             claim_margin_s=claim_margin_s,
@@ -416,7 +518,14 @@ async def open_payee(
             timeout_s=timeout_s,
         )
         service = PayeeService(
-            store, chain, claiming, seed=payee_seed, terms=terms, cache_s=cache_s
+            store,
+            sightings,
+            claiming,
+            seed=payee_seed,
+            terms=terms,
+            limits=limits,
+            cache_s=cache_s,
+            unseen_s_max=challenge_s_min - claim_margin_s,
         )
         async with running(partial(claiming.watch, watch_interval_s)):
             yield service

@@ -33,7 +33,7 @@ def data_cell(opened_lt: int = 7, paid: int = 0, deadline: int = U32_MAX) -> Cel
     terms = init.refs[1].refs[0]
     payee = bytes.fromhex(PARAMS.payee_address[2:])
     root = Builder().raw(PARAMS.payer_key).raw(payee).uint(opened_lt, 64)
-    return root.coins(paid).uint(deadline, 32).ref(terms).end()
+    return root.coins(paid).uint(deadline, 32).ref(terms).maybe_ref(None).end()
 
 
 def test_an_open_channel_is_read_from_its_account() -> None:

@@ -1,3 +1,5 @@
+from hashlib import sha256
+
 import pytest
 import trio
 
@@ -8,6 +10,7 @@ from contracts.channel import ChannelParams, ChannelState, deposit_needed
 from contracts.channel_client import (
     ChannelStep,
     claim,
+    claim_locked,
     cooperative_close,
     finish,
     finish_top_up,
@@ -23,9 +26,16 @@ from contracts.errors import (
     LocalContractError,
     MessageRejected,
 )
+from contracts.locks import HashLock, LockedVoucher, Preimage
 from contracts.toncenter import DevnetControl, Toncenter
 from contracts.units import NanoTon
-from contracts.voucher import ChannelRef, sign_release, sign_start_close, sign_voucher
+from contracts.voucher import (
+    ChannelRef,
+    sign_locked_voucher,
+    sign_release,
+    sign_start_close,
+    sign_voucher,
+)
 from contracts.wallet import SignedTransfer, Transfer, Wallet, send_transfers
 
 COIN = NanoTon(10**9)
@@ -222,6 +232,29 @@ async def test_an_under_funded_claim_pays_what_is_there_and_the_rest_after_a_top
     assert step.state is not None
     assert step.state.paid_nanoton == total
     assert await balance(toncenter, payee) > total - 20_000_000
+
+
+async def test_a_locked_claim_is_done_once_and_may_be_repeated(
+    toncenter: Toncenter, payer: Wallet, params: ChannelParams
+) -> None:
+    state, ref = await opened(toncenter, payer, params)
+    preimage = b"\x05" * 32
+    locks = (
+        HashLock(
+            digest=sha256(preimage).digest(),
+            amount_nanoton=COIN,
+            deadline_unix_s=params.open_by_unix_s,
+        ),
+    )
+    signature = sign_locked_voucher(PAYER_SEED, ref, COIN, locks)
+    held = LockedVoucher(total_nanoton=COIN, locks=locks, signature=signature)
+    witnesses = (Preimage(preimage),)
+    step = await claim_locked(toncenter, state.address, held, witnesses, timeout_s=WAIT_S)
+    assert step.state is not None
+    assert step.state.paid_nanoton == 2 * COIN
+    assert step.state.settled_nanoton == {locks[0].digest: COIN}
+    again = await claim_locked(toncenter, state.address, held, witnesses, timeout_s=WAIT_S)
+    assert again == ChannelStep(step.state, ())
 
 
 async def test_a_top_up_that_was_journaled_is_finished_once_after_a_crash(

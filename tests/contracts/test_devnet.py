@@ -245,7 +245,6 @@ async def test_a_snapshot_brings_back_money_and_time(
         ("/sendBoc", b'{"boc": "!!!"}', 422),
         ("/sendBoc", b'{"boc": ""}', 422),
         ("/sendBoc", b'{"boc": "te6ccgEBAQEAAgAAAA=="}', 422),
-        ("/runGetMethod", b'{"address": "0:%s", "method": "seqno"}' % (b"0" * 64), 422),
         ("/runGetMethod", b'{"address": "0:%s", "method": "x", "stack": [["num", "one"]]}'
          % (b"0" * 64), 422),
         ("/runGetMethod", b'{"address": "0:%s", "method": "x", "stack": [["tuple", "AA"]]}'

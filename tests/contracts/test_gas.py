@@ -6,10 +6,10 @@ from contracts.emulator import Emulator
 TARGETS = {
     "open": 2600,
     "top_up": 700,
-    "claim": 4400,
-    "close": 5900,
-    "start_close": 3200,
-    "finish": 3400,
+    "claim": 4800,
+    "close": 6300,
+    "start_close": 3600,
+    "finish": 3800,
 }
 
 

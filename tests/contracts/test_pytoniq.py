@@ -13,8 +13,11 @@ from contracts.cells import EMPTY, Builder, Cell, decode_boc, encode_boc
 from contracts.errors import InvalidData, LocalContractError
 
 ADAPTERS = {
+    "_merkle.py",
+    "_proof_cells.py",
     "_pytoniq.py",
     "address.py",
+    "adnl.py",
     "cells.py",
     "config.py",
     "mnemonic.py",

@@ -27,7 +27,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 def test_every_promised_command_is_there() -> None:
     wanted = "init node provide ask transcribe quotes explain receipts channels wallet devnet"
-    more = "doctor demo config assets peers swarm"
+    more = "doctor demo config assets peers swarm channel"
     assert {*wanted.split(), *more.split()} <= commands().keys()
 
 
