@@ -8,7 +8,7 @@ with those references, in `Mode.STRICT`, and what customers' kernels run on.
 import functools
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +148,14 @@ class PtxDevice:
             self.load_source(family_source(family))
             self._families.add(family)
 
-    def load_source(self, source: Source) -> None:
-        """Make the kernels of any CUDA source ready, for tests of changed ones.
+    def load_source(self, source: Source, names: Sequence[str] = ()) -> None:
+        """Make the kernels of any CUDA source ready, or those of *names*.
 
         Raises:
             CompileError, PtxError: as `load`.
         """
-        module = translate(compile_to_ptx(source, self._cache), mode=self._mode, cache=self._cache)
+        ptx = compile_to_ptx(source, self._cache)
+        module = translate(ptx, mode=self._mode, entries=names, cache=self._cache)
         self._entries.update({name: module.entry(name) for name in module.names})
 
     def launch(self, kernel: KernelSpec, arguments: Mapping[str, Argument]) -> None:

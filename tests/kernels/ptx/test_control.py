@@ -1,5 +1,7 @@
 """Jumps, loops, tables of jumps, exits, traps and fuel."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,15 +50,15 @@ def test_a_table_of_jumps_goes_where_the_index_says(mode: Mode) -> None:
     assert run(body, mode) == [(10, 11, 10, 13)[n & 3] for n in range(64)]
 
 
-@pytest.mark.parametrize("leave", ["exit", "ret"])
+@pytest.mark.parametrize("leave", ["exit;", "ret;"])
 def test_threads_leave_one_by_one(leave: str) -> None:
-    assert run(f"setp.lt.u32 p, v, 9; @p {leave}; mov.u32 r, 7;") == list(range(9)) + [7] * 55
+    assert run(f"setp.lt.u32 p, v, 9; @p {leave} mov.u32 r, 7;") == list(range(9)) + [7] * 55
 
 
-@pytest.mark.parametrize("trap", ["trap", "brkpt", "call __assertfail"])
+@pytest.mark.parametrize("trap", ["trap;", "brkpt;", "call __assertfail;"])
 def test_a_trap_ends_the_launch(trap: str) -> None:
     with pytest.raises(LaunchFault) as caught:
-        run(f"setp.eq.u32 p, v, 40; @p {trap};")
+        run(f"setp.eq.u32 p, v, 40; @p {trap}")
     assert caught.value.reason is FaultReason.TRAP
 
 
@@ -104,8 +106,7 @@ def burnt(module: Module, turns: int) -> int:
 @settings(max_examples=20, deadline=None)
 @given(fuel=st.integers(0, 100_000))
 def test_a_launch_never_uses_more_fuel_than_it_has(fuel: int) -> None:
-    module = MODULES.setdefault("counter", counter())
-    needed = MODULES.setdefault("needed", burnt(module, 500))
+    module, needed = counter_and_need()
     data = np.full(64, 500, np.uint32)
     if fuel >= needed:
         _, report = Bench().run(module, [data], block=(64, 1, 1), fuel=fuel)
@@ -115,7 +116,10 @@ def test_a_launch_never_uses_more_fuel_than_it_has(fuel: int) -> None:
             Bench().run(module, [data], block=(64, 1, 1), fuel=fuel)
 
 
-MODULES: dict = {}
+@functools.cache
+def counter_and_need() -> tuple[Module, int]:
+    module = counter()
+    return module, burnt(module, 500)
 
 
 def test_a_register_that_nothing_was_written_to_is_zero() -> None:

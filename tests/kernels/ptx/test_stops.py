@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ptx_source import HEAD as DIRECTIVES
 from ptx_source import Bench, in_process, kernel
 
 from kernels.ptx import FaultReason, LaunchFault, Mode, Module
@@ -82,11 +83,16 @@ def test_a_whole_warp_computes_together(body: str) -> None:
 
 
 def test_every_warp_operation_also_works_when_its_mask_is_a_register() -> None:
-    for body, function in WARP_OPERATIONS.items():
-        text = "add.u32 m, lane, 1; sub.u32 m, m, lane; neg.s32 m, m;" + body.replace("-1;", "m;")
-        data = values(64)
-        module = in_process(kernel(HEAD + text + STORE, ["u64"]), Mode.STRICT)
-        assert run(module, data, Mode.STRICT) == warps(data, function)
+    text = DIRECTIVES
+    for number, body in enumerate(WARP_OPERATIONS):
+        made = "add.u32 m, lane, 1; sub.u32 m, m, lane; neg.s32 m, m;"
+        whole = HEAD + made + body.replace("-1;", "m;") + STORE
+        text += kernel(whole, ["u64"], name=f"k{number}").removeprefix(DIRECTIVES)
+    module, data = in_process(text, Mode.STRICT), values(64)
+    for number, function in enumerate(WARP_OPERATIONS.values()):
+        arguments = {"block": (64, 1, 1), "name": f"k{number}"}
+        (found,), _ = Bench(Mode.STRICT).run(module, [data], **arguments)
+        assert found.tolist() == warps(data, function)
 
 
 @pytest.mark.parametrize("mode", MODES)
