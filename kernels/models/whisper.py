@@ -140,6 +140,12 @@ class SpeechModel:
         """Return the codes of the languages it tells apart; empty for an English-only model."""
         return tuple(name.strip("<|>") for name in self._words.languages)
 
+    def prompt(self, language: str | None = None) -> list[int]:
+        """Return the tokens that every window begins with."""
+        language_id = self._language_id(language)
+        tail = [] if language_id is None else [language_id, self._words.transcribe]
+        return [self._words.start, *tail]
+
     def transcribe(
         self, audio: Audio, *, should_stop: Callable[[], bool], language: str | None = None
     ) -> Iterator[SpeechSegment]:
