@@ -103,7 +103,6 @@ def test_the_quantised_file_gives_nearly_llama_cpps_distributions(
         total.gap_max = max(total.gap_max, found.gap_max)
     theirs.close()
     check = total.check("llama.cpp")
-    print(check.found)
     assert check.passed, check.found
 
 
@@ -116,10 +115,10 @@ def strings() -> list[str]:
         "😀", "👨‍👩‍👧", "🏳️‍🌈", "e\u0301", "\u00a0", "\u200b", "\u3000x", "<|im_end|>",
         "<|im_start|>user", "<|endoftext|>", "def f(x):\n    return x + 1\n", "a\n\n\nb",
         "http://example.com/?q=1&r=2", "x" * 300, "ab " * 100, "{}[]()<>", "\\n \\t", "½ ² ³ ①",
-        "A\u030a", "ﬁ", "\u0000", "\x7f", "Ⅷ", "１２３", "foo_bar-baz", "CamelCaseText", "100%",
-        "$5.00", "C++ C#", "'''\"\"\"", "...", "—–-", "„quoted“", "\ufeffbom",
+        "A\u030a", "ﬁ", "\u0000", "\x7f", "Ⅷ", "foo_bar-baz", "CamelCaseText", "100%",
+        "$5.00", "C++ C#", "'''\"\"\"", "...", "\u2014\u2013-", "„quoted“", "\ufeffbom",
     ]  # fmt: skip
-    rng = random.Random(7)
+    rng = random.Random(7)  # noqa: S311
     scripts = [string.printable, "àéîõü ñçß", "абвгд ежз", "日本語 漢字", "عربي ", "0123456789 .,"]
     mixed = [
         "".join(rng.choice(rng.choice(scripts)) for _ in range(rng.randint(1, 80)))
