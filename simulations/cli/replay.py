@@ -61,10 +61,10 @@ def replay(parsed: argparse.Namespace, output: Output) -> int:
 
 def _which(parsed: argparse.Namespace, output: Output) -> tuple[Scenario, int, str]:
     """Return scenario, seed, and the hash that the event log must have ("" for any)."""
-    if parsed.run.suffix == ".toml":
-        scenario = load_changed(parsed.run, parsed.set)
+    if parsed.what.suffix == ".toml":
+        scenario = load_changed(parsed.what, parsed.set)
         return scenario, scenario.seed if parsed.seed is None else parsed.seed, ""
-    manifest = read_manifest(parsed.run)
+    manifest = read_manifest(parsed.what)
     if manifest.commit != commit():
         output.note(f"the run was made by commit {manifest.commit}, this is {commit()}")
         return manifest.scenario, manifest.seed, ""

@@ -13,13 +13,12 @@
 from typing import TYPE_CHECKING, Final
 
 from cocoon.market.book import Listing
-from cocoon.market.price import at_risk, cost
+from cocoon.market.price import chunk_cost, cost
 from cocoon.messages import Kind, LossReason, Meter, Refusal, RefusalCode
 from contracts.channel import CLAIM_NANOTON_MIN
 from simulations.ledger import Ledger, fee_nanoton
 
 if TYPE_CHECKING:
-    from cocoon.market.sizes import JobSize
     from cocoon.payments.payee_book import PayeeBook
     from cocoon.payments.payer_book import PayerBook
     from cocoon.provider.lease import Lease
@@ -122,9 +121,12 @@ class Checkers:
         self._accepted.add(offer_hash)
         self._require(running <= slots, f"{running} jobs run in {slots} slots")
 
-    def piece_sent(self, lease: "Lease", size: "JobSize") -> None:
+    def piece_sent(self, lease: "Lease") -> None:
         """A provider has sent one more piece of output."""
-        most = at_risk(lease.schedule, lease.limits, Kind.CHAT, size)
+        prompt = Meter(prompt_tokens=lease.sent.prompt_tokens)
+        most = chunk_cost(lease.schedule, lease.limits, Kind.CHAT) + 1  # two roundings up
+        if not lease.paid_nanoton:
+            most += cost(lease.schedule, prompt)
         self._require(
             lease.at_risk_nanoton <= most,
             f"a provider has {lease.at_risk_nanoton} at risk, the rule allows {most}",

@@ -37,6 +37,7 @@ class SimDisk:
         self._busy = False
         self._delay_us = int(node.world.scenario.faults.disk_s * SECOND_US)
         self._journal: Journal[Any] = Journal(path, record_types)
+        self._open = True
 
     @property
     def records(self) -> list[Any]:
@@ -79,13 +80,15 @@ class SimDisk:
             whole = self._journal.size_bytes - before
             os.truncate(self._path, before + int(whole * share))
         self._writing, self._busy = (), False
-        self._journal.close()
+        self.close()
 
     def restart(self) -> int:
         """Open the file again; return how many torn bytes were cut off."""
-        self._journal = Journal(self._path, self._types)
+        self._journal, self._open = Journal(self._path, self._types), True
         return self._journal.torn_bytes
 
     def close(self) -> None:
-        """Close the file."""
-        self._journal.close()
+        """Close the file. Idempotent."""
+        if self._open:
+            self._open = False
+            self._journal.close()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from cocoon.confidential.transcript import transcript_hash
 from cocoon.market.desk import Agreement, Draft
-from cocoon.market.sizes import size_of
 from cocoon.messages import (
     Accept,
     Accepted,
@@ -377,7 +376,7 @@ class Session:
         self._send(OutputSegment(data=data, last=piece.finish is not None))
         deal.lease.record_sent(piece.meter)
         if self._seller.honest:
-            self._seller.world.checkers.piece_sent(deal.lease, size_of(deal.request))
+            self._seller.world.checkers.piece_sent(deal.lease)
 
     def _not_paid(self, deal: Deal) -> None:
         self._unpaid = None

@@ -6,6 +6,7 @@ subset either fails again or does not; no luck is involved.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Final
 
 RUNS_MAX: Final = 400
@@ -66,11 +67,11 @@ class _Counted:
 def _smaller(kept: list[str], parts: int, counted: _Counted) -> list[str] | None:
     """Return one of *parts* pieces that fails, or all but one of them, or None."""
     cuts = [len(kept) * part // parts for part in range(parts + 1)]
-    pieces = [kept[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    pieces = [kept[start:end] for start, end in pairwise(cuts)]
     for piece in pieces:
         if piece and counted.fails(piece, kept):
             return piece
-    if parts > 2:  # noqa: PLR2004  (of two pieces, one's rest is the other)
+    if parts > 2:  # of two pieces, one's rest is the other
         for at in range(parts):
             rest = [name for other, piece in enumerate(pieces) if other != at for name in piece]
             if counted.fails(rest, kept):
