@@ -79,13 +79,19 @@ class ChannelAccount(msgspec.Struct, kw_only=True):
 
 
 class Ledger:
-    """Wallets, channels, and what the chain has kept. Every step returns "" or why not."""
+    """Wallets, channels, and what the chain has kept. Every step returns "" or why not.
+
+    Attributes:
+        history: the transactions of every channel that ever was.
+        parties: its payee's and its payer's address.
+    """
 
     def __init__(self, network_id: int) -> None:
         self.network_id = network_id
         self.wallets: dict[str, int] = {}
         self.channels: dict[str, ChannelAccount] = {}
         self.history: dict[str, list[Moved]] = {}
+        self.parties: dict[str, tuple[str, str]] = {}
         self.fees = 0
         self.minted = 0
         self._lt = 1_000_000
@@ -127,6 +133,7 @@ class Ledger:
             params=params, address=address, opened_lt=self.next_lt(), balance=deposit - fee
         )
         self.channels[address] = account
+        self.parties[address] = params.payee_address, params.payer_address
         moved = Moved(
             lt=account.opened_lt, step="open", now_unix_s=now_unix_s, came=deposit, fee=fee
         )

@@ -246,13 +246,9 @@ class World:
         payees = {seller.till.terms.payee_address: seller for seller in self.sellers}
         for address, history in self.chain.ledger.history.items():
             if history[-1].last:
-                payee = payees[self._payee_of(address)]
+                payee = payees[self.chain.ledger.parties[address][0]]
                 honest = payee.up and payee not in self._lost
                 self.checkers.channel_ended(address, self.chain.ledger, honest_payee=honest)
-
-    def _payee_of(self, address: str) -> str:
-        books = (buyer.purse.book.channels for buyer in self.buyers)
-        return next(book[address].params.payee_address for book in books if address in book)
 
     def _all_closed(self) -> bool:
         for buyer in self.buyers:
