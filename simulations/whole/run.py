@@ -249,6 +249,11 @@ def _outcome(scenario: Scenario, record: _Record, swarm: Swarm) -> Outcome:
         "first_output_p50_s": firsts[len(firsts) // 2] if firsts else 0.0,
         "failovers": sum(job.failovers for job in jobs),
         "channels": len(ledger.history),
+        **{
+            name: getattr(swarm.ether, name)
+            for name in ("connections", "sent_bytes")
+            if hasattr(swarm.ether, name)
+        },
         "chain": "ledger (not the TVM)",
         "workers": "stub (no model)",
         "event_log_sha256": digest.hexdigest(),
