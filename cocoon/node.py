@@ -270,7 +270,7 @@ async def open_hub_node(config: NodeConfig) -> AsyncIterator[Node]:
 @asynccontextmanager
 async def _open_routes(node: Node, account: Account, payee: PayeeService) -> AsyncIterator[None]:
     """Answer payers: release channels, hold the locks of hubs, and be one if we shall."""
-    _serve_releases(node.host, payee)
+    serve_releases(node.host, payee)
     hub = node.config.hub
     if not hub.enabled:
         serve_routes(node.host, payee)
@@ -339,7 +339,7 @@ async def open_till(
         yield payee
 
 
-def _serve_releases(host: Host, payee: PayeeService) -> None:
+def serve_releases(host: Host, payee: PayeeService) -> None:
     """Answer requests to close a channel together."""
 
     async def serve(stream: Stream) -> None:
