@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -17,6 +18,8 @@ CHAT_MODEL: Final = "SmolLM2-135M-Instruct"
 SPEECH_MODEL: Final = "whisper-tiny.en"
 QUESTION: Final = "List three fruits and say one sentence about each."
 DEVNET_PORT: Final = 8645
+EXTENSIONS: Final = "cocoon.commands"
+"""Entry points of packages that add commands: each is a function that takes an `Adder`."""
 TOKENS_MAX: Final = 1 << 20
 PORT_MAX: Final = 65_535
 TEMPERATURE_MAX: Final = 10
@@ -70,8 +73,8 @@ class Adder:
 
         Args:
             name: what people type.
-            run: ``module:function`` below `cocoon.cli`; called with the parsed
-                arguments and the `Output`, returns the exit code.
+            run: ``module:function`` below `cocoon.cli`, or ``package.module:function``;
+                called with the parsed arguments and the `Output`, returns the exit code.
             summary: one line.
         """
         description = f"{summary[0].upper()}{summary[1:]}."
@@ -85,8 +88,13 @@ class Adder:
 def run_command(parsed: argparse.Namespace, output: Output) -> int:
     """Load the module of the command that was chosen, run it, return the exit code."""
     module, _, function = parsed.run.partition(":")
-    code: int = getattr(import_module(f"cocoon.cli.{module}"), function)(parsed, output)
+    code: int = getattr(import_module(full_name(module)), function)(parsed, output)
     return code
+
+
+def full_name(module: str) -> str:
+    """Return the module of a command: below `cocoon.cli` unless it names its package."""
+    return module if "." in module else f"cocoon.cli.{module}"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -109,6 +117,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_jobs(adder)
     _add_records(adder)
     _add_money(adder)
+    for extension in sorted(entry_points(group=EXTENSIONS), key=lambda each: each.name):
+        extension.load()(adder)
     return parser
 
 
