@@ -95,7 +95,7 @@ def _remaining_s(churn: Churn, peers: int, seed: int) -> Floats:
 def _session_s(kind: int, shape: float, scale_s: float, key: np.uint64, counter: int) -> float:
     length = exponential(draw(key, counter))
     if kind == _WEIBULL:
-        return scale_s * length ** (1.0 / shape)
+        return float(scale_s * length ** (1.0 / shape))
     angle = 2.0 * math.pi * unit(draw(key, counter + 1))
     return scale_s * math.exp(shape * math.sqrt(2.0 * length) * math.cos(angle))
 
