@@ -73,6 +73,7 @@ class Market:
         pretend_level_ppm: it says it is busy, or idle, such that its level goes to this;
             0: honest.
         wash_slots: slots of each of its providers that it fills with jobs to itself.
+        measured_from_s: profits count from then on.
         wage_war: its jobs per second at other providers, to fill them.
     """
 
@@ -98,6 +99,7 @@ class Market:
     pretend_level_ppm: int = 0
     wash_slots: int = 0
     wage_war: float = 0.0
+    measured_from_s: int = 0
     duration_s: int = 10_800
 
     def __post_init__(self) -> None:
@@ -121,7 +123,7 @@ class Session:
         busy: share of slots that were busy.
         welfare: value less cost of what was sold, in nanotons.
         optimum: the most that welfare could have been (see `clearing`).
-        profit: float64 (providers,) nanotons, price less cost, own wash jobs at a cost.
+        profit: float64 (providers,) nanotons, price less cost, since `measured_from_s`.
         bought: what requesters gained: value less price, in nanotons, by minute.
         refused: requests to providers that turned out to be full.
         requests: requests in all.
@@ -188,6 +190,7 @@ def run(market: Market, seed: int) -> Session:
         market.shock_factor,
         market.wage_war,
         market.widens,
+        market.measured_from_s,
         key_of(seed, 0xB0B),
     )
     depth = market.delay_s + 1

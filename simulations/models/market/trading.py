@@ -57,6 +57,7 @@ class Demand(NamedTuple):
     shock_factor: float
     war_rate: float
     widens: bool
+    measured_from_s: int
     key: np.uint64
 
 
@@ -392,7 +393,8 @@ def trade(
                 price = min(price, max(target, lowest)) if target >= lowest else price
             _count_busy(shop, one, now)
             shop.load[one, 0] += 1
-            shop.profit[one] += (price - shop.cost[one]) * length
+            if now >= demand.measured_from_s:
+                shop.profit[one] += (price - shop.cost[one]) * length
             if is_war:
                 counters.totals[_WAR] += price * length
             else:
