@@ -154,8 +154,8 @@ def _on_speed(study: Study) -> str:
     return (
         f"**It is slow.** After demand x10 it needs {min(slow):.0f} to {max(slow):.0f} minutes: a "
         "step is at most 2 % a minute, so doubling takes 35. Until then the cheap are full and "
-        "requesters are turned away. That is the price of the line above; `elasticity_ppm` and `step_max_ppm` "
-        "move the balance, for each operator."
+        "requesters are turned away. That is the price of the line above; `elasticity_ppm` and "
+        "`step_max_ppm` move the balance, for each operator."
     )
 
 
@@ -167,9 +167,9 @@ def _on_small(study: Study) -> str:
     )
     if not paying:
         return (
-            "**No gain was found for one provider (or one in a hundred) that lies about its load**, "
-            "at any size: whoever holds its price up is passed over, and who undercuts earns less a "
-            f"job. Best tries, with the interval that a gain could hide in: {listed}."
+            "**No gain was found for one provider (or one in a hundred) that lies about its "
+            "load**, at any size: whoever holds its price up is passed over, and who undercuts "
+            f"earns less a job. Best tries, with the interval that a gain could hide in: {listed}."
         )
     return (
         "**A single hand can gain** at "
@@ -321,7 +321,8 @@ def write(study: Study, folder: Path) -> list[Path]:
             "## Manipulation\n",
             "A manipulator says it is busier or idler than it is until its level is where it "
             "wants it (load is a provider's own word), or really fills its slots with jobs to "
-            "itself. Profits are of the second half, against the same members being honest in the same runs.\n",
+            "itself. Profits are of the second half, against the same members being honest in "
+            "the same runs.\n",
             "### One provider, or one in a hundred\n",
             manipulation_table(study.small),
             "### A cartel of three in ten\n",
