@@ -231,7 +231,7 @@ async def open_seller(config: NodeConfig, tell: Tell) -> AsyncIterator[tuple[Nod
             claim_worth=settings.claim_nanoton,
             watch_interval_s=PAYEE_WATCH_S,
         ) as payee:
-            _serve_releases(node.host, payee)
+            serve_releases(node.host, payee)
             async with open_provider(
                 node.host,
                 node.identity,
@@ -245,7 +245,7 @@ async def open_seller(config: NodeConfig, tell: Tell) -> AsyncIterator[tuple[Nod
                 yield node, provider
 
 
-def _serve_releases(host: Host, payee: PayeeService) -> None:
+def serve_releases(host: Host, payee: PayeeService) -> None:
     """Answer requests to close a channel together."""
 
     async def serve(stream: Stream) -> None:

@@ -86,7 +86,8 @@ def cumulative(axes: Axes, values: Sequence[float], label: str) -> None:
 
 
 def _merged(columns: Sequence[Table], name: str) -> list[Any]:
-    return [value for table in columns for value in table.get(name, ())]
+    values = [value for table in columns for value in table.get(name, ())]
+    return [value for value in values if value is not None]  # a job without output has no time
 
 
 @drawing("jobs", "job")

@@ -131,7 +131,7 @@ def _add_runs(adder: ActionAdder) -> None:
     replay = adder.add(
         "replay", "simulations.cli.replay:replay", "do one run again, see each event"
     )
-    replay.add_argument("run", type=Path, help="folder of one run, its manifest, or a scenario")
+    replay.add_argument("what", type=Path, help="folder of one run, its manifest, or a scenario")
     replay.add_argument("--seed", type=_seed(), help="with a scenario: which run of it")
     replay.add_argument(
         "--shrink", action="store_true", help="leave out faults while it still fails"

@@ -20,7 +20,7 @@ from cocoon.config import (
 )
 from cocoon.directory import Directory, open_directory
 from cocoon.messages import Kind, Turn
-from cocoon.node import _serve_releases
+from cocoon.node import serve_releases
 from cocoon.payments.ownership import public_key
 from cocoon.payments.payee import open_payee
 from cocoon.payments.payer import open_payer
@@ -135,7 +135,7 @@ class Market:
                 tell=tell,
             ) as provider,
         ):
-            _serve_releases(host, payee)
+            serve_releases(host, payee)
             yield provider
 
     async def requester(self, name: str = "requester", **settings) -> Requester:
