@@ -194,6 +194,20 @@ def free_inbound_slots(swarm: Swarm, ledger: SocketLedger) -> None:
     replace_attribute(swarm, "_do_handle_inbound_connection", handle)
 
 
+def dial_nobody_unasked(swarm: Swarm) -> None:
+    """Stop the AutoConnector.
+
+    Upstream (0.8.1) dials every peer that it knows of until half of `high_watermark` is
+    reached, whatever `min_connections` and `low_watermark` say. To drop: with both at 0,
+    `maybe_connect` dials nobody.
+    """
+
+    async def do_nothing() -> None:
+        await trio.lowlevel.checkpoint()
+
+    replace_attribute(swarm.auto_connector, "maybe_connect", do_nothing)
+
+
 def choose_connections_steadily(swarm: Swarm) -> None:
     """Prefer the busiest connection to a peer, and the newest on a tie.
 
@@ -243,6 +257,15 @@ def known_addresses(swarm: Swarm, peer_id: ID) -> list[Multiaddr]:
         return list(swarm.peerstore.addrs(peer_id))[:ADDRESSES_DIALED_MAX]
     except PeerStoreError:
         return []
+
+
+def remote_address(swarm: Swarm, peer_id: ID) -> str:
+    """Return the IP address that a connected peer comes from, or "" if there is none."""
+    for connection in live_connections(swarm, peer_id):
+        remote = connection.muxed_conn.get_remote_address()  # type: ignore[attr-defined]
+        if remote:
+            return str(remote[0])
+    return ""
 
 
 async def _dial_race(swarm: Swarm, peer_id: ID) -> INetConn:

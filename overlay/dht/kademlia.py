@@ -30,7 +30,7 @@ from overlay.dht.lookup import NEAREST, Lookup
 from overlay.dht.server import DhtServer
 from overlay.dht.table import RoutingTable
 from overlay.dht.wire import Kind, Message
-from overlay.errors import OverlayError
+from overlay.errors import OverlayError, RemoteProtocolError
 from overlay.ids import PeerId, short
 from overlay.transport import PeerAddress
 
@@ -98,23 +98,23 @@ class Kademlia:
 
     def noticed(self, peer: PeerAddress) -> None:
         """Consider a peer that spoke to us: it enters the table once it answers us."""
-        if len(self._candidates) < CANDIDATES_MAX and self.table.wants(peer, trio.current_time()):
+        if not peer.addresses or len(self._candidates) >= CANDIDATES_MAX:
+            return
+        if self.table.wants(peer, trio.current_time()):
             self._candidates.setdefault(peer.peer_id, peer)
             self._candidate_came.set()
 
     # -- looking up ---------------------------------------------------------------------
 
     async def introduce(self, peer: PeerAddress) -> None:
-        """Ask *peer* once, which puts it into the table if it answers; its peers too, later.
+        """Ask *peer* once, which puts it into the table if it answers.
 
         Raises:
             PeerUnavailable, RemoteProtocolError: it does not take part in our DHT.
         """
         request = Message(Kind.FIND_NODE, self._own_raw_id)
-        answer = await self._asker.ask(peer, request)
+        await self._asker.ask(peer, request)
         self.table.answered(peer, trio.current_time())
-        for other in answer.closer:
-            self.noticed(other)
 
     async def explore(self) -> None:
         """Look ourselves up, and points of far buckets, so that all stay known to all."""
@@ -181,7 +181,10 @@ class Kademlia:
             for position in range(POSITIONS)
         ]
         for request in requests:
-            self.server.keep_value(request.key, value)
+            try:
+                self.server.keep_value(request.key, value)
+            except RemoteProtocolError as error:
+                logger.warning("others will refuse this record as we do: %r", error)
         return await self._store_all(requests)
 
     # -- keeping up ---------------------------------------------------------------------
