@@ -103,6 +103,10 @@ class Node:
         server = StreamServer(protocol, handler, streams_max=streams_max, linger=self._linger)
         self._driver.serve(self._wire_protocol(protocol), server.handle)
 
+    async def explore(self) -> None:
+        """Look ourselves up in the DHT now; it happens by itself from time to time."""
+        await self._driver.explore()
+
     async def provide(self, key: bytes) -> None:
         """Publish that we serve *key*; see `overlay.transport.Host`."""
         await self._dht.provide(key)
