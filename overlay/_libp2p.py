@@ -43,6 +43,7 @@ from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
+from overlay.limits.gate import Gate
 from overlay.transport import PeerAddress
 
 logger = logging.getLogger(__name__)
@@ -169,6 +170,18 @@ class Libp2pDriver:
         except OverlayError as error:
             logger.info("%s is not in our DHT: %r", short(peer.peer_id), error)
 
+    async def drop(self, peer_id: PeerId) -> None:
+        """Close every connection to *peer_id*."""
+        with shielded(STREAM_END_S):
+            try:
+                await self._swarm.close_peer(ID.from_string(peer_id))
+            except LIBP2P_ERRORS as error:
+                logger.debug("dropping %s: %r", short(peer_id), error)
+
+    def known_peers(self) -> list[PeerAddress]:
+        """Return the peers of the routing table, the latest to answer first."""
+        return self._dht.kademlia.table.peers()
+
     async def explore(self) -> None:
         """Look our own id up, which makes those near us notice us."""
         await self._dht.kademlia.explore()
@@ -287,7 +300,12 @@ class Libp2pDriver:
 
 @asynccontextmanager
 async def open_driver(
-    config: HostConfig, identity: Identity, sink: GossipSink, *, clock: Callable[[], float]
+    config: HostConfig,
+    identity: Identity,
+    sink: GossipSink,
+    gate: Gate,
+    *,
+    clock: Callable[[], float],
 ) -> AsyncGenerator[Libp2pDriver]:
     """Run a libp2p host for the length of the block; see `overlay.host.open_host`."""
     hardening.check_version()
@@ -296,7 +314,7 @@ async def open_driver(
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     ledger = hardening.SocketLedger()
-    host, swarm = _make_host(config, identity, listen, ledger)
+    host, swarm = _make_host(config, identity, listen, ledger, gate)
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
     router = gossip_fixes.Router(gossip_fixes.network_protocol(config.network), rng)
     pubsub = gossip_fixes.SafePubsub(host, router, sink, first_seqno=int(clock() * 1e9))
@@ -318,7 +336,11 @@ async def open_driver(
 
 
 def _make_host(
-    config: HostConfig, identity: Identity, listen: list[Multiaddr], ledger: hardening.SocketLedger
+    config: HostConfig,
+    identity: Identity,
+    listen: list[Multiaddr],
+    ledger: hardening.SocketLedger,
+    gate: Gate,
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
     noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
@@ -342,9 +364,9 @@ def _make_host(
     swarm = host.get_network()
     if not isinstance(host, BasicHost) or not isinstance(swarm, Swarm):
         raise LocalProtocolError("libp2p made another kind of host than Cocoon knows")
-    hardening.guard_all_handlers(host)
+    hardening.guard_all_handlers(host, gate)
     hardening.track_sockets(swarm, ledger)
-    hardening.free_inbound_slots(swarm, ledger)
+    hardening.free_inbound_slots(swarm, ledger, gate)
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
     hardening.dial_every_address(swarm)

@@ -91,6 +91,14 @@ class Driver(Protocol):
         """
         ...
 
+    async def drop(self, peer_id: PeerId) -> None:
+        """Close every connection to *peer_id*; bounded in time."""
+        ...
+
+    def known_peers(self) -> list[PeerAddress]:
+        """Return peers that can be dialed later, the best first."""
+        ...
+
     async def explore(self) -> None:
         """Look ourselves up once, so that peers near us learn of us and we of them."""
         ...

@@ -1,6 +1,7 @@
 """A node of the overlay on a real network: TCP, Noise, yamux, Kademlia, GossipSub."""
 
 import random
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated
@@ -13,6 +14,8 @@ from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
 from overlay.gossip.service import GossipConfig, GossipService
 from overlay.identity import Identity
+from overlay.limits.budget import LimitsConfig
+from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
 
 
@@ -45,6 +48,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     network: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "main"
     connections_max: Annotated[int, msgspec.Meta(ge=1)] = 300
     health_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    limits: LimitsConfig = LimitsConfig()
     gossip: GossipConfig = GossipConfig()
     dht: DhtConfig = DhtConfig()
 
@@ -71,8 +75,10 @@ async def open_host(
     if not config.listen_addresses:
         raise LocalProtocolError("no address to listen on")
     gossip = GossipService(identity.peer_id, config.network, config.gossip, trio.current_time)
-    driver_block = open_driver(config, identity, gossip, clock=clock)
-    async with unwrapped(_open_node(config, identity, gossip, driver_block, clock)) as node:
+    gate = Gate(config.limits, clock, secrets.token_bytes(16))
+    driver_block = open_driver(config, identity, gossip, gate, clock=clock)
+    node_block = _open_node(config, identity, gossip, gate, driver_block=driver_block, clock=clock)
+    async with unwrapped(node_block) as node:
         yield node
 
 
@@ -81,6 +87,8 @@ async def _open_node(
     config: HostConfig,
     identity: Identity,
     gossip: GossipService,
+    gate: Gate,
+    *,
     driver_block: AbstractAsyncContextManager[Driver],
     clock: Callable[[], float],
 ) -> AsyncGenerator[Node]:
@@ -89,6 +97,7 @@ async def _open_node(
         run_node(
             driver,
             gossip,
+            gate,
             identity,
             network=config.network,
             clock=clock,

@@ -22,6 +22,7 @@ from overlay.gossip.service import GossipService
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
+from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
 from overlay.transport import PeerAddress
 
@@ -115,6 +116,7 @@ class MemoryNetwork:
             async with run_node(
                 driver,
                 gossip,
+                Gate(config.limits, self.clock, self.rng.randbytes(16)),
                 identity,
                 network=config.network,
                 clock=self.clock,
@@ -189,6 +191,19 @@ class MemoryDriver:
         if other is None or not set(other.address.addresses) & set(peer.addresses):
             raise PeerUnavailable(f"{short(peer.peer_id)} does not answer")
         self._link(other)
+
+    async def drop(self, peer_id: PeerId) -> None:
+        """Unlink from *peer_id*."""
+        other = self._ether.reachable(self.peer_id, peer_id)
+        self.drop_neighbour(peer_id)
+        if other is not None:
+            other.drop_neighbour(self.peer_id)
+        await trio.lowlevel.checkpoint()
+
+    def known_peers(self) -> list[PeerAddress]:
+        """Return the neighbours."""
+        others = (self._ether.reachable(self.peer_id, each) for each in self._neighbours)
+        return [other.address for other in others if other is not None]
 
     async def explore(self) -> None:
         """Link to the peers whose ids are closest to ours."""

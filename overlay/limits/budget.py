@@ -36,28 +36,24 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What others may hold of us, and how patient we are.
 
     Attributes:
-        connections: open connections, both directions.
+        connections: open inbound connections.
         handshakes: inbound connections that have not proved their id yet; `peer` is
             not used, because nobody knows the peer.
         streams: open inbound streams of all protocols, from before they name one.
-        unread_bytes: bytes received and not read yet.
         ticket_load_percent: of the total of streams; from there on strangers (peers
             without good standing) need a ticket to open more.
         ban_s: seconds of a first ban; each further one lasts twice as long.
         first_frame_s: seconds within which an inbound stream must bring a first byte.
         stall_s: longest silence of a writer inside a frame, in seconds.
-        reader_stall_s: seconds that a peer may leave its window shut while we send.
     """
 
     connections: Ceiling = Ceiling(300, 24, 4)
     handshakes: Ceiling = Ceiling(64, 16, 64)
     streams: Ceiling = Ceiling(4096, 1024, 256)
-    unread_bytes: Ceiling = Ceiling(256 << 20, 64 << 20, 16 << 20)
     ticket_load_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 75
     ban_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     first_frame_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
     stall_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
-    reader_stall_s: Annotated[float, msgspec.Meta(gt=0)] = 120.0
 
 
 @dataclass(frozen=True, slots=True)
