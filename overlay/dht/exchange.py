@@ -27,21 +27,32 @@ IDLE_S: Final = 20.0
 READ_BYTES: Final = 16 * 1024
 MESSAGE_S: Final = 10.0
 """How long a begun message may take to come in."""
+OWED_MAX: Final = 3
 RESET_S: Final = 0.5
 
 OpenStream = Callable[[PeerAddress], Awaitable[ByteStream]]
 
 
 class _Line:
-    """One stream of messages."""
+    """One stream of messages.
+
+    Attributes:
+        owed: answers that are still to come, to questions that nobody waits for any more.
+        whole: False while half a question may have been sent.
+    """
 
     def __init__(self, raw: ByteStream) -> None:
         self.raw = raw
         self.reader = MessageReader()
         self.used_at_s = 0.0
+        self.owed = 0
+        self.whole = True
 
     async def receive(self) -> Message | None:
-        """Return the next message, or None at the peer's end between messages."""
+        """Return the next message, or None at the peer's end between messages.
+
+        Cancelling loses nothing.
+        """
         while (data := self.reader.next_message()) is None:
             chunk = await self.raw.read(READ_BYTES)
             if not chunk:
@@ -62,23 +73,43 @@ class _Line:
         if request.kind is Kind.ADD_PROVIDER:
             data += encode_framed(Message(Kind.PING))
             expected = Kind.PING
+        self.whole = False
         await self.raw.write(data)
+        self.whole = True
+        self.owed += 1
         while True:
             answer = await self.receive()
             if answer is None:
                 raise PeerUnavailable("the peer closed the stream without an answer")
-            if answer.kind is expected:
-                return answer
-            if answer.kind is not request.kind:
+            if answer.kind is Kind.ADD_PROVIDER:
+                continue  # an echo: the answer is the PING
+            self.owed -= 1
+            if self.owed:
+                continue  # to an earlier question
+            if answer.kind is not expected:
                 raise RemoteProtocolError("an answer to another question")
+            return answer
+
+
+class _Contact:
+    """The line to one peer, used by one question at a time."""
+
+    def __init__(self) -> None:
+        self.lock = trio.Lock()
+        self.line: _Line | None = None
+        self.users = 0
 
 
 class Exchange:
-    """Asks peers. At most one idle stream is kept to each of `IDLE_STREAMS_MAX` peers."""
+    """Asks peers. One stream is kept to each of the last `IDLE_STREAMS_MAX` peers.
+
+    Questions to one peer take turns: a stream more costs more than the wait. A question
+    that is cancelled leaves its stream usable; the late answer is skipped.
+    """
 
     def __init__(self, open_stream: OpenStream) -> None:
         self._open_stream = open_stream
-        self._idle: OrderedDict[PeerId, _Line] = OrderedDict()
+        self._contacts: OrderedDict[PeerId, _Contact] = OrderedDict()
 
     async def ask(self, peer: PeerAddress, request: Message) -> Message:
         """Return the answer of *peer*.
@@ -87,42 +118,63 @@ class Exchange:
             PeerUnavailable: it cannot be reached, refused, or hung up.
             RemoteProtocolError: its answer is malformed.
         """
-        line = self._idle.pop(peer.peer_id, None)
-        if line is not None and trio.current_time() - line.used_at_s < IDLE_S:
+        contact = self._contacts.setdefault(peer.peer_id, _Contact())
+        self._contacts.move_to_end(peer.peer_id)
+        contact.users += 1
+        try:
+            async with contact.lock:
+                return await self._ask_in_turn(contact, peer, request)
+        finally:
+            contact.users -= 1
+            if contact.line is None and not contact.users:
+                self._contacts.pop(peer.peer_id, None)
+
+    async def prune(self) -> None:
+        """Close the streams that are idle for too long, and those beyond the bound."""
+        now_s = trio.current_time()
+        surplus = len(self._contacts) - IDLE_STREAMS_MAX
+        for peer_id, contact in list(self._contacts.items()):
+            line = contact.line
+            old = line is not None and now_s - line.used_at_s >= IDLE_S
+            if (old or surplus > 0) and not contact.users:
+                surplus -= 1
+                del self._contacts[peer_id]
+                if line is not None:
+                    await _discard(line)
+
+    async def _ask_in_turn(self, contact: _Contact, peer: PeerAddress, request: Message) -> Message:
+        line = contact.line
+        if line is not None and _usable(line):
             try:
-                return await self._ask_on(line, peer.peer_id, request)
+                return await self._ask_on(contact, line, request)
             except PeerUnavailable:
                 logger.debug("the idle DHT stream to %s was over", short(peer.peer_id))
         elif line is not None:
+            contact.line = None
             await _discard(line)
-        return await self._ask_on(_Line(await self._open_stream(peer)), peer.peer_id, request)
+        line = _Line(await self._open_stream(peer))
+        return await self._ask_on(contact, line, request)
 
-    async def prune(self) -> None:
-        """Close the streams that are idle for too long."""
-        now_s = trio.current_time()
-        for peer_id, line in list(self._idle.items()):
-            if now_s - line.used_at_s >= IDLE_S and self._idle.pop(peer_id, None) is line:
-                await _discard(line)
-
-    async def _ask_on(self, line: _Line, peer_id: PeerId, request: Message) -> Message:
-        kept = False
+    async def _ask_on(self, contact: _Contact, line: _Line, request: Message) -> Message:
+        contact.line = None
+        answered = False
         try:
             answer = await line.ask(request)
-            kept = True
+            answered = True
+        except trio.Cancelled:
+            answered = line.whole  # then the answers to come can be counted, and skipped
+            raise
         finally:
-            if not kept:
+            line.used_at_s = trio.current_time()
+            if answered:
+                contact.line = line
+            else:
                 await _discard(line)
-        await self._keep(peer_id, line)
         return answer
 
-    async def _keep(self, peer_id: PeerId, line: _Line) -> None:
-        line.used_at_s = trio.current_time()
-        surplus = self._idle.pop(peer_id, None)
-        self._idle[peer_id] = line
-        if surplus is None and len(self._idle) > IDLE_STREAMS_MAX:
-            _, surplus = self._idle.popitem(last=False)
-        if surplus is not None:
-            await _discard(surplus)
+
+def _usable(line: _Line) -> bool:
+    return line.owed <= OWED_MAX and trio.current_time() - line.used_at_s < IDLE_S
 
 
 async def answer_stream(raw: ByteStream, answer: Callable[[PeerId, Message], Message]) -> None:
