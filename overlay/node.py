@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Final
@@ -61,6 +61,8 @@ class Node:
         self._network = network
         self._nursery = nursery
         self._served: set[str] = set()
+        self.join: Callable[[], Awaitable[int]] = _nobody
+        """Dials the configured and the remembered peers; returns how many answered."""
         self.connected = trio.Event()
         """Set by the first successful `connect`."""
         self.closing = False
@@ -267,6 +269,12 @@ def parse_addresses(addresses: Sequence[str]) -> PeerAddress:
     except OverlayError as error:
         raise LocalProtocolError(f"{peer_id} is not a peer id") from error
     return PeerAddress(peer_id, tuple(bare for bare, _, _ in split)[:ADDRESSES_MAX])
+
+
+async def _nobody() -> int:
+    """Join nobody: a node without a list and without a memory."""
+    await trio.lowlevel.checkpoint()
+    return 0
 
 
 async def _linger_quietly(raw: ByteStream) -> None:

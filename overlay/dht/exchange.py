@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from overlay.cleanup import shielded
-from overlay.dht.wire import Kind, Message, MessageReader, decode, encode_framed
+from overlay.dht.wire import MESSAGE_BYTES_MAX, Kind, Message, MessageReader, decode, encode_framed
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError, PeerUnavailable, RemoteProtocolError
 from overlay.ids import PeerId, short
@@ -188,7 +188,12 @@ async def answer_stream(raw: ByteStream, answer: Callable[[PeerId, Message], Mes
     ended = False
     try:
         while (request := await _next_request(line)) is not None:
-            await raw.write(encode_framed(answer(raw.peer_id, request)))
+            answers = encode_framed(answer(raw.peer_id, request))
+            while (more := line.reader.next_message()) is not None:
+                answers += encode_framed(answer(raw.peer_id, decode(more)))
+                if len(answers) > MESSAGE_BYTES_MAX:
+                    break
+            await raw.write(answers)
         await raw.finish()
         ended = True
     finally:

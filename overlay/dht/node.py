@@ -10,9 +10,10 @@ from typing import Final
 
 import trio
 
+from overlay.addresses import LOCAL
 from overlay.dht.exchange import Exchange, OpenStream, answer_stream
 from overlay.dht.kademlia import Kademlia
-from overlay.dht.wire import Message
+from overlay.dht.wire import Kind, Message
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError
 from overlay.ids import PeerId
@@ -80,6 +81,8 @@ class DhtNode:
             nursery.start_soon(_every, TIDY_S, self.kademlia.tidy)
 
     def _answer(self, peer_id: PeerId, request: Message) -> Message:
+        if peer_id in self.kademlia.table and request.kind is not Kind.ADD_PROVIDER:
+            return self.kademlia.answer(PeerAddress(peer_id, ()), LOCAL, request)
         sender, prefix = self._where(peer_id)
         return self.kademlia.answer(sender, prefix, request)
 
