@@ -8,7 +8,7 @@ needs before it can face strangers are in the siblings.
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -40,6 +40,7 @@ from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
 from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable
+from overlay.gossip.score import PeerScores
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
@@ -225,13 +226,11 @@ class Libp2pDriver:
 
     async def join(self, topic: str) -> None:
         """Subscribe to *topic*."""
-        self._pubsub.follow(topic)
         await self._pubsub.subscribe(topic)
 
     async def leave(self, topic: str) -> None:
         """Unsubscribe from *topic*."""
         await self._pubsub.unsubscribe(topic)
-        self._pubsub.remove_topic_validator(topic)
 
     async def publish(self, topic: str, data: bytes) -> None:
         """Sign and gossip *data*."""
@@ -316,7 +315,9 @@ async def open_driver(
     ledger = hardening.SocketLedger()
     host, swarm = _make_host(config, identity, listen, ledger, gate)
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
-    router = gossip_fixes.Router(gossip_fixes.network_protocol(config.network), rng)
+    router = gossip_fixes.Router(
+        gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
+    )
     pubsub = gossip_fixes.SafePubsub(host, router, sink, first_seqno=int(clock() * 1e9))
     async with AsyncExitStack() as stack:
         stack.callback(ledger.close_all)
@@ -387,6 +388,15 @@ def _connection_config(config: HostConfig) -> ConnectionConfig:
         ping_timeout=PING_S,
         abort_connection_on_ping_failure=True,
     )
+
+
+def gate_score(gate: Gate) -> Callable[[Hashable], float]:
+    """Return P5 of the gossip score: what the node thinks of a peer, if that is bad."""
+
+    def points(peer: Hashable) -> float:
+        return min(0.0, gate.score(PeerId(str(peer))))
+
+    return points
 
 
 async def _close(host: BasicHost, swarm: Swarm) -> None:

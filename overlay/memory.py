@@ -24,7 +24,7 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
-from overlay.transport import PeerAddress
+from overlay.transport import PeerAddress, Verdict
 
 EPOCH_UNIX_S: Final = 1_767_225_600.0
 """2026-01-01: what the network's clock says when trio's says 0."""
@@ -298,7 +298,7 @@ class MemoryDriver:
         self._seen[message_id] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
-        if not self._sink.validate(source, topic, data):
+        if self._sink.validate(source, topic, data) is not Verdict.ACCEPT:
             return
         self._sink.deliver(source, topic, data)
         for peer_id in self._neighbours:

@@ -70,7 +70,7 @@ async def gossip(stack: str) -> Figures:
         delivered += 1
         delays_s.append(time.perf_counter() - float(data[:24]))
 
-    async with AsyncExitStack() as stack_of_hosts, trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack_of_hosts:
         peers = [
             await stack_of_hosts.enter_async_context(open_peer(stack, gossip=True))
             for _ in range(GOSSIP_NODES)
@@ -152,7 +152,7 @@ async def idle(stack: str, addresses: tuple[str, ...]) -> Figures:
 
 async def crowd(stack: str, addresses: tuple[str, ...], count: int) -> None:
     """Connect *count* peers to *addresses* and stay until stdin ends."""
-    async with AsyncExitStack() as stack_of_hosts, trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack_of_hosts:
         for _ in range(count):
             peer = await stack_of_hosts.enter_async_context(open_peer(stack, dht=True, gossip=True))
             await peer.connect(addresses)

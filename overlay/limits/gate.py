@@ -49,6 +49,10 @@ class Gate:
         """Return whether we do not speak to a peer."""
         return self.standing.banned(peer_id, self._clock())
 
+    def score(self, peer_id: PeerId) -> float:
+        """Return the points of a peer, 0 for a stranger."""
+        return self.standing.score(peer_id, self._clock())
+
     def take_handshake(self, prefix: str) -> bool:
         """Return whether a stranger from *prefix* may begin to connect; `end` it later."""
         if prefix and self.standing.banned(prefix, self._clock()):

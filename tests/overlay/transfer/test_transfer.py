@@ -143,7 +143,7 @@ async def test_a_content_arrives_and_is_not_sent_twice(content, tmp_path) -> Non
 
 async def test_a_broken_transfer_goes_on_where_it_stopped(content, tmp_path) -> None:
     store = ContentStore(tmp_path / "store", bytes_max=BIG)
-    assert (await transfer(content, store, frames=3))[1] == "PeerUnavailable"
+    assert (await transfer(content, store, frames=3))[1] == "StreamClosed"
     sent, _ = await transfer(content, ContentStore(tmp_path / "store", bytes_max=BIG))
     assert sent == CHUNK_BYTES + 17
     manifest = await manifest_of(content)
