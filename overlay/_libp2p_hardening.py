@@ -55,6 +55,9 @@ HANDSHAKE_S: Final = 20.0
 DIAL_STAGGER_S: Final = 0.25
 DIAL_S: Final = 10.0
 ADDRESSES_DIALED_MAX: Final = 16
+WINDOW_POLL_S: Final = 0.01
+FRAME_PAYLOAD_BYTES: Final = 65_519 - yamux.HEADER_SIZE
+"""What fits with its header into one Noise message: 65 535 bytes less the tag of 16."""
 _CREDIT_BATCH_BYTES: Final = 4096
 
 
@@ -547,8 +550,8 @@ async def _open_window(stream: yamux.YamuxStream) -> int:
         if stream.closed or stream.send_closed or stream.reset_received:
             raise MuxedStreamError("Stream is closed")
         if stream.send_window > 0:
-            return min(stream.send_window, yamux.MAX_MESSAGE_SIZE - yamux.HEADER_SIZE)
+            return min(stream.send_window, FRAME_PAYLOAD_BYTES)
         if trio.current_time() > deadline_s:
             raise MuxedStreamError("the peer does not read")
         await trio.sleep(pause_s)
-        pause_s = min(2 * pause_s, 0.05)
+        pause_s = min(2 * pause_s, WINDOW_POLL_S)
