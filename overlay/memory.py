@@ -25,8 +25,9 @@ from overlay.gossip.service import GossipService
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
+from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
-from overlay.transport import PeerAddress
+from overlay.transport import PeerAddress, Verdict
 
 EPOCH_UNIX_S: Final = 1_767_225_600.0
 """2026-01-01: what the network's clock says when trio's says 0."""
@@ -156,6 +157,7 @@ class MemoryNetwork:
             async with run_node(
                 driver,
                 gossip,
+                Gate(config.limits, self.clock, self.rng.randbytes(16)),
                 identity,
                 network=config.network,
                 clock=self.clock,
@@ -230,6 +232,19 @@ class MemoryDriver:
         if other is None or not set(other.address.addresses) & set(peer.addresses):
             raise PeerUnavailable(f"{short(peer.peer_id)} does not answer")
         self._link(other)
+
+    async def drop(self, peer_id: PeerId) -> None:
+        """Unlink from *peer_id*."""
+        other = self._ether.reachable(self.peer_id, peer_id)
+        self.drop_neighbour(peer_id)
+        if other is not None:
+            other.drop_neighbour(self.peer_id)
+        await trio.lowlevel.checkpoint()
+
+    def known_peers(self) -> list[PeerAddress]:
+        """Return the neighbours."""
+        others = (self._ether.reachable(self.peer_id, each) for each in self._neighbours)
+        return [other.address for other in others if other is not None]
 
     async def explore(self) -> None:
         """Link to the peers whose ids are closest to ours."""
@@ -325,7 +340,7 @@ class MemoryDriver:
         self._seen[message_id] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
-        if not self._sink.validate(source, topic, data):
+        if self._sink.validate(source, topic, data) is not Verdict.ACCEPT:
             return
         self._sink.deliver(source, topic, data)
         for peer_id in self._pass_on_to(forwarder, source):

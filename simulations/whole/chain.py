@@ -6,6 +6,7 @@ checked; blocks are instantaneous, gas is what `contracts/gas.json` measured, re
 charged. `tests/simulations/whole/test_chain.py` plays it against the TVM.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ from nacl.signing import VerifyKey
 
 from cocoon.clock import Clock
 from contracts.cells import Builder, Cell, Slice, decode_boc, encode_boc, split_address
-from contracts.chain import Account, OutMessage, TransactionRecord
+from contracts.chain import Account, MethodResult, OutMessage, TransactionRecord
 from contracts.channel import (
     OP_CLAIM,
     OP_CLOSE,
@@ -27,6 +28,7 @@ from contracts.channel import (
 )
 from contracts.errors import InvalidData, MessageRejected
 from contracts.units import NO_MONEY, NanoTon
+from contracts.vm_stack import StackValue
 from simulations.ledger import ChannelAccount, Ledger, Moved
 
 NETWORK_ID: Final = -3940
@@ -113,6 +115,17 @@ class LedgerChain:
         except InvalidData as error:
             raise MessageRejected(f"not understood: {error}", exit_code=REFUSED) from error
         return message.hash
+
+    async def run_get_method(
+        self, address: str, method: str | int, arguments: Sequence[StackValue] = ()
+    ) -> MethodResult:
+        """Refuse: the ledger keeps accounts and runs no code; the node reads accounts only.
+
+        Raises:
+            InvalidData: always.
+        """
+        await trio.sleep(ASK_S)
+        raise InvalidData(f"the ledger runs no get-method {method} of {address}: {arguments!r:.80}")
 
     def _receive(self, message: Cell, reader: Slice) -> None:
         reader.uint(2)

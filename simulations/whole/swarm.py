@@ -202,7 +202,7 @@ class Swarm:
             chain_network_id=self.chain.network_id,
             challenge_s_min=settings.challenge_s_min,
         )
-        member.payee = await self._keep(
+        payee = await self._keep(
             open_payee(
                 chain=self.chain,
                 payee_seed=seed,
@@ -214,13 +214,14 @@ class Swarm:
                 watch_interval_s=WATCH_S,
             )
         )
-        serve_releases(member.host, member.payee)
+        member.payee = payee
+        serve_releases(member.host, payee)
         member.provider = await self._keep(
             open_provider(
                 member.host,
                 identity,
                 member.directory,
-                member.payee,
+                payee,
                 terms,
                 config=config,
                 clock=self.clock,
