@@ -16,7 +16,7 @@ from cocoon.cli.running import run_until_stopped
 from cocoon.cli.settings import load
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
-from cocoon.node import open_node, open_seller
+from cocoon.node import open_hub_node, open_node, open_seller
 from cocoon.observe.lookout import Lookout
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
@@ -71,10 +71,13 @@ def node_command(parsed: argparse.Namespace, output: Output) -> int:
     lookout = Lookout(config)
 
     async def serve() -> None:
-        async with open_node(config) as node, lookout.watch(node) as metrics_url:
+        opened = open_hub_node if config.hub.enabled else open_node
+        async with opened(config) as node, lookout.watch(node) as metrics_url:
             output.say(f"peer id  {node.identity.peer_id}")
             for address in node.host.addresses:
                 output.say(f"address  {address}")
+            if config.hub.enabled:
+                output.say(f"hub      others set requester.via_hub = {node.identity.peer_id}")
             output.say("others join with --bootstrap and one of these; Ctrl-C stops")
             _say_how_to_look(output, metrics_url)
             output.event(

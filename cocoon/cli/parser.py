@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -30,6 +31,8 @@ CHAT_MODEL: Final = "SmolLM2-135M-Instruct"
 SPEECH_MODEL: Final = "whisper-tiny.en"
 QUESTION: Final = "List three fruits and say one sentence about each."
 DEVNET_PORT: Final = 8645
+EXTENSIONS: Final = "cocoon.commands"
+"""Entry points of packages that add commands: each is a function that takes an `Adder`."""
 TOKENS_MAX: Final = 1 << 20
 PORT_MAX: Final = 65_535
 WARP_MAX: Final = 316_224_000
@@ -49,6 +52,16 @@ exit codes
 {codes}
 
 The contract is not audited yet: the default chain is a devnet on this machine.
+"""
+
+
+KERNEL_LESSON: Final = """\
+A manifest names the code (CUDA C++ or PTX), its arguments with types and shapes, grid and block,
+and limits. Try: cocoon kernel run examples/kernels/saxpy
+
+The code is compiled without a view of this machine's files and run in a confined process, on a GPU
+where there is one, else on the CPU (slower: for trying things out). docs/customer-kernels.md has
+the rules.
 """
 
 
@@ -88,8 +101,8 @@ class Adder:
 
         Args:
             name: what people type.
-            run: ``module:function`` below `cocoon.cli`; called with the parsed
-                arguments and the `Output`, returns the exit code.
+            run: ``module:function`` below `cocoon.cli`, or ``package.module:function``;
+                called with the parsed arguments and the `Output`, returns the exit code.
             summary: one line.
             aliases: other names of the same command.
             epilog: a lesson below the options.
@@ -131,8 +144,13 @@ class Verbs:
 def run_command(parsed: argparse.Namespace, output: Output) -> int:
     """Load the module of the command that was chosen, run it, return the exit code."""
     module, _, function = parsed.run.partition(":")
-    code: int = getattr(import_module(f"cocoon.cli.{module}"), function)(parsed, output)
+    code: int = getattr(import_module(full_name(module)), function)(parsed, output)
     return code
+
+
+def full_name(module: str) -> str:
+    """Return the module of a command: below `cocoon.cli` unless it names its package."""
+    return module if "." in module else f"cocoon.cli.{module}"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -153,8 +171,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_init(adder)
     _add_nodes(adder)
     _add_jobs(adder)
+    _add_kernels(adder)
     _add_records(adder)
     _add_money(adder)
+    for extension in sorted(entry_points(group=EXTENSIONS), key=lambda each: each.name):
+        extension.load()(adder)
     return parser
 
 
@@ -309,6 +330,18 @@ def _add_jobs(adder: Adder) -> None:
     quotes.add_argument("--model", help="only this model")
     quotes.add_argument("--once", action="store_true", help="print one table and stop")
     _add_network(ask, hear, quotes)
+
+
+def _add_kernels(adder: Adder) -> None:
+    kernel = adder.add(
+        "kernel", "kernels:kernel_command", "run a CUDA kernel of your own", epilog=KERNEL_LESSON
+    )
+    run = Verbs(kernel).add("run", "compile, check and run what a manifest describes")
+    run.add_argument("manifest", type=Path, help="a job.toml, or the folder that holds one")
+    run.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="what runs it (auto)"
+    )
+    run.add_argument("--out", type=Path, default=None, help="save the outputs here, as .npy files")
 
 
 def _add_records(adder: Adder) -> None:

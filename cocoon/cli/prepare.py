@@ -114,6 +114,20 @@ def _check_gpu() -> Finding:
     )
 
 
+def _check_kernels() -> Finding:
+    """Say whether customers' kernels can be compiled and confined here."""
+    from kernels.compile import find_nvrtc  # noqa: PLC0415  (looks for libraries)
+    from kernels.custom.confinement import can_confine  # noqa: PLC0415
+
+    name = "own kernels (optional)"
+    if find_nvrtc() is None:
+        remedy = "pip install 'cocoon-node[ptx]'"
+        return Finding(name, False, "no CUDA compiler (NVRTC)", remedy, optional=True)
+    if missing := can_confine():
+        return Finding(name, False, missing, "a newer Linux kernel", optional=True)
+    return Finding(name, True, "compiled and confined here", optional=True)
+
+
 def _check_home(config: NodeConfig) -> list[Finding]:
     remedy = "cocoon init"
     key, wallet = config.identity_file, config.wallet_keyfile
@@ -165,7 +179,7 @@ def doctor_command(parsed: argparse.Namespace, output: Output) -> int:
     """Say what is missing for which use, and the one command that mends it."""
     config = load(parsed)
     findings = [_check_python(), *_check_assets(config), *_check_home(config)]
-    findings += [_check_chain(config), _check_cpu_engine(), _check_gpu()]
+    findings += [_check_chain(config), _check_cpu_engine(), _check_gpu(), _check_kernels()]
     output.table(
         "",
         ("", "what", "found", "to mend it"),

@@ -6,7 +6,7 @@ child made are linked here.
 """
 
 import ctypes
-from pathlib import Path
+import functools
 from typing import Any, Final
 
 # llvmlite has no type information; this module is the adapter.
@@ -38,7 +38,7 @@ def _machine(level: int) -> Any:  # noqa: ANN401 - llvmlite is untyped
 
 
 def compile_text(text: str, *, level: int = 3) -> bytes:
-    """Return the object file of LLVM *text* and the scheduler, for this machine.
+    """Return the object file of LLVM *text*, for this machine.
 
     Raises:
         TranslationFailed: LLVM refuses the text, which is a mistake of ours.
@@ -46,7 +46,6 @@ def compile_text(text: str, *, level: int = 3) -> bytes:
     machine = _machine(level)
     try:
         module = llvm.parse_assembly(text)
-        module.link_in(llvm.parse_assembly(Path(SCHEDULER).read_text(encoding="utf-8")))
         module.triple = machine.triple
         module.data_layout = str(machine.target_data)
         module.verify()
@@ -62,14 +61,21 @@ def compile_text(text: str, *, level: int = 3) -> bytes:
     return code
 
 
+@functools.cache
+def scheduler_code() -> bytes:
+    """Return the object file of the scheduler. It is ours, so this process compiles it, once."""
+    return compile_text(SCHEDULER.read_text(encoding="utf-8"))
+
+
 class LoadedObject:
-    """An object file, linked into this process for as long as this lives."""
+    """An object file and the scheduler, linked into this process for as long as this lives."""
 
     def __init__(self, code: bytes) -> None:
         machine = _machine(0)
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         try:
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            for each in (scheduler_code(), code):
+                self._engine.add_object_file(llvm.ObjectFileRef.from_data(each))
             self._engine.finalize_object()
         except RuntimeError as error:
             raise TranslationFailed(f"LLVM: {str(error)[:500]}") from error

@@ -34,6 +34,7 @@ from kernels.ptx.types import TYPES, PtxType
 
 INSTRUCTIONS_MAX: Final = 100_000
 REGISTERS_MAX: Final = 100_000
+FUNCTIONS_MAX: Final = 512
 PARAMETERS_MAX: Final = 256
 PARAMETER_BYTES_MAX: Final = 4096
 VARIABLE_BYTES_MAX: Final = 16 * 2**20
@@ -256,6 +257,8 @@ class _Parser(_Cursor):
         body.read()
         self._instructions += body.instructions
         table = self._program.entries if is_entry else self._program.functions
+        if len(table) >= FUNCTIONS_MAX:
+            raise InvalidPtx(f"more than {FUNCTIONS_MAX} functions", line)
         _add(table, function.name, function, line)
 
     def _limit(self, function: Function) -> None:

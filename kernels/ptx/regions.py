@@ -9,6 +9,7 @@ What a thread knows across a stop is kept in the frames, a row of 1024 values fo
 what follows from parameters and thread numbers alone is computed again instead.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -46,6 +47,9 @@ from kernels.ptx.types import B32, PRED
 
 EMITTED_MAX: Final = 400_000
 """Instructions of all regions of an entry together; code is copied into each that reaches it."""
+
+FRAME_BYTES_MAX: Final = 64 * 2**20
+"""What a block's registers may take across stops."""
 
 REMATERIALISE_MAX: Final = 24
 """Instructions that are repeated rather than a register kept."""
@@ -202,6 +206,8 @@ class EntryTranslator:
                 self._slots[each] = self._code.frame_bytes
                 size = self._entry.registers[each].size_bytes
                 self._code.frame_bytes += THREADS_MAX * size + 64
+        if self._code.frame_bytes > FRAME_BYTES_MAX:
+            raise UnsupportedPtx(f"{self._entry.name} keeps too many registers", self._entry.line)
 
     def _stop_row(self, wait: Wait | None, cost: int) -> StopTable:
         if wait is None:
@@ -239,8 +245,8 @@ class EntryTranslator:
         return self._layout
 
 
-def emit_head(e: Emitter, layout: EntryLayout) -> None:
-    """Load what does not change during a launch; make the slots of all registers."""
+def emit_head(e: Emitter, layout: EntryLayout, registers: Iterable[str]) -> None:
+    """Load what does not change during a launch; make the slots of *registers*."""
     for name, field_name, kind in _LOADED:
         e.line(f"{name} = load {kind}, ptr {e.env_field(field_name)}")
     for stem, field_name in _TRIPLES:
@@ -253,7 +259,7 @@ def emit_head(e: Emitter, layout: EntryLayout) -> None:
     e.line("%fuel = alloca i64")
     fuel = e.value(f"load i64, ptr {e.env_field('fuel')}")
     e.line(f"store i64 {fuel}, ptr %fuel")
-    for name in e.function.registers:
+    for name in registers:
         e.line(f"{e.slot(name)} = alloca {e.register_type(name).integer}")
     for variable in e.function.variables.values():
         if variable.space == "param":
@@ -380,13 +386,14 @@ class _Region(BlockWriter):
             "i32 %first, i32 %end) {"
         )
         self.label("head")
-        emit_head(self, self._entry.layout)
+        known = [each for each in kept if each in self._entry.known]
+        recipe = self._entry.known.recipe(known)
+        registers = self._registers(wait, kept, recipe)
+        emit_head(self, self._entry.layout, registers)
         self._point_at_parameters()
         self._point_at_rows()
         self._open_loops()
-        known = [each for each in kept if each in self._entry.known]
-        recipe = self._entry.known.recipe(known)
-        emit_thread_start(self, self._entry.layout, self._registers(wait, kept, recipe))
+        emit_thread_start(self, self._entry.layout, registers)
         for each in recipe:
             emit_instruction(self, each)
         for name in kept:
@@ -535,7 +542,7 @@ class FunctionTranslator(BlockWriter):
             f"i32 %t, i32 %tid.x, i32 %tid.y, i32 %tid.z{names}) {{"
         )
         self.label("head")
-        emit_head(self, layout)
+        emit_head(self, layout, self.function.registers)
         for number, each in enumerate(wanted):
             self.parameter_bases[each.name] = f"%given.{number}", each.size_bytes
         emit_thread_start(self, layout, list(self.function.registers))

@@ -4,6 +4,7 @@ It needs the package ziglang, whose clang writes LLVM text. What depends on the 
 compiler's version is taken out, so that any LLVM from 20 on reads the text, for any target.
 """
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -26,7 +27,13 @@ def compiled() -> str:
         output = Path(folder) / "scheduler.ll"
         command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", str(output), str(source)]
         subprocess.run(command, check=True, capture_output=True)
-        return portable(output.read_text(encoding="utf-8"))
+        text = portable(output.read_text(encoding="utf-8"))
+    return f"; of scheduler.c with SHA-256 {source_hash()}\n{text}"
+
+
+def source_hash() -> str:
+    """Return the hash of scheduler.c that stands in the first line of scheduler.ll."""
+    return hashlib.sha256(SCHEDULER.with_suffix(".c").read_bytes()).hexdigest()
 
 
 def portable(text: str) -> str:

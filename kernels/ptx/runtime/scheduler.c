@@ -68,13 +68,17 @@ enum { WRITE = 4, STRONG = 8, VALUE_KNOWN = 16 };
 enum { ADDRESSABLE = 1, INITIALISED = 2, CONSTANT_BYTE = 4 };
 #define ORIGIN (1ull << 44)
 
-// The last accesses of a byte of shared memory, as `thread + 1` (0: none) and that thread's clock.
+// The last accesses of a byte of shared memory, each as `thread + 1` (0: none), with STRONG_BIT for
+// an atomic or volatile one, and that thread's clock.
 typedef struct Access {
     u32 epoch;  // barriers passed when this was written
-    u32 writer, writer_clock, writer_strong;
-    u32 reader, reader_clock;        // one reader since the last barrier
-    u32 other_reader, other_clock;   // another one
+    u32 writer, writer_clock;
+    u32 reader, reader_clock;       // one reader since the last barrier
+    u32 other_reader, other_clock;  // another one
+    u32 unused;
 } Access;
+
+enum { STRONG_BIT = 0x80000000u };
 
 static u32 fault(Env *env, u32 reason, u32 thread, u32 line) {
     if (!env->stop) {
@@ -95,32 +99,38 @@ static u32 came_before(Env *env, u32 thread, u32 clock, u32 now) {
     return clock <= clock_row(env, now)[thread % LANES];
 }
 
+// Does an earlier access, recorded as `before`, race with one of `now`? Two strong ones never do.
+static u32 conflicts(Env *env, u32 before, u32 clock, u32 now, u32 strong) {
+    if (!before || (strong && before & STRONG_BIT)) return 0;
+    return !came_before(env, (before & ~STRONG_BIT) - 1, clock, now);
+}
+
+// Two readers are kept; plain ones are kept rather than strong ones, as they race with more.
+static void record_read(Access *a, u32 thread, u32 clock, u32 strong) {
+    u32 id = thread + 1, mark = strong ? STRONG_BIT : 0;
+    u32 first = !a->reader || (a->reader & ~STRONG_BIT) == id;
+    u32 *reader = first ? &a->reader : &a->other_reader;
+    if (strong && *reader && !(*reader & STRONG_BIT)) return;
+    *reader = id | mark;
+    *(first ? &a->reader_clock : &a->other_clock) = clock;
+}
+
+// Returns the thread, plus one, that the access races with, or 0.
 static u32 race(Env *env, Access *a, u32 thread, u32 flags, u32 same_value) {
-    if (a->epoch != env->epoch) {
-        *a = (Access){.epoch = env->epoch};
-    }
+    if (a->epoch != env->epoch) *a = (Access){.epoch = env->epoch};
     u32 clock = clock_row(env, thread)[thread % LANES], strong = (flags & STRONG) != 0;
-    if (a->writer && !(strong && a->writer_strong) && !same_value &&
-        !came_before(env, a->writer - 1, a->writer_clock, thread))
-        return a->writer;
-    if (flags & WRITE) {
-        if (!strong && a->reader && !came_before(env, a->reader - 1, a->reader_clock, thread))
-            return a->reader;
-        if (!strong && a->other_reader &&
-            !came_before(env, a->other_reader - 1, a->other_clock, thread))
-            return a->other_reader;
-        a->writer = thread + 1;
-        a->writer_clock = clock;
-        a->writer_strong = strong;
-    } else if (!strong) {
-        if (!a->reader || a->reader == thread + 1) {
-            a->reader = thread + 1;
-            a->reader_clock = clock;
-        } else {
-            a->other_reader = thread + 1;
-            a->other_clock = clock;
-        }
+    if (!same_value && conflicts(env, a->writer, a->writer_clock, thread, strong))
+        return a->writer & ~STRONG_BIT;
+    if (!(flags & WRITE)) {
+        record_read(a, thread, clock, strong);
+        return 0;
     }
+    if (conflicts(env, a->reader, a->reader_clock, thread, strong))
+        return a->reader & ~STRONG_BIT;
+    if (conflicts(env, a->other_reader, a->other_clock, thread, strong))
+        return a->other_reader & ~STRONG_BIT;
+    a->writer = (thread + 1) | (strong ? STRONG_BIT : 0);
+    a->writer_clock = clock;
     return 0;
 }
 

@@ -1,3 +1,4 @@
+; of scheduler.c with SHA-256 1e0419183e85a6d5c9c9e23d1504acc959033f7d3e8cb2adbfcdce63e9493981
 %struct.Access = type { i32, i32, i32, i32, i32, i32, i32, i32 }
 %struct.Launch = type { ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr }
 %struct.Stop = type { i32, i32, i32, i32, i32, i32, i32, i32 }
@@ -34,12 +35,12 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
   %30 = add i64 %14, %29
   %31 = sub i64 %9, %30
   %32 = icmp ult i64 %31, %13
-  br i1 %32, label %217, label %33
+  br i1 %32, label %214, label %33
 
 33:                                              
-  switch i32 %8, label %228 [
+  switch i32 %8, label %225 [
     i32 1, label %34
-    i32 2, label %217
+    i32 2, label %214
   ]
 
 34:                                              
@@ -52,19 +53,19 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
   %39 = phi i64 [ %37, %34 ], [ %23, %17 ]
   %40 = phi i64 [ %2, %34 ], [ %20, %17 ]
   %41 = icmp ugt i64 %40, %39
-  br i1 %41, label %259, label %42
+  br i1 %41, label %256, label %42
 
 42:                                              
   %43 = sub nsw i64 %39, %40
   %44 = zext i32 %3 to i64
   %45 = icmp ult i64 %43, %44
-  br i1 %45, label %259, label %46
+  br i1 %45, label %256, label %46
 
 46:                                              
   %47 = trunc i64 %40 to i32
   %48 = urem i32 %47, %3
   %49 = icmp eq i32 %48, 0
-  br i1 %49, label %50, label %259
+  br i1 %49, label %50, label %256
 
 50:                                              
   %51 = load ptr, ptr %0, align 8
@@ -85,328 +86,314 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
   %64 = icmp ne i32 %63, 0
   %65 = icmp ult i32 %3, 9
   %66 = and i1 %65, %64
-  br i1 %66, label %70, label %78
+  br i1 %66, label %67, label %78
 
 67:                                              
-  %68 = add nsw i64 %71, 1
-  %69 = icmp eq i64 %68, %44
-  br i1 %69, label %78, label %70
-
-70:                                              
-  %71 = phi i64 [ %68, %67 ], [ 0, %62 ]
-  %72 = getelementptr inbounds i8, ptr %55, i64 %71
-  %73 = load i8, ptr %72, align 1
-  %74 = shl nsw i64 %71, 3
-  %75 = lshr i64 %5, %74
-  %76 = trunc i64 %75 to i8
-  %77 = icmp ne i8 %73, %76
+  %68 = phi i64 [ %75, %67 ], [ 0, %62 ]
+  %69 = getelementptr inbounds i8, ptr %55, i64 %68
+  %70 = load i8, ptr %69, align 1
+  %71 = shl nsw i64 %68, 3
+  %72 = lshr i64 %5, %71
+  %73 = trunc i64 %72 to i8
+  %74 = icmp ne i8 %70, %73
+  %75 = add nsw i64 %68, 1
+  %76 = icmp eq i64 %75, %44
+  %77 = select i1 %74, i1 true, i1 %76
   br i1 %77, label %78, label %67
 
 78:                                              
-  %79 = phi i1 [ true, %50 ], [ true, %62 ], [ %77, %67 ], [ %77, %70 ]
-  %80 = phi i32 [ 0, %50 ], [ 0, %62 ], [ 0, %70 ], [ 1, %67 ]
-  %81 = and i32 %4, 24
-  %82 = icmp eq i32 %81, 8
-  %83 = or i1 %61, %82
-  %84 = getelementptr inbounds i8, ptr %0, i64 24
-  %85 = getelementptr inbounds i8, ptr %0, i64 140
-  %86 = getelementptr inbounds i8, ptr %0, i64 32
-  %87 = shl nsw i64 %10, 7
-  %88 = and i32 %1, 31
-  %89 = zext i32 %88 to i64
-  %90 = and i32 %4, 8
-  %91 = icmp eq i32 %90, 0
-  %92 = lshr exact i32 %90, 3
-  %93 = add i32 %1, 1
-  br label %94
+  %79 = phi i1 [ true, %50 ], [ true, %62 ], [ %74, %67 ]
+  %80 = and i32 %4, 24
+  %81 = icmp eq i32 %80, 8
+  %82 = or i1 %61, %81
+  %83 = getelementptr inbounds i8, ptr %0, i64 24
+  %84 = getelementptr inbounds i8, ptr %0, i64 140
+  %85 = getelementptr inbounds i8, ptr %0, i64 32
+  %86 = shl nsw i64 %10, 7
+  %87 = and i32 %1, 31
+  %88 = zext i32 %87 to i64
+  %89 = and i32 %4, 8
+  %90 = icmp ne i32 %89, 0
+  %91 = add i32 %1, 1
+  %92 = shl i32 %89, 28
+  %93 = or i32 %92, %91
+  %94 = icmp eq i32 %89, 0
+  br label %95
 
-94:                                              
-  %95 = phi i64 [ 0, %78 ], [ %215, %214 ]
-  br i1 %83, label %96, label %101
+95:                                              
+  %96 = phi i64 [ 0, %78 ], [ %212, %211 ]
+  br i1 %82, label %97, label %102
 
-96:                                              
-  %97 = getelementptr inbounds i8, ptr %59, i64 %95
-  %98 = load i8, ptr %97, align 1
-  %99 = and i8 %98, 2
-  %100 = icmp eq i8 %99, 0
-  br i1 %100, label %259, label %101
+97:                                              
+  %98 = getelementptr inbounds i8, ptr %59, i64 %96
+  %99 = load i8, ptr %98, align 1
+  %100 = and i8 %99, 2
+  %101 = icmp eq i8 %100, 0
+  br i1 %101, label %256, label %102
 
-101:                                             
-  %102 = load ptr, ptr %84, align 8
-  %103 = getelementptr inbounds %struct.Access, ptr %102, i64 %40
-  %104 = getelementptr inbounds %struct.Access, ptr %103, i64 %95
-  %105 = load i32, ptr %104, align 4
-  %106 = load i32, ptr %85, align 4
-  %107 = icmp eq i32 %105, %106
-  br i1 %107, label %114, label %108
+102:                                             
+  %103 = load ptr, ptr %83, align 8
+  %104 = getelementptr inbounds %struct.Access, ptr %103, i64 %40
+  %105 = getelementptr inbounds %struct.Access, ptr %104, i64 %96
+  %106 = load i32, ptr %105, align 4
+  %107 = load i32, ptr %84, align 4
+  %108 = icmp eq i32 %106, %107
+  br i1 %108, label %111, label %109
 
-108:                                             
-  store i32 %106, ptr %104, align 4
-  %109 = getelementptr inbounds i8, ptr %104, i64 4
-  tail call void @llvm.memset.p0.i64(ptr align 4 dereferenceable(28) %109, i8 0, i64 28, i1 false)
-  %110 = load ptr, ptr %86, align 8
-  %111 = getelementptr inbounds i8, ptr %110, i64 %87
-  %112 = getelementptr inbounds i32, ptr %111, i64 %89
-  %113 = load i32, ptr %112, align 4
-  br label %143
+109:                                             
+  store i32 %107, ptr %105, align 4
+  %110 = getelementptr inbounds i8, ptr %105, i64 4
+  tail call void @llvm.memset.p0.i64(ptr align 4 dereferenceable(28) %110, i8 0, i64 28, i1 false)
+  br label %111
 
-114:                                             
-  %115 = getelementptr inbounds i8, ptr %104, i64 4
-  %116 = load i32, ptr %115, align 4
-  %117 = load ptr, ptr %86, align 8
-  %118 = getelementptr inbounds i8, ptr %117, i64 %87
-  %119 = getelementptr inbounds i32, ptr %118, i64 %89
+111:                                             
+  %112 = load ptr, ptr %85, align 8
+  %113 = getelementptr inbounds i8, ptr %112, i64 %86
+  %114 = getelementptr inbounds i32, ptr %113, i64 %88
+  %115 = load i32, ptr %114, align 4
+  br i1 %79, label %116, label %138
+
+116:                                             
+  %117 = getelementptr inbounds i8, ptr %105, i64 4
+  %118 = load i32, ptr %117, align 4
+  %119 = getelementptr inbounds i8, ptr %105, i64 8
   %120 = load i32, ptr %119, align 4
-  %121 = icmp eq i32 %116, 0
-  br i1 %121, label %143, label %122
+  %121 = icmp eq i32 %118, 0
+  %122 = icmp slt i32 %118, 0
+  %123 = and i1 %90, %122
+  %124 = or i1 %121, %123
+  br i1 %124, label %138, label %125
 
-122:                                             
-  br i1 %91, label %128, label %123
-
-123:                                             
-  %124 = getelementptr inbounds i8, ptr %104, i64 12
-  %125 = load i32, ptr %124, align 4
-  %126 = or i32 %125, %80
-  %127 = icmp eq i32 %126, 0
-  br i1 %127, label %129, label %148
-
-128:                                             
-  br i1 %79, label %129, label %147
+125:                                             
+  %126 = and i32 %118, 2147483647
+  %127 = add nsw i32 %126, -1
+  %128 = icmp eq i32 %127, %1
+  br i1 %128, label %138, label %129
 
 129:                                             
-  %130 = add i32 %116, -1
-  %131 = getelementptr inbounds i8, ptr %104, i64 8
-  %132 = load i32, ptr %131, align 4
-  %133 = icmp eq i32 %130, %1
-  br i1 %133, label %143, label %134
+  %130 = xor i32 %127, %1
+  %131 = icmp ult i32 %130, 32
+  br i1 %131, label %132, label %200
 
-134:                                             
-  %135 = xor i32 %130, %1
-  %136 = icmp ult i32 %135, 32
-  br i1 %136, label %137, label %211
+132:                                             
+  %133 = and i32 %127, 31
+  %134 = zext i32 %133 to i64
+  %135 = getelementptr inbounds i32, ptr %113, i64 %134
+  %136 = load i32, ptr %135, align 4
+  %137 = icmp ugt i32 %120, %136
+  br i1 %137, label %200, label %138
 
-137:                                             
-  %138 = and i32 %130, 31
-  %139 = zext i32 %138 to i64
-  %140 = getelementptr inbounds i32, ptr %118, i64 %139
-  %141 = load i32, ptr %140, align 4
-  %142 = icmp ugt i32 %132, %141
-  br i1 %142, label %211, label %143
+138:                                             
+  %139 = getelementptr inbounds i8, ptr %105, i64 12
+  %140 = load i32, ptr %139, align 4
+  br i1 %61, label %141, label %153
 
-143:                                             
-  %144 = phi ptr [ %109, %108 ], [ %115, %137 ], [ %115, %129 ], [ %115, %114 ]
-  %145 = phi i32 [ %113, %108 ], [ %120, %137 ], [ %120, %129 ], [ %120, %114 ]
-  %146 = phi ptr [ %111, %108 ], [ %118, %137 ], [ %118, %129 ], [ %118, %114 ]
-  br i1 %61, label %189, label %149
-
-147:                                             
-  br i1 %61, label %190, label %150
+141:                                             
+  %142 = icmp eq i32 %140, 0
+  %143 = and i32 %140, 2147483647
+  %144 = icmp eq i32 %143, %91
+  %145 = or i1 %142, %144
+  %146 = getelementptr inbounds i8, ptr %105, i64 20
+  %147 = select i1 %145, ptr %139, ptr %146
+  br i1 %94, label %151, label %148
 
 148:                                             
-  br i1 %61, label %214, label %203
+  %149 = load i32, ptr %147, align 4
+  %150 = icmp slt i32 %149, 1
+  br i1 %150, label %151, label %211
 
-149:                                             
-  br i1 %91, label %150, label %203
+151:                                             
+  store i32 %93, ptr %147, align 4
+  %152 = select i1 %145, i64 16, i64 24
+  br label %197
 
-150:                                             
-  %151 = phi ptr [ %144, %149 ], [ %115, %147 ]
-  %152 = phi i32 [ %145, %149 ], [ %120, %147 ]
-  %153 = phi ptr [ %146, %149 ], [ %118, %147 ]
-  %154 = getelementptr inbounds i8, ptr %104, i64 16
+153:                                             
+  %154 = getelementptr inbounds i8, ptr %105, i64 16
   %155 = load i32, ptr %154, align 4
-  %156 = icmp eq i32 %155, 0
-  br i1 %156, label %171, label %157
+  %156 = icmp eq i32 %140, 0
+  %157 = icmp slt i32 %140, 0
+  %158 = and i1 %90, %157
+  %159 = or i1 %156, %158
+  br i1 %159, label %173, label %160
 
-157:                                             
-  %158 = add i32 %155, -1
-  %159 = getelementptr inbounds i8, ptr %104, i64 20
-  %160 = load i32, ptr %159, align 4
-  %161 = icmp eq i32 %158, %1
-  br i1 %161, label %171, label %162
+160:                                             
+  %161 = and i32 %140, 2147483647
+  %162 = add nsw i32 %161, -1
+  %163 = icmp eq i32 %162, %1
+  br i1 %163, label %173, label %164
 
-162:                                             
-  %163 = xor i32 %158, %1
-  %164 = icmp ult i32 %163, 32
-  br i1 %164, label %165, label %211
+164:                                             
+  %165 = xor i32 %162, %1
+  %166 = icmp ult i32 %165, 32
+  br i1 %166, label %167, label %200
 
-165:                                             
-  %166 = and i32 %158, 31
-  %167 = zext i32 %166 to i64
-  %168 = getelementptr inbounds i32, ptr %153, i64 %167
-  %169 = load i32, ptr %168, align 4
-  %170 = icmp ugt i32 %160, %169
-  br i1 %170, label %211, label %171
+167:                                             
+  %168 = and i32 %162, 31
+  %169 = zext i32 %168 to i64
+  %170 = getelementptr inbounds i32, ptr %113, i64 %169
+  %171 = load i32, ptr %170, align 4
+  %172 = icmp ugt i32 %155, %171
+  br i1 %172, label %200, label %173
 
-171:                                             
-  %172 = getelementptr inbounds i8, ptr %104, i64 24
-  %173 = load i32, ptr %172, align 4
-  %174 = icmp eq i32 %173, 0
-  br i1 %174, label %203, label %175
+173:                                             
+  %174 = getelementptr inbounds i8, ptr %105, i64 20
+  %175 = load i32, ptr %174, align 4
+  %176 = getelementptr inbounds i8, ptr %105, i64 24
+  %177 = load i32, ptr %176, align 4
+  %178 = icmp eq i32 %175, 0
+  %179 = icmp slt i32 %175, 0
+  %180 = and i1 %90, %179
+  %181 = or i1 %178, %180
+  br i1 %181, label %195, label %182
 
-175:                                             
-  %176 = add i32 %173, -1
-  %177 = getelementptr inbounds i8, ptr %104, i64 28
-  %178 = load i32, ptr %177, align 4
-  %179 = icmp eq i32 %176, %1
-  br i1 %179, label %203, label %180
+182:                                             
+  %183 = and i32 %175, 2147483647
+  %184 = add nsw i32 %183, -1
+  %185 = icmp eq i32 %184, %1
+  br i1 %185, label %195, label %186
 
-180:                                             
-  %181 = xor i32 %176, %1
-  %182 = icmp ult i32 %181, 32
-  br i1 %182, label %183, label %211
-
-183:                                             
-  %184 = and i32 %176, 31
-  %185 = zext i32 %184 to i64
-  %186 = getelementptr inbounds i32, ptr %153, i64 %185
-  %187 = load i32, ptr %186, align 4
-  %188 = icmp ugt i32 %178, %187
-  br i1 %188, label %211, label %203
+186:                                             
+  %187 = xor i32 %184, %1
+  %188 = icmp ult i32 %187, 32
+  br i1 %188, label %189, label %200
 
 189:                                             
-  br i1 %91, label %190, label %214
-
-190:                                             
-  %191 = phi i32 [ %145, %189 ], [ %120, %147 ]
-  %192 = getelementptr inbounds i8, ptr %104, i64 16
+  %190 = and i32 %184, 31
+  %191 = zext i32 %190 to i64
+  %192 = getelementptr inbounds i32, ptr %113, i64 %191
   %193 = load i32, ptr %192, align 4
-  %194 = icmp eq i32 %193, 0
-  %195 = icmp eq i32 %193, %93
-  %196 = or i1 %194, %195
-  br i1 %196, label %197, label %198
+  %194 = icmp ugt i32 %177, %193
+  br i1 %194, label %200, label %195
+
+195:                                             
+  %196 = getelementptr inbounds i8, ptr %105, i64 4
+  store i32 %93, ptr %196, align 4
+  br label %197
 
 197:                                             
-  store i32 %93, ptr %192, align 4
-  br label %200
-
-198:                                             
-  %199 = getelementptr inbounds i8, ptr %104, i64 24
-  store i32 %93, ptr %199, align 4
-  br label %200
+  %198 = phi i64 [ %152, %151 ], [ 8, %195 ]
+  %199 = getelementptr inbounds i8, ptr %105, i64 %198
+  store i32 %115, ptr %199, align 4
+  br label %203
 
 200:                                             
-  %201 = phi i64 [ 28, %198 ], [ 20, %197 ]
-  %202 = getelementptr inbounds i8, ptr %104, i64 %201
-  store i32 %191, ptr %202, align 4
-  br label %214
+  %201 = phi i32 [ %126, %132 ], [ %161, %167 ], [ %183, %186 ], [ %183, %189 ], [ %161, %164 ], [ %126, %129 ]
+  %202 = icmp eq i32 %201, 0
+  br i1 %202, label %203, label %208
 
 203:                                             
-  %204 = phi ptr [ %151, %183 ], [ %151, %175 ], [ %151, %171 ], [ %144, %149 ], [ %115, %148 ]
-  %205 = phi i32 [ %152, %183 ], [ %152, %175 ], [ %152, %171 ], [ %145, %149 ], [ %120, %148 ]
-  store i32 %93, ptr %204, align 4
-  %206 = getelementptr inbounds i8, ptr %104, i64 8
-  store i32 %205, ptr %206, align 4
-  %207 = getelementptr inbounds i8, ptr %104, i64 12
-  store i32 %92, ptr %207, align 4
-  %208 = getelementptr inbounds i8, ptr %59, i64 %95
-  %209 = load i8, ptr %208, align 1
-  %210 = or i8 %209, 2
-  store i8 %210, ptr %208, align 1
-  br label %214
+  br i1 %61, label %211, label %204
+
+204:                                             
+  %205 = getelementptr inbounds i8, ptr %59, i64 %96
+  %206 = load i8, ptr %205, align 1
+  %207 = or i8 %206, 2
+  store i8 %207, ptr %205, align 1
+  br label %211
+
+208:                                             
+  %209 = add nsw i32 %201, -1
+  %210 = getelementptr inbounds i8, ptr %0, i64 148
+  store i32 %209, ptr %210, align 4
+  br label %256
 
 211:                                             
-  %212 = phi i32 [ %130, %134 ], [ %176, %180 ], [ %176, %183 ], [ %130, %137 ], [ %158, %165 ], [ %158, %162 ]
-  %213 = getelementptr inbounds i8, ptr %0, i64 148
-  store i32 %212, ptr %213, align 4
-  br label %259
+  %212 = add nsw i64 %96, 1
+  %213 = icmp eq i64 %212, %44
+  br i1 %213, label %272, label %95
 
 214:                                             
-  %215 = add nsw i64 %95, 1
-  %216 = icmp eq i64 %215, %44
-  br i1 %216, label %275, label %94
+  %215 = phi i64 [ %2, %33 ], [ %31, %27 ]
+  %216 = icmp ugt i64 %215, %13
+  %217 = sub nsw i64 %13, %215
+  %218 = zext i32 %3 to i64
+  %219 = icmp ult i64 %217, %218
+  %220 = select i1 %216, i1 true, i1 %219
+  br i1 %220, label %256, label %221
 
-217:                                             
-  %218 = phi i64 [ %2, %33 ], [ %31, %27 ]
-  %219 = icmp ugt i64 %218, %13
-  %220 = sub nsw i64 %13, %218
-  %221 = zext i32 %3 to i64
-  %222 = icmp ult i64 %220, %221
-  %223 = select i1 %219, i1 true, i1 %222
-  br i1 %223, label %259, label %224
+221:                                             
+  %222 = trunc i64 %215 to i32
+  %223 = urem i32 %222, %3
+  %224 = icmp eq i32 %223, 0
+  br i1 %224, label %272, label %256
 
-224:                                             
-  %225 = trunc i64 %218 to i32
-  %226 = urem i32 %225, %3
-  %227 = icmp eq i32 %226, 0
-  br i1 %227, label %275, label %259
+225:                                             
+  %226 = getelementptr inbounds i8, ptr %0, i64 40
+  %227 = load i64, ptr %226, align 8
+  %228 = icmp ugt i64 %9, %227
+  br i1 %228, label %256, label %229
 
-228:                                             
-  %229 = getelementptr inbounds i8, ptr %0, i64 40
-  %230 = load i64, ptr %229, align 8
-  %231 = icmp ugt i64 %9, %230
-  br i1 %231, label %259, label %232
+229:                                             
+  %230 = sub i64 %227, %9
+  %231 = zext i32 %3 to i64
+  %232 = icmp ult i64 %230, %231
+  br i1 %232, label %256, label %233
 
-232:                                             
-  %233 = sub i64 %230, %9
-  %234 = zext i32 %3 to i64
-  %235 = icmp ult i64 %233, %234
-  br i1 %235, label %259, label %236
+233:                                             
+  %234 = urem i64 %9, %231
+  %235 = icmp eq i64 %234, 0
+  br i1 %235, label %236, label %256
 
 236:                                             
-  %237 = urem i64 %9, %234
-  %238 = icmp eq i64 %237, 0
-  br i1 %238, label %239, label %259
+  %237 = and i32 %4, 4
+  %238 = icmp eq i32 %3, 0
+  br i1 %238, label %272, label %239
 
 239:                                             
-  %240 = and i32 %4, 4
-  %241 = icmp eq i32 %3, 0
-  br i1 %241, label %275, label %242
+  %240 = getelementptr inbounds i8, ptr %0, i64 16
+  %241 = load ptr, ptr %240, align 8
+  %242 = getelementptr i8, ptr %241, i64 %9
+  br label %246
 
-242:                                             
-  %243 = getelementptr inbounds i8, ptr %0, i64 16
-  %244 = load ptr, ptr %243, align 8
-  %245 = getelementptr i8, ptr %244, i64 %9
-  br label %249
+243:                                             
+  %244 = add nsw i64 %247, 1
+  %245 = icmp eq i64 %244, %231
+  br i1 %245, label %272, label %246
 
 246:                                             
-  %247 = add nsw i64 %250, 1
-  %248 = icmp eq i64 %247, %234
-  br i1 %248, label %275, label %249
+  %247 = phi i64 [ 0, %239 ], [ %244, %243 ]
+  %248 = getelementptr i8, ptr %242, i64 %247
+  %249 = load i8, ptr %248, align 1
+  %250 = zext i8 %249 to i32
+  %251 = and i32 %250, 1
+  %252 = icmp eq i32 %251, 0
+  br i1 %252, label %256, label %253
 
-249:                                             
-  %250 = phi i64 [ 0, %242 ], [ %247, %246 ]
-  %251 = getelementptr i8, ptr %245, i64 %250
-  %252 = load i8, ptr %251, align 1
-  %253 = zext i8 %252 to i32
-  %254 = and i32 %253, 1
+253:                                             
+  %254 = and i32 %237, %250
   %255 = icmp eq i32 %254, 0
-  br i1 %255, label %259, label %256
+  br i1 %255, label %243, label %256
 
 256:                                             
-  %257 = and i32 %240, %253
-  %258 = icmp eq i32 %257, 0
-  br i1 %258, label %246, label %259
+  %257 = phi i64 [ %215, %214 ], [ %215, %221 ], [ %2, %233 ], [ %2, %229 ], [ %2, %225 ], [ %40, %208 ], [ %2, %246 ], [ %40, %46 ], [ %40, %42 ], [ %40, %38 ], [ %2, %253 ], [ %40, %97 ]
+  %258 = phi i32 [ 2, %214 ], [ 2, %221 ], [ %8, %233 ], [ %8, %229 ], [ %8, %225 ], [ 1, %208 ], [ %8, %246 ], [ 1, %46 ], [ 1, %42 ], [ 1, %38 ], [ %8, %253 ], [ 1, %97 ]
+  %259 = phi i32 [ 4, %214 ], [ 5, %221 ], [ 5, %233 ], [ 4, %229 ], [ 4, %225 ], [ 7, %208 ], [ 4, %246 ], [ 5, %46 ], [ 4, %42 ], [ 4, %38 ], [ 10, %253 ], [ 6, %97 ]
+  %260 = getelementptr inbounds i8, ptr %0, i64 132
+  %261 = load i32, ptr %260, align 4
+  %262 = icmp eq i32 %261, 0
+  br i1 %262, label %263, label %272
 
-259:                                             
-  %260 = phi i64 [ %218, %217 ], [ %218, %224 ], [ %2, %236 ], [ %2, %232 ], [ %2, %228 ], [ %40, %211 ], [ %2, %249 ], [ %40, %46 ], [ %40, %42 ], [ %40, %38 ], [ %2, %256 ], [ %40, %96 ]
-  %261 = phi i32 [ 2, %217 ], [ 2, %224 ], [ %8, %236 ], [ %8, %232 ], [ %8, %228 ], [ 1, %211 ], [ %8, %249 ], [ 1, %46 ], [ 1, %42 ], [ 1, %38 ], [ %8, %256 ], [ 1, %96 ]
-  %262 = phi i32 [ 4, %217 ], [ 5, %224 ], [ 5, %236 ], [ 4, %232 ], [ 4, %228 ], [ 7, %211 ], [ 4, %249 ], [ 5, %46 ], [ 4, %42 ], [ 4, %38 ], [ 10, %256 ], [ 6, %96 ]
-  %263 = getelementptr inbounds i8, ptr %0, i64 132
-  %264 = load i32, ptr %263, align 4
-  %265 = icmp eq i32 %264, 0
-  br i1 %265, label %266, label %275
+263:                                             
+  %264 = getelementptr inbounds i8, ptr %0, i64 168
+  store i64 %257, ptr %264, align 8
+  %265 = getelementptr inbounds i8, ptr %0, i64 156
+  store i32 %3, ptr %265, align 4
+  %266 = getelementptr inbounds i8, ptr %0, i64 160
+  store i32 %258, ptr %266, align 8
+  %267 = lshr i32 %4, 2
+  %268 = and i32 %267, 1
+  %269 = getelementptr inbounds i8, ptr %0, i64 164
+  store i32 %268, ptr %269, align 4
+  store i32 %259, ptr %260, align 4
+  %270 = getelementptr inbounds i8, ptr %0, i64 144
+  store i32 %1, ptr %270, align 8
+  %271 = getelementptr inbounds i8, ptr %0, i64 152
+  store i32 %6, ptr %271, align 8
+  br label %272
 
-266:                                             
-  %267 = getelementptr inbounds i8, ptr %0, i64 168
-  store i64 %260, ptr %267, align 8
-  %268 = getelementptr inbounds i8, ptr %0, i64 156
-  store i32 %3, ptr %268, align 4
-  %269 = getelementptr inbounds i8, ptr %0, i64 160
-  store i32 %261, ptr %269, align 8
-  %270 = lshr i32 %4, 2
-  %271 = and i32 %270, 1
-  %272 = getelementptr inbounds i8, ptr %0, i64 164
-  store i32 %271, ptr %272, align 4
-  store i32 %262, ptr %263, align 4
-  %273 = getelementptr inbounds i8, ptr %0, i64 144
-  store i32 %1, ptr %273, align 8
-  %274 = getelementptr inbounds i8, ptr %0, i64 152
-  store i32 %6, ptr %274, align 8
-  br label %275
-
-275:                                             
-  %276 = phi i32 [ 1, %266 ], [ 0, %224 ], [ 0, %239 ], [ 0, %246 ], [ 1, %259 ], [ 0, %214 ]
-  ret i32 %276
+272:                                             
+  %273 = phi i32 [ 1, %263 ], [ 0, %221 ], [ 0, %236 ], [ 0, %243 ], [ 1, %256 ], [ 0, %211 ]
+  ret i32 %273
 }
 
 define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {

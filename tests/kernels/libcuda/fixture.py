@@ -13,11 +13,13 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 PYCUDA = "pycuda==2026.1"
+NEEDS = ("pytools", "platformdirs", "mako")
+"""What PyCUDA imports."""
+
 SOURCE = Path(__file__).with_name("libcuda.c")
 BUILD_S = 900
 
@@ -68,7 +70,9 @@ def build() -> tuple[Path, Path]:
     """
     gcc, _ = compilers()
     headers = cuda_headers()
-    name = f"{PYCUDA.replace('==', '-')}-{sysconfig.get_config_var('SOABI')}-{_cuda_version(headers)}"
+    name = (
+        f"{PYCUDA.replace('==', '-')}-{sysconfig.get_config_var('SOABI')}-{_cuda_version(headers)}"
+    )
     package = cache_folder() / name
     if not package.is_dir():
         _build_pycuda(package, headers, gcc)
@@ -88,14 +92,15 @@ def _build_pycuda(package: Path, headers: Path, gcc: str) -> None:
         stub = folder / "libcuda.so"
         _run([gcc, "-shared", "-Wl,-soname,libcuda.so.1", "-x", "c", "/dev/null", "-o", str(stub)])
         (tree / "siteconf.py").write_text(
-            f"CUDA_ROOT = {work!r}\nCUDA_INC_DIR = [{str(headers)!r}]\nCUDADRV_LIB_DIR = [{work!r}]\n"
+            f"CUDA_ROOT = {work!r}\nCUDA_INC_DIR = [{str(headers)!r}]\n"
+            f"CUDADRV_LIB_DIR = [{work!r}]\n"
             "CUDA_ENABLE_CURAND = False\nCXXFLAGS = ['-O0', '-w']\n"
         )
         _run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", work, str(tree)])
         (wheel,) = folder.glob("pycuda-*.whl")
         unpacked = Path(tempfile.mkdtemp(dir=package.parent))
-        with zipfile.ZipFile(wheel) as contents:
-            contents.extractall(unpacked)
+        shutil.unpack_archive(wheel, unpacked, "zip")
+        _run([sys.executable, "-m", "pip", "install", "-q", "--target", str(unpacked), *NEEDS])
         unpacked.rename(package)
 
 
