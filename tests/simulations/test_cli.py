@@ -13,6 +13,8 @@ from cocoon.cli.parser import make_parser
 from simulations.cli.dispatch import sim_command
 from simulations.scenario import Scenario, load
 
+pytest.importorskip("pyarrow", reason="the extra `sim` is not installed")
+
 ROOT = Path(__file__).parents[2]
 SMALL = [
     *("--set", "population.providers=2", "--set", "population.requesters=3"),
