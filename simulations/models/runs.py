@@ -225,9 +225,10 @@ def churn(scenario: Scenario, seed: int, progress: Progress) -> Outcome:
 
 
 def market(scenario: Scenario, seed: int, progress: Progress) -> Outcome:
-    """Trade under the price rule; demand and values are the model's, in relative terms."""
+    """Trade under the price rule; every requester's value is the scenario's ceiling."""
     keys, work = scenario.prices, scenario.workload
-    people, job_s = scenario.population, work.output_tokens_median / work.tokens_per_s
+    people, sigma = scenario.population, work.tokens_sigma
+    job_s = work.output_tokens_median * float(np.exp(sigma**2 / 2)) / work.tokens_per_s
     terms = exchange.Terms(
         start_level_ppm=keys.start_level_ppm,
         floor_ppm=keys.floor_ppm,
@@ -243,6 +244,9 @@ def market(scenario: Scenario, seed: int, progress: Progress) -> Outcome:
         terms=terms,
         load=jobs_per_s * job_s / (people.providers * people.slots),
         job_s=job_s,
+        cost_sigma=keys.spread / 2,
+        value_median=2 * keys.ceiling_ppm / 1e6,  # the base price is two costs
+        value_sigma=0.01,
         herd=scenario.attackers.herd,
         colluding=scenario.attackers.wash_traders,
         wash_slots=people.slots if scenario.attackers.wash_traders else 0,
@@ -264,7 +268,8 @@ def market(scenario: Scenario, seed: int, progress: Progress) -> Outcome:
     summary: Figures = {
         "welfare_share": float(session.welfare.sum() / max(1.0, session.optimum.sum())),
         "served_share": float(session.served_s.sum() / max(1.0, session.wanted_s.sum())),
-        "level_end": float(session.level[-1]),
+        "level_mean_ppm": round(float(session.level.mean()) * 1e6),
+        "level_end_ppm": round(float(session.level[-1]) * 1e6),
         "refused_share": session.refused / max(1, session.requests),
     }
     return Outcome(summary, {"price": table})
