@@ -50,7 +50,8 @@ def test_prices_rise_with_demand_and_with_lost_providers() -> None:
 
 def test_no_demand_takes_prices_to_the_floor_at_the_rules_pace() -> None:
     idle = run(replace(SMALL, load=0.0, duration_s=3_000), 1)
-    assert idle.level[-1] == pytest.approx(0.98 ** (49), rel=0.01)
+    assert idle.level[20] == pytest.approx(0.98**20, rel=0.03)
+    assert idle.level[-1] == 0.5
     assert idle.served_s.sum() == 0
 
 
@@ -70,7 +71,7 @@ def test_haggling_takes_idle_providers_below_their_quote() -> None:
     quiet = replace(SMALL, load=0.15)
     haggled = run(replace(quiet, haggle_below_ppm=100_000), 1)
     assert haggled.price[5:10].mean() == run(quiet, 1).price[5:10].mean(), "a tenth is refused"
-    fair = run(replace(quiet, haggle_below_ppm=250_000), 1)
+    fair = run(replace(quiet, haggle_below_ppm=350_000), 1)
     assert fair.price[5:10].mean() < run(quiet, 1).price[5:10].mean()
 
 
