@@ -280,7 +280,6 @@ def _tables(record: _Record) -> dict[str, dict[str, list[Any]]]:
             for at, name in enumerate(("at_s", "provider", "seq", "level_ppm", "free_slots"))
         },
         "refusal": {
-            "reason": list(record.reasons),
-            "count": list(record.reasons.values()),
+            "reason": list(record.reasons.elements()),
         },
     }
