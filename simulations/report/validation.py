@@ -272,7 +272,7 @@ def crosschecks(quick: bool, progress: Callable[[float], None]) -> str:
         "|---|---|---|---|---|",
     ]
     for done, load in enumerate(loads, start=1):
-        one = pair(load, 1 if quick else 2, 10)
+        one = pair(load, 1, 10)
         verdict = _VERDICT[one.agrees]
         gap = f"{one.gap.mean / one.exact.mean:+.1%}"
         lines.append(f"| {load} | {one.exact} | {one.model} | {gap} | {verdict} |")
