@@ -16,11 +16,13 @@ from simulations.models.compiled import (
     compiled_inline,
 )
 from simulations.models.draws import below, draw, exponential, mixed, unit
-from simulations.models.market.price_rule import next_level_ppm, price_at, utilisation_ppm
+from simulations.models.market.price_rule import next_level_ppm, price_at, scaled, utilisation_ppm
 
 _PPM = PPM
 _WAITING_MAX = 1 << 20
 _NO_PRICE = 1 << 62
+_FINITE = 1 << 40
+"""No price is higher; keeps products within 64 bits."""
 _DRAWS_PER_JOB = 8
 COST_NANOTON = 20_000
 """Median cost of a slot-second."""
@@ -135,7 +137,7 @@ def _publish(shop: Shop, book: Book, row: int, slots: int, near_ppm: int, ask_ma
         if shop.load[one, 0] < slots:
             price[one] = price_at(shop.base[one], shop.level[one])
             best = min(best, price[one])
-    limit, count = best + best // _PPM * near_ppm + best % _PPM * near_ppm // _PPM, 0
+    limit, count = best + scaled(near_ppm, min(best, _FINITE)), 0
     for one in range(shop.cost.size):
         if 0 < price[one] <= limit:
             near[count] = one
@@ -229,7 +231,7 @@ def _ask(
             offered[offers] = one
             offers += 1
             best_price = min(best_price, price)
-    limit = best_price + best_price // _PPM * near_ppm
+    limit = best_price + scaled(near_ppm, min(best_price, _FINITE))
     good = 0
     for place in range(offers):
         one = offered[place]
@@ -387,7 +389,7 @@ def trade(
                     counters.totals[_LOST] += 1
                 continue
             price = price_at(shop.base[one], shop.level[one])
-            target = value // _PPM * demand.haggle_below_ppm
+            target = scaled(demand.haggle_below_ppm, value)
             if demand.haggle_below_ppm < _PPM and price > target:
                 lowest = _lowest_price(shop, one, discount, floor)
                 price = min(price, max(target, lowest)) if target >= lowest else price
