@@ -206,6 +206,7 @@ def locked_claim_body(voucher: LockedVoucher, witnesses: Sequence[Witness | None
 
     Several locks cost more gas than an external message may use before it is accepted
     (`EXTERNAL_LOCKS_MAX`): send such a claim from a wallet, with `locked_claim_fee` attached.
+    The smallest claim grows with the number of locks: it is eight times the gas of checking it.
 
     Args:
         voucher: the payee's newest.
