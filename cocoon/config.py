@@ -115,10 +115,11 @@ class ChainConfig(Section, frozen=True):
     url: Annotated[
         str,
         Meta(
-            pattern="^https?://[^\\s@]+$",
+            pattern="^(https?://[^\\s@]+|.+\\.json)$",
             max_length=512,
-            description="server of the chain (HTTP API v2 of toncenter); the default is that of "
-            "`cocoon devnet`. Mainnet is opt-in: the contract is NOT AUDITED, do not risk money",
+            description="server of the chain (HTTP API v2 of toncenter), or a liteserver "
+            "configuration, a file that ends in .json, relative to the home; the default is that "
+            "of `cocoon devnet`. Mainnet is opt-in: the contract is NOT AUDITED, do not risk money",
         ),
     ] = "http://127.0.0.1:8645"
     network_id: Annotated[
@@ -130,6 +131,11 @@ class ChainConfig(Section, frozen=True):
     api_key_file: Annotated[
         FilePath, Meta(description="file with the server's API key (mode 0600); empty: none")
     ] = ""
+
+    @property
+    def is_liteserver(self) -> bool:
+        """Whether `url` is a liteserver configuration."""
+        return not self.url.startswith(("http://", "https://"))
 
     def __post_init__(self) -> None:
         """Refuse ids that no chain can have."""
@@ -183,6 +189,10 @@ class RequesterConfig(Section, frozen=True):
         Meta(max_length=32, description="what a new route can carry, at least, in coins"),
     ] = "0.2"
     ask_max: Annotated[int, Meta(ge=1, le=32, description="providers asked for an offer")] = 4
+    compare_timeout_s: Annotated[
+        int,
+        Meta(ge=1, le=60, description="longest wait for more quotes than gossip has brought"),
+    ] = 2
     offer_timeout_s: Annotated[int, Meta(ge=1, le=60, description="longest wait for offers")] = 5
     job_timeout_s: Annotated[
         int, Meta(ge=5, le=86_400, description="longest that one job may take in all")
@@ -398,6 +408,19 @@ class ProviderConfig(Section, frozen=True):
         return parse_coins(self.unseen_coins_max)
 
 
+class ObserveConfig(Section, frozen=True):
+    """What the operator can look at while the node runs."""
+
+    metrics_listen: Annotated[
+        str,
+        Meta(
+            max_length=256,
+            description="host:port that serves OpenMetrics over HTTP, as 127.0.0.1:9464; it has "
+            "no password, so keep it on loopback; empty: none",
+        ),
+    ] = ""
+
+
 class PathsConfig(Section, frozen=True):
     """Where this node keeps its files. `load_config` fills in both."""
 
@@ -419,6 +442,7 @@ class NodeConfig(Section, frozen=True):
     wallet: WalletConfig = WalletConfig()
     requester: RequesterConfig = RequesterConfig()
     provider: ProviderConfig = ProviderConfig()
+    observe: ObserveConfig = ObserveConfig()
     hub: HubConfig = HubConfig()
     paths: PathsConfig = PathsConfig()
 

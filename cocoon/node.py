@@ -17,6 +17,7 @@ import trio
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cocoon.assets import directory_of
 from cocoon.clock import Clock, wall_clock
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory, open_directory
@@ -43,6 +44,8 @@ from cocoon.statements import Payee as PayeeIdentity
 from contracts.chain import Chain
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.keystore import read_keyfile, read_public
+from contracts.lite_config import read_global_config
+from contracts.liteserver import open_liteserver
 from contracts.toncenter import open_toncenter
 from contracts.units import parse_coins
 from contracts.wallet import Wallet
@@ -190,9 +193,19 @@ async def open_chain(config: NodeConfig) -> AsyncIterator[Chain]:
     """Use the chain of the settings for the length of the block.
 
     Raises:
-        ChainUnavailable: its server does not answer.
+        ChainUnavailable: its server does not answer, or none of the liteservers proves itself.
     """
     chain = config.chain
+    if chain.is_liteserver:
+        async with open_liteserver(
+            read_global_config(config.in_home(chain.url)),
+            timeout_s=chain.timeout_s,
+            network_id=chain.network_id,
+            trust_path=config.home / "chain.trusted",
+            assets=directory_of("ton-emulator", config.assets),
+        ) as liteserver:
+            yield liteserver
+        return
     async with open_toncenter(
         chain.url,
         api_key=_api_key(config.api_key_file),
@@ -257,7 +270,7 @@ async def open_hub_node(config: NodeConfig) -> AsyncIterator[Node]:
 @asynccontextmanager
 async def _open_routes(node: Node, account: Account, payee: PayeeService) -> AsyncIterator[None]:
     """Answer payers: release channels, hold the locks of hubs, and be one if we shall."""
-    _serve_releases(node.host, payee)
+    serve_releases(node.host, payee)
     hub = node.config.hub
     if not hub.enabled:
         serve_routes(node.host, payee)
@@ -326,7 +339,7 @@ async def open_till(
         yield payee
 
 
-def _serve_releases(host: Host, payee: PayeeService) -> None:
+def serve_releases(host: Host, payee: PayeeService) -> None:
     """Answer requests to close a channel together."""
 
     async def serve(stream: Stream) -> None:

@@ -20,10 +20,12 @@ import msgspec
 
 from contracts import tlb
 from contracts.assets import write_atomically
+from contracts.blocks import BlockRef, Moment
 from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address
 from contracts.chain import Account, OutMessage, TransactionRecord
 from contracts.emulator import Emulator, GetMethodResult
 from contracts.errors import InvalidData, LocalContractError
+from contracts.ledger import Ledger
 from contracts.units import NanoTon
 
 EXTERNAL_MESSAGE_BYTES_MAX: Final = 1 << 16
@@ -33,11 +35,17 @@ MESSAGE_DEPTH_MAX: Final = 256
 TRANSACTIONS_PER_BLOCK_MAX: Final = 256
 HISTORY_PER_ACCOUNT: Final = 256
 BLOCKS_KEPT: Final = 1024
+HUNDREDS_KEPT: Final = 17
+"""Of older blocks every hundredth is kept, so many: contracts can ask for sixteen."""
+
 FAUCET_ADDRESS: Final = join_address(-1, bytes(32))
 """Where faucet messages say they come from; nobody's account."""
 
 EMPTY_STACK: Final = Builder().uint(0, 24).end()
 """A serialised ``VmStack`` without entries: the arguments of most get-methods."""
+
+OLD_REFS: Final = 64
+"""How many older blocks a chain that goes on remembers the names of, for its real blocks."""
 
 _FORMAT: Final = 1
 _LT_STEP: Final = 1_000_000
@@ -48,7 +56,9 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         transactions: how many it holds.
-        root_hash, file_hash: chained to the block before.
+        root_hash, file_hash: chained to the block before; those of the masterchain's
+            block when a `Ledger` makes real ones.
+        base_root_hash, base_file_hash: those of the basechain's block, if it is real.
     """
 
     seqno: int
@@ -58,14 +68,22 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     transactions: int
     root_hash: bytes
     file_hash: bytes
+    base_root_hash: bytes = bytes(32)
+    base_file_hash: bytes = bytes(32)
 
 
 class StoredTransaction(msgspec.Struct, frozen=True):
-    """A transaction as it is kept: its record, its block, and the cell as a BoC."""
+    """A transaction as it is kept: its record, its block, and the cell as a BoC.
+
+    Attributes:
+        base_root_hash, base_file_hash: of the basechain's block, empty if it is not real.
+    """
 
     record: TransactionRecord
     seqno: int
     boc: bytes
+    base_root_hash: bytes = b""
+    base_file_hash: bytes = b""
 
 
 class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +101,7 @@ class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocks: tuple[Block, ...]
     pending: tuple[bytes, ...]
     faucet_count: int
+    hundreds: tuple[Block, ...] = ()
 
 
 Snapshot = _State
@@ -96,6 +115,7 @@ class EmbeddedChain:
         unix_s: the time of the first block.
         seed: of all randomness that contracts see.
         history_per_account: how many transactions of an account are remembered.
+        real_blocks: make blocks that a liteserver can prove things by (`ledger`).
     """
 
     def __init__(
@@ -105,6 +125,7 @@ class EmbeddedChain:
         unix_s: int,
         seed: bytes = bytes(32),
         history_per_account: int = HISTORY_PER_ACCOUNT,
+        real_blocks: bool = False,
     ) -> None:
         self._emulator = emulator
         self._seed = seed
@@ -117,13 +138,33 @@ class EmbeddedChain:
         self._shards: dict[str, str] = {}
         self._history: dict[str, deque[StoredTransaction]] = {}
         self._blocks: deque[Block] = deque(maxlen=BLOCKS_KEPT)
+        self._hundreds: deque[Block] = deque(maxlen=HUNDREDS_KEPT)
         self._pending: deque[Cell] = deque()
+        self._ledger: Ledger | None = None
+        if real_blocks:
+            self._ledger = Ledger(self.network_id, seed, emulator.config)
         self._make_block([])
 
     @property
     def network_id(self) -> int:
         """The global id that contracts and signatures see."""
         return self._emulator.network_id
+
+    @property
+    def seed(self) -> bytes:
+        """What all randomness on the chain comes from."""
+        return self._seed
+
+    @property
+    def ledger(self) -> Ledger:
+        """The real blocks.
+
+        Raises:
+            LocalContractError: there are none: ask for them when the chain is made.
+        """
+        if self._ledger is None:
+            raise LocalContractError("this chain makes no real blocks")
+        return self._ledger
 
     @property
     def now_unix_s(self) -> int:
@@ -134,6 +175,19 @@ class EmbeddedChain:
     def last_block(self) -> Block:
         """The newest block."""
         return self._blocks[-1]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks that are known, oldest first."""
+        return tuple(self._blocks)
+
+    def block_transactions(self, seqno: int) -> list[StoredTransaction]:
+        """Return the transactions of a block that are remembered, by logical time."""
+        block = self.block(seqno)
+        if block is None or not block.transactions:
+            return []
+        found = [item for items in self._history.values() for item in items if item.seqno == seqno]
+        return sorted(found, key=lambda item: item.record.lt)
 
     def block(self, seqno: int) -> Block | None:
         """Return the block numbered *seqno*, or None when it is not (or no longer) known."""
@@ -298,6 +352,7 @@ class EmbeddedChain:
             blocks=tuple(self._blocks),
             pending=tuple(encode_boc(cell) for cell in self._pending),
             faucet_count=self._faucets,
+            hundreds=tuple(self._hundreds),
         )
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -319,14 +374,22 @@ class EmbeddedChain:
             address: deque(items, self._history_max) for address, items in snapshot.history.items()
         }
         self._blocks = deque(snapshot.blocks, BLOCKS_KEPT)
+        self._hundreds = deque(snapshot.hundreds, HUNDREDS_KEPT)
         self._pending = deque(decode_boc(boc) for boc in snapshot.pending)
+        if self._ledger is not None:
+            last, moment = self.last_block, _moment(self.network_id, self.last_block)
+            older = {block.seqno: _refs(block)[0] for block in self._hundreds}
+            older |= {block.seqno: _refs(block)[0] for block in list(self._blocks)[-OLD_REFS:-1]}
+            names = [older[seqno] for seqno in sorted(older)]
+            self._ledger.start_from(moment, self._shards, *_refs(last), names)
+            self._make_block([])
 
     def save(self, path: Path) -> None:
         """Write everything to *path*; after return it survives a power failure."""
         write_atomically(path, msgspec.msgpack.encode(self.snapshot()))
 
     @classmethod
-    def load(cls, emulator: Emulator, path: Path) -> "EmbeddedChain":
+    def load(cls, emulator: Emulator, path: Path, *, real_blocks: bool = False) -> "EmbeddedChain":
         """Open a chain that `save` wrote.
 
         Raises:
@@ -339,7 +402,7 @@ class EmbeddedChain:
             raise InvalidData(f"{path.name} does not hold a chain: {error}") from error
         if state.format != _FORMAT:
             raise InvalidData(f"{path.name} has format {state.format}, not {_FORMAT}")
-        chain = cls(emulator, unix_s=state.unix_s, seed=state.seed)
+        chain = cls(emulator, unix_s=state.unix_s, seed=state.seed, real_blocks=real_blocks)
         chain.restore(state)
         return chain
 
@@ -361,23 +424,55 @@ class EmbeddedChain:
     def _append_block(self, draft: "_Draft") -> None:
         before = self._blocks[-1] if self._blocks else None
         seqno = before.seqno + 1 if before else 1
-        draft.number(seqno)
-        digest = sha256(before.root_hash if before else self._seed)
-        digest.update(seqno.to_bytes(4, "big") + self._unix_s.to_bytes(8, "big"))
-        for item in draft.done:
-            digest.update(item.record.hash)
-        root_hash = digest.digest()
         block = Block(
             seqno=seqno,
             unix_s=self._unix_s,
             start_lt=draft.start_lt,
             end_lt=draft.lt,
             transactions=len(draft.done),
-            root_hash=root_hash,
-            file_hash=sha256(root_hash).digest(),
+            root_hash=bytes(32),
+            file_hash=bytes(32),
         )
+        block = msgspec.structs.replace(block, **self._hashes(block, before, draft))
         self._lt = draft.lt
         self._blocks.append(block)
+        if not seqno % 100:
+            self._hundreds.append(block)
+        draft.name(block, real=self._ledger is not None)
+
+    def _hashes(self, block: Block, before: Block | None, draft: "_Draft") -> dict[str, bytes]:
+        if self._ledger is not None:
+            pair = self._ledger.add(_moment(self.network_id, block), draft.shards)
+            return {
+                "root_hash": pair.master.id.root_hash,
+                "file_hash": pair.master.id.file_hash,
+                "base_root_hash": pair.base.id.root_hash,
+                "base_file_hash": pair.base.id.file_hash,
+            }
+        digest = sha256(before.root_hash if before else self._seed)
+        digest.update(block.seqno.to_bytes(4, "big") + block.unix_s.to_bytes(8, "big"))
+        for item in draft.done:
+            digest.update(item.record.hash)
+        root_hash = digest.digest()
+        return {"root_hash": root_hash, "file_hash": sha256(root_hash).digest()}
+
+
+def _moment(network_id: int, block: Block) -> Moment:
+    return Moment(
+        network_id=network_id,
+        seqno=block.seqno,
+        unix_s=block.unix_s,
+        start_lt=block.start_lt,
+        end_lt=block.end_lt,
+    )
+
+
+def _refs(block: Block) -> tuple[BlockRef, BlockRef]:
+    """Return how the real blocks after *block* call it: the masterchain's, the basechain's."""
+    return (
+        BlockRef(block.end_lt, block.seqno, block.root_hash, block.file_hash),
+        BlockRef(block.end_lt, block.seqno, block.base_root_hash, block.base_file_hash),
+    )
 
 
 class _Draft:
@@ -423,9 +518,12 @@ class _Draft:
         self.queue.extend(out.cell for out in info.out_messages if out.destination)
         self.done.append(_stored(message, info, emulated.transaction))
 
-    def number(self, seqno: int) -> None:
-        """Write the block's number into its transactions."""
-        self.done = [msgspec.structs.replace(item, seqno=seqno) for item in self.done]
+    def name(self, block: Block, *, real: bool) -> None:
+        """Write the block's name into its transactions."""
+        hashes = (block.base_root_hash, block.base_file_hash) if real else (b"", b"")
+        self.done = [
+            StoredTransaction(item.record, block.seqno, item.boc, *hashes) for item in self.done
+        ]
 
 
 _NO_ACCOUNT: Final = base64.b64encode(encode_boc(tlb.NO_ACCOUNT)).decode()

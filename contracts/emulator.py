@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from contracts import assets
-from contracts._emscripten import FAILURES, Instance, default_cache
+from contracts._emscripten import FAILURES, Instance, compiled_path, default_cache
 from contracts.cells import Cell, decode_boc, encode_boc
 from contracts.config import with_network_id
 from contracts.errors import ChainUnavailable, InvalidData, MessageRejected
@@ -89,6 +89,17 @@ def open_emulator(
     )
 
 
+def is_compiled(directory: Path | None = None, cache: Path | None = None) -> bool:
+    """Tell whether `open_emulator`, with the same arguments, will start at once.
+
+    Raises:
+        LocalContractError: it is not installed.
+    """
+    directory = directory or assets.assets_directory() / ASSET
+    wasm = assets.read_asset(assets.pinned(ASSET), directory, "emulator.wasm")
+    return compiled_path(wasm, cache or default_cache(directory.parent)).exists()
+
+
 class Emulator:
     """A running emulator; made by `open_emulator`. Not for use by several threads at once.
 
@@ -103,6 +114,11 @@ class Emulator:
         self._new_instance = new_instance
         self._config_boc = config
         self._start()
+
+    @property
+    def config(self) -> Cell:
+        """The network's parameters, a ``Hashmap 32 ^Cell``."""
+        return decode_boc(base64.b64decode(self._config_boc))
 
     def _start(self) -> None:
         self._instance = self._new_instance()

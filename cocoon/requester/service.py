@@ -84,8 +84,6 @@ from overlay.transport import Host, Stream
 logger = logging.getLogger(__name__)
 
 LOOK_UP_AGAIN_S: Final = 60.0
-COMPARE_TIMEOUT_S: Final = 2.0
-"""Longest wait for more providers than gossip has already told of."""
 QUOTES_SETTLE_S: Final = 0.25
 """After the first quote, wait this long for others to compare it with."""
 FIRST_QUOTE_TIMEOUT_S: Final = 15.0
@@ -217,7 +215,8 @@ class Requester:
         asked_s = self._looked_up_s.get(resource_class, -LOOK_UP_AGAIN_S)
         if trio.current_time() - asked_s >= LOOK_UP_AGAIN_S or not self._listings(resource_class):
             known = bool(self._listings(resource_class))
-            with trio.move_on_after(COMPARE_TIMEOUT_S if known else FIRST_QUOTE_TIMEOUT_S):
+            compare_s = self.config.requester.compare_timeout_s
+            with trio.move_on_after(compare_s if known else FIRST_QUOTE_TIMEOUT_S):
                 found = await self._wait_for_quotes(resource_class)
             self._looked_up_s[resource_class] = trio.current_time()
         return max(len(found), len(self._listings(resource_class)))

@@ -20,7 +20,7 @@ from cocoon.config import (
 )
 from cocoon.directory import Directory, open_directory
 from cocoon.messages import Kind, Turn
-from cocoon.node import _serve_releases
+from cocoon.node import serve_releases
 from cocoon.payments.hub.messages import HubTerms
 from cocoon.payments.hub.service import Hub
 from cocoon.payments.hub.wire import open_hub, serve_routes
@@ -140,7 +140,7 @@ class Market:
                 tell=tell,
             ) as provider,
         ):
-            _serve_releases(host, payee)
+            serve_releases(host, payee)
             serve_routes(host, payee)
             self.payees[terms.address] = payee
             yield provider
@@ -198,7 +198,7 @@ class Market:
                 watch_interval_s=0.05,
             )
         )
-        _serve_releases(host, payee)
+        serve_releases(host, payee)
         return HubStage(identity.peer_id, hub, payer, payee, terms)
 
     async def requester(self, name: str = "requester", **settings) -> Requester:
