@@ -42,7 +42,9 @@ MESSAGE_FEE_NANOTON: Final = NanoTon(10_000_000)
 """Enough to attach to an internal Claim, Close, StartClose or Finish."""
 
 EXTERNAL_LOCKS_MAX: Final = 2
-"""A claim that opens more locks than this must be sent by internal message."""
+"""A claim that opens more locks than this, or one on a channel that remembers many of them,
+needs more gas than an external message may use before it is accepted (exit code -14): it goes
+by internal message."""
 
 _LOCK_FEE_NANOTON: Final = 4_000_000
 
@@ -133,7 +135,16 @@ class _Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def channel_code() -> Cell:
     """Return the compiled contract, from `build/payment_channel.json`."""
-    path = Path(__file__).with_name("build") / "payment_channel.json"
+    return read_build("payment_channel.json")
+
+
+def read_build(name: str) -> Cell:
+    """Return the code in a file of `build/`.
+
+    Raises:
+        LocalContractError: it is not what its hash says.
+    """
+    path = Path(__file__).with_name("build") / name
     built = msgspec.json.decode(path.read_bytes(), type=_Build)
     code = decode_boc(base64.b64decode(built.code_boc))
     if code.hash.hex() != built.code_hash:
@@ -195,6 +206,7 @@ def locked_claim_body(voucher: LockedVoucher, witnesses: Sequence[Witness | None
 
     Several locks cost more gas than an external message may use before it is accepted
     (`EXTERNAL_LOCKS_MAX`): send such a claim from a wallet, with `locked_claim_fee` attached.
+    The smallest claim grows with the number of locks: it is eight times the gas of checking it.
 
     Args:
         voucher: the payee's newest.

@@ -314,6 +314,24 @@ def test_an_underfunded_locked_claim_works_again_after_a_top_up_and_the_deadline
     assert opened.state.paid_nanoton == 21 * COIN
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_payer_can_burn_only_a_part_of_the_payees_money_with_locks(
+    opened: Rehearsal, count: int
+) -> None:
+    """It sends the smallest claims that are accepted, with as many locks as they may have."""
+    locks, here = some_locks(count), opened.chain.snapshot()
+    for total in range(5_000_000, 50_000_000, 1_000_000):
+        opened.chain.restore(here)
+        try:
+            opened.external(opened.claim_locked(total, locks, [None] * count))
+        except MessageRejected as refused:
+            assert refused.exit_code == TOO_SMALL
+        else:
+            break
+    assert opened.state.paid_nanoton == total
+    assert opened.balance(PAYEE) > 0.7 * total
+
+
 def test_other_locks_than_the_signed_ones_are_refused(opened: Rehearsal) -> None:
     signature = voucher.sign_locked_voucher(PAYER_SEED, opened.ref, COIN, [hash_lock(0)])
     larger: list[Lock] = [hash_lock(0, amount=COIN)]

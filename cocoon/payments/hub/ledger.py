@@ -40,7 +40,7 @@ def claimed_payments(body: bytes) -> dict[bytes, KeyPayment]:
             return {}
         reader.raw(SIGNATURE_BYTES)
         reader.coins()
-        locks, witnesses = reader.ref().parse(), reader.ref().parse()
+        witnesses, locks = reader.ref().parse(), reader.ref().parse()
         return _pairs(locks, witnesses)
     except InvalidData:
         return {}
@@ -58,8 +58,7 @@ def _pairs(locks: Slice, witnesses: Slice) -> dict[bytes, KeyPayment]:
                 found[key] = KeyPayment(NanoTon(witnesses.coins()), signature)
             else:
                 witnesses.raw(DIGEST_BYTES)
-        next_locks, next_witnesses = locks.maybe_ref(), witnesses.maybe_ref()
-        if next_locks is None or next_witnesses is None:
+        if not (locks.refs_left and witnesses.refs_left):
             break
-        locks, witnesses = next_locks.parse(), next_witnesses.parse()
+        locks, witnesses = locks.ref().parse(), witnesses.ref().parse()
     return found

@@ -102,6 +102,7 @@ def test_channels_of_a_fresh_home_need_neither_chain_nor_lock(
     assert said(capsys) == {
         "paying": [],
         "paid": [],
+        "routes": [],
         "at_risk_nanoton": 0,
         "held_nanoton": 0,
         "interrupted_jobs": [],
