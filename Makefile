@@ -5,9 +5,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+TOOLS  := $(VENV)/.tools
 ASSETS := $(VENV)/.assets
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test conformance lint check bench clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -18,10 +20,13 @@ $(STAMP): pyproject.toml requirements/lock.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$(PYTHON) is not Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--no-deps --require-hashes -r requirements/lock.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements/lock.txt
+	$(PIP) --no-build-isolation --editable .
+	$(BIN)/python -m kernels.native
+	@touch $@
+
+$(TOOLS): $(STAMP) requirements/lock-dev.txt
+	$(PIP) --require-hashes -r requirements/lock-dev.txt
 	@touch $@
 
 $(ASSETS): $(STAMP) kernels/models/catalog.json contracts/assets.json
@@ -31,14 +36,21 @@ $(ASSETS): $(STAMP) kernels/models/catalog.json contracts/assets.json
 demo: setup  ## a paid, encrypted, streamed answer from a swarm of real nodes on this machine
 	$(BIN)/cocoon demo
 
-test: setup  ## pass the tests
+test: setup $(TOOLS)  ## pass the tests
 	$(BIN)/cocoon assets fetch tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
-lint: setup  ## style, types and layers
+conformance: setup $(TOOLS)  ## let clients of TON that we did not write use our chain
+	$(PIP) --require-hashes -r requirements/conformance.txt
+	$(BIN)/python -m pytest -rs tests/contracts/test_tonlib.py tests/contracts/test_ton_client.py
+
+lint: setup $(TOOLS)  ## style, types and layers
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: setup $(TOOLS)  ## compile the CUDA kernels for seven generations of cards; compare
+	$(BIN)/python -m kernels.check
 
 bench: setup  ## measure what the market adds to a job
 	$(BIN)/python -m cocoon.bench

@@ -41,6 +41,15 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base that fixes the options of every table."""
 
 
+def check_coins(section: Section, *names: str) -> None:
+    """Refuse amounts of coins in *section* that are not exact decimal numbers."""
+    for name in names:
+        try:
+            parse_coins(getattr(section, name))
+        except ValueError as error:
+            raise ValueError(f"Expected a decimal number in `{name}`: {error}") from error
+
+
 PromptPrice: TypeAlias = Annotated[Price, Meta(description="tokens that are read")]
 CachedPrice: TypeAlias = Annotated[
     Price, Meta(description="tokens of a prompt that were already in the cache")
@@ -106,10 +115,11 @@ class ChainConfig(Section, frozen=True):
     url: Annotated[
         str,
         Meta(
-            pattern="^https?://[^\\s@]+$",
+            pattern="^(https?://[^\\s@]+|.+\\.json)$",
             max_length=512,
-            description="server of the chain (HTTP API v2 of toncenter); the default is that of "
-            "`cocoon devnet`. Mainnet is opt-in: the contract is NOT AUDITED, do not risk money",
+            description="server of the chain (HTTP API v2 of toncenter), or a liteserver "
+            "configuration, a file that ends in .json, relative to the home; the default is that "
+            "of `cocoon devnet`. Mainnet is opt-in: the contract is NOT AUDITED, do not risk money",
         ),
     ] = "http://127.0.0.1:8645"
     network_id: Annotated[
@@ -121,6 +131,11 @@ class ChainConfig(Section, frozen=True):
     api_key_file: Annotated[
         FilePath, Meta(description="file with the server's API key (mode 0600); empty: none")
     ] = ""
+
+    @property
+    def is_liteserver(self) -> bool:
+        """Whether `url` is a liteserver configuration."""
+        return not self.url.startswith(("http://", "https://"))
 
     def __post_init__(self) -> None:
         """Refuse ids that no chain can have."""
@@ -151,7 +166,33 @@ class RequesterConfig(Section, frozen=True):
     deposit_coins: Annotated[
         str, Meta(max_length=32, description="put into a new payment channel, in coins")
     ] = "0.5"
+    channel_coins_max: Annotated[
+        str, Meta(max_length=32, description="most that one payment channel may hold, in coins")
+    ] = "5"
+    peer_coins_max: Annotated[
+        str,
+        Meta(max_length=32, description="most that all channels to one provider hold, in coins"),
+    ] = "10"
+    via_hub: Annotated[
+        str,
+        Meta(
+            max_length=64,
+            description="peer id of a hub to pay providers through that we have no channel with; "
+            "empty: open a channel to each",
+        ),
+    ] = ""
+    hub_fee_coins_max: Annotated[
+        str, Meta(max_length=32, description="most that a hub may take for one route, in coins")
+    ] = "0.02"
+    route_coins: Annotated[
+        str,
+        Meta(max_length=32, description="what a new route can carry, at least, in coins"),
+    ] = "0.2"
     ask_max: Annotated[int, Meta(ge=1, le=32, description="providers asked for an offer")] = 4
+    compare_timeout_s: Annotated[
+        int,
+        Meta(ge=1, le=60, description="longest wait for more quotes than gossip has brought"),
+    ] = 2
     offer_timeout_s: Annotated[int, Meta(ge=1, le=60, description="longest wait for offers")] = 5
     job_timeout_s: Annotated[
         int, Meta(ge=5, le=86_400, description="longest that one job may take in all")
@@ -174,16 +215,68 @@ class RequesterConfig(Section, frozen=True):
     ] = 120
 
     def __post_init__(self) -> None:
-        """Refuse amounts that are not exact."""
-        try:
-            parse_coins(self.deposit_coins)
-        except ValueError as error:
-            raise ValueError(f"Expected a decimal number in `deposit_coins`: {error}") from error
+        """Refuse amounts that are not exact, and limits that no deposit fits in."""
+        check_coins(self, "deposit_coins", "channel_coins_max", "peer_coins_max")
+        check_coins(self, "hub_fee_coins_max", "route_coins")
+        if self.deposit_nanoton > min(self.channel_nanoton_max, self.peer_nanoton_max):
+            raise ValueError(
+                "Expected `deposit_coins` of at most `channel_coins_max` and `peer_coins_max`"
+            )
 
     @property
     def deposit_nanoton(self) -> NanoTon:
         """The deposit, exact."""
         return parse_coins(self.deposit_coins)
+
+    @property
+    def channel_nanoton_max(self) -> NanoTon:
+        """The limit of one channel, exact."""
+        return parse_coins(self.channel_coins_max)
+
+    @property
+    def peer_nanoton_max(self) -> NanoTon:
+        """The limit of all channels to one provider, exact."""
+        return parse_coins(self.peer_coins_max)
+
+
+class HubConfig(Section, frozen=True):
+    """Whether this node carries payments of others, for a fee."""
+
+    enabled: Annotated[
+        bool, Meta(description="be a hub: reach providers that we have channels with, for others")
+    ] = False
+    fee_coins: Annotated[
+        str,
+        Meta(
+            max_length=32,
+            description="fee of a route, in coins; less than a claim costs is a risk",
+        ),
+    ] = "0.005"
+    fee_ppm: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000, description="and this many millionths of what it can carry"),
+    ] = 1000
+    route_coins_max: Annotated[
+        str, Meta(max_length=32, description="most that one route can carry, in coins")
+    ] = "1"
+    route_s: Annotated[Seconds, Meta(description="longest life of a route")] = 3000
+    margin_s: Annotated[
+        Seconds,
+        Meta(description="how much earlier it ends for the provider than for the requester"),
+    ] = 900
+    deposit_coins: Annotated[
+        str,
+        Meta(
+            max_length=32,
+            description="put into a new channel when none reaches a provider, in coins; 0: never",
+        ),
+    ] = "0"
+
+    def __post_init__(self) -> None:
+        """Refuse amounts that are not exact, and times that leave no time."""
+        check_coins(self, "fee_coins", "route_coins_max", "deposit_coins")
+        if self.route_s <= 3 * self.margin_s:
+            raise ValueError("Expected `route_s` of more than three times `margin_s`")
 
 
 class LimitsConfig(Section, frozen=True):
@@ -273,6 +366,21 @@ class ProviderConfig(Section, frozen=True):
     claim_coins: Annotated[
         str, Meta(max_length=32, description="claim on chain when a channel owes us this, in coins")
     ] = "1"
+    peer_unclaimed_coins_max: Annotated[
+        str,
+        Meta(
+            max_length=32,
+            description="most that one payer may owe us in vouchers not yet claimed, in coins",
+        ),
+    ] = "3"
+    unseen_coins_max: Annotated[
+        str,
+        Meta(
+            max_length=32,
+            description="most work for one channel, in coins, while the chain cannot be asked "
+            "whether the payer is leaving",
+        ),
+    ] = "0.1"
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
@@ -282,15 +390,35 @@ class ProviderConfig(Section, frozen=True):
             raise ValueError(
                 f"Expected `claim_margin_s` of at most `challenge_s_min` - {CLOSE_GAP_S_MIN}"
             )
-        try:
-            parse_coins(self.claim_coins)
-        except ValueError as error:
-            raise ValueError(f"Expected a decimal number in `claim_coins`: {error}") from error
+        check_coins(self, "claim_coins", "peer_unclaimed_coins_max", "unseen_coins_max")
 
     @property
     def claim_nanoton(self) -> NanoTon:
         """The amount that is worth a claim, exact."""
         return parse_coins(self.claim_coins)
+
+    @property
+    def peer_unclaimed_nanoton_max(self) -> NanoTon:
+        """The limit of what one payer may owe, exact."""
+        return parse_coins(self.peer_unclaimed_coins_max)
+
+    @property
+    def unseen_nanoton_max(self) -> NanoTon:
+        """The limit of work while the chain is away, exact."""
+        return parse_coins(self.unseen_coins_max)
+
+
+class ObserveConfig(Section, frozen=True):
+    """What the operator can look at while the node runs."""
+
+    metrics_listen: Annotated[
+        str,
+        Meta(
+            max_length=256,
+            description="host:port that serves OpenMetrics over HTTP, as 127.0.0.1:9464; it has "
+            "no password, so keep it on loopback; empty: none",
+        ),
+    ] = ""
 
 
 class PathsConfig(Section, frozen=True):
@@ -314,6 +442,8 @@ class NodeConfig(Section, frozen=True):
     wallet: WalletConfig = WalletConfig()
     requester: RequesterConfig = RequesterConfig()
     provider: ProviderConfig = ProviderConfig()
+    observe: ObserveConfig = ObserveConfig()
+    hub: HubConfig = HubConfig()
     paths: PathsConfig = PathsConfig()
 
     @property

@@ -19,9 +19,9 @@ Source: TON `crypto/tl/boc.tlb`; `crypto/vm/boc.cpp` for what it refuses;
 `crypto/block/block.tlb`, ``hm_edge`` and ``hml_short|long|same``, for dictionaries.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, Final, TypeVar
 
 from pytoniq_core.boc.address import AddressError  # noqa: TID251 - the adapter
 from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - the adapter
@@ -66,15 +66,39 @@ _REFS_MAX: Final = 4
 _CELL_BYTES_MAX: Final = 2 + 128 + 4 * _REFS_MAX
 _LIBRARY_CELL_BITS: Final = 8 + 256
 _LEVEL_0: Final = LevelMask(0)
+_LIBRARY_ONLY: Final = frozenset({CellTypes.library_ref})
+
+PROOF_CELLS: Final = _LIBRARY_ONLY | {
+    CellTypes.pruned_branch,
+    CellTypes.merkle_proof,
+    CellTypes.merkle_update,
+}
+"""The exotic cells that proofs are made of."""
 
 
-@contextmanager
-def refusing(what: str, blame: type[ContractError] = InvalidData) -> Iterator[None]:
-    """Turn whatever the library raises into *blame*."""
-    try:
-        yield
-    except FAILURES as error:
-        raise blame(f"{what}: {str(error) or type(error).__name__}") from error
+class refusing:  # noqa: N801 - reads as what it does: ``with refusing("not a cell"):``
+    """Turns whatever the library raises into *blame*. A class, because it is everywhere.
+
+    Args:
+        what: the message.
+        blame: the error to raise instead.
+    """
+
+    __slots__ = ("_blame", "_what")
+
+    def __init__(self, what: str, blame: type[ContractError] = InvalidData) -> None:
+        self._what = what
+        self._blame = blame
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
+        """Raise *blame* for what the library could not make sense of."""
+        if isinstance(error, FAILURES):
+            raise self._blame(f"{self._what}: {str(error) or type(error).__name__}") from error
 
 
 class StrictCell(LibraryCell):
@@ -92,6 +116,29 @@ class StrictCell(LibraryCell):
     def resolve_mask(self) -> LevelMask:
         """Return the one level that there is, without an object for each cell."""
         return _LEVEL_0
+
+    def calculate_hashes(self) -> None:
+        """Compute the one hash and the one depth that a cell of level 0 has.
+
+        The library's own loops over levels, which takes most of the time of making a cell.
+        """
+        refs, size_bits = self.refs, len(self.bits)
+        depths = [ref.get_depth() for ref in refs]
+        first = len(refs) + 8 * self.is_exotic
+        second = size_bits // 8 * 2 + (size_bits % 8 != 0)
+        parts = [bytes((first, second)), self.get_data_bytes()]
+        parts += [depth.to_bytes(2, "big") for depth in depths]
+        parts += [ref.hash for ref in refs]
+        self._depths.append(1 + max(depths) if depths else 0)
+        self._hashes.append(sha256(b"".join(parts)).digest())
+
+    def get_depth(self, lvl_mask: int = 0) -> int:
+        """Return how many references the longest way down has."""
+        return self._depths[0]
+
+    def get_hash(self, lvl_mask: int) -> bytes:
+        """Return the hash."""
+        return self._hashes[0]
 
     def begin_parse(self) -> "StrictSlice":
         """Return a reader at the start of this cell."""
@@ -170,31 +217,53 @@ def decode(data: bytes, *, check_sum: bool) -> StrictCell:
     Raises:
         InvalidData: *data* is malformed, or holds cells that we do not support.
     """
+    return decode_roots(data, StrictCell, _LIBRARY_ONLY, roots_max=1, check_sum=check_sum)[0]
+
+
+AnyCell = TypeVar("AnyCell", bound=LibraryCell)
+
+
+def decode_roots(
+    data: bytes, kind: type[AnyCell], exotic: frozenset[int], *, roots_max: int, check_sum: bool
+) -> list[AnyCell]:
+    """Parse a bag of cells, each of which becomes a *kind*; that refuses what it does not like.
+
+    Args:
+        data: the bag.
+        kind: a class of the library's cells.
+        exotic: types of exotic cells that the bag may hold.
+        roots_max: refuse bags with more.
+        check_sum: False to skip it.
+
+    Raises:
+        InvalidData: *data* is malformed, or holds cells that we do not support.
+    """
     with refusing("not a bag of cells"):
-        count = _check_header(data)
+        count = _check_header(data, roots_max)
         if data[4] & _HAS_CHECK_SUM and not check_sum:
             data = data[:4] + bytes((data[4] & ~_HAS_CHECK_SUM,)) + data[5:-4]
         header = Boc.deserialize_boc_header(data)
-        if header["root_list"][0] >= count:
+        roots: list[int] = header["root_list"]
+        if max(roots) >= count:
             raise BocError("root")
         ref_bytes, body = header["size_bytes"], header["cells_data"]
-        built: list[StrictCell] = []
-        for offset in reversed(_offsets(body, count, ref_bytes)):
+        built: list[AnyCell] = []
+        for offset in reversed(_offsets(body, count, ref_bytes, exotic)):
             window = body[offset : offset + _CELL_BYTES_MAX]
-            built.append(_build(Boc.deserialize_cell(window, ref_bytes)[0], built, count))
-        root: int = header["root_list"][0]
-        return built[count - 1 - root]
+            raw = Boc.deserialize_cell(window, ref_bytes)[0]
+            built.append(kind(raw["bits"], _refs(raw["refs"], built, count), raw["type"]))
+        return [built[count - 1 - root] for root in roots]
 
 
-def _build(raw: dict[str, Any], built: list[StrictCell], count: int) -> StrictCell:
-    """Make the cell before the last *built* ones, which are in reversed order."""
+def _refs(numbers: list[int], built: list[AnyCell], count: int) -> list[LibraryCell]:
+    """Return the cells below the one before the last *built* ones, which are in reversed order."""
     number = count - 1 - len(built)
-    if any(not number < ref < count for ref in raw["refs"]):
+    if any(not number < ref < count for ref in numbers):
         raise BocError("order")
-    return StrictCell(raw["bits"], [built[count - 1 - ref] for ref in raw["refs"]], raw["type"])
+    return [built[count - 1 - ref] for ref in numbers]
 
 
-def _check_header(data: bytes) -> int:
+def _check_header(data: bytes, roots_max: int) -> int:
     """Return how many cells there are, after comparing all counts with what there is."""
     if data[:4] != _MAGIC or len(data) < 11:
         raise BocError("magic")
@@ -204,28 +273,30 @@ def _check_header(data: bytes) -> int:
     cells, roots, absent = (
         int.from_bytes(data[6 + n * ref_bytes : 6 + (n + 1) * ref_bytes]) for n in range(3)
     )
-    if roots != 1 or absent or not 0 < cells <= min(BOC_CELLS_MAX, len(data) // 2):
+    if not 1 <= roots <= min(roots_max, len(data) // ref_bytes - 4) or absent:
+        raise BocError("counts")
+    if not 0 < cells <= min(BOC_CELLS_MAX, len(data) // 2):
         raise BocError("counts")
     return cells
 
 
-def _offsets(body: bytes, count: int, ref_bytes: int) -> list[int]:
+def _offsets(body: bytes, count: int, ref_bytes: int, exotic: frozenset[int]) -> list[int]:
     position, offsets = 0, []
     for _ in range(count):
         offsets.append(position)
-        position += _cell_bytes(body, position, ref_bytes)
+        position += _cell_bytes(body, position, ref_bytes, exotic)
     if position != len(body):
         raise BocError("length")
     return offsets
 
 
-def _cell_bytes(body: bytes, position: int, ref_bytes: int) -> int:
+def _cell_bytes(body: bytes, position: int, ref_bytes: int, exotic: frozenset[int]) -> int:
     """Return how long a cell is; refuse stored hashes, levels, absence and overlong padding."""
     first, second = body[position], body[position + 1]
     refs, size_bytes = first & 7, (second + 1) // 2
-    if first & 0xF0 or refs > _REFS_MAX:
+    if first & (0xF0 if exotic is _LIBRARY_ONLY else 0x10) or refs > _REFS_MAX:
         raise BocError("descriptor")
-    if first & 8 and body[position + 2] != CellTypes.library_ref:
+    if first & 8 and body[position + 2] not in exotic:
         raise BocError("an exotic cell of an unsupported type")
     if second & 1 and not body[position + 1 + size_bytes] & 0x7F:
         raise BocError("padding")

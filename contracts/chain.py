@@ -1,14 +1,20 @@
 """The port to a TON chain: what the rest of Cocoon may ask of one.
 
-Implemented by `contracts.toncenter` (HTTP, also spoken by our devnet) and, in
-process, by `contracts.embedded`.
+Implemented by `contracts.liteserver` (the network's own protocol; proves what it says),
+`contracts.toncenter` (HTTP, also spoken by our devnet; trusts its server) and, in process,
+`contracts.local_chain`. `contracts.delivery` waits for what becomes of a message, on any
+of them.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from contracts.units import NanoTon
+
+if TYPE_CHECKING:  # what it needs is heavy, and nobody needs it to read this
+    from contracts.vm_stack import StackValue
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -67,6 +73,19 @@ class TransactionRecord(msgspec.Struct, frozen=True):
     body: bytes = b""
 
 
+class MethodResult(msgspec.Struct, frozen=True):
+    """What a get-method returned.
+
+    Attributes:
+        stack: the values, the last of them on top.
+        exit_code: of the TVM; 0 or 1 when it went well.
+    """
+
+    stack: "tuple[StackValue, ...]"
+    exit_code: int
+    gas_used: int
+
+
 class Chain(Protocol):
     """A TON network. Every method raises ChainUnavailable when it cannot be asked in time."""
 
@@ -95,4 +114,19 @@ class Chain(Protocol):
         self, address: str, *, since_lt: int = 0, limit: int = 100
     ) -> list[TransactionRecord]:
         """Return the transactions of *address* with ``lt > since_lt``, oldest first."""
+        ...
+
+    async def run_get_method(
+        self, address: str, method: str | int, arguments: "Sequence[StackValue]" = ()
+    ) -> MethodResult:
+        """Run a get-method on the newest state of *address*.
+
+        Args:
+            address: in either form.
+            method: its name, or its number.
+            arguments: the last of them on top of the stack.
+
+        Raises:
+            InvalidData: there is no contract, or it takes no such arguments.
+        """
         ...

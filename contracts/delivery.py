@@ -47,6 +47,36 @@ async def find_transaction(
         known_lt = records[-1].lt
 
 
+async def wait_for_transaction(
+    chain: Chain, address: str, message_hash: bytes, *, since_lt: int, timeout_s: float
+) -> TransactionRecord:
+    """Wait for the transaction of one inbound message of *address*.
+
+    Args:
+        chain: where.
+        address: of the account that gets the message.
+        message_hash: 32 bytes.
+        since_lt: the account's last transaction before the message was handed in.
+        timeout_s: how long to wait.
+
+    Raises:
+        ChainUnavailable: it has not been seen in time. It may still come.
+    """
+    with trio.move_on_after(timeout_s):
+        known_lt = since_lt
+        while True:
+            try:
+                found, known_lt = await find_transaction(
+                    chain, address, message_hash, since_lt=known_lt
+                )
+            except ChainUnavailable:
+                found = None
+            if found is not None:
+                return found
+            await trio.sleep(POLL_S)
+    raise ChainUnavailable(f"no transaction of {address} within {timeout_s} s")
+
+
 async def find_delivery(
     chain: Chain, sent: TransactionRecord, destination: str
 ) -> TransactionRecord | None:

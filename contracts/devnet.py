@@ -28,7 +28,8 @@ from starlette.routing import Route
 
 from contracts.devnet_api import METHODS, Api
 from contracts.devnet_control import CONTROLS, LOOKS
-from contracts.devnet_service import Devnet, open_devnet
+from contracts.devnet_file import Kept
+from contracts.devnet_service import NOTHING_KEPT, Devnet, open_devnet
 from contracts.embedded import EmbeddedChain
 from contracts.errors import ContractError, InvalidData, MessageRejected
 
@@ -79,16 +80,34 @@ async def serve_devnet(
     clock: Callable[[], int],
     task_status: TellsUrl = trio.TASK_STATUS_IGNORED,
     persist_path: Path | None = None,
+    kept: Mapping[int, Kept] = NOTHING_KEPT,
 ) -> None:
     """Serve *chain* until cancelled. Reports the base URL when it is ready.
 
     Args:
-        chain: a new one, or one that `EmbeddedChain.load` read from *persist_path*.
+        chain: a new one, or one that `read_devnet` read from *persist_path*.
         host: what to bind to. Anyone who can reach it can print money.
         port: 0 takes a free one.
         clock: returns the time, in unix seconds.
         task_status: gets ``http://host:port``.
         persist_path: every change is on disk here before it is answered.
+        kept: the snapshots that were read with *chain*.
+
+    Raises:
+        OSError: the port cannot be bound.
+    """
+    async with open_devnet(chain, clock=clock, persist_path=persist_path, kept=kept) as devnet:
+        await serve_open_devnet(devnet, host, port, task_status=task_status)
+
+
+async def serve_open_devnet(
+    devnet: Devnet,
+    host: str = LOOPBACK,
+    port: int = 0,
+    *,
+    task_status: TellsUrl = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve a devnet that runs already, until cancelled; else as `serve_devnet`.
 
     Raises:
         OSError: the port cannot be bound.
@@ -97,10 +116,7 @@ async def serve_devnet(
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.graceful_timeout = GRACE_S
     config.accesslog, config.errorlog = None, _log
-    async with (
-        open_devnet(chain, clock=clock, persist_path=persist_path) as devnet,
-        trio.open_nursery() as nursery,
-    ):
+    async with trio.open_nursery() as nursery:
         # Bound here and not by the server, which leaks the socket when the port is taken.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         config.bind = [f"fd://{socket.create_server((host, port), family=family).detach()}"]

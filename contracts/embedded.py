@@ -20,52 +20,46 @@ import msgspec
 
 from contracts import tlb
 from contracts.assets import write_atomically
-from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address
-from contracts.chain import Account, OutMessage, TransactionRecord
+from contracts.block_draft import (
+    EXTERNAL_MESSAGE_BYTES_MAX,
+    MESSAGE_DEPTH_MAX,
+    Block,
+    Draft,
+    StoredTransaction,
+    read_external,
+)
+from contracts.blocks import BlockRef, Moment
+from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address, split_address
+from contracts.chain import Account, TransactionRecord
 from contracts.emulator import Emulator, GetMethodResult
 from contracts.errors import InvalidData, LocalContractError
+from contracts.ledger import Done, Ledger
 from contracts.units import NanoTon
 
-EXTERNAL_MESSAGE_BYTES_MAX: Final = 1 << 16
-MESSAGE_DEPTH_MAX: Final = 256
-"""Deeper messages overflow the emulator's stack (a real network takes 512)."""
+__all__ = [
+    "EXTERNAL_MESSAGE_BYTES_MAX",
+    "MESSAGE_DEPTH_MAX",
+    "Block",
+    "EmbeddedChain",
+    "StoredTransaction",
+]
 
 TRANSACTIONS_PER_BLOCK_MAX: Final = 256
 HISTORY_PER_ACCOUNT: Final = 256
 BLOCKS_KEPT: Final = 1024
+HUNDREDS_KEPT: Final = 17
+"""Of older blocks every hundredth is kept, so many: contracts can ask for sixteen."""
+
 FAUCET_ADDRESS: Final = join_address(-1, bytes(32))
 """Where faucet messages say they come from; nobody's account."""
 
 EMPTY_STACK: Final = Builder().uint(0, 24).end()
 """A serialised ``VmStack`` without entries: the arguments of most get-methods."""
 
+OLD_REFS: Final = 64
+"""How many older blocks a chain that goes on remembers the names of, for its real blocks."""
+
 _FORMAT: Final = 1
-_LT_STEP: Final = 1_000_000
-
-
-class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """The header of a block.
-
-    Attributes:
-        transactions: how many it holds.
-        root_hash, file_hash: chained to the block before.
-    """
-
-    seqno: int
-    unix_s: int
-    start_lt: int
-    end_lt: int
-    transactions: int
-    root_hash: bytes
-    file_hash: bytes
-
-
-class StoredTransaction(msgspec.Struct, frozen=True):
-    """A transaction as it is kept: its record, its block, and the cell as a BoC."""
-
-    record: TransactionRecord
-    seqno: int
-    boc: bytes
 
 
 class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +77,7 @@ class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocks: tuple[Block, ...]
     pending: tuple[bytes, ...]
     faucet_count: int
+    hundreds: tuple[Block, ...] = ()
 
 
 Snapshot = _State
@@ -96,6 +91,7 @@ class EmbeddedChain:
         unix_s: the time of the first block.
         seed: of all randomness that contracts see.
         history_per_account: how many transactions of an account are remembered.
+        real_blocks: make blocks that a liteserver can prove things by (`ledger`).
     """
 
     def __init__(
@@ -105,6 +101,7 @@ class EmbeddedChain:
         unix_s: int,
         seed: bytes = bytes(32),
         history_per_account: int = HISTORY_PER_ACCOUNT,
+        real_blocks: bool = False,
     ) -> None:
         self._emulator = emulator
         self._seed = seed
@@ -117,13 +114,33 @@ class EmbeddedChain:
         self._shards: dict[str, str] = {}
         self._history: dict[str, deque[StoredTransaction]] = {}
         self._blocks: deque[Block] = deque(maxlen=BLOCKS_KEPT)
+        self._hundreds: deque[Block] = deque(maxlen=HUNDREDS_KEPT)
         self._pending: deque[Cell] = deque()
+        self._ledger: Ledger | None = None
+        if real_blocks:
+            self._ledger = Ledger(self.network_id, seed, emulator.config)
         self._make_block([])
 
     @property
     def network_id(self) -> int:
         """The global id that contracts and signatures see."""
         return self._emulator.network_id
+
+    @property
+    def seed(self) -> bytes:
+        """What all randomness on the chain comes from."""
+        return self._seed
+
+    @property
+    def ledger(self) -> Ledger:
+        """The real blocks.
+
+        Raises:
+            LocalContractError: there are none: ask for them when the chain is made.
+        """
+        if self._ledger is None:
+            raise LocalContractError("this chain makes no real blocks")
+        return self._ledger
 
     @property
     def now_unix_s(self) -> int:
@@ -134,6 +151,19 @@ class EmbeddedChain:
     def last_block(self) -> Block:
         """The newest block."""
         return self._blocks[-1]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks that are known, oldest first."""
+        return tuple(self._blocks)
+
+    def block_transactions(self, seqno: int) -> list[StoredTransaction]:
+        """Return the transactions of a block that are remembered, by logical time."""
+        block = self.block(seqno)
+        if block is None or not block.transactions:
+            return []
+        found = [item for items in self._history.values() for item in items if item.seqno == seqno]
+        return sorted(found, key=lambda item: item.record.lt)
 
     def block(self, seqno: int) -> Block | None:
         """Return the block numbered *seqno*, or None when it is not (or no longer) known."""
@@ -183,16 +213,34 @@ class EmbeddedChain:
             MessageRejected: the account did not accept it; nothing has changed, but
                 the clock.
         """
-        cell = decode_boc(boc, size_bytes_max=EXTERNAL_MESSAGE_BYTES_MAX)
-        message = tlb.parse_message(cell)
-        if not message.external or not message.destination:
-            raise InvalidData("not an external message to an account")
-        if cell.depth > MESSAGE_DEPTH_MAX:
-            raise InvalidData(f"a message nests deeper than {MESSAGE_DEPTH_MAX} cells")
+        cell = read_external(boc)
         if now is not None:
             self.advance_to(now)
         self._make_block([cell])
         return cell.hash
+
+    def dry_run(
+        self, boc: bytes, now: int | None = None, *, ignore_signatures: bool = False
+    ) -> list[Cell]:
+        """Return the transactions that `send_external` would make; nothing changes.
+
+        Args:
+            boc: the ``Message``.
+            now: the time of the block; the last block's when None or earlier.
+            ignore_signatures: take every signature for a good one.
+
+        Raises:
+            InvalidData, MessageRejected: see `send_external`.
+        """
+        unix_s = max(self._unix_s, now or 0)
+        draft = Draft(
+            self._emulator, self._shards, self._seed, unix_s, self._lt,
+            ignore_signatures=ignore_signatures,
+        )  # fmt: skip
+        draft.queue.append(read_external(boc))
+        while draft.queue and len(draft.done) < TRANSACTIONS_PER_BLOCK_MAX:
+            draft.deliver()
+        return draft.cells
 
     def send_internal(self, boc: bytes) -> None:
         """Deliver an internal message as if its source had sent it; its value is minted.
@@ -298,6 +346,7 @@ class EmbeddedChain:
             blocks=tuple(self._blocks),
             pending=tuple(encode_boc(cell) for cell in self._pending),
             faucet_count=self._faucets,
+            hundreds=tuple(self._hundreds),
         )
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -319,14 +368,22 @@ class EmbeddedChain:
             address: deque(items, self._history_max) for address, items in snapshot.history.items()
         }
         self._blocks = deque(snapshot.blocks, BLOCKS_KEPT)
+        self._hundreds = deque(snapshot.hundreds, HUNDREDS_KEPT)
         self._pending = deque(decode_boc(boc) for boc in snapshot.pending)
+        if self._ledger is not None:
+            last, moment = self.last_block, _moment(self.network_id, self.last_block)
+            older = {block.seqno: _refs(block)[0] for block in self._hundreds}
+            older |= {block.seqno: _refs(block)[0] for block in list(self._blocks)[-OLD_REFS:-1]}
+            names = [older[seqno] for seqno in sorted(older)]
+            self._ledger.start_from(moment, self._shards, *_refs(last), names)
+            self._make_block([])
 
     def save(self, path: Path) -> None:
         """Write everything to *path*; after return it survives a power failure."""
         write_atomically(path, msgspec.msgpack.encode(self.snapshot()))
 
     @classmethod
-    def load(cls, emulator: Emulator, path: Path) -> "EmbeddedChain":
+    def load(cls, emulator: Emulator, path: Path, *, real_blocks: bool = False) -> "EmbeddedChain":
         """Open a chain that `save` wrote.
 
         Raises:
@@ -339,13 +396,13 @@ class EmbeddedChain:
             raise InvalidData(f"{path.name} does not hold a chain: {error}") from error
         if state.format != _FORMAT:
             raise InvalidData(f"{path.name} has format {state.format}, not {_FORMAT}")
-        chain = cls(emulator, unix_s=state.unix_s, seed=state.seed)
+        chain = cls(emulator, unix_s=state.unix_s, seed=state.seed, real_blocks=real_blocks)
         chain.restore(state)
         return chain
 
     def _make_block(self, messages: list[Cell]) -> None:
         """Deliver *messages* and what follows; all of it or, on an error, nothing."""
-        draft = _Draft(self._emulator, self._shards, self._seed, self._unix_s, self._lt)
+        draft = Draft(self._emulator, self._shards, self._seed, self._unix_s, self._lt)
         draft.queue.extend((*messages, *self._pending))
         while draft.queue and len(draft.done) < TRANSACTIONS_PER_BLOCK_MAX:
             draft.deliver()
@@ -358,98 +415,63 @@ class EmbeddedChain:
             history = self._history.setdefault(record.account, deque(maxlen=self._history_max))
             history.append(item)
 
-    def _append_block(self, draft: "_Draft") -> None:
+    def _append_block(self, draft: Draft) -> None:
         before = self._blocks[-1] if self._blocks else None
         seqno = before.seqno + 1 if before else 1
-        draft.number(seqno)
-        digest = sha256(before.root_hash if before else self._seed)
-        digest.update(seqno.to_bytes(4, "big") + self._unix_s.to_bytes(8, "big"))
-        for item in draft.done:
-            digest.update(item.record.hash)
-        root_hash = digest.digest()
         block = Block(
             seqno=seqno,
             unix_s=self._unix_s,
             start_lt=draft.start_lt,
             end_lt=draft.lt,
             transactions=len(draft.done),
-            root_hash=root_hash,
-            file_hash=sha256(root_hash).digest(),
+            root_hash=bytes(32),
+            file_hash=bytes(32),
         )
+        block = msgspec.structs.replace(block, **self._hashes(block, before, draft))
         self._lt = draft.lt
         self._blocks.append(block)
+        if not seqno % 100:
+            self._hundreds.append(block)
+        draft.name(block, real=self._ledger is not None)
+
+    def _hashes(self, block: Block, before: Block | None, draft: Draft) -> dict[str, bytes]:
+        if self._ledger is not None:
+            done = [
+                Done(split_address(record.account)[1], record.lt, record.fees_nanoton, cell)
+                for record, cell in draft.records()
+                if record.account.startswith("0:")
+            ]
+            pair = self._ledger.add(_moment(self.network_id, block), draft.shards, done)
+            return {
+                "root_hash": pair.master.id.root_hash,
+                "file_hash": pair.master.id.file_hash,
+                "base_root_hash": pair.base.id.root_hash,
+                "base_file_hash": pair.base.id.file_hash,
+            }
+        digest = sha256(before.root_hash if before else self._seed)
+        digest.update(block.seqno.to_bytes(4, "big") + block.unix_s.to_bytes(8, "big"))
+        for item in draft.done:
+            digest.update(item.record.hash)
+        root_hash = digest.digest()
+        return {"root_hash": root_hash, "file_hash": sha256(root_hash).digest()}
 
 
-class _Draft:
-    """A block in the making. Nothing of it counts until the chain takes it over."""
-
-    def __init__(
-        self, emulator: Emulator, shards: dict[str, str], seed: bytes, unix_s: int, lt: int
-    ) -> None:
-        self._emulator = emulator
-        self._before = shards
-        self._seed = seed
-        self._unix_s = unix_s
-        self.start_lt = self.lt = (lt // _LT_STEP + 1) * _LT_STEP
-        self.shards: dict[str, str] = {}
-        self.queue: deque[Cell] = deque()
-        self.done: list[StoredTransaction] = []
-        self.burned = 0
-
-    def deliver(self) -> None:
-        """Run the next message on its destination, and queue what that sends.
-
-        Raises:
-            MessageRejected: an external message was not accepted.
-        """
-        cell = self.queue.popleft()
-        message = tlb.parse_message(cell)
-        if cell.depth > MESSAGE_DEPTH_MAX:  # a contract sent it; it can not be delivered
-            self.burned += message.value_nanoton + message.fees_nanoton
-            return
-        address = message.destination
-        shard = self.shards.get(address) or self._before.get(address) or _NO_ACCOUNT
-        emulated = self._emulator.run_transaction(
-            shard,
-            cell,
-            now_unix_s=self._unix_s,
-            lt=self.lt + 1,
-            seed=sha256(self._seed + self.lt.to_bytes(8, "big")).digest(),
-        )
-        info = tlb.parse_transaction(emulated.transaction)
-        self.shards[address] = emulated.shard_account
-        self.lt = info.lt + len(info.out_messages)
-        self.burned += info.fees_nanoton + message.fees_nanoton
-        self.queue.extend(out.cell for out in info.out_messages if out.destination)
-        self.done.append(_stored(message, info, emulated.transaction))
-
-    def number(self, seqno: int) -> None:
-        """Write the block's number into its transactions."""
-        self.done = [msgspec.structs.replace(item, seqno=seqno) for item in self.done]
-
-
-_NO_ACCOUNT: Final = base64.b64encode(encode_boc(tlb.NO_ACCOUNT)).decode()
-
-
-def _stored(message: tlb.Message, info: tlb.TransactionInfo, cell: Cell) -> StoredTransaction:
-    record = TransactionRecord(
-        account=message.destination,
-        lt=info.lt,
-        hash=cell.hash,
-        now_unix_s=info.now_unix_s,
-        fees_nanoton=NanoTon(info.fees_nanoton),
-        gas_used=info.gas_used,
-        exit_code=info.exit_code,
-        aborted=info.aborted,
-        source=message.source,
-        value_nanoton=NanoTon(message.value_nanoton),
-        message_hash=message.cell.hash,
-        out_messages=tuple(
-            OutMessage(out.destination, NanoTon(out.value_nanoton)) for out in info.out_messages
-        ),
-        body=encode_boc(message.body),
+def _moment(network_id: int, block: Block) -> Moment:
+    return Moment(
+        network_id=network_id,
+        seqno=block.seqno,
+        unix_s=block.unix_s,
+        start_lt=block.start_lt,
+        end_lt=block.end_lt,
     )
-    return StoredTransaction(record, 0, encode_boc(cell))
+
+
+def _refs(block: Block) -> tuple[BlockRef, BlockRef]:
+    """Return how the real blocks after *block* call it: the masterchain's, the basechain's."""
+    return (
+        BlockRef(block.end_lt, block.seqno, block.root_hash, block.file_hash),
+        BlockRef(block.end_lt, block.seqno, block.base_root_hash, block.base_file_hash),
+    )
 
 
 def method_id(name: str) -> int:

@@ -6,8 +6,7 @@ them. The server is still trusted to tell the newest state.
 """
 
 import base64
-import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from itertools import pairwise
@@ -19,7 +18,7 @@ import trio
 from contracts._http import Answer, Http, NotConnected, open_http
 from contracts.address import friendly_address, parse_address
 from contracts.cells import decode_boc, join_address, split_address
-from contracts.chain import Account, TransactionRecord
+from contracts.chain import Account, MethodResult, TransactionRecord
 from contracts.errors import (
     ChainUnavailable,
     ContractError,
@@ -28,7 +27,10 @@ from contracts.errors import (
     MessageRejected,
 )
 from contracts.records import Linked, read_transaction
+from contracts.rejection import exit_code_in
+from contracts.toncenter_stack import read_entry, write_argument
 from contracts.units import SUPPLY_NANOTON_MAX, NanoTon
+from contracts.vm_stack import STACK_DEPTH_MAX, StackValue
 
 TIMEOUT_S: Final = 10.0
 ATTEMPTS_MAX: Final = 5
@@ -39,9 +41,11 @@ PAGES_MAX: Final = 50
 _API: Final = "/api/v2"
 _GLOBAL_ID: Final = 19
 _CLOCK_ADDRESS: Final = join_address(0, bytes(32))
-_EXIT_CODE: Final = re.compile(r"exitcode=(-?\d{1,10})")
 _TRY_AGAIN: Final = (429, 502, 503, 504)
 _OURS: Final = (400, 401, 403, 404, 405, 413, 422)
+
+NO_CONTRACT: Final = -13
+"""What a node says instead of an exit code where there is nothing to run."""
 
 T = TypeVar("T")
 
@@ -73,6 +77,12 @@ class _Information(msgspec.Struct, frozen=True):
 class _Transaction(msgspec.Struct, frozen=True):
     transaction_id: _TransactionId
     data: _Base64
+
+
+class _MethodRun(msgspec.Struct, frozen=True):
+    exit_code: int
+    gas_used: Annotated[int, msgspec.Meta(ge=0)]
+    stack: Annotated[list[tuple[str, Any]], msgspec.Meta(max_length=STACK_DEPTH_MAX)]
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -182,6 +192,27 @@ class Toncenter:
                 return found[::-1][:limit]
         raise ChainUnavailable(f"too many transactions of {address} since {since_lt}")
 
+    async def run_get_method(
+        self, address: str, method: str | int, arguments: Sequence[StackValue] = ()
+    ) -> MethodResult:
+        """Run a get-method there; what it returns is what the server says.
+
+        Raises:
+            ChainUnavailable: no answer.
+            InvalidData: there is no contract, it takes no such arguments, or the answer
+                makes no sense.
+        """
+        asked = {
+            "address": friendly_address(address),
+            "method": method,
+            "stack": [write_argument(value) for value in arguments],
+        }
+        answer = await _read(self._http, "runGetMethod", asked, _MethodRun)
+        if answer.exit_code == NO_CONTRACT:
+            raise InvalidData(f"no contract at {address}")
+        stack = tuple(read_entry(*each) for each in answer.stack)
+        return MethodResult(stack, answer.exit_code, answer.gas_used)
+
     async def _page(
         self, address: str, since_lt: int, last: TransactionRecord | None
     ) -> list[Linked]:
@@ -227,6 +258,14 @@ class DevnetControl:
         """Remember the present state; return its number."""
         return (await self._ask("snapshot", {}, DevnetSnapshot)).snapshot
 
+    async def snapshots(self) -> "list[DevnetKept]":
+        """List the snapshots that are kept."""
+        return (await self._ask("snapshots", {}, DevnetSnapshots)).snapshots
+
+    async def info(self) -> "DevnetInfo":
+        """Tell which network this is, and how late it is there."""
+        return await self._ask("info", {}, DevnetInfo)
+
     async def restore(self, snapshot: int) -> None:
         """Go back to *snapshot*."""
         await self._ask("restore", {"snapshot": snapshot}, DevnetTime)
@@ -256,6 +295,28 @@ class DevnetSnapshot(msgspec.Struct, frozen=True):
     """The number of a snapshot."""
 
     snapshot: int
+
+
+class DevnetKept(msgspec.Struct, frozen=True):
+    """A snapshot that is kept: its number, and the number and time of its newest block."""
+
+    snapshot: int
+    seqno: int
+    unix_s: int
+
+
+class DevnetSnapshots(msgspec.Struct, frozen=True):
+    """All snapshots that are kept."""
+
+    snapshots: list[DevnetKept]
+
+
+class DevnetInfo(msgspec.Struct, frozen=True):
+    """A devnet: its global id, and the number and time of its newest block."""
+
+    network_id: int
+    seqno: int
+    unix_s: int
 
 
 class DevnetSupply(msgspec.Struct, frozen=True):
@@ -312,6 +373,14 @@ class _Busy(ChainUnavailable):
 
 
 def _result(answer: Answer, type_: type[T]) -> T:
+    """Return the ``result`` of an answer.
+
+    Raises:
+        ChainUnavailable: the server is busy, or failed.
+        MessageRejected: a contract refused the message.
+        InvalidData: the answer makes no sense.
+        LocalContractError: the server says that the question makes none.
+    """
     if answer.status in _TRY_AGAIN:
         kind = _Busy if answer.status == 429 else ChainUnavailable
         raise kind(f"the server is busy: HTTP {answer.status}")
@@ -332,8 +401,7 @@ def _result(answer: Answer, type_: type[T]) -> T:
 def _failure(status: int, reply: _Reply) -> ContractError:
     said = reply.error[:500]
     if "message was not accepted" in reply.error or "cannot apply external" in reply.error:
-        found = _EXIT_CODE.search(reply.error)
-        return MessageRejected(said, exit_code=int(found[1]) if found else None)
+        return MessageRejected(said, exit_code=exit_code_in(reply.error))
     if status in _OURS:
         return LocalContractError(f"HTTP {status}: {said}")
     return ChainUnavailable(f"HTTP {status}: {said}")

@@ -1,7 +1,8 @@
 """The JSON in which toncenter's v2 API writes accounts, transactions and stacks.
 
-Pure: chain values in, what `json` can write out. Used by our devnet so that any public
-client of toncenter works with it. Shapes and type names as the service sends them
+Pure: chain values in, what `json` can write out (stacks: `contracts.toncenter_stack`).
+Used by our devnet so that any public client of toncenter works with it. Shapes and type
+names as the service sends them
 (https://toncenter.com/api/v2/).
 """
 
@@ -10,19 +11,18 @@ from typing import Any, Final
 
 from contracts import tlb
 from contracts.address import friendly_address
-from contracts.cells import Cell, decode_boc, encode_boc
+from contracts.cells import decode_boc, encode_boc
 from contracts.embedded import Block, StoredTransaction
 from contracts.errors import InvalidData
 from contracts.fees import Fees, parse_fees
 from contracts.records import in_message
-from contracts.vm_stack import StackSlice, StackValue
+from contracts.toncenter_stack import read_number
 
 Json = dict[str, Any]
 
 MASTERCHAIN: Final = -1
+BASECHAIN: Final = 0
 WHOLE_SHARD: Final = "-9223372036854775808"
-_STACK_ARGUMENT_CHARS_MAX: Final = 1 << 16
-_NUMBER_CHARS_MAX: Final = 80
 _STATES: Final = {"active": "active", "frozen": "frozen"}
 
 
@@ -31,15 +31,40 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def block_id(block: Block) -> Json:
-    """Return a ``ton.blockIdExt``."""
+def block_id(block: Block, workchain: int = MASTERCHAIN) -> Json:
+    """Return a ``ton.blockIdExt``; without real blocks both workchains' have the same hashes."""
+    hashes = block.root_hash, block.file_hash
+    if workchain != MASTERCHAIN and any(block.base_root_hash):
+        hashes = block.base_root_hash, block.base_file_hash
     return {
         "@type": "ton.blockIdExt",
-        "workchain": MASTERCHAIN,
+        "workchain": workchain,
         "shard": WHOLE_SHARD,
         "seqno": block.seqno,
-        "root_hash": b64(block.root_hash),
-        "file_hash": b64(block.file_hash),
+        "root_hash": b64(hashes[0]),
+        "file_hash": b64(hashes[1]),
+    }
+
+
+def block_transactions(
+    block: Block, workchain: int, found: list[StoredTransaction], *, count: int, more: bool
+) -> Json:
+    """Return a ``blocks.transactions``."""
+    return {
+        "@type": "blocks.transactions",
+        "id": block_id(block, workchain),
+        "req_count": count,
+        "incomplete": more,
+        "transactions": [
+            {
+                "@type": "blocks.shortTxId",
+                "mode": 135,
+                "account": item.record.account,
+                "lt": str(item.record.lt),
+                "hash": b64(item.record.hash),
+            }
+            for item in found
+        ],
     }
 
 
@@ -60,11 +85,11 @@ def masterchain_info(last: Block, first_root_hash: bytes) -> Json:
     }
 
 
-def block_header(block: Block, network_id: int) -> Json:
+def block_header(block: Block, network_id: int, workchain: int = MASTERCHAIN) -> Json:
     """Return a ``blocks.header``."""
     return {
         "@type": "blocks.header",
-        "id": block_id(block),
+        "id": block_id(block, workchain),
         "global_id": network_id,
         "version": 0,
         "after_merge": False,
@@ -84,6 +109,24 @@ def block_header(block: Block, network_id: int) -> Json:
 def transaction_id(lt: int, hash_: bytes) -> Json:
     """Return an ``internal.transactionId``."""
     return {"@type": "internal.transactionId", "lt": str(lt), "hash": b64(hash_)}
+
+
+def address_forms(address: str) -> Json:
+    """Return what ``detectAddress`` tells."""
+
+    def form(*, bounceable: bool) -> Json:
+        text = friendly_address(address, bounceable=bounceable)
+        plain = text.replace("-", "+").replace("_", "/")
+        return {"b64": plain, "b64url": text}
+
+    return {
+        "@type": "ext.utils.detectedAddress",
+        "raw_form": address,
+        "bounceable": form(bounceable=True),
+        "non_bounceable": form(bounceable=False),
+        "given_type": "raw_form",
+        "test_only": False,
+    }
 
 
 def account_state(status: str) -> str:
@@ -164,100 +207,13 @@ def estimated_fees(fees: tuple[Fees, ...]) -> Json:
     return {"@type": "query.fees", "source_fees": written[0], "destination_fees": written[1:]}
 
 
-def stack_entry(value: StackValue) -> list[Any]:
-    """Return a stack value as ``[kind, value]``."""
-    match value:
-        case None:
-            return ["list", {"@type": "tvm.list", "elements": []}]
-        case int():
-            return ["num", hex(value)]
-        case Cell():
-            return ["cell", _cell_json(value)]
-        case StackSlice(cell):
-            return ["slice", _cell_json(cell)]
-        case tuple():
-            elements = [_element(each) for each in value]
-            return ["tuple", {"@type": "tvm.tuple", "elements": elements}]
-
-
-def _cell_json(cell: Cell) -> Json:
-    return {"bytes": b64(encode_boc(cell))}
-
-
-def _element(value: StackValue) -> Json:
-    """Return a value inside a tuple, where toncenter writes tonlib's own types."""
-    match value:
-        case None:
-            return {
-                "@type": "tvm.stackEntryList",
-                "list": {"@type": "tvm.list", "elements": []},
-            }
-        case int():
-            number = {"@type": "tvm.numberDecimal", "number": str(value)}
-            return {"@type": "tvm.stackEntryNumber", "number": number}
-        case Cell():
-            return {
-                "@type": "tvm.stackEntryCell",
-                "cell": {"@type": "tvm.cell"} | _cell_json(value),
-            }
-        case StackSlice(cell):
-            return {
-                "@type": "tvm.stackEntrySlice",
-                "slice": {"@type": "tvm.slice"} | _cell_json(cell),
-            }
-        case tuple():
-            elements = [_element(each) for each in value]
-            return {
-                "@type": "tvm.stackEntryTuple",
-                "tuple": {"@type": "tvm.tuple", "elements": elements},
-            }
-
-
-def stack_argument(kind: str, value: str | int) -> StackValue:
-    """Read one argument of a get-method, ``[kind, value]``.
-
-    Raises:
-        InvalidData: it is of an unknown kind, or malformed.
-    """
-    if kind in ("num", "int"):
-        return _number(value)
-    if not isinstance(value, str) or len(value) > _STACK_ARGUMENT_CHARS_MAX:
-        raise InvalidData(f"not a {kind}")
-    try:
-        cell = decode_boc(base64.b64decode(value, validate=True))
-    except ValueError as error:
-        raise InvalidData(f"not a {kind}: {error}") from error
-    match kind.lower().removeprefix("tvm."):
-        case "cell":
-            return cell
-        case "slice":
-            return StackSlice(cell)
-        case _:
-            raise InvalidData(f"an argument of the unsupported kind {kind[:40]!r}")
-
-
-def _number(value: str | int) -> int:
-    if isinstance(value, str):
-        if len(value) > _NUMBER_CHARS_MAX:
-            raise InvalidData("not a number")
-        try:
-            number = int(value, 0)
-        except ValueError as error:
-            raise InvalidData(f"not a number: {value!r}") from error
-    else:
-        number = value
-    if not -(1 << 256) <= number < 1 << 256:
-        raise InvalidData("a number beyond 257 bits")
-    return number
-
-
 def parse_lt(text: str | int) -> int:
     """Read a logical time, which some clients send as text.
 
     Raises:
         InvalidData: it is none.
     """
-    number = _number(text)
+    number = read_number(text)
     if not 0 <= number < 1 << 64:
         raise InvalidData("not a logical time")
     return number

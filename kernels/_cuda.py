@@ -3,15 +3,20 @@
 One thread owns the context: the one that opened the device. Every other caller is refused,
 because a CUDA context is current per thread and work of two threads would interleave.
 
-Built against real NVRTC and real PyCUDA and run on an emulated driver; never run on a card by us.
+All work goes through one stream of its own, in order; a launch returns before it is done.
+
+Built against real NVRTC and real PyCUDA, and run by every test run on an emulated driver
+(tests/kernels/libcuda); never run on a card by us.
 """
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
+
+import numpy as np
 
 from kernels.compile import (
     CodeCache,
@@ -25,7 +30,7 @@ from kernels.compile import (
 )
 from kernels.device import Argument, Buffer, DeviceKind, HostBytes, MemoryInfo, check_launch
 from kernels.errors import DeviceUnavailable, LaunchError
-from kernels.spec import Dtype, KernelSpec, Parameter, Role
+from kernels.spec import Dim3, Dtype, KernelSpec, Parameter, Role
 
 ARGUMENT_CODES: Final = {Dtype.I32: "i", Dtype.F32: "f"}
 """Codes of scalars for PyCUDA's `Function.prepare`; they are those of `struct`."""
@@ -115,6 +120,7 @@ class CudaDevice:
         self._compiler = compiler
         self._target = target
         self._cache = cache
+        self._stream = driver.Stream()
         self._owner = threading.get_ident()
         self._modules: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
@@ -154,7 +160,8 @@ class CudaDevice:
             raise LaunchError(f"{size_bytes} bytes do not fit into {buffer.size_bytes}")
         own = self._own(buffer)
         with self._translated():
-            self._driver.memcpy_htod(own.allocation, data)
+            self._driver.memcpy_htod_async(own.allocation, data, self._stream)
+            self._stream.synchronize()  # the caller may change its data
 
     def copy_out(self, buffer: Buffer, size_bytes: int) -> bytearray:
         """See `Device.copy_out`."""
@@ -163,7 +170,8 @@ class CudaDevice:
         own, data = self._own(buffer), bytearray(size_bytes)
         if data:
             with self._translated():
-                self._driver.memcpy_dtoh(data, own.allocation)
+                self._driver.memcpy_dtoh_async(data, own.allocation, self._stream)
+                self._stream.synchronize()
         return data
 
     def load(self, family: str) -> None:
@@ -189,12 +197,51 @@ class CudaDevice:
         ]
         function = self._function(kernel)
         with self._translated():
-            function.prepared_call(checked.grid, kernel.block, *values)
+            function.prepared_async_call(checked.grid, kernel.block, self._stream, *values)
+
+    def run_code(
+        self,
+        code: bytes,
+        name: str,
+        *,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        values: Sequence["CudaBuffer | np.number[Any]"],
+        before: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Run a kernel that is not of the registry, once; return its time in microseconds.
+
+        Args:
+            code: PTX or a cubin.
+            name: of the entry.
+            grid: blocks in x, y and z.
+            block: threads of a block in x, y and z.
+            shared_bytes: of dynamic shared memory.
+            values: the arguments, in order.
+            before: is called when all is loaded, right before the launch.
+
+        Raises:
+            LaunchError: the driver refuses the code, or the kernel fails.
+        """
+        with self._translated():
+            function = self._driver.module_from_buffer(code).get_function(name)
+            begin, end = self._driver.Event(), self._driver.Event()
+            arguments = [
+                each.allocation if isinstance(each, CudaBuffer) else each for each in values
+            ]
+            before()
+            begin.record()
+            function(*arguments, grid=grid, block=block, shared=shared_bytes)
+            end.record()
+            end.synchronize()
+            elapsed_us: int = round(1000 * begin.time_till(end))
+        return elapsed_us
 
     def synchronise(self) -> None:
         """See `Device.synchronise`."""
         with self._translated():
-            self._context.synchronize()
+            self._stream.synchronize()
 
     def memory_info(self) -> MemoryInfo:
         """See `Device.memory_info`."""
@@ -218,6 +265,7 @@ class CudaDevice:
         self._functions.clear()
         self._modules.clear()
         self._buffers.clear()
+        self._stream = None
         context, self._context = self._context, None
         context.pop()
         context.detach()
@@ -238,7 +286,7 @@ class CudaDevice:
         return buffer
 
     def _zero(self, buffer: CudaBuffer) -> None:
-        self._driver.memset_d8(buffer.allocation, 0, buffer.size_bytes)
+        self._driver.memset_d8_async(buffer.allocation, 0, buffer.size_bytes, self._stream)
 
     def _release(self, buffer: CudaBuffer) -> None:
         self._buffers.discard(buffer)

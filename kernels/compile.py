@@ -153,13 +153,25 @@ class Nvrtc:
         Raises:
             CompileError: the source does not compile.
         """
+        return self.compile_with_log(source, target)[0]
+
+    def compile_with_log(
+        self, source: Source, target: Target, options: Sequence[str] = ()
+    ) -> tuple[bytes, str]:
+        """Return the code, and what the compiler said of it under further *options*.
+
+        Raises:
+            CompileError: the source does not compile.
+        """
         program = self._program(source)
+        every = (*OPTIONS, *options, f"--gpu-architecture={target}")
         try:
-            options = [option.encode() for option in (*OPTIONS, f"--gpu-architecture={target}")]
-            status = self._library.nvrtcCompileProgram(program, len(options), _strings(options))
+            words = [option.encode() for option in every]
+            status = self._library.nvrtcCompileProgram(program, len(words), _strings(words))
+            log = self._output(program, "ProgramLog").rstrip(b"\0").decode(errors="replace")
             if status:
-                raise CompileError(f"{source.name} for {target}: {self._log(program)}")
-            return self._output(program, "PTX" if target.virtual else "CUBIN")
+                raise CompileError(f"{source.name} for {target}: {log[:LOG_CHARACTERS_MAX]}")
+            return self._output(program, "PTX" if target.virtual else "CUBIN"), log
         finally:
             self._library.nvrtcDestroyProgram(ctypes.byref(program))
 
@@ -178,10 +190,6 @@ class Nvrtc:
             )
         )
         return program
-
-    def _log(self, program: ctypes.c_void_p) -> str:
-        text = self._output(program, "ProgramLog").rstrip(b"\0").decode(errors="replace")
-        return text[:LOG_CHARACTERS_MAX]
 
     def _output(self, program: ctypes.c_void_p, what: str) -> bytes:
         size = ctypes.c_size_t()

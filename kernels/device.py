@@ -340,6 +340,12 @@ def open_device(choice: Literal["auto"] | DeviceKind = "auto") -> Device:
 
 
 def _open_cpu() -> Device:
+    """Open the device that runs the CUDA sources, or the NumPy references where it cannot be."""
     from kernels._cpu import CpuDevice  # noqa: PLC0415 - NumPy is loaded only when used
 
-    return CpuDevice()
+    try:
+        from kernels._cpu_ptx import PtxDevice  # noqa: PLC0415 - and llvmlite may be absent
+
+        return PtxDevice()
+    except (DeviceUnavailable, ImportError):
+        return CpuDevice()

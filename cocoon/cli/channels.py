@@ -1,4 +1,4 @@
-"""The command `cocoon channels`: list them, close them together, or leave alone."""
+"""The command `cocoon channels`: what is open, what is at risk, and every way out."""
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator
@@ -9,24 +9,27 @@ from typing import Any, Final
 
 import trio
 
+from cocoon.cli import channel_copies, channel_money
 from cocoon.cli.output import Output
+from cocoon.cli.progress import Steps
 from cocoon.cli.running import run_interruptible
 from cocoon.cli.settings import load, load_as_buyer
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
-from cocoon.errors import CocoonError, ConfigError, PaymentError, exit_code
+from cocoon.errors import CocoonError, PaymentError, exit_code
+from cocoon.messages import CloseRelease, CloseRequest
 from cocoon.node import open_account, open_buyer, open_purse
-from cocoon.payments.backup import BackupError, restore_backup, write_backup
 from cocoon.payments.channel import ENDED, Phase
+from cocoon.payments.closing import Settlement
 from cocoon.payments.journal import read_records
+from cocoon.payments.notes import ReleaseNote, read_note
 from cocoon.payments.payee_book import PayeeBook, PayeeRecord
 from cocoon.payments.payer import PayerService
 from cocoon.payments.payer_book import PayerBook, PayerRecord
-from cocoon.payments.status import ChannelStatus, describe
-from cocoon.requester.service import Requester
+from cocoon.payments.status import ChannelStatus, HeldStatus, describe, describe_held
 from cocoon.words import interrupted_words
 from contracts.errors import ContractError
-from contracts.units import TICKER, format_coins
+from contracts.units import TICKER, NanoTon, format_coins
 from overlay.errors import OverlayError
 
 OPENING_TIMEOUT_S: Final = 30.0
@@ -37,39 +40,23 @@ FAILURES: Final = (CocoonError, ContractError, OverlayError)
 
 
 def channels_command(parsed: argparse.Namespace, output: Output) -> int:
-    """List channels, close one together, leave it alone, or keep a copy of the journals."""
-    if parsed.action == "list":
-        return list_channels(load(parsed), output)
-    if parsed.action in {"backup", "restore"}:
-        return copy_journals(load(parsed), parsed.action, parsed.address, output)
-    if parsed.action == "close":
-        return run_interruptible(partial(_close, load_as_buyer(parsed), parsed.address, output))
-    return run_interruptible(partial(_exit, load(parsed), parsed.address, output))
-
-
-# --- backup and restore ---
-
-
-def copy_journals(config: NodeConfig, action: str, folder: str | None, output: Output) -> int:
-    """Write both journals into a folder, or fill missing journals from one."""
-    if not folder:
-        raise ConfigError(f"say which folder: cocoon channels {action} FOLDER")
-    directory = Path(folder).expanduser()
-    journals = {"payer": config.payer_journal, "payee": config.payee_journal}
-    done = {}
-    for side, journal in journals.items():
-        copy = directory / f"{side}.backup"
-        if action == "backup" and journal.exists():
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            done[side] = write_backup(journal, side, copy)
-        elif action == "restore" and copy.exists():
-            done[side] = restore_backup(copy, side, journal)
-    if not done:
-        raise BackupError(f"nothing to {'back up' if action == 'backup' else 'restore'} there")
-    for side, count in done.items():
-        output.say(f"{side}: {count} records; they hold keys, so keep them as safe as the wallet")
-    output.result({"folder": str(directory), "records": done})
-    return 0
+    """List channels, open, fill, claim, close or leave them, or keep a copy of the journals."""
+    match parsed.action or "list":
+        case "list":
+            return list_channels(load(parsed), output)
+        case "backup":
+            return channel_copies.back_up(load(parsed), parsed.folder, output)
+        case "restore":
+            return channel_copies.restore(load(parsed), parsed.folder, output)
+        case "close" if parsed.release:
+            work = partial(_close_by_hand, load(parsed), parsed, output)
+        case "close":
+            work = partial(_close, load_as_buyer(parsed), parsed.channel, output)
+        case "exit":
+            work = partial(_exit, load(parsed), parsed.channel, output)
+        case _:
+            work = partial(channel_money.run_verb, load(parsed), parsed, output)
+    return run_interruptible(work)
 
 
 # --- list ---
@@ -78,10 +65,12 @@ def copy_journals(config: NodeConfig, action: str, folder: str | None, output: O
 def list_channels(config: NodeConfig, output: Output) -> int:
     """Read the journals, also while a node writes them; needs neither chain nor swarm."""
     payer = PayerBook(_records(config.payer_journal, PayerRecord))
-    earned = PayeeBook(_records(config.payee_journal, PayeeRecord)).earnings()
+    payee = PayeeBook(_records(config.payee_journal, PayeeRecord))
     now_unix_s = wall_clock()
     paying = [describe(each, now_unix_s) for each in payer.channels.values()]
-    output.table("we pay", ("channel", "state"), [(c.address, c.words) for c in paying])
+    paid = [describe_held(each, now_unix_s) for each in payee.channels.values()]
+    earned = payee.earnings()
+    _show(paying, paid, output)
     for job in payer.interrupted.values():
         output.say(interrupted_words(job))
     output.say(
@@ -91,11 +80,33 @@ def list_channels(config: NodeConfig, output: Output) -> int:
     output.result(
         {
             "paying": paying,
+            "paid": paid,
+            "at_risk_nanoton": _total(each.at_risk for each in paying),
+            "held_nanoton": _total(each.held for each in paying),
             "interrupted_jobs": list(payer.interrupted.values()),
             "earned": {"settled_nanoton": earned.settled, "unclaimed_nanoton": earned.unclaimed},
         }
     )
     return 0
+
+
+def _show(paying: list[ChannelStatus], paid: list[HeldStatus], output: Output) -> None:
+    rows = [(c.address, c.words, format_coins(c.at_risk), c.back_words) for c in paying]
+    output.table("we pay", ("channel", "state", "at risk", "money back"), rows)
+    at_risk = format_coins(_total(each.at_risk for each in paying))
+    held = format_coins(_total(each.held for each in paying))
+    output.say(f"money at risk now: {at_risk} {TICKER}; in channels and ours: {held} {TICKER}")
+    live = [each for each in paid if each.unclaimed or each.words == "open"]
+    if live:
+        output.table(
+            "we are paid",
+            ("channel", "state", "not claimed yet"),
+            [(each.address, each.words, format_coins(each.unclaimed)) for each in live],
+        )
+
+
+def _total(amounts: Iterable[NanoTon]) -> NanoTon:
+    return NanoTon(sum(amounts))
 
 
 def _records(path: Path, kind: Any) -> list[Any]:  # noqa: ANN401  (a union is no type)
@@ -108,13 +119,13 @@ def _records(path: Path, kind: Any) -> list[Any]:  # noqa: ANN401  (a union is n
 def _chosen(
     payer: PayerService, address: str | None, wanted: Callable[[Phase], bool]
 ) -> list[ChannelStatus]:
-    """Return the channels to work on.
+    """Return the channels to work on; the beginning of an address is enough.
 
     Raises:
         PaymentError: there is none.
     """
     all_ = payer.list_channels()
-    known = [status for status in all_ if address in (None, status.address)]
+    known = [status for status in all_ if status.address.startswith(address or "")]
     if not known and address is not None:
         raise PaymentError(f"we have no channel {address}")
     found = [status for status in known if wanted(status.phase)]
@@ -141,20 +152,30 @@ async def _opened(payer: PayerService, address: str) -> None:
 async def _close(config: NodeConfig, address: str | None, output: Output) -> int:
     failures = Failures(output)
     closed: dict[str, dict[str, int]] = {}
-    async with open_buyer(config) as (_, requester):
-        for status in _chosen(requester.payer, address, CLOSABLE.__contains__):
-            with failures.noting(status.address):
-                closed[status.address] = await _close_one(requester, status, output)
+    with Steps(output, quiet=output.as_json) as steps:
+        steps.step("joining the swarm")
+        async with open_buyer(config) as (_, requester):
+            for status in _chosen(requester.payer, address, CLOSABLE.__contains__):
+                with failures.noting(status.address):
+                    steps.step(f"asking the provider to close {status.address}")
+                    closing = requester.close_channel
+                    done = await _close_one(requester.payer, status, closing, output)
+                    closed[status.address] = done
     output.result({"closed": closed, "failed": failures.words})
     return failures.code
 
 
-async def _close_one(requester: Requester, status: ChannelStatus, output: Output) -> dict[str, int]:
-    await _opened(requester.payer, status.address)
-    if requester.payer.phase(status.address) is Phase.LAPSED:
+async def _close_one(
+    payer: PayerService,
+    status: ChannelStatus,
+    close: Callable[[str], Any],
+    output: Output,
+) -> dict[str, int]:
+    await _opened(payer, status.address)
+    if payer.phase(status.address) is Phase.LAPSED:
         output.say(f"{status.address}: never opened, the money stayed in the wallet")
         return {"paid_nanoton": 0, "refunded_nanoton": 0, "fees_nanoton": 0}
-    done = await requester.close_channel(status.address)
+    done: Settlement = await close(status.address)
     output.say(
         f"{status.address}: {format_coins(done.paid)} {TICKER} to the provider, "
         f"{format_coins(done.refunded)} back, fees {format_coins(done.fees)}"
@@ -167,18 +188,42 @@ async def _close_one(requester: Requester, status: ChannelStatus, output: Output
     }
 
 
+async def _close_by_hand(config: NodeConfig, parsed: argparse.Namespace, output: Output) -> int:
+    """Close with a release that the payee sent us as text."""
+    note = read_note(parsed.release, ReleaseNote)
+
+    async def ask(_: CloseRequest) -> CloseRelease:
+        return note.release
+
+    with Steps(output, quiet=output.as_json) as steps:
+        async with open_account(config) as account, open_purse(config, account) as payer:
+            steps.step(f"closing {note.channel_address} on the chain")
+
+            async def close(address: str) -> Settlement:
+                return await payer.close(payer.channel(address), ask)
+
+            (status,) = _chosen(payer, note.channel_address, CLOSABLE.__contains__)
+            done = await _close_one(payer, status, close, output)
+    output.result({"closed": {note.channel_address: done}, "failed": {}})
+    return 0
+
+
 async def _exit(config: NodeConfig, address: str | None, output: Output) -> int:
     failures = Failures(output)
     left: dict[str, int] = {}
-    async with open_account(config) as account, open_purse(config, account) as payer:
-        for status in _chosen(payer, address, lambda phase: phase not in ENDED):
-            with failures.noting(status.address):
-                await _opened(payer, status.address)
-                left[status.address] = await _leave(payer, status.address)
-        now_unix_s = await account.chain.now_unix_s()
-        ripe = [each for each, at in left.items() if at < now_unix_s]
-        await _wait_until(lambda: _all_ended(payer, ripe), FINISH_TIMEOUT_S)
-        words = {s.address: s.words for s in payer.list_channels() if s.address in left}
+    with Steps(output, quiet=output.as_json) as steps:
+        steps.step("asking the chain")
+        async with open_account(config) as account, open_purse(config, account) as payer:
+            for status in _chosen(payer, address, lambda phase: phase not in ENDED):
+                with failures.noting(status.address):
+                    steps.step(f"leaving {status.address}")
+                    await _opened(payer, status.address)
+                    left[status.address] = await _leave(payer, status.address)
+            now_unix_s = await account.chain.now_unix_s()
+            ripe = [each for each, at in left.items() if at < now_unix_s]
+            steps.step("waiting for the chain")
+            await _wait_until(lambda: _all_ended(payer, ripe), FINISH_TIMEOUT_S)
+            words = {s.address: s.words for s in payer.list_channels() if s.address in left}
     for each, state in words.items():
         output.say(f"{each}: {state}")
     if len(ripe) < len(left):

@@ -47,7 +47,7 @@ def init_command(parsed: argparse.Namespace, output: Output) -> int:
         output.say(f"settings: {path}")
     config = load(parsed)
     identity = load_or_create_identity(config.identity_file)
-    wallet = _make_wallet(parsed, config, passphrase, output)
+    wallet = make_wallet(parsed, config, passphrase, output)
     output.say(f"node key: {config.identity_file}\n  peer id {identity.peer_id}")
     output.say(f"wallet:   {config.wallet_keyfile}\n  address {wallet}\n{NEXT_STEPS}")
     output.result(
@@ -89,9 +89,14 @@ def _passphrase_for(parsed: argparse.Namespace, config_path: Path, home: Path) -
     return _passphrase(parsed.passphrase_file)
 
 
-def _make_wallet(
+def make_wallet(
     parsed: argparse.Namespace, config: NodeConfig, passphrase: str | None, output: Output
 ) -> str:
+    """Make the wallet that the options ask for, unless there is one; return its address.
+
+    Raises:
+        ConfigError: no passphrase was given, or the words are no wallet's.
+    """
     path = config.wallet_keyfile
     if path.exists():
         return read_public(path).address

@@ -1,6 +1,5 @@
 """Parses the command line, runs one command, and turns errors into words and exit codes."""
 
-import logging
 import os
 import sys
 import traceback
@@ -8,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from cocoon.cli.logs import set_up_logging
 from cocoon.cli.output import Output
 from cocoon.cli.parser import make_parser, run_command
 from cocoon.errors import ConfigError, exit_code
@@ -38,15 +38,6 @@ def check_packages() -> None:
             )
 
 
-def _set_up_logging(verbose: int) -> None:
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s"
-    )
-    for name in ("cocoon", "overlay", "contracts", "kernels"):
-        logging.getLogger(name).setLevel(level)
-
-
 def report(error: BaseException, output: Output, *, verbose: int) -> int:
     """Tell what went wrong, in words and as JSON, and return the exit code."""
     worst = max(leaves(error), key=lambda leaf: exit_code(leaf) in {BUG, INTERRUPTED})
@@ -68,7 +59,7 @@ def report(error: BaseException, output: Output, *, verbose: int) -> int:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return the exit code."""
     parsed = make_parser().parse_args(arguments)
-    _set_up_logging(parsed.verbose)
+    set_up_logging(verbose=parsed.verbose, as_json=parsed.log_json)
     output = Output(as_json=parsed.json)
     try:
         check_packages()

@@ -1,37 +1,44 @@
-"""The command `cocoon wallet`: address, balance, sending, and a devnet's play money."""
+"""The command `cocoon wallet`: make one, address, balance, sending, a devnet's play money."""
 
 import argparse
 from functools import partial
 
+from cocoon.cli.amounts import read_amount
+from cocoon.cli.init import make_wallet
 from cocoon.cli.output import Output
+from cocoon.cli.progress import Steps
 from cocoon.cli.running import run_interruptible
-from cocoon.cli.settings import load
-from cocoon.config import NodeConfig
+from cocoon.cli.settings import load, write_private
+from cocoon.config import NodeConfig, config_template
 from cocoon.errors import ConfigError
 from cocoon.node import open_account, open_chain
 from contracts.address import friendly_address, parse_address
 from contracts.errors import InvalidData
 from contracts.keystore import read_public
 from contracts.toncenter import DevnetControl
-from contracts.units import TICKER, NanoTon, format_coins, parse_coins
+from contracts.units import TICKER, NanoTon, format_coins
 from contracts.wallet import MAINNET_ID, Transfer, send_transfers
 
 SEND_TIMEOUT_S = 60.0
-FAUCET_COINS = "10"
 
 
 def wallet_command(parsed: argparse.Namespace, output: Output) -> int:
-    """Show the wallet, or move coins."""
+    """Make a wallet, show it, or move coins."""
     config = load(parsed)
+    action = parsed.action or "show"
+    if action in {"create", "import"}:
+        return _make(parsed, config, output)
     if not config.wallet_keyfile.exists():
-        raise ConfigError(f"there is no wallet at {config.wallet_keyfile}; run: cocoon init")
+        raise ConfigError(
+            f"there is no wallet at {config.wallet_keyfile}; run: cocoon wallet create"
+        )
     address = read_public(config.wallet_keyfile).address
-    match parsed.action:
+    match action:
         case "address":
             output.say(address)
             output.result({"address": address})
         case "faucet":
-            amount = _amount(parsed.amount or FAUCET_COINS)
+            amount = read_amount(parsed.amount)
             run_interruptible(partial(_faucet, config, address, amount, output))
         case "send":
             transfer = _transfer(parsed.amount, parsed.to)
@@ -41,14 +48,35 @@ def wallet_command(parsed: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _amount(text: str) -> NanoTon:
-    try:
-        amount = parse_coins(text)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    if not amount:
-        raise ConfigError("nothing is not an amount to send")
-    return amount
+def _make(parsed: argparse.Namespace, config: NodeConfig, output: Output) -> int:
+    """Write a new keyfile; a wallet that exists is never touched."""
+    path = config.wallet_keyfile
+    if path.exists():
+        raise ConfigError(
+            f"there is a wallet at {path} already, and it stays; another one: --home FOLDER"
+        )
+    parsed.import_wallet = parsed.action == "import"
+    config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    address = make_wallet(parsed, config, None, output)
+    _keep_passphrase_file(parsed, config, output)
+    output.say(f"wallet   {path}\naddress  {address}")
+    output.note("next: cocoon devnet (in another terminal), then cocoon wallet faucet 10")
+    output.result({"address": address, "keyfile": str(path)})
+    return 0
+
+
+def _keep_passphrase_file(parsed: argparse.Namespace, config: NodeConfig, output: Output) -> None:
+    """Have later commands find the passphrase, where no settings say anything yet."""
+    settings = config.home / "config.toml"
+    if parsed.passphrase_file is None or config.passphrase_file is not None:
+        return
+    file = str(parsed.passphrase_file.absolute())
+    if parsed.config is not None or settings.exists():
+        output.note(f"put wallet.passphrase_file = {file!r} into the settings")
+        return
+    text = {"paths.home": str(config.home.absolute()), "wallet.passphrase_file": file}
+    write_private(settings, config_template(text))
+    output.note(f"settings: {settings}, with wallet.passphrase_file")
 
 
 def _transfer(amount: str | None, to: str | None) -> Transfer:
@@ -58,10 +86,12 @@ def _transfer(amount: str | None, to: str | None) -> Transfer:
         destination = parse_address(to)
     except InvalidData as error:
         raise ConfigError(f"--to: {error}") from error
-    return Transfer(destination=destination, value_nanoton=_amount(amount), bounce=False)
+    return Transfer(destination=destination, value_nanoton=read_amount(amount), bounce=False)
 
 
 async def _faucet(config: NodeConfig, address: str, amount: NanoTon, output: Output) -> None:
+    if config.chain.is_liteserver:
+        raise ConfigError("the faucet is on the devnet's HTTP port: --chain-url http://...")
     try:
         await DevnetControl(config.chain.url).faucet(address, amount)
     except InvalidData as error:
@@ -90,10 +120,12 @@ async def _show(config: NodeConfig, address: str, output: Output) -> None:
 
 
 async def _send(config: NodeConfig, transfer: Transfer, output: Output) -> None:
-    async with open_account(config) as account:
-        record = await send_transfers(
-            account.chain, account.wallet, [transfer], timeout_s=SEND_TIMEOUT_S
-        )
+    with Steps(output, quiet=output.as_json) as steps:
+        async with open_account(config) as account:
+            steps.step(f"sending {format_coins(transfer.value_nanoton)} {TICKER}")
+            record = await send_transfers(
+                account.chain, account.wallet, [transfer], timeout_s=SEND_TIMEOUT_S
+            )
     sent, fees = format_coins(transfer.value_nanoton), format_coins(record.fees_nanoton)
     output.say(f"sent {sent} {TICKER}; fees {fees}")
     output.result({"fees_nanoton": record.fees_nanoton, "lt": record.lt})

@@ -3,10 +3,24 @@
 import argparse
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cocoon import __version__
+from cocoon.cli.lessons import (
+    ACCEPT_LESSON,
+    CHANNELS_LESSON,
+    CLAIM_LESSON,
+    CLOSE_LESSON,
+    EXIT_LESSON,
+    OPEN_LESSON,
+    PAY_LESSON,
+    RECOVER_LESSON,
+    RELEASE_LESSON,
+    RESTORE_LESSON,
+    WALLET_LESSON,
+)
 from cocoon.cli.output import Output
 from cocoon.errors import EXIT_MEANINGS
 
@@ -17,9 +31,14 @@ CHAT_MODEL: Final = "SmolLM2-135M-Instruct"
 SPEECH_MODEL: Final = "whisper-tiny.en"
 QUESTION: Final = "List three fruits and say one sentence about each."
 DEVNET_PORT: Final = 8645
+EXTENSIONS: Final = "cocoon.commands"
+"""Entry points of packages that add commands: each is a function that takes an `Adder`."""
 TOKENS_MAX: Final = 1 << 20
 PORT_MAX: Final = 65_535
+WARP_MAX: Final = 316_224_000
 TEMPERATURE_MAX: Final = 10
+
+FAUCET_COINS: Final = "10"
 
 EPILOG: Final = """\
 first steps
@@ -33,6 +52,16 @@ exit codes
 {codes}
 
 The contract is not audited yet: the default chain is a devnet on this machine.
+"""
+
+
+KERNEL_LESSON: Final = """\
+A manifest names the code (CUDA C++ or PTX), its arguments with types and shapes, grid and block,
+and limits. Try: cocoon kernel run examples/kernels/saxpy
+
+The code is compiled without a view of this machine's files and run in a confined process, on a GPU
+where there is one, else on the CPU (slower: for trying things out). docs/customer-kernels.md has
+the rules.
 """
 
 
@@ -65,28 +94,63 @@ class Adder:
         self._commands = commands
         self._common = common
 
-    def add(self, name: str, run: str, summary: str) -> argparse.ArgumentParser:
+    def add(
+        self, name: str, run: str, summary: str, *, aliases: tuple[str, ...] = (), epilog: str = ""
+    ) -> argparse.ArgumentParser:
         """Add one command and return its parser for further options.
 
         Args:
             name: what people type.
-            run: ``module:function`` below `cocoon.cli`; called with the parsed
-                arguments and the `Output`, returns the exit code.
+            run: ``module:function`` below `cocoon.cli`, or ``package.module:function``;
+                called with the parsed arguments and the `Output`, returns the exit code.
             summary: one line.
+            aliases: other names of the same command.
+            epilog: a lesson below the options.
         """
         description = f"{summary[0].upper()}{summary[1:]}."
         parser = self._commands.add_parser(
-            name, parents=[self._common], help=summary, description=description
+            name,
+            parents=[self._common],
+            help=summary,
+            description=description,
+            aliases=aliases,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         parser.set_defaults(run=run)
         return parser
 
 
+class Verbs:
+    """Adds the verbs of one command; each has its own help and the common options."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        parser.set_defaults(action=None)
+        self._verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="action")
+
+    def add(self, name: str, summary: str, lesson: str = "") -> argparse.ArgumentParser:
+        """Add one verb and return its parser; *lesson* says what happens, and to whose money."""
+        description = f"{summary[0].upper()}{summary[1:]}." + (f"\n\n{lesson}" if lesson else "")
+        return self._verbs.add_parser(
+            name,
+            parents=[_common(inner=True)],
+            argument_default=argparse.SUPPRESS,
+            help=summary,
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+
 def run_command(parsed: argparse.Namespace, output: Output) -> int:
     """Load the module of the command that was chosen, run it, return the exit code."""
     module, _, function = parsed.run.partition(":")
-    code: int = getattr(import_module(f"cocoon.cli.{module}"), function)(parsed, output)
+    code: int = getattr(import_module(full_name(module)), function)(parsed, output)
     return code
+
+
+def full_name(module: str) -> str:
+    """Return the module of a command: below `cocoon.cli` unless it names its package."""
+    return module if "." in module else f"cocoon.cli.{module}"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -107,28 +171,52 @@ def make_parser() -> argparse.ArgumentParser:
     _add_init(adder)
     _add_nodes(adder)
     _add_jobs(adder)
+    _add_kernels(adder)
     _add_records(adder)
     _add_money(adder)
+    for extension in sorted(entry_points(group=EXTENSIONS), key=lambda each: each.name):
+        extension.load()(adder)
     return parser
 
 
-def _common() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+def _common(*, inner: bool = False) -> argparse.ArgumentParser:
+    """Return the common options; *inner* ones leave what stands before the verb as it is."""
+    nothing = argparse.SUPPRESS if inner else None
+    common = argparse.ArgumentParser(add_help=False, argument_default=nothing)
     group = common.add_argument_group("common options")
     group.add_argument("--home", type=Path, help="where keys, journals and receipts live")
     group.add_argument("--config", type=Path, help="settings file (default: HOME/config.toml)")
-    group.add_argument("--json", action="store_true", help="print JSON for scripts on stdout")
-    group.add_argument("-v", "--verbose", action="count", default=0, help="more log; twice: all")
+    json_help = "print JSON for scripts on stdout"
+    off = argparse.SUPPRESS if inner else False
+    group.add_argument("--json", action="store_true", help=json_help, default=off)
+    none = argparse.SUPPRESS if inner else 0
+    group.add_argument("-v", "--verbose", action="count", default=none, help="more log; twice: all")
+    group.add_argument(
+        "--log-json", action="store_true", help="log one JSON object a line", default=off
+    )
     return common
 
 
 def _add_network(*parsers: argparse.ArgumentParser) -> None:
-    """Add what says which swarm and which chain; on top of the settings file."""
+    """Add what says which swarm and which chain; on top of the settings file.
+
+    Of a command and its verbs, whatever is said before the verb holds too.
+    """
     for parser in parsers:
         group = parser.add_argument_group("swarm and chain (default: as the settings say)")
-        group.add_argument("--bootstrap", action="append", help="multiaddress of a peer to join")
-        group.add_argument("--chain-url", help="HTTP API of the chain")
-        group.add_argument("--network", help="name of the swarm")
+        nothing = argparse.SUPPRESS if parser.argument_default == argparse.SUPPRESS else None
+        group.add_argument(
+            "--bootstrap",
+            action="append",
+            default=nothing,
+            help="multiaddress of a peer to join",
+        )
+        group.add_argument(
+            "--chain-url",
+            default=nothing,
+            help="HTTP API of the chain, or a liteserver configuration (.json)",
+        )
+        group.add_argument("--network", default=nothing, help="name of the swarm")
 
 
 def _add_demo(adder: Adder) -> None:
@@ -141,7 +229,10 @@ def _add_demo(adder: Adder) -> None:
 
 
 def _add_prepare(adder: Adder) -> None:
-    adder.add("doctor", "prepare:doctor_command", "say what is missing, and how to mend it")
+    doctor = adder.add(
+        "doctor", "prepare:doctor_command", "say what is missing, and how to mend it"
+    )
+    doctor.add_argument("--chain-url", help="the chain to look for, instead of the settings'")
     config = adder.add("config", "prepare:config_command", "show the settings in force")
     config.add_argument("--explain", action="store_true", help="every option, unit and default")
     assets = adder.add(
@@ -172,19 +263,47 @@ def _add_nodes(adder: Adder) -> None:
     provide = adder.add("provide", "nodes:provide_command", "sell compute")
     provide.add_argument("--model", action="append", help="model to serve; can be repeated")
     provide.set_defaults(selling=True)
+    _add_devnet(adder)
+    for parser in (node, provide):
+        parser.add_argument("--listen", action="append", help="multiaddress to listen on")
+    for parser in (node, provide):
+        parser.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    _add_network(node, provide)
+
+
+DEVNET_ACTIONS: Final = ("run", "info", "warp", "snapshot", "snapshots", "restore")
+
+
+def _add_devnet(adder: Adder) -> None:
     devnet = adder.add(
-        "devnet", "nodes:devnet_command", "run a TON chain on this machine, for trials"
+        "devnet", "devnet:devnet_command", "run a TON chain on this machine, for trials"
+    )
+    devnet.add_argument(
+        "action",
+        choices=DEVNET_ACTIONS,
+        nargs="?",
+        default="run",
+        help="run one (the default), or turn the time of one that runs, found by --chain-url",
+    )
+    devnet.add_argument(
+        "value", type=whole(1, WARP_MAX), nargs="?", help="seconds to warp, snapshot to restore"
     )
     devnet.add_argument(
         "--port", type=whole(0, PORT_MAX), default=DEVNET_PORT, help="0 takes a free one"
     )
     devnet.add_argument("--host", default="127.0.0.1", help="who can reach it can print money")
     devnet.add_argument("--state", type=Path, help="file that keeps the chain over restarts")
-    for parser in (node, provide):
-        parser.add_argument("--listen", action="append", help="multiaddress to listen on")
-    for parser in (node, provide, devnet):
-        parser.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
-    _add_network(node, provide)
+    devnet.add_argument(
+        "--liteserver",
+        type=Path,
+        metavar="FILE",
+        help="serve the liteserver protocol too, with proofs; its configuration goes to FILE",
+    )
+    devnet.add_argument(
+        "--liteserver-port", type=whole(0, PORT_MAX), default=0, help="0 takes a free one"
+    )
+    devnet.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    devnet.add_argument("--chain-url", help="the running devnet's HTTP API")
 
 
 def _add_jobs(adder: Adder) -> None:
@@ -213,6 +332,18 @@ def _add_jobs(adder: Adder) -> None:
     _add_network(ask, hear, quotes)
 
 
+def _add_kernels(adder: Adder) -> None:
+    kernel = adder.add(
+        "kernel", "kernels:kernel_command", "run a CUDA kernel of your own", epilog=KERNEL_LESSON
+    )
+    run = Verbs(kernel).add("run", "compile, check and run what a manifest describes")
+    run.add_argument("manifest", type=Path, help="a job.toml, or the folder that holds one")
+    run.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="what runs it (auto)"
+    )
+    run.add_argument("--out", type=Path, default=None, help="save the outputs here, as .npy files")
+
+
 def _add_records(adder: Adder) -> None:
     why = adder.add("explain", "records:explain_command", "why each provider won or lost a job")
     why.add_argument("job", nargs="?", help="job id, as `cocoon ask` prints it (default: the last)")
@@ -222,20 +353,92 @@ def _add_records(adder: Adder) -> None:
 
 
 def _add_money(adder: Adder) -> None:
-    wallet = adder.add("wallet", "money:wallet_command", "address, balance, sending")
-    wallet.add_argument(
-        "action", choices=["show", "address", "send", "faucet"], nargs="?", default="show"
+    wallet = adder.add(
+        "wallet", "money:wallet_command", "make a wallet, show it, send", epilog=WALLET_LESSON
     )
-    wallet.add_argument("amount", nargs="?", help="in GRAM, for send and faucet")
-    wallet.add_argument("--to", help="address to send to")
+    verbs = Verbs(wallet)
+    _add_network(wallet, *_wallet_verbs(verbs))
     channels = adder.add(
-        "channels", "channels:channels_command", "payment channels: list, close, leave, back up"
+        "channels",
+        "channels:channels_command",
+        "payment channels: list, open, close, leave, back up",
+        aliases=("channel",),
+        epilog=CHANNELS_LESSON,
     )
-    actions = ["list", "close", "exit", "backup", "restore"]
-    channels.add_argument("action", choices=actions, nargs="?", default="list")
-    channels.add_argument(
-        "address",
-        nargs="?",
-        help="close, exit: a channel, default all that are open; backup, restore: a folder",
+    verbs = Verbs(channels)
+    paying, earning = _paying_verbs(verbs), _earning_verbs(verbs)
+    _add_network(channels, *paying, *earning, *_copying_verbs(verbs))
+
+
+def _wallet_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
+    show = verbs.add("show", "address and balance (this is the default)")
+    address = verbs.add("address", "only the address; asks no chain")
+    create = verbs.add("create", "make a new wallet and show its 24 words once")
+    import_ = verbs.add(
+        "import",
+        "make a wallet from 24 words that you have",
+        "The words are asked for on a terminal, or read from standard input.",
     )
-    _add_network(wallet, channels)
+    for parser in (create, import_):
+        parser.add_argument(
+            "--passphrase-file", type=Path, default=None, help="file with the passphrase to be"
+        )
+        parser.add_argument(
+            "--devnet-wallet",
+            action="store_true",
+            default=False,
+            help="unencrypted, without passphrase: for devnets and trials only",
+        )
+    send = verbs.add("send", "send coins", "Waits until the chain has it. A crash pays once.")
+    send.add_argument("amount", nargs="?", default=None, help="in GRAM, such as 0.25")
+    send.add_argument("--to", default=None, metavar="ADDRESS", help="who gets it")
+    faucet = verbs.add("faucet", "take a devnet's play money")
+    faucet.add_argument("amount", nargs="?", default=FAUCET_COINS, help="in GRAM (10)")
+    return [show, address, create, import_, send, faucet]
+
+
+def _paying_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
+    list_ = verbs.add(
+        "list",
+        "channels, money at risk, when funds are back (the default)",
+        "Reads the journals only, also while a node runs.",
+    )
+    open_ = verbs.add("open", "open a channel to somebody", OPEN_LESSON)
+    open_.add_argument("amount", help="what vouchers can spend, in GRAM")
+    open_.add_argument(
+        "--to", required=True, metavar="PAYEE", help="what `cocoon channels payee` printed for them"
+    )
+    top_up = verbs.add("top-up", "add to a channel", "Comes back like the deposit, if not spent.")
+    pay = verbs.add("pay", "write a voucher by hand, as text", PAY_LESSON)
+    for parser in (top_up, pay):
+        parser.add_argument("channel", help="its address, or how that begins")
+        parser.add_argument("amount", help="how much more, in GRAM")
+    close = verbs.add("close", "close together with the payee", CLOSE_LESSON)
+    close.add_argument("channel", nargs="?", default=None, help="its address (default: all)")
+    said = "what the payee's `release` printed"
+    close.add_argument("--release", default=None, metavar="TEXT", help=said)
+    ask_close = verbs.add("ask-close", "write the wish to close, as text, for `release`")
+    ask_close.add_argument("channel", help="its address, or how that begins")
+    exit_ = verbs.add("exit", "leave alone: works with the payee dead", EXIT_LESSON)
+    exit_.add_argument("channel", nargs="?", default=None, help="its address (default: all)")
+    recover = verbs.add("recover", "find channels of this wallet on the chain", RECOVER_LESSON)
+    return [list_, open_, top_up, pay, close, ask_close, exit_, recover]
+
+
+def _earning_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
+    payee = verbs.add("payee", "print what others need to open a channel to us")
+    accept = verbs.add("accept", "keep a voucher that came as text", ACCEPT_LESSON)
+    accept.add_argument("voucher", help="what the payer's `pay` printed")
+    claim = verbs.add("claim", "cash vouchers on the chain now", CLAIM_LESSON)
+    claim.add_argument("channel", nargs="?", default=None, help="its address (default: all)")
+    release = verbs.add("release", "agree to close a channel that pays us", RELEASE_LESSON)
+    release.add_argument("request", help="what the payer's `ask-close` printed")
+    return [payee, accept, claim, release]
+
+
+def _copying_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
+    backup = verbs.add("backup", "copy the journals into a folder, also while a node runs")
+    restore = verbs.add("restore", "fill a new home's journals from a folder", RESTORE_LESSON)
+    for parser in (backup, restore):
+        parser.add_argument("folder", nargs="?", default=None, help="where the copies are")
+    return [backup, restore]

@@ -17,8 +17,10 @@ class Steps:
     an answer streams there is no spinner, so the two never mix.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, *, quiet: bool = False) -> None:
+        """Tell on *output*; a *quiet* teller keeps steps for terminals, and scripts in peace."""
         self._output = output
+        self._quiet = quiet
         self._live: Progress | None = None
         self._task: TaskID | None = None
         self._text = ""
@@ -43,7 +45,8 @@ class Steps:
         self._end_line()
         self._text = text
         if not self._output.progress.is_terminal:
-            self._output.note(text)
+            if not self._quiet:
+                self._output.note(text)
             return
         self._live = Progress(
             SpinnerColumn(),

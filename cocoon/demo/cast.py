@@ -76,6 +76,8 @@ def requester_settings(*, bootstrap: str, chain_url: str, assets: str) -> dict[s
             "requester.deposit_coins": "0.5",
             "requester.challenge_s": CHALLENGE_S,
             "requester.ask_max": 4,
+            # All five are to be compared, also on a slow machine.
+            "requester.compare_timeout_s": 20,
         }
     )
 

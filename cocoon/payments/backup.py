@@ -5,13 +5,19 @@ a snapshot can be. It is read back with MessagePack's streaming unpacker under l
 and every record is validated like one of the journal itself. It holds channel keys: the
 file is made with mode 0600, and is as secret as the journals.
 
-A restored payer's journal is only as new as the backup. Vouchers that were signed later
-are unknown to it, so a restored channel is for leaving (`cocoon channels exit` or
-`close`), not for paying on: the payee may hold a better voucher, and will be paid by it.
+A restored journal is only as new as the backup. What was signed later is unknown to it:
+
+- payer: the payee may hold a better voucher, and will be paid by it. So a restored channel
+  is for leaving (`cocoon channels exit` or `close`), not for paying on; the core refuses.
+- payee: a newer voucher is lost, unless the payer sends it again. A release may have been
+  signed too, with which the payer can close below any later voucher. So no work is done
+  for restored channels, nor for any channel that opened before the restore.
+
+`exposure` says in nanotons what that can cost.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,9 +25,11 @@ import msgpack
 import msgspec
 
 from cocoon.errors import PaymentError
+from cocoon.payments.channel import ENDED, Payee, Payer
 from cocoon.payments.journal import Journal, read_records
-from cocoon.payments.payee_book import PayeeBook, PayeeRecord
-from cocoon.payments.payer_book import PayerBook, PayerRecord
+from cocoon.payments.payee_book import Held, PayeeBook, PayeeRecord, Restored
+from cocoon.payments.payer_book import Channel, PayerBook, PayerRecord
+from contracts.units import NanoTon
 
 FORMAT: Final = "cocoon-journal-backup/1"
 RECORD_BYTES_MAX: Final = 1 << 20
@@ -74,8 +82,16 @@ def write_backup(journal: Path, side: str, target: Path) -> int:
     return len(records)
 
 
-def restore_backup(source: Path, side: str, journal: Path) -> int:
+def restore_backup(source: Path, side: str, journal: Path, *, now_unix_s: int) -> int:
     """Fill a journal that does not exist yet from a backup; return the number of records.
+
+    Every live channel in it is marked: it is for leaving, not for working on.
+
+    Args:
+        source: what `write_backup` wrote.
+        side: "payer" or "payee".
+        journal: where the side's journal belongs.
+        now_unix_s: channels that opened earlier than now are never worked for.
 
     Raises:
         BackupError: the backup is damaged or of the other side, or *journal* exists.
@@ -83,11 +99,69 @@ def restore_backup(source: Path, side: str, journal: Path) -> int:
     if journal.exists():
         raise BackupError(f"{journal} exists; restoring over it could lose newer vouchers")
     records = list(read_backup(source, side))
+    marked = [_marked(record) for record in records]
+    if side == "payee":
+        marked.append(Restored(at_unix_s=now_unix_s))
     journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     opened: Journal[Any]
     with Journal(journal, SIDES[side]) as opened:
-        opened.append_many(records)
+        opened.append_many(marked)
     return len(records)
+
+
+def _marked(record: Any) -> Any:  # noqa: ANN401  (a union is no type)
+    change = msgspec.structs.replace
+    match record:
+        case Channel(state=state) if state.phase not in ENDED:
+            return change(record, state=change(state, restored=True))
+        case Held(state=state) if not state.gone:
+            return change(record, state=change(state, restored=True))
+        case _:
+            return record
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """What a restored journal may not know of.
+
+    Attributes:
+        channels: live ones.
+        lost_max: payer: what of its deposits may be the payees' by newer vouchers; payee:
+            what newer vouchers may have granted. Never more than the deposits covered.
+    """
+
+    channels: int
+    lost_max: NanoTon
+
+
+def live_channels(side: str, journal: Path) -> list[str]:
+    """Return the addresses of the channels that the journal believes to be live."""
+    return [address for address, _ in _live(_book(side, read_records(journal, SIDES[side])))]
+
+
+def exposure(side: str, journal: Path, totals: Mapping[str, NanoTon]) -> Exposure:
+    """Say what vouchers newer than a restored journal can add up to.
+
+    Args:
+        side: "payer" or "payee".
+        journal: as `restore_backup` filled it.
+        totals: by address, the largest total that the chain covers today; where it is
+            missing, what the backup knew counts. 0 for a channel that is gone.
+    """
+    live = list(_live(_book(side, read_records(journal, SIDES[side]))))
+    return Exposure(len(live), NanoTon(sum(_unknown(each, totals.get(a)) for a, each in live)))
+
+
+def _live(book: PayerBook | PayeeBook) -> Iterable[tuple[str, Payer | Payee]]:
+    for address, each in book.channels.items():
+        state = each.state
+        if not (state.gone if isinstance(state, Payee) else state.phase in ENDED):
+            yield address, state
+
+
+def _unknown(state: Payer | Payee, total_max: NanoTon | None) -> NanoTon:
+    known = state.best_total if isinstance(state, Payee) else state.signed_total
+    reach = state.total_max if total_max is None else total_max
+    return NanoTon(max(0, reach - max(known, state.paid_total)))
 
 
 def read_backup(source: Path, side: str) -> Iterator[Any]:

@@ -10,451 +10,88 @@ Whatever a peer or the chain can say is an event; no event raises. Signatures ar
 checked before an event is made of them.
 """
 
-import enum
-from typing import Final, TypeAlias
-
-import msgspec
-
-from contracts.units import NO_MONEY, NanoTon
-
-
-class _Frozen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base that fixes the options."""
-
-
-# --- events of the payer --------------------------------------------------------------
-
-
-class Opened(_Frozen, frozen=True, tag="opened"):
-    """The chain shows the channel open. `total_max` is the largest total it can pay."""
-
-    opened_lt: int
-    total_max: NanoTon
-
-
-class Lapsed(_Frozen, frozen=True, tag="lapsed"):
-    """The deposit was not taken and never will be: it is still, or again, in the wallet."""
-
-
-class Seen(_Frozen, frozen=True, tag="seen"):
-    """What the chain shows of an open channel. `close_at_unix_s` is 0 unless it is closing."""
-
-    total_max: NanoTon
-    paid_total: NanoTon
-    close_at_unix_s: int = 0
-
-
-class JobStarted(_Frozen, frozen=True, tag="job_started"):
-    """A job takes the channel; until it ends, no other can."""
-
-    job_id: str
-    provider: str
-
-
-class SignRequested(_Frozen, frozen=True, tag="sign"):
-    """The job has earned a voucher over this cumulative total."""
-
-    job_id: str
-    total: NanoTon
-
-
-class JobEnded(_Frozen, frozen=True, tag="job_ended"):
-    """The job is over and nothing of it is in doubt any more."""
-
-    job_id: str
-
-
-class ReleaseAsked(_Frozen, frozen=True, tag="release_asked"):
-    """The payee will be asked to close together: from here on nothing more is signed."""
-
-
-class ReleaseReceived(_Frozen, frozen=True, tag="released"):
-    """The payee agreed; its signature is over `total`."""
-
-    total: NanoTon
-    signature: bytes
-
-
-class CloseStarted(_Frozen, frozen=True, tag="close_started"):
-    """The payer decided to leave alone."""
-
-
-class Gone(_Frozen, frozen=True, tag="gone"):
-    """The account is destroyed: its money went to the payee, the payer and the chain."""
-
-    paid: NanoTon
-    refunded: NanoTon
-    fees: NanoTon
-
-
-PayerEvent: TypeAlias = (
-    Opened
-    | Lapsed
-    | Seen
-    | JobStarted
-    | SignRequested
-    | JobEnded
-    | ReleaseAsked
-    | ReleaseReceived
-    | CloseStarted
-    | Gone
+from cocoon.payments.payee_core import (
+    ChannelSeen,
+    Claim,
+    CloseRequested,
+    GrantWork,
+    Opening,
+    Payee,
+    PayeeEffect,
+    PayeeEvent,
+    Settled,
+    SignRelease,
+    VoucherReceived,
+    WitnessSeen,
+)
+from cocoon.payments.payer_core import (
+    ENDED,
+    LOCKS_OPEN_MAX,
+    RESTORED,
+    AskRelease,
+    CloseStarted,
+    Gone,
+    JobEnded,
+    JobStarted,
+    Lapsed,
+    LockExpired,
+    LockFolded,
+    LockRequested,
+    Opened,
+    Payer,
+    PayerEffect,
+    PayerEvent,
+    Phase,
+    Refuse,
+    ReleaseAsked,
+    ReleaseReceived,
+    Seen,
+    SendClose,
+    SendFinish,
+    SendStartClose,
+    SignLocked,
+    SignRequested,
+    SignVoucher,
 )
 
-# --- effects --------------------------------------------------------------------------
-
-
-class Refuse(_Frozen, frozen=True):
-    """Say no, with a reason for people. `peer_at_fault`: no honest peer does this."""
-
-    reason: str
-    peer_at_fault: bool = False
-
-
-class SignVoucher(_Frozen, frozen=True):
-    """Sign and hand over a voucher."""
-
-    total: NanoTon
-
-
-class AskRelease(_Frozen, frozen=True):
-    """Ask the payee for its release at this total."""
-
-    total: NanoTon
-
-
-class SendClose(_Frozen, frozen=True):
-    """Send the cooperative close to the chain."""
-
-    total: NanoTon
-    release: bytes
-
-
-class SendStartClose(_Frozen, frozen=True):
-    """Send the start of the lone exit to the chain."""
-
-
-class SendFinish(_Frozen, frozen=True):
-    """Send the end of the lone exit, once the chain's time is past this."""
-
-    after_unix_s: int
-
-
-PayerEffect: TypeAlias = Refuse | SignVoucher | AskRelease | SendClose | SendStartClose | SendFinish
-
-
-class Phase(enum.Enum):
-    """Where the payer's side of a channel stands."""
-
-    OPENING = "opening"
-    OPEN = "open"
-    RELEASING = "releasing"
-    LEAVING = "leaving"
-    CLOSING = "closing"
-    CLOSED = "closed"
-    LAPSED = "lapsed"
-
-
-ENDED: Final = frozenset({Phase.CLOSED, Phase.LAPSED})
-
-
-class Payer(_Frozen, frozen=True):
-    """What the payer must never forget.
-
-    Invariants: `signed_total` only grows, was never above what the deposit covered
-    when it was signed, and does not move outside of `Phase.OPEN`.
-
-    Attributes:
-        total_max: the largest total that the deposit covers.
-        paid_total: claimed on chain so far, as part of `signed_total`.
-        signed_total: of the newest voucher.
-        previous_total: of the one before it, within the running job.
-        job_total_before: `signed_total` when the running job started.
-        job_id: the running job, or "".
-        gone: how the money was shared out at the end.
-    """
-
-    phase: Phase = Phase.OPENING
-    opened_lt: int = 0
-    total_max: NanoTon = NO_MONEY
-    paid_total: NanoTon = NO_MONEY
-    signed_total: NanoTon = NO_MONEY
-    previous_total: NanoTon = NO_MONEY
-    job_total_before: NanoTon = NO_MONEY
-    job_id: str = ""
-    provider: str = ""
-    release: bytes = b""
-    close_at_unix_s: int = 0
-    gone: Gone | None = None
-
-    @property
-    def spendable_left(self) -> NanoTon:
-        """What vouchers can still grant."""
-        left = self.total_max - self.signed_total if self.phase is Phase.OPEN else 0
-        return NanoTon(max(0, left))
-
-    @property
-    def at_risk(self) -> NanoTon:
-        """What the running job's newest voucher added: paid, perhaps not delivered yet."""
-        return NanoTon(self.signed_total - self.previous_total if self.job_id else 0)
-
-    def step(self, event: PayerEvent) -> tuple["Payer", tuple[PayerEffect, ...]]:
-        """Apply *event*."""
-        if self.phase in ENDED:
-            return self, (Refuse(reason=f"the channel is {self.phase.value}"),)
-        match event:
-            case Opened() | Lapsed() | Seen() | Gone():
-                return self._on_chain(event), ()
-            case JobStarted() | SignRequested() | JobEnded():
-                return self._on_job(event)
-            case ReleaseAsked() | ReleaseReceived() | CloseStarted():
-                return self._on_close(event)
-
-    def pending(self) -> tuple[PayerEffect, ...]:
-        """Return what is still to be carried out, for instance after a restart."""
-        match self.phase:
-            case Phase.RELEASING if self.release:
-                return (SendClose(total=self.signed_total, release=self.release),)
-            case Phase.RELEASING:
-                return (AskRelease(total=self.signed_total),)
-            case Phase.LEAVING:
-                return (SendStartClose(),)
-            case Phase.CLOSING:
-                return (SendFinish(after_unix_s=self.close_at_unix_s),)
-            case _:
-                return ()
-
-    def _on_chain(self, event: Opened | Lapsed | Seen | Gone) -> "Payer":
-        change = msgspec.structs.replace
-        match event:
-            case Opened(opened_lt=opened_lt, total_max=total_max):
-                if self.phase is not Phase.OPENING:
-                    return self
-                return change(self, phase=Phase.OPEN, opened_lt=opened_lt, total_max=total_max)
-            case Lapsed():
-                return change(self, phase=Phase.LAPSED) if self.phase is Phase.OPENING else self
-            case Seen(total_max=total_max, paid_total=paid, close_at_unix_s=close_at):
-                seen = change(self, total_max=total_max, paid_total=max(paid, self.paid_total))
-                if not close_at:
-                    return seen
-                return change(seen, phase=Phase.CLOSING, close_at_unix_s=close_at)
-            case Gone():
-                return change(self, phase=Phase.CLOSED, gone=event, job_id="")
-
-    def _on_job(
-        self, event: JobStarted | SignRequested | JobEnded
-    ) -> tuple["Payer", tuple[PayerEffect, ...]]:
-        match event:
-            case JobEnded(job_id=job_id):
-                if job_id != self.job_id:
-                    return self, (Refuse(reason=f"job {job_id} is not running"),)
-                return msgspec.structs.replace(self, job_id="", provider=""), ()
-            case _ if self.phase is not Phase.OPEN:
-                return self, (Refuse(reason=f"the channel is {self.phase.value}"),)
-            case JobStarted(job_id=job_id, provider=provider):
-                return self._start(job_id, provider)
-            case SignRequested(job_id=job_id, total=total):
-                return self._sign(job_id, total)
-
-    def _start(self, job_id: str, provider: str) -> tuple["Payer", tuple[PayerEffect, ...]]:
-        if self.job_id or not job_id:
-            return self, (Refuse(reason=f"job {self.job_id or '?'} still uses the channel"),)
-        started = msgspec.structs.replace(
-            self,
-            job_id=job_id,
-            provider=provider,
-            job_total_before=self.signed_total,
-            previous_total=self.signed_total,
-        )
-        return started, ()
-
-    def _sign(self, job_id: str, total: NanoTon) -> tuple["Payer", tuple[PayerEffect, ...]]:
-        if job_id != self.job_id or not job_id:
-            return self, (Refuse(reason=f"job {job_id} does not hold the channel"),)
-        if total <= self.signed_total:
-            return self, (Refuse(reason=f"total {total} does not grow {self.signed_total}"),)
-        if total > self.total_max:
-            return self, (Refuse(reason=f"total {total} exceeds the deposit's {self.total_max}"),)
-        signed = msgspec.structs.replace(self, signed_total=total, previous_total=self.signed_total)
-        return signed, (SignVoucher(total=total),)
-
-    def _on_close(
-        self, event: ReleaseAsked | ReleaseReceived | CloseStarted
-    ) -> tuple["Payer", tuple[PayerEffect, ...]]:
-        no = (Refuse(reason=f"the channel is {self.phase.value}"),)
-        match event:
-            case ReleaseAsked():
-                if self.job_id:
-                    return self, (Refuse(reason=f"job {self.job_id} still uses the channel"),)
-                if self.phase not in (Phase.OPEN, Phase.RELEASING):
-                    return self, no
-                after = msgspec.structs.replace(self, phase=Phase.RELEASING)
-            case ReleaseReceived(total=total, signature=signature):
-                if self.phase is not Phase.RELEASING or total != self.signed_total:
-                    return self, (Refuse(reason=f"no release of {total} was asked for"),)
-                after = msgspec.structs.replace(self, release=signature)
-            case CloseStarted():
-                if self.phase not in (Phase.OPEN, Phase.RELEASING):
-                    return self, no
-                after = msgspec.structs.replace(self, phase=Phase.LEAVING)
-        return after, after.pending()
-
-
-# --- the payee ------------------------------------------------------------------------
-
-
-class ChannelSeen(_Frozen, frozen=True, tag="channel_seen"):
-    """What the chain shows of the channel (`lt`: of its newest transaction)."""
-
-    opened_lt: int
-    total_max: NanoTon
-    paid_total: NanoTon
-    close_at_unix_s: int
-    lt: int
-
-
-class VoucherReceived(_Frozen, frozen=True, tag="voucher"):
-    """The payer signed a new cumulative total (the signature is checked already)."""
-
-    total: NanoTon
-    signature: bytes
-
-
-class CloseRequested(_Frozen, frozen=True, tag="close_requested"):
-    """The payer wants to close together at this total."""
-
-    total: NanoTon
-
-
-class Settled(_Frozen, frozen=True, tag="settled"):
-    """Transactions up to `lt` sent `received` more to us; `gone` with the last of them."""
-
-    received: NanoTon
-    lt: int
-    gone: bool = False
-
-
-PayeeEvent: TypeAlias = ChannelSeen | VoucherReceived | CloseRequested | Settled
-
-
-class GrantWork(_Frozen, frozen=True):
-    """The payer has paid up to *total*: let the job go on."""
-
-    total: NanoTon
-
-
-class SignRelease(_Frozen, frozen=True):
-    """Sign and hand over the release."""
-
-    total: NanoTon
-
-
-class Claim(_Frozen, frozen=True):
-    """Send the best voucher to the chain."""
-
-    total: NanoTon
-    signature: bytes
-
-
-PayeeEffect: TypeAlias = Refuse | GrantWork | SignRelease | Claim
-
-
-class Payee(_Frozen, frozen=True):
-    """What the payee must never forget.
-
-    Invariants: `best_total` only grows, never above what the deposit covered when it
-    came; after a release, and while the payer is leaving, no work is granted.
-
-    Attributes:
-        total_max: the largest total that the deposit covers.
-        paid_total: claimed on chain, as part of `best_total`.
-        released_total: of our release; -1 when we never signed one.
-        received: net amount that reached our address.
-        seen_lt: transactions up to here are counted in `received`.
-    """
-
-    opened_lt: int = 0
-    total_max: NanoTon = NO_MONEY
-    paid_total: NanoTon = NO_MONEY
-    best_total: NanoTon = NO_MONEY
-    best_signature: bytes = b""
-    released_total: int = -1
-    close_at_unix_s: int = 0
-    received: NanoTon = NO_MONEY
-    seen_lt: int = 0
-    gone: bool = False
-
-    @property
-    def unclaimed(self) -> NanoTon:
-        """What vouchers grant and the chain has not paid yet."""
-        return NanoTon(0 if self.gone else max(0, self.best_total - self.paid_total))
-
-    @property
-    def barred(self) -> str:
-        """Why no work may be done for this channel any more, or ""."""
-        if self.gone:
-            return "the channel is gone"
-        if self.released_total >= 0:
-            return "the channel is released"
-        return "the channel is closing" if self.close_at_unix_s else ""
-
-    def step(self, event: PayeeEvent) -> tuple["Payee", tuple[PayeeEffect, ...]]:
-        """Apply *event*."""
-        match event:
-            case ChannelSeen():
-                return self._see(event)
-            case VoucherReceived(total=total, signature=signature):
-                return self._receive(total, signature)
-            case CloseRequested(total=total):
-                return self._release(total)
-            case Settled(received=received, lt=lt, gone=gone):
-                settled = msgspec.structs.replace(
-                    self,
-                    received=NanoTon(self.received + received),
-                    seen_lt=max(lt, self.seen_lt),
-                    gone=self.gone or gone,
-                )
-                return settled, ()
-
-    def claim(self, *, worth: NanoTon) -> tuple[Claim, ...]:
-        """Return the claim to send now: at once when closing, else from *worth* on."""
-        if not self.unclaimed or not self.best_signature:
-            return ()
-        if not self.close_at_unix_s and self.unclaimed < worth:
-            return ()
-        return (Claim(total=self.best_total, signature=self.best_signature),)
-
-    def _see(self, event: ChannelSeen) -> tuple["Payee", tuple[PayeeEffect, ...]]:
-        if self.opened_lt not in (0, event.opened_lt):
-            return self, (Refuse(reason="the channel was opened again"),)
-        seen = msgspec.structs.replace(
-            self,
-            opened_lt=event.opened_lt,
-            total_max=event.total_max,
-            paid_total=max(self.paid_total, event.paid_total),
-            close_at_unix_s=event.close_at_unix_s or self.close_at_unix_s,
-        )
-        return seen, (seen.claim(worth=NO_MONEY) if seen.close_at_unix_s else ())
-
-    def _receive(self, total: NanoTon, signature: bytes) -> tuple["Payee", tuple[PayeeEffect, ...]]:
-        if self.gone or self.released_total >= 0:
-            return self, (Refuse(reason=self.barred),)
-        if total <= self.best_total:
-            reason = f"total {total} does not grow {self.best_total}"
-            return self, (Refuse(reason=reason, peer_at_fault=True),)
-        if total > self.total_max:
-            return self, (Refuse(reason=f"total {total} exceeds the deposit's {self.total_max}"),)
-        paid = msgspec.structs.replace(self, best_total=total, best_signature=signature)
-        if self.close_at_unix_s:
-            # It pays for work already done, so it is kept and claimed; there is no more work.
-            return paid, (Refuse(reason=self.barred), *paid.claim(worth=NO_MONEY))
-        return paid, (GrantWork(total=total),)
-
-    def _release(self, total: NanoTon) -> tuple["Payee", tuple[PayeeEffect, ...]]:
-        if self.released_total == total:
-            return self, (SignRelease(total=total),)  # asked again: the same answer
-        if self.barred:
-            return self, (Refuse(reason=self.barred),)
-        if total < self.best_total:
-            reason = f"{total} is less than the voucher of {self.best_total} that we hold"
-            return self, (Refuse(reason=reason, peer_at_fault=True),)
-        return msgspec.structs.replace(self, released_total=total), (SignRelease(total=total),)
+__all__ = [
+    "ENDED",
+    "LOCKS_OPEN_MAX",
+    "RESTORED",
+    "AskRelease",
+    "ChannelSeen",
+    "Claim",
+    "CloseRequested",
+    "CloseStarted",
+    "Gone",
+    "GrantWork",
+    "JobEnded",
+    "JobStarted",
+    "Lapsed",
+    "LockExpired",
+    "LockFolded",
+    "LockRequested",
+    "Opened",
+    "Opening",
+    "Payee",
+    "PayeeEffect",
+    "PayeeEvent",
+    "Payer",
+    "PayerEffect",
+    "PayerEvent",
+    "Phase",
+    "Refuse",
+    "ReleaseAsked",
+    "ReleaseReceived",
+    "Seen",
+    "SendClose",
+    "SendFinish",
+    "SendStartClose",
+    "Settled",
+    "SignLocked",
+    "SignRelease",
+    "SignRequested",
+    "SignVoucher",
+    "VoucherReceived",
+    "WitnessSeen",
+]

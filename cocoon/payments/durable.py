@@ -70,6 +70,8 @@ class DurableLog(Generic[R]):
             JournalError: they may not be on the disk; no later append will work.
         """
         await trio.lowlevel.checkpoint()
+        if not records:
+            return
         with trio.CancelScope(shield=True):
             batch = _Batch(records)
             self._pending.append(batch)

@@ -13,6 +13,7 @@ import trio
 
 from cocoon.errors import PaymentError
 from cocoon.payments.channel import ENDED, Lapsed, Opened, Phase, Seen
+from cocoon.payments.keys import channel_seed
 from cocoon.payments.ownership import public_key
 from cocoon.payments.payer_book import Channel, FundingSettled, FundingSigned
 from cocoon.payments.payer_store import PayerStore
@@ -50,12 +51,14 @@ class Funding:
         chain: Chain,
         wallet: Wallet,
         *,
+        secret: bytes,
         timeout_s: float,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._store = store
         self._chain = chain
         self._wallet = wallet
+        self._secret = secret
         self._timeout_s = timeout_s
         self._random_bytes = random_bytes
         self._lock = trio.Lock()
@@ -68,7 +71,8 @@ class Funding:
         Raises:
             ChainUnavailable: the chain could not be asked for its time.
         """
-        seed = self._random_bytes(32)
+        salt = int.from_bytes(self._random_bytes(8), "big")
+        seed = channel_seed(self._secret, payee_address, salt)
         params = ChannelParams(
             payer_key=public_key(seed),
             payer_address=self._wallet.address,
@@ -76,7 +80,7 @@ class Funding:
             payee_address=payee_address,
             challenge_s=challenge_s,
             open_by_unix_s=await self._chain.now_unix_s() + OPEN_WITHIN_S,
-            salt=int.from_bytes(self._random_bytes(8), "big"),
+            salt=salt,
         )
         return Channel(address=channel_address(params), params=params, seed=seed, deposit=spendable)
 

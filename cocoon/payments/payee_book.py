@@ -36,7 +36,13 @@ class Archived(_Record, frozen=True, tag="archived"):
     channels: int
 
 
-PayeeRecord: TypeAlias = Held | Happened | Archived
+class Restored(_Record, frozen=True, tag="restored"):
+    """The journal was filled from a backup: what happened to older channels is uncertain."""
+
+    at_unix_s: int
+
+
+PayeeRecord: TypeAlias = Held | Happened | Archived | Restored
 
 
 class Earnings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,11 +64,13 @@ class PayeeBook:
 
     Attributes:
         channels: by address.
+        restored_at_unix_s: when it was last filled from a backup; 0 for never.
     """
 
     def __init__(self, records: Iterable[PayeeRecord] = ()) -> None:
         self.channels: dict[str, Held] = {}
         self._archived = Archived(received=NO_MONEY, channels=0)
+        self.restored_at_unix_s = 0
         for record in records:
             self.apply(record)
 
@@ -73,6 +81,8 @@ class PayeeBook:
                 self.channels[record.address] = record
             case Archived():
                 self._archived = record
+            case Restored(at_unix_s=at_unix_s):
+                self.restored_at_unix_s = at_unix_s
             case Happened(address=address, event=event) if address in self.channels:
                 held = self.channels[address]
                 state = held.state.step(event)[0]
@@ -96,4 +106,6 @@ class PayeeBook:
             received=NanoTon(self._archived.received + sum(state.received for state in gone)),
             channels=self._archived.channels + len(gone),
         )
+        if self.restored_at_unix_s:
+            yield Restored(at_unix_s=self.restored_at_unix_s)
         yield from (held for held in self.channels.values() if not held.state.gone)

@@ -15,24 +15,23 @@ import trio
 
 from cocoon.clock import Clock
 from cocoon.errors import PaymentError, PeerMisbehaved
-from cocoon.messages import CloseRelease, CloseRequest, PaymentRef, VoucherMessage
+from cocoon.messages import CloseRelease, CloseRequest
 from cocoon.payments.background import running
 from cocoon.payments.channel import (
     ENDED,
+    LOCKS_OPEN_MAX,
     CloseStarted,
-    JobEnded,
-    JobStarted,
-    PayerEvent,
     Phase,
     ReleaseAsked,
     ReleaseReceived,
-    SignRequested,
 )
 from cocoon.payments.closing import Closing, Settlement, channel_ref
 from cocoon.payments.durable import DurableLog
 from cocoon.payments.funding import Funding
 from cocoon.payments.journal import Journal
-from cocoon.payments.ownership import sign_close, sign_ownership
+from cocoon.payments.keys import random_secret
+from cocoon.payments.limits import NO_LIMITS, PayerLimits, room, room_fault
+from cocoon.payments.ownership import sign_close
 from cocoon.payments.payer_book import (
     Acknowledged,
     Channel,
@@ -40,13 +39,15 @@ from cocoon.payments.payer_book import (
     PayerBook,
     PayerRecord,
 )
+from cocoon.payments.payer_channel import PayerChannel
 from cocoon.payments.payer_store import PayerStore
+from cocoon.payments.recovery import find_channels
 from cocoon.payments.status import ChannelStatus, describe
 from contracts.chain import Chain
 from contracts.channel import OPEN_FEE_NANOTON
 from contracts.errors import ChainUnavailable, ContractError
-from contracts.units import NanoTon
-from contracts.voucher import sign_voucher, verify_release
+from contracts.units import NO_MONEY, NanoTon
+from contracts.voucher import verify_release
 from contracts.wallet import Wallet
 
 __all__ = ["PayerChannel", "PayerService", "Settlement", "open_payer"]
@@ -63,106 +64,6 @@ AskRelease = Callable[[CloseRequest], Awaitable[CloseRelease]]
 _log = logging.getLogger(__name__)
 
 
-class PayerChannel:
-    """One channel to one payee, for one job at a time.
-
-    Attributes:
-        address: of the contract, raw form.
-    """
-
-    def __init__(self, store: PayerStore, network_id: int, address: str) -> None:
-        self._store = store
-        self._network_id = network_id
-        self.address = address
-
-    def __repr__(self) -> str:
-        return f"<PayerChannel {self.address} {self._channel.state.phase.value}>"
-
-    @property
-    def _channel(self) -> Channel:
-        return self._store.get(self.address)
-
-    @property
-    def payee_address(self) -> str:
-        """Where claims are paid to, raw form."""
-        return self._channel.params.payee_address
-
-    @property
-    def payee_key(self) -> bytes:
-        """The key that signs releases, 32 bytes."""
-        return self._channel.params.payee_key
-
-    @property
-    def ref(self) -> PaymentRef:
-        """What to put into `Accept`: the channel and its total before the next voucher."""
-        channel = self._channel
-        return PaymentRef(
-            chain_network_id=self._network_id,
-            channel_address=channel.address,
-            opened_lt=channel.state.opened_lt,
-            payer_key=channel.params.payer_key,
-            signed_total_nanoton=channel.state.signed_total,
-        )
-
-    @property
-    def signed_total(self) -> NanoTon:
-        """The total of the newest voucher."""
-        return self._channel.state.signed_total
-
-    @property
-    def spendable_left(self) -> NanoTon:
-        """What vouchers can still grant; 0 unless the channel is open."""
-        return self._channel.state.spendable_left
-
-    @property
-    def at_risk(self) -> NanoTon:
-        """What the running job's newest voucher added: paid, perhaps not delivered yet."""
-        return self._channel.state.at_risk
-
-    def sign_transcript(self, transcript_hash: bytes) -> bytes:
-        """Prove to the payee that we own the channel, for the job with this transcript."""
-        return sign_ownership(
-            self._channel.seed,
-            network_id=self._network_id,
-            channel_address=self.address,
-            transcript_hash=transcript_hash,
-        )
-
-    async def start_job(self, job_id: str, provider: str) -> None:
-        """Take the channel for a job; durable, so that a crash can tell what was at stake.
-
-        Raises:
-            PaymentError: another job holds it, or it is not open.
-        """
-        await self._store.step(self.address, JobStarted(job_id=job_id, provider=provider))
-
-    async def pay(self, total_nanoton: NanoTon, job_id: str) -> VoucherMessage:
-        """Sign a new cumulative total; it is on the disk before this returns.
-
-        The same total again gives the same voucher. A job that was not started is
-        started here.
-
-        Raises:
-            PaymentError: above the deposit, below an older total, or not the job that
-                holds the channel; nothing was signed.
-        """
-        state = self._channel.state
-        if not job_id or total_nanoton != state.signed_total or job_id != state.job_id:
-            events: tuple[PayerEvent, ...] = (SignRequested(job_id=job_id, total=total_nanoton),)
-            if not state.job_id:
-                events = (JobStarted(job_id=job_id, provider=""), *events)
-            await self._store.step(self.address, *events)
-        return VoucherMessage(total_nanoton=total_nanoton, signature=self._voucher(total_nanoton))
-
-    async def end_job(self, job_id: str) -> None:
-        """Let go of the channel; nothing of the job is in doubt any more. Idempotent."""
-        if self._channel.state.job_id == job_id:
-            await self._store.step(self.address, JobEnded(job_id=job_id))
-
-    def _voucher(self, total: NanoTon) -> bytes:
-        return sign_voucher(self._channel.seed, channel_ref(self._network_id, self._channel), total)
-
-
 class PayerService:
     """The payer's channels; made by `open_payer`."""
 
@@ -174,18 +75,38 @@ class PayerService:
         *,
         clock: Clock,
         challenge_s: int,
+        limits: PayerLimits,
+        secret: bytes,
         timeout_s: float,
     ) -> None:
         self._store = store
         self._chain = chain
+        self._wallet = wallet
         self._clock = clock
         self._challenge_s = challenge_s
-        self._funding = Funding(store, chain, wallet, timeout_s=timeout_s)
+        self._limits = limits
+        self._secret = secret
+        self._funding = Funding(store, chain, wallet, secret=secret, timeout_s=timeout_s)
         self._closing = Closing(store, chain, timeout_s=timeout_s)
         self._payees: dict[str, trio.Lock] = {}
         self._operations: dict[str, trio.Lock] = {}
         self._held: set[str] = set()
         self._looked_at_s: dict[str, float] = {}
+
+    @property
+    def store(self) -> PayerStore:
+        """The journal and its book, for the parts of payments that pay through channels."""
+        return self._store
+
+    @property
+    def chain(self) -> Chain:
+        """Where the money is."""
+        return self._chain
+
+    @property
+    def network_id(self) -> int:
+        """The global id of the chain."""
+        return self._chain.network_id
 
     # --- paying -----------------------------------------------------------------------
 
@@ -196,6 +117,7 @@ class PayerService:
         *,
         spendable_min: NanoTon,
         deposit: NanoTon,
+        for_routes: bool = False,
     ) -> PayerChannel:
         """Return an open channel that no job uses and that can still pay *spendable_min*.
 
@@ -208,21 +130,66 @@ class PayerService:
             ChainUnavailable: not seen in time. Call again: nothing is paid twice.
         """
         async with self._payees.setdefault(payee_address, trio.Lock()):
-            for channel in self._usable(payee_address, payee_key):
+            for channel in self._usable(payee_address, payee_key, for_routes=for_routes):
                 address = channel.address
                 async with self._operation(address):
                     if await self._make_ready(address, spendable_min, deposit):
                         return self.channel(address)
-            planned = await self._funding.plan(
-                payee_address,
-                payee_key,
-                spendable=max(deposit, spendable_min),
-                challenge_s=self._challenge_s,
-            )
-            async with self._operation(planned.address):
-                await self._funding.open(planned)
-            self._looked_at_s[planned.address] = trio.current_time()
-            return self.channel(planned.address)
+            amount = self._within_limits(payee_address, spendable_min, deposit)
+            return await self._open(payee_address, payee_key, amount)
+
+    async def open_channel(
+        self, payee_address: str, payee_key: bytes, deposit: NanoTon
+    ) -> PayerChannel:
+        """Open one more channel, in which vouchers can spend *deposit*.
+
+        Raises:
+            PaymentError: above a limit, or the wallet has not enough.
+            ChainUnavailable: not seen in time; the watcher goes on with it.
+        """
+        async with self._payees.setdefault(payee_address, trio.Lock()):
+            amount = self._within_limits(payee_address, deposit, deposit)
+            return await self._open(payee_address, payee_key, amount)
+
+    async def _open(self, payee_address: str, payee_key: bytes, spendable: NanoTon) -> PayerChannel:
+        planned = await self._funding.plan(
+            payee_address, payee_key, spendable=spendable, challenge_s=self._challenge_s
+        )
+        async with self._operation(planned.address):
+            await self._funding.open(planned)
+        self._looked_at_s[planned.address] = trio.current_time()
+        return self.channel(planned.address)
+
+    async def top_up(self, channel: PayerChannel, amount: NanoTon) -> None:
+        """Add *amount* to what vouchers of an open channel can spend.
+
+        Raises:
+            PaymentError: it is not open, above a limit, or the wallet has not enough.
+            ChainUnavailable: not seen in time; the watcher goes on with it.
+        """
+        address = channel.address
+        payee = self._payees.setdefault(channel.payee_address, trio.Lock())
+        async with payee, self._operation(address):
+            if self._store.get(address).transfer:
+                await self._funding.resume(address)
+            await self._closing.refresh(address)
+            if self.phase(address) is not Phase.OPEN:
+                raise PaymentError(f"{address} is {self.phase(address).value}, not open")
+            self._within_limits(channel.payee_address, amount, amount, address)
+            await self._funding.top_up(address, amount)
+
+    def _within_limits(
+        self, payee_address: str, needed: NanoTon, wanted: NanoTon, address: str = ""
+    ) -> NanoTon:
+        """Return how much to put in: what is *wanted*, cut to the limits, but all that is *needed*.
+
+        Raises:
+            PaymentError: the limits do not leave room for what is needed.
+        """
+        left = room(self._limits, self._store.book.channels.values(), payee_address, address)
+        if fault := room_fault(needed, left, self._limits):
+            raise PaymentError(fault)
+        return max(needed, min(wanted, left))
 
     @asynccontextmanager
     async def hold_channel(
@@ -256,7 +223,37 @@ class PayerService:
         self._store.get(address)
         return PayerChannel(self._store, self._chain.network_id, address)
 
-    def _usable(self, payee_address: str, payee_key: bytes) -> list[Channel]:
+    def ready_channel(
+        self, payee_address: str, payee_key: bytes, *, spendable_min: NanoTon, for_routes: bool
+    ) -> PayerChannel | None:
+        """Return a channel that can pay this much now, without opening or filling one."""
+        for channel in self._usable(payee_address, payee_key, for_routes=for_routes):
+            if channel.state.spendable_left >= spendable_min:
+                return self.channel(channel.address)
+        return None
+
+    async def settled_on_chain(self, address: str, lock_id: bytes) -> NanoTon:
+        """Return what a lock has paid on the chain so far; 0 also when the channel is gone.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked.
+        """
+        seen = await self._closing.refresh(address)
+        return NO_MONEY if seen is None else seen.settled_nanoton.get(lock_id, NO_MONEY)
+
+    async def end_locks(self, address: str) -> None:
+        """Let go of a channel's locks whose deadline is over, as the chain shows them.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked.
+        """
+        async with self._operation(address):
+            if self.phase(address) is Phase.OPEN:
+                await self._closing.advance(address)
+
+    def _usable(self, payee_address: str, payee_key: bytes, *, for_routes: bool) -> list[Channel]:
+        """Return the candidates; a channel is for one direct job, or for a few routes."""
+        locks_max = LOCKS_OPEN_MAX - 1 if for_routes else 0
         usable = [
             channel
             for channel in self._store.book.channels.values()
@@ -264,6 +261,8 @@ class PayerService:
             and channel.params.payee_key == payee_key
             and channel.state.phase in (Phase.OPEN, Phase.OPENING)
             and not channel.state.job_id
+            and not channel.state.restored
+            and len(channel.state.locks) <= locks_max
             and channel.address not in self._held
         ]
         return sorted(usable, key=lambda channel: -channel.state.spendable_left)
@@ -280,7 +279,9 @@ class PayerService:
             return False
         missing = spendable_min - self._store.get(address).state.spendable_left
         if missing > 0:
-            amount = max(deposit, NanoTon(missing + OPEN_FEE_NANOTON))
+            needed = NanoTon(missing + OPEN_FEE_NANOTON)
+            payee_address = self._store.get(address).params.payee_address
+            amount = self._within_limits(payee_address, needed, max(deposit, needed), address)
             await self._funding.top_up(address, amount)
         state = self._store.get(address).state
         return state.spendable_left >= spendable_min and not state.job_id
@@ -318,16 +319,33 @@ class PayerService:
                 await self._get_release(address, ask_release, release_timeout_s)
             return await self._closing.close(address)
 
-    async def _get_release(self, address: str, ask: AskRelease, timeout_s: float) -> None:
+    async def close_request(self, channel: PayerChannel) -> CloseRequest:
+        """Return the wish to close together, to be carried to the payee by hand.
+
+        From here on nothing more is signed on the channel; `close` takes the answer.
+
+        Raises:
+            PaymentError: a job still runs, or the channel is not open.
+        """
+        async with self._operation(channel.address):
+            await self._store.step(channel.address, ReleaseAsked())
+            return self._close_request(channel.address)
+
+    def _close_request(self, address: str) -> CloseRequest:
         channel = self._store.get(address)
         ref, total = channel_ref(self._chain.network_id, channel), channel.state.signed_total
-        request = CloseRequest(
+        return CloseRequest(
             chain_network_id=ref.network_id,
             channel_address=address,
             opened_lt=ref.opened_lt,
             total_nanoton=total,
             payer_signature=sign_close(channel.seed, ref, total),
         )
+
+    async def _get_release(self, address: str, ask: AskRelease, timeout_s: float) -> None:
+        channel = self._store.get(address)
+        ref, total = channel_ref(self._chain.network_id, channel), channel.state.signed_total
+        request = self._close_request(address)
         try:
             with trio.fail_after(timeout_s):
                 answer = await ask(request)
@@ -363,6 +381,20 @@ class PayerService:
     async def settlement(self, channel: PayerChannel) -> Settlement | None:
         """Return how the money was shared out, or None while the channel lives."""
         return await self._closing.settlement(channel.address)
+
+    async def recover(self) -> list[PayerChannel]:
+        """Find channels that the journal has lost, on the chain; return them.
+
+        They are for leaving only. Finds what was opened with this wallet and this
+        `channel secret <cocoon.payments.keys>`.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked.
+        """
+        found = await find_channels(self._chain, self._wallet.address, self._secret)
+        lost = [each for each in found if each.address not in self._store.book.channels]
+        await self._store.record(*lost)
+        return [self.channel(each.address) for each in lost]
 
     # --- what people ask --------------------------------------------------------------
 
@@ -420,6 +452,8 @@ async def open_payer(
     journal_path: Path,
     clock: Clock,
     challenge_s: int = CHALLENGE_S,
+    limits: PayerLimits = NO_LIMITS,
+    secret: bytes | None = None,
     watch_interval_s: float = WATCH_INTERVAL_S,
     timeout_s: float = CHAIN_TIMEOUT_S,
 ) -> AsyncGenerator[PayerService]:
@@ -432,6 +466,9 @@ async def open_payer(
             0600. Losing it loses the way to the deposits.
         clock: unix time, for the words in `PayerService.list_channels` only.
         challenge_s: of new channels: how long a payee can claim after a lone exit began.
+        limits: how much may be locked up.
+        secret: what channel keys are derived from (`cocoon.payments.keys`). None takes a
+            new one: then only the journal can bring the channels back.
         watch_interval_s: how often open matters are looked at.
         timeout_s: longest wait for one effect on chain.
 
@@ -445,7 +482,14 @@ async def open_payer(
         store = PayerStore(book, DurableLog(journal, book))
         await store.record(*list(book.interruptions()))
         service = PayerService(
-            store, chain, wallet, clock=clock, challenge_s=challenge_s, timeout_s=timeout_s
+            store,
+            chain,
+            wallet,
+            clock=clock,
+            challenge_s=challenge_s,
+            limits=limits,
+            secret=secret or random_secret(),
+            timeout_s=timeout_s,
         )
         async with running(partial(service.watch, watch_interval_s)):
             yield service

@@ -23,15 +23,16 @@ SPEECH_SPEED_GUESS: Final = 10.0
 
 
 @cache
-def engine_id(device: str) -> bytes:
+def engine_id(device: str, engine: str) -> bytes:
     """Return a hash over the sources that compute: what a receipt names as its engine.
 
-    It changes whenever any file of the `kernels` package changes, or the device does.
+    It changes whenever any file of the `kernels` package changes, the device does, or
+    what computes on it: "native" and "numpy" round differently.
     """
-    digest = hashlib.sha256(f"cocoon/engine\0{device}\0".encode())
+    digest = hashlib.sha256(f"cocoon/engine\0{device}\0{engine}\0".encode())
     root = Path(str(kernels.__file__)).parent
     for path in sorted(root.rglob("*")):
-        if path.suffix in {".py", ".cu", ".cuh"}:
+        if path.suffix in {".py", ".cu", ".cuh", ".c", ".h"}:
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.digest()
 
@@ -43,7 +44,7 @@ class ChatEngine:
         self._model = model
         self.model_id = bytes.fromhex(model.model_id)
         self.device = model.device
-        self.engine_id = engine_id(model.device)
+        self.engine_id = engine_id(model.device, model.engine)
         self.context_tokens = model.context_tokens
 
     def encode(self, turns: Sequence[Turn], prefix_token_ids: Sequence[int]) -> list[int]:
@@ -90,7 +91,7 @@ class SpeechEngine:
         self._model = model
         self.model_id = bytes.fromhex(model.model_id)
         self.device = "cpu"
-        self.engine_id = engine_id("cpu")
+        self.engine_id = engine_id("cpu", model.engine)
         self.context_tokens = 0
 
     def load(self, data: bytes, audio_seconds_max: int) -> tuple[Audio, int]:

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from cocoon.messages import (
     encode,
 )
 from cocoon.payments.payee import PayeeService
+from cocoon.payments.payee_book import Earnings
 from cocoon.provider.debtors import Debtors
 from cocoon.provider.kept_quotes import KeptQuotes
 from cocoon.provider.runner import WorkerDied, WorkerPool, WorkerSpec, open_pool
@@ -59,6 +60,8 @@ PREKEY_TICK_S: Final = 0.2
 SESSIONS_MAX: Final = 64
 
 Tell = Callable[[str, dict[str, object]], None]
+OpenPool = Callable[[NodeConfig, str], AbstractAsyncContextManager[WorkerPool]]
+"""Runs the workers of the model with this name, for the length of the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Provider:
     config: NodeConfig
     clock: Clock
     tell: Tell
+    payee: PayeeService
     payee_identity: PayeeIdentity
     kept_quotes: KeptQuotes
     sales: list[Sale] = field(default_factory=list)
@@ -214,9 +218,20 @@ class Provider:
             self.prekeys.expire(self.clock())
             await trio.sleep(PREKEY_TICK_S)
 
+    # --- for the operator ---
+
+    def level_ppm(self, resource_class: str) -> int:
+        """Return the present price of a class in millionths of the base price; 0: no quote yet."""
+        quote = self._live_quote(resource_class)
+        return quote.level_ppm if quote is not None else 0
+
+    def earnings(self) -> Earnings:
+        """Return what was settled on chain and what is not claimed yet."""
+        return self.payee.earnings()
+
     # --- jobs ---
 
-    def shop(self, payee: PayeeService) -> Shop:
+    def shop(self) -> Shop:
         """Return what the job sessions share."""
         provider = self.config.provider
         return Shop(
@@ -225,7 +240,7 @@ class Provider:
             clock=self.clock,
             shelves={sale.resource_class: self._shelf(sale) for sale in self.sales},
             prekeys=self.prekeys,
-            payee=payee,
+            payee=self.payee,
             policy_objection=self._policy_objection,
             debtors=self.debtors,
             unpaid_timeout_s=provider.unpaid_timeout_s,
@@ -313,27 +328,43 @@ def model_limits(config: NodeConfig, kind: Kind, context_tokens: int) -> Limits:
     )
 
 
+@asynccontextmanager
+async def open_workers(config: NodeConfig, name: str) -> AsyncIterator[WorkerPool]:
+    """Run the worker processes of one model.
+
+    Raises:
+        ConfigError: no model has this name.
+        MissingAsset: its weights are not on this machine.
+        WorkerDied: they cannot be served.
+    """
+    async with open_pool(worker_spec(config, name), config.provider.slots) as pool:
+        yield pool
+
+
 async def _open_sales(
-    stack: AsyncExitStack, provider: Provider, config: NodeConfig, chain_network_id: int
+    stack: AsyncExitStack,
+    provider: Provider,
+    config: NodeConfig,
+    chain_network_id: int,
+    open_pool_of: OpenPool,
 ) -> None:
     """Start the workers of every model on sale."""
     if not config.provider.models:
         raise ConfigError("provider.models is empty: name at least one model to serve")
     for name in config.provider.models:
-        spec = worker_spec(config, name)
         try:
-            pool = await stack.enter_async_context(open_pool(spec, config.provider.slots))
+            pool = await stack.enter_async_context(open_pool_of(config, name))
         except WorkerDied as error:
             raise MissingAsset(f"{name}: {error}") from error
         ready = pool.ready
         if ready is None:
             raise MissingAsset(f"{name}: no worker became ready")
         model = ModelOnOffer(
-            kind=spec.kind,
+            kind=ready.kind,
             name=name,
             model_id=ready.model_id,
             engine_id=ready.engine_id,
-            limits=model_limits(config, spec.kind, ready.context_tokens),
+            limits=model_limits(config, ready.kind, ready.context_tokens),
         )
         terms = DeskTerms(
             peer_id=provider.identity.peer_id,
@@ -356,19 +387,33 @@ async def open_provider(
     config: NodeConfig,
     clock: Clock,
     tell: Tell,
+    open_pool_of: OpenPool = open_workers,
 ) -> AsyncIterator[Provider]:
     """Sell what the settings say, for the length of the block.
+
+    Args:
+        host: our node in the swarm.
+        identity: its key.
+        directory: what it knows of the market.
+        payee: takes vouchers and claims them.
+        payee_identity: how we want to be paid.
+        config: what is sold, and on which terms.
+        clock: unix time.
+        tell: hears what the operator may want to know.
+        open_pool_of: runs the workers of a model; a simulation brings its own.
 
     Raises:
         ConfigError, MissingAsset: a model is unknown, or not installed,
             or its file cannot be served.
     """
     kept_quotes = KeptQuotes(config.home / "quotes.bin", identity.peer_id)
-    provider = Provider(host, identity, directory, config, clock, tell, payee_identity, kept_quotes)
+    provider = Provider(
+        host, identity, directory, config, clock, tell, payee, payee_identity, kept_quotes
+    )
     async with AsyncExitStack() as stack:
-        await _open_sales(stack, provider, config, payee_identity.chain_network_id)
+        await _open_sales(stack, provider, config, payee_identity.chain_network_id, open_pool_of)
         provider.renew_statement()
-        shop = provider.shop(payee)
+        shop = provider.shop()
 
         async def serve_job(stream: Stream) -> None:
             await Session(shop, stream).serve()

@@ -140,7 +140,7 @@ extern "C" __global__ void __launch_bounds__(128) matmul_q8_t1(
                  accumulate);
 }
 
-extern "C" __global__ void __launch_bounds__(128) matmul_q8_t8(
+extern "C" __global__ void __launch_bounds__(128, 4) matmul_q8_t8(
         const int4* __restrict__ weights, const float* __restrict__ weight_scales,
         const int4* __restrict__ inputs, const float* __restrict__ input_scales,
         float* __restrict__ outputs, int tokens, int rows, int columns, int accumulate) {

@@ -1,5 +1,6 @@
 """A reader over untrusted bytes in which no length is believed before it is checked."""
 
+import mmap
 import struct
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,15 @@ def map_file(path: Path) -> Bytes:
         return np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
     except OSError as error:
         raise ModelUnavailable(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def let_go(content: Bytes) -> None:
+    """Tell the system that the pages of a mapped file are not needed for now."""
+    base: object = content
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 class BoundedReader:

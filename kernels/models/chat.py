@@ -1,21 +1,33 @@
 """A chat model: weights, tokenizer, template and an engine, behind one small face."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kernels.device import available_devices, open_device
-from kernels.errors import DeviceUnavailable, InvalidInput, ModelUnavailable
+from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, ModelUnavailable
 from kernels.models import weight_cache
+from kernels.models.binary import let_go
 from kernels.models.chat_template import ChatTemplate, ChatTurn
-from kernels.models.decoder import Decoder
+from kernels.models.decoder import CopyableSequence, Decoder, DecoderSequence
 from kernels.models.gguf import GgufFile, open_gguf
 from kernels.models.llama import NumpyDecoder
+from kernels.models.prefix_cache import PUBLIC, PrefixCache, common_length
 from kernels.models.sampling import Sampling, choose
 from kernels.models.tokenizer import Detokenizer, Plain, Tokenizer, tokenizer_from_gguf
-from kernels.models.weights import LlamaWeights, load_llama_weights
+from kernels.models.weights import LlamaWeights, load_llama_weights, read_config
+from kernels.native.threads import threads_default
+
+logger = logging.getLogger(__name__)
+
+Floats = NDArray[np.float32]
 
 __all__ = ["ChatModel", "ChatTurn", "Generation", "TokenPiece", "open_chat_model"]
 
@@ -42,27 +54,37 @@ class Generation(Iterator[TokenPiece]):
     After the last piece `finish_reason` says why it ended. "stop": the model ended its
     turn; "length": *tokens_max* or the context is used up; "cancelled": *should_stop*
     returned true. It is None while pieces may still come.
+
+    Iterating computes alone. `kernels.models.batch` drives several together instead, by
+    `is_over`, `pending`, `take_in` and `accept`.
     """
 
     def __init__(
         self,
         *,
-        decoder: Decoder,
+        sequence: DecoderSequence,
         stop_ids: frozenset[int],
         detokenizer: Detokenizer,
         prompt: Sequence[int],
         sampling: Sampling,
         tokens_max: int,
         should_stop: Callable[[], bool],
+        keep: Callable[[Sequence[int], DecoderSequence], None] | None = None,
     ) -> None:
         self.finish_reason: FinishReason | None = None
+        self.sequence = sequence
         self._stop_ids = stop_ids
         self._detokenizer = detokenizer
         self._sampling = sampling
         self._tokens_left = tokens_max
         self._should_stop = should_stop
-        self._pending = list(prompt)
-        self._sequence = decoder.new_sequence(len(prompt) + tokens_max)
+        self._keep = keep
+        self._token_ids = list(prompt)
+
+    @property
+    def pending(self) -> Sequence[int]:
+        """Return the tokens that the sequence has not taken in yet; never none."""
+        return self._token_ids[self.sequence.length_tokens :]
 
     def __next__(self) -> TokenPiece:
         """Compute the next token.
@@ -71,40 +93,50 @@ class Generation(Iterator[TokenPiece]):
             StopIteration: the answer has ended.
             LaunchError: the device failed.
         """
-        token_id = None if self._is_over() else self._next_id()
-        if token_id is None:
+        if self.is_over():
             raise StopIteration
+        logits = self.sequence.extend(self.pending, should_stop=self._should_stop)
+        if self.sequence.length_tokens < len(self._token_ids):
+            self._end("cancelled")
+            raise StopIteration
+        if (piece := self.accept(logits)) is None:
+            raise StopIteration
+        return piece
+
+    def is_over(self) -> bool:
+        """Return whether nothing more will come; asks *should_stop*."""
+        if self.finish_reason is None:
+            if self._should_stop():
+                self._end("cancelled")
+            elif self._tokens_left == 0:
+                self._end("length")
+        return self.finish_reason is not None
+
+    def accept(self, logits: Floats) -> TokenPiece | None:
+        """Choose the next token from the logits after all pending ones; None at the end.
+
+        Raises:
+            LaunchError: the logits are not numbers.
+        """
+        token_id = choose(logits, self._sampling, len(self._token_ids))
+        if token_id in self._stop_ids:
+            self._end("stop")
+            return None
         self._tokens_left -= 1
-        self._pending = [token_id]
+        self._token_ids.append(token_id)
         return TokenPiece(token_id, self._detokenizer.push(token_id))
 
     def close(self) -> None:
         """Forget the conversation; nothing more will come. Ending by itself does it too."""
         self._end("cancelled")
 
-    def _is_over(self) -> bool:
-        if self._should_stop():
-            self._end("cancelled")
-        elif self._tokens_left == 0:
-            self._end("length")
-        return self.finish_reason is not None
-
-    def _next_id(self) -> int | None:
-        expected = self._sequence.length_tokens + len(self._pending)
-        logits = self._sequence.extend(self._pending, should_stop=self._should_stop)
-        if self._sequence.length_tokens < expected:
-            self._end("cancelled")
-            return None
-        token_id = choose(logits, self._sampling, expected)
-        if token_id in self._stop_ids:
-            self._end("stop")
-            return None
-        return token_id
-
     def _end(self, reason: FinishReason) -> None:
         if self.finish_reason is None:
             self.finish_reason = reason
-            self._sequence.close()
+            if self._keep is None:
+                self.sequence.close()
+            else:
+                self._keep(self._token_ids[: self.sequence.length_tokens], self.sequence)
 
 
 class ChatModel:
@@ -127,6 +159,18 @@ class ChatModel:
         self._decoder = decoder
         self._template = template
         self._stop_ids = stop_ids
+        self._prefixes = PrefixCache(decoder.config.kv_bytes_per_token)
+        self._public_prefix: Sequence[int] | None = None
+
+    @property
+    def decoder(self) -> Decoder:
+        """Return what computes."""
+        return self._decoder
+
+    @property
+    def engine(self) -> str:
+        """Return what computes on the device: "numpy", "native" or "cuda"."""
+        return self._decoder.engine
 
     @property
     def device(self) -> str:
@@ -164,10 +208,17 @@ class ChatModel:
         sampling: Sampling,
         tokens_max: int,
         should_stop: Callable[[], bool],
+        cache_scope: bytes = b"",
     ) -> Generation:
-        """Answer *prompt* token by token; nothing is computed before the first is asked for.
+        """Answer *prompt* token by token; nothing of it is computed before the first is asked for.
 
-        *should_stop* is asked before every token, and between the chunks of a long prompt.
+        Args:
+            prompt: from `encode_chat`.
+            sampling: how tokens are chosen.
+            tokens_max: at most so many.
+            should_stop: asked before every token, and between the chunks of a long prompt.
+            cache_scope: whose prompts may share work, see `kernels.models.prefix_cache`.
+                None are remembered without a scope.
 
         Raises:
             InvalidInput: the prompt is empty or leaves no room in the context.
@@ -175,43 +226,85 @@ class ChatModel:
         room = self.context_tokens - len(prompt)
         if not prompt or room < 1 or tokens_max < 0:
             raise InvalidInput(f"{len(prompt)} prompt tokens, {tokens_max} more asked for")
+        tokens_max = min(tokens_max, room)
+
+        def keep(token_ids: Sequence[int], sequence: DecoderSequence) -> None:
+            self._prefixes.give(cache_scope, token_ids, sequence)
+
         return Generation(
-            decoder=self._decoder,
+            sequence=self._begin(prompt, len(prompt) + tokens_max, cache_scope),
             stop_ids=self._stop_ids,
             detokenizer=Detokenizer(self.tokenizer, prompt),
             prompt=prompt,
             sampling=sampling,
-            tokens_max=min(tokens_max, room),
+            tokens_max=tokens_max,
             should_stop=should_stop,
+            keep=keep if cache_scope else None,
         )
 
+    def _begin(self, prompt: Sequence[int], capacity: int, scope: bytes) -> DecoderSequence:
+        """Return a sequence that has taken in what the cache knows of *prompt* already."""
+        sequence = self._decoder.new_sequence(capacity)
+        if isinstance(sequence, CopyableSequence):
+            if self._public_prefix is None:
+                self._public_prefix = self._compute_public_prefix()
+            self._prefixes.start(sequence, prompt, scope)
+        return sequence
 
-def open_chat_model(path: Path, *, device: str = "auto", cache: Path | None = None) -> ChatModel:
+    def _compute_public_prefix(self) -> Sequence[int]:
+        """Take in how every chat of this template begins, which is no secret, for all scopes."""
+        try:
+            prompts = [self.encode_chat([ChatTurn("user", text)]) for text in ("a", "1 ")]
+        except (InvalidInput, InvalidModelFile):  # a template that wants more than one turn
+            return ()
+        prefix = prompts[0][: common_length(*prompts)]
+        if prefix:
+            sequence = self._decoder.new_sequence(len(prefix))
+            sequence.extend(prefix)
+            self._prefixes.give(PUBLIC, prefix, sequence)
+        return prefix
+
+
+def open_chat_model(
+    path: Path, *, device: str = "auto", cache: Path | None = None, threads: int = 0
+) -> ChatModel:
     """Load a chat model.
 
     Args:
         path: a GGUF file, or a folder with exactly one.
         device: "cpu", "cuda", or "auto" for the card if there is a usable one.
-        cache: folder for the dequantised numbers that workers share; None is the usual one.
+        cache: folder for the dequantised numbers that NumPy workers share; None is the usual one.
+        threads: how many threads the native engine uses; 0 means `threads_default`.
 
     Raises:
         ModelUnavailable: the file is missing, or not a model that this engine runs.
         DeviceUnavailable: *device* cannot be used here.
     """
+    if device not in {"auto", "cpu", "cuda"}:
+        raise DeviceUnavailable(f"no device is called {device[:40]!r}; there are auto, cpu, cuda")
+    if device == "auto":
+        device = "cuda" if "cuda" in available_devices() else "cpu"
     file = _find_file(path)
     gguf = open_gguf(file)
-    model_id = hashlib.sha256(gguf.content.data).hexdigest()
-    tokenizer = tokenizer_from_gguf(gguf)
-    folder = cache or weight_cache.default_directory()
-    weights = load_llama_weights(gguf, model_id, folder)
-    return ChatModel(
+    with ThreadPoolExecutor(2) as pool:  # hashing and repacking let go of the interpreter
+        hashed = pool.submit(lambda: hashlib.sha256(gguf.content.data).hexdigest())
+        native = pool.submit(_open_native, gguf, device, threads or threads_default())
+        tokenizer = tokenizer_from_gguf(gguf)
+        model_id = hashed.result()
+        decoder = native.result()
+    if decoder is None:
+        weights = load_llama_weights(gguf, model_id, cache or weight_cache.default_directory())
+        decoder = _open_decoder(weights, device)
+    model = ChatModel(
         model_id=model_id,
         name=gguf.text("general.name", file.stem),
-        decoder=_open_decoder(weights, device),
+        decoder=decoder,
         tokenizer=tokenizer,
         template=_template(gguf),
         stop_ids=_stop_ids(gguf, tokenizer),
     )
+    let_go(gguf.content)
+    return model
 
 
 def _find_file(path: Path) -> Path:
@@ -245,10 +338,24 @@ def _stop_ids(gguf: GgufFile, tokenizer: Tokenizer) -> frozenset[int]:
     return frozenset({eos, *(token_id for token_id in found if token_id is not None)})
 
 
+def _open_native(gguf: GgufFile, device: str, threads: int) -> Decoder | None:
+    """Return the native engine, or None where another has to do."""
+    if device != "cpu":
+        return None
+    from kernels.models.llama_native import NativeDecoder, unsupported  # noqa: PLC0415 (as below)
+    from kernels.native import library  # noqa: PLC0415  (may run a compiler)
+
+    if unsupported(gguf, read_config(gguf)):
+        return None
+    try:
+        return NativeDecoder(gguf, library.load(), threads=threads)
+    except DeviceUnavailable as error:
+        logger.info("the CPU engine is NumPy: %s", error)
+        return None
+
+
 def _open_decoder(weights: LlamaWeights, device: str) -> Decoder:
-    if device not in {"auto", "cpu", "cuda"}:
-        raise DeviceUnavailable(f"no device is called {device[:40]!r}; there are auto, cpu, cuda")
-    if device == "cuda" or (device == "auto" and "cuda" in available_devices()):
+    if device == "cuda":
         from kernels.models.llama_cuda import DeviceDecoder  # noqa: PLC0415 (only with a card)
 
         return DeviceDecoder(open_device("cuda"), weights)

@@ -56,6 +56,28 @@ class Ct2File:
         with np.errstate(all="ignore"):
             return array.astype(np.float32)
 
+    def shape(self, name: str, rank: int) -> tuple[int, ...]:
+        """Return the shape of a variable.
+
+        Raises:
+            InvalidModelFile: it is missing, or has not *rank* dimensions.
+        """
+        found = self._variable(name).shape
+        if len(found) != rank:
+            raise InvalidModelFile(f"{name} has {len(found)} dimensions, not {rank}")
+        return found
+
+    def halves(self, name: str, *shape: int) -> NDArray[np.float16]:
+        """Return a variable of fp16 as it is, contiguous and aligned.
+
+        Raises:
+            InvalidModelFile: it is missing, of another type, or has another shape.
+        """
+        array = self._variable(name)
+        if array.dtype != np.float16 or array.shape != shape:
+            raise InvalidModelFile(f"{name}: {array.dtype} {array.shape}, not fp16 {shape}")
+        return np.require(array, np.float16, ["C", "A"])
+
     def integer(self, name: str, *, minimum: int, maximum: int) -> int:
         """Return a scalar variable.
 

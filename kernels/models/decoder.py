@@ -1,7 +1,8 @@
 """The port between a chat model and the engine that computes it."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,37 @@ class DecoderSequence(Protocol):
         """Free what the sequence holds on its device."""
 
 
+@runtime_checkable
+class CopyableSequence(DecoderSequence, Protocol):
+    """A sequence that may begin as a copy of another, and computes the same bits then."""
+
+    def begin_as(self, other: Self, length_tokens: int) -> None:
+        """Start, empty as it is, with the first tokens of *other*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one sequence takes in during a pass over several."""
+
+    sequence: DecoderSequence
+    token_ids: Sequence[int]
+    wants_logits: bool = True
+
+
+@runtime_checkable
+class BatchDecoder(Protocol):
+    """A decoder that takes in tokens of several sequences in one pass."""
+
+    def extend_together(self, steps: Sequence[Step]) -> list[NDArray[np.float32] | None]:
+        """Return the logits for each step, or None where they are not wanted.
+
+        What comes out is, bit for bit, what each sequence alone would have got.
+
+        Raises:
+            InvalidInput: too many tokens in one pass, or as `DecoderSequence.extend` does.
+        """
+
+
 class Decoder(Protocol):
     """Computes next-token logits on some device."""
 
@@ -42,6 +74,10 @@ class Decoder(Protocol):
     @property
     def device(self) -> str:
         """Return the name of the device: "cpu", "cuda"."""
+
+    @property
+    def engine(self) -> str:
+        """Return what computes there: "numpy", "native", "cuda". Each has its own rounding."""
 
     @property
     def capacity_tokens_max(self) -> int:

@@ -1,5 +1,6 @@
 """A Llama-family decoder in NumPy fp32: the reference, and the engine that needs no compiler.
 
+Also Qwen2 (biases), Qwen3 (normalised heads) and Gemma (GeGLU, scaled embedding).
 Sources: Llama (Touvron et al., 2023), grouped-query attention (Ainslie et al.,
 2023), rotary positions (Su et al., 2021), RMSNorm (Zhang and Sennrich, 2019).
 Shapes in comments: T new tokens, N tokens in the cache, D width, H heads, K heads
@@ -20,6 +21,8 @@ Floats = NDArray[np.float32]
 CHUNK_TOKENS: Final = 128
 """A prompt is taken in by chunks, which bounds the attention matrix and the wait for a stop."""
 
+_TWICE_ROOT: Final = np.float32(2 * (2 / np.pi) ** 0.5)
+
 KV_BYTES_MAX: Final = 384 << 20
 """Default budget of one sequence's keys and values."""
 
@@ -28,6 +31,7 @@ class NumpyDecoder:
     """A model ready to compute on the CPU; implements `kernels.models.decoder.Decoder`."""
 
     device: Final = "cpu"
+    engine: Final = "numpy"
 
     def __init__(self, weights: LlamaWeights, *, kv_bytes_max: int = KV_BYTES_MAX) -> None:
         self.config = weights.config
@@ -56,7 +60,7 @@ class NumpySequence:
         # (layers, K, capacity, W); the kernel gives pages only as they are used
         self._keys: Floats = np.empty(shape, np.float32)
         self._values: Floats = np.empty(shape, np.float32)
-        self._cosines, self._sines = _rotations(config, capacity_tokens)
+        self._cosines, self._sines = rotations(config, capacity_tokens)
         self.length_tokens = 0
 
     def extend(
@@ -89,11 +93,13 @@ class NumpySequence:
         """Run all layers over one chunk and return the hidden states, (T, D)."""
         weights, epsilon = self._weights, self._config.norm_epsilon
         hidden = weights.embedding[list(token_ids)]
+        if self._config.embedding_scale != 1:
+            hidden *= np.float32(self._config.embedding_scale)
         for index, layer in enumerate(weights.layers):
             normed = _rms_norm(hidden, layer.attention_norm, epsilon)
             hidden += self._attend(index, layer, normed) @ layer.attention_out.T
             normed = _rms_norm(hidden, layer.feed_forward_norm, epsilon)
-            hidden += _feed_forward(layer, normed)
+            hidden += _feed_forward(layer, normed, gelu=self._config.gelu_gate)
         self.length_tokens += len(token_ids)
         return hidden
 
@@ -120,23 +126,31 @@ class NumpySequence:
         """Return scaled and rotated queries (T, H, W), rotated keys and values (T, K, W)."""
         config = self._config
         stacked = normed @ layer.query_key_value.T
+        if layer.query_key_value_bias is not None:
+            stacked += layer.query_key_value_bias
         heads = stacked.reshape(len(normed), -1, config.head_width)
         turned = heads[:, : config.heads + config.kv_heads]
+        if layer.query_norm is not None and layer.key_norm is not None:
+            split, epsilon = config.heads, config.norm_epsilon
+            turned[:, :split] = _head_norm(turned[:, :split], layer.query_norm, epsilon)
+            turned[:, split:] = _head_norm(turned[:, split:], layer.key_norm, epsilon)
         self._rotate(turned)
         query = turned[:, : config.heads] * np.float32(config.head_width**-0.5)
         return query, turned[:, config.heads :], heads[:, config.heads + config.kv_heads :]
 
     def _rotate(self, heads: Floats) -> None:
-        """Turn each pair (2i, 2i + 1) of each head, in place, by its position's angle."""
+        """Turn each pair of each head, in place, by its position's angle."""
         span = slice(self.length_tokens, self.length_tokens + len(heads))
         cosine, sine = self._cosines[span, None], self._sines[span, None]
         even, odd = heads[..., 0::2], heads[..., 1::2]
+        if self._config.rope_halves:
+            even, odd = np.split(heads, 2, axis=-1)  # views
         turned = even * cosine - odd * sine
         odd[...] = even * sine + odd * cosine
         even[...] = turned
 
 
-def _rotations(config: LlamaConfig, tokens: int) -> tuple[Floats, Floats]:
+def rotations(config: LlamaConfig, tokens: int) -> tuple[Floats, Floats]:
     """Return cosines and sines, (tokens, W/2), of the rotary angles."""
     exponents = np.arange(0, config.head_width, 2, dtype=np.float64) / config.head_width
     angles = np.arange(tokens)[:, None] * config.rope_base**-exponents
@@ -146,6 +160,11 @@ def _rotations(config: LlamaConfig, tokens: int) -> tuple[Floats, Floats]:
 def _rms_norm(hidden: Floats, gain: Floats, epsilon: float) -> Floats:
     mean_square = np.einsum("td,td->t", hidden, hidden)[:, None] / np.float32(hidden.shape[1])
     return np.asarray(hidden / np.sqrt(mean_square + np.float32(epsilon)) * gain)
+
+
+def _head_norm(heads: Floats, gain: Floats, epsilon: float) -> Floats:
+    flat = heads.reshape(-1, heads.shape[-1])
+    return _rms_norm(flat, gain, epsilon).reshape(heads.shape)
 
 
 def _causal_mask(start: int, end: int) -> Floats:
@@ -161,10 +180,14 @@ def _softmax(scores: Floats) -> Floats:
     return scores
 
 
-def _feed_forward(layer: LlamaLayer, normed: Floats) -> Floats:
-    """SwiGLU: down(silu(gate(x)) * up(x))."""
+def _feed_forward(layer: LlamaLayer, normed: Floats, *, gelu: bool) -> Floats:
+    """SwiGLU, down(silu(gate(x)) * up(x)), or GeGLU with the tanh form of GELU.
+
+    Both are gate / (1 + e^-inner), for 0.5 (1 + tanh y) = 1 / (1 + e^-2y).
+    """
     gate, up = np.split(normed @ layer.gate_up.T, 2, axis=1)
-    activated = np.exp(-gate)
+    inner = _TWICE_ROOT * (gate + np.float32(0.044715) * gate**3) if gelu else gate
+    activated = np.exp(-inner)
     activated += 1
     np.divide(gate, activated, out=activated)
     activated *= up

@@ -108,6 +108,7 @@ class DeviceDecoder:
         if trouble := unsupported_shape(self.config, precision):
             raise DeviceUnavailable(f"the model does not fit the kernels: {trouble}")
         self.device: Final[str] = device.kind
+        self.engine: Final[str] = device.kind
         self.precision: Final[Precision] = precision
         budget_tokens = kv_bytes_max // self.config.kv_bytes_per_token
         self.capacity_tokens_max: Final = min(self.config.context_tokens, budget_tokens)
@@ -376,6 +377,8 @@ class DeviceSequence:
 
 def unsupported_shape(config: LlamaConfig, precision: Precision) -> str:
     """Return why the kernels cannot compute a model of this shape, or "" when they can."""
+    if not config.is_plain:
+        return f"the {config.family} family has parts that the device's kernels lack"
     step = Q8_BLOCK if precision == "q8" else 4
     widths = (config.width, config.query_width, config.feed_forward_width)
     if any(width % step for width in widths):

@@ -58,7 +58,7 @@ def choose(logits: NDArray[np.float32], sampling: Sampling, position: int) -> in
         raise LaunchError("the model's logits are not finite")
     if sampling.temperature == 0 or sampling.top_k == 1:
         return best
-    ids = np.argsort(-logits, kind="stable")  # ties go by token id, as in the greedy choice
+    ids = _likeliest_first(logits)
     if sampling.top_k:
         ids = ids[: sampling.top_k]
     weights = np.exp((logits[ids].astype(np.float64) - logits[best]) / sampling.temperature)
@@ -67,6 +67,19 @@ def choose(logits: NDArray[np.float32], sampling: Sampling, position: int) -> in
     cumulative = cumulative[:kept]
     drawn = uniform(sampling.seed, position) * cumulative[-1]
     return int(ids[min(np.searchsorted(cumulative, drawn, side="right"), len(cumulative) - 1)])
+
+
+def _likeliest_first(logits: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return token ids by falling logit; ties go by id, as in the greedy choice.
+
+    Number and id are sorted together as one integer, faster than a stable argsort:
+    flipped, the bits of a float rise as the float falls.
+    """
+    bits = (logits + np.float32(0)).view(np.uint32)  # -0 becomes 0
+    falling = np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFFFFFF))
+    keys = (falling.astype(np.uint64) << np.uint64(32)) | np.arange(len(logits), dtype=np.uint64)
+    keys.sort()
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.intp)
 
 
 def uniform(seed: int, position: int) -> float:

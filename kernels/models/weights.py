@@ -23,6 +23,9 @@ Floats = NDArray[np.float32]
 ALIGN_FLOATS: Final = 16
 """Every matrix starts on a 64-byte line."""
 
+FAMILIES: Final = ("llama", "qwen2", "qwen3", "gemma")
+"""What a GGUF file may name as its architecture."""
+
 
 @dataclass(frozen=True, slots=True)
 class LlamaConfig:
@@ -38,6 +41,24 @@ class LlamaConfig:
     context_tokens: int
     norm_epsilon: float
     rope_base: float
+    family: str = "llama"
+    rope_halves: bool = False
+    """The pair that turns together is (i, i + W/2), not (2i, 2i + 1)."""
+
+    gelu_gate: bool = False
+    """The gate is GELU in its tanh form, not SiLU."""
+
+    attention_biases: bool = False
+    head_norms: bool = False
+    """Each query and key head is normalised before it is turned."""
+
+    embedding_scale: float = 1.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether it is a Llama without the parts that other families add."""
+        extras = (self.gelu_gate, self.attention_biases, self.head_norms, self.rope_halves)
+        return not any(extras) and self.embedding_scale == 1
 
     @property
     def query_width(self) -> int:
@@ -57,10 +78,7 @@ class LlamaConfig:
 
 @dataclass(frozen=True, slots=True)
 class LlamaLayer:
-    """One block; matrices are (rows out, columns in).
-
-    Queries and keys are in GGUF's rotary order: the pair that turns together is (2i, 2i + 1).
-    """
+    """One block; matrices are (rows out, columns in). Most families lack the last three."""
 
     attention_norm: Floats
     query_key_value: Floats
@@ -68,6 +86,9 @@ class LlamaLayer:
     feed_forward_norm: Floats
     gate_up: Floats
     down: Floats
+    query_key_value_bias: Floats | None = None
+    query_norm: Floats | None = None
+    key_norm: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,44 +103,61 @@ class LlamaWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
-    """A matrix of the block, and the tensors stacked to make it."""
+class Slot:
+    """A matrix (or vector) of the block, and the tensors stacked to make it."""
 
     key: str
-    shape: tuple[int, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
     sources: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of the whole."""
+        return (sum(self.rows), *self.columns)
 
 
 def read_config(gguf: GgufFile) -> LlamaConfig:
     """Read and check the shape of the model.
 
     Raises:
-        InvalidModelFile: not a Llama, or a Llama with parts this engine lacks.
+        InvalidModelFile: not of a family this engine knows, or with parts that it lacks.
     """
     family = gguf.text("general.architecture")
-    if family != "llama":
-        raise InvalidModelFile(f"architecture {family[:40]!r} is not supported")
-    if gguf.text("llama.rope.scaling.type", "none") != "none":
+    if family not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise InvalidModelFile(f"architecture {family[:40]!r} is not supported (known: {known})")
+    if gguf.text(f"{family}.rope.scaling.type", "none") != "none":
         raise InvalidModelFile("scaled rotary embeddings are not supported")
-    width = gguf.integer("llama.embedding_length", minimum=2, maximum=1 << 15)
-    heads = gguf.integer("llama.attention.head_count", minimum=1, maximum=512)
+    width = gguf.integer(f"{family}.embedding_length", minimum=2, maximum=1 << 15)
+    heads = gguf.integer(f"{family}.attention.head_count", minimum=1, maximum=512)
     config = LlamaConfig(
-        layers=gguf.integer("llama.block_count", minimum=1, maximum=256),
+        layers=gguf.integer(f"{family}.block_count", minimum=1, maximum=256),
         width=width,
-        feed_forward_width=gguf.integer("llama.feed_forward_length", minimum=1, maximum=1 << 17),
+        feed_forward_width=gguf.integer(
+            f"{family}.feed_forward_length", minimum=1, maximum=1 << 17
+        ),
         heads=heads,
         kv_heads=gguf.integer(
-            "llama.attention.head_count_kv", minimum=1, maximum=heads, default=heads
+            f"{family}.attention.head_count_kv", minimum=1, maximum=heads, default=heads
         ),
         head_width=gguf.integer(
-            "llama.attention.key_length", minimum=2, maximum=1024, default=width // heads
+            f"{family}.attention.key_length", minimum=2, maximum=1024, default=width // heads
         ),
         vocabulary=len(gguf.texts("tokenizer.ggml.tokens")),
-        context_tokens=gguf.integer("llama.context_length", minimum=1, maximum=1 << 20),
+        context_tokens=gguf.integer(f"{family}.context_length", minimum=1, maximum=1 << 20),
         norm_epsilon=gguf.number(
-            "llama.attention.layer_norm_rms_epsilon", minimum=1e-12, maximum=0.1, default=None
+            f"{family}.attention.layer_norm_rms_epsilon", minimum=1e-12, maximum=0.1, default=None
         ),
-        rope_base=gguf.number("llama.rope.freq_base", minimum=1.0, maximum=1e12, default=10_000.0),
+        rope_base=gguf.number(
+            f"{family}.rope.freq_base", minimum=1.0, maximum=1e12, default=10_000.0
+        ),
+        family=family,
+        rope_halves=family != "llama",
+        gelu_gate=family == "gemma",
+        attention_biases="blk.0.attn_q.bias" in gguf.tensors,
+        head_norms=family == "qwen3",
+        embedding_scale=width**0.5 if family == "gemma" else 1.0,
     )
     _check_heads(config, gguf)
     return config
@@ -127,7 +165,10 @@ def read_config(gguf: GgufFile) -> LlamaConfig:
 
 def _check_heads(config: LlamaConfig, gguf: GgufFile) -> None:
     turned = gguf.integer(
-        "llama.rope.dimension_count", minimum=0, maximum=1024, default=config.head_width
+        f"{config.family}.rope.dimension_count",
+        minimum=0,
+        maximum=1024,
+        default=config.head_width,
     )
     if config.heads % config.kv_heads or config.head_width % 2 or turned != config.head_width:
         raise InvalidModelFile(
@@ -148,8 +189,7 @@ def load_llama_weights(gguf: GgufFile, content_id: str, cache: Path | None) -> L
         InvalidModelFile: tensors are missing, superfluous or of the wrong shape.
     """
     config = read_config(gguf)
-    slots = list(_slots(config, tied="output.weight" not in gguf.tensors))
-    _check_tensors(gguf, slots)
+    slots = check_tensors(gguf, config)
     places = _places(slots)
     size = max(place.stop for place in places.values())
 
@@ -162,45 +202,60 @@ def load_llama_weights(gguf: GgufFile, content_id: str, cache: Path | None) -> L
     return _assemble(config, matrices)
 
 
-def _slots(config: LlamaConfig, *, tied: bool) -> Iterator[_Slot]:
-    width, hidden = config.width, config.feed_forward_width
-    yield _Slot("embedding", (config.vocabulary, width), ("token_embd.weight",))
-    yield _Slot("output_norm", (width,), ("output_norm.weight",))
-    if not tied:
-        yield _Slot("output", (config.vocabulary, width), ("output.weight",))
-    matrices: tuple[tuple[str, tuple[int, ...], tuple[str, ...]], ...] = (
-        ("attention_norm", (width,), ("attn_norm",)),
-        (
-            "query_key_value",
-            (config.query_width + 2 * config.kv_width, width),
-            ("attn_q", "attn_k", "attn_v"),
-        ),
-        ("attention_out", (width, config.query_width), ("attn_output",)),
-        ("feed_forward_norm", (width,), ("ffn_norm",)),
-        ("gate_up", (2 * hidden, width), ("ffn_gate", "ffn_up")),
-        ("down", (width, hidden), ("ffn_down",)),
-    )
-    for layer in range(config.layers):
-        for key, shape, sources in matrices:
-            names = tuple(f"blk.{layer}.{source}.weight" for source in sources)
-            yield _Slot(f"{layer}.{key}", shape, names)
+def check_tensors(gguf: GgufFile, config: LlamaConfig) -> list[Slot]:
+    """Return the matrices of the model, after checking that the file has exactly these.
 
-
-def _check_tensors(gguf: GgufFile, slots: list[_Slot]) -> None:
+    Raises:
+        InvalidModelFile: tensors are missing, superfluous or of the wrong shape.
+    """
+    slots = list(_slots(config, tied="output.weight" not in gguf.tensors))
     wanted = {source for slot in slots for source in slot.sources}
     if wanted != gguf.tensors.keys():
         odd = sorted(wanted ^ gguf.tensors.keys())[:3]
         raise InvalidModelFile(f"tensors missing, or unknown to this engine: {odd}")
     for slot in slots:
         parts = [gguf.tensors[source] for source in slot.sources]
-        columns = slot.shape[1:]
-        rows = sum(part.shape[0] for part in parts)
-        if any(part.shape[1:] != columns for part in parts) or rows != slot.shape[0]:
-            shapes = [part.shape for part in parts]
-            raise InvalidModelFile(f"{slot.sources} have shapes {shapes}, {slot.shape} expected")
+        found = [part.shape for part in parts]
+        if found != [(rows, *slot.shape[1:]) for rows in slot.rows]:
+            raise InvalidModelFile(f"{slot.sources} have shapes {found}, {slot.shape} expected")
+    return slots
 
 
-def _places(slots: list[_Slot]) -> dict[str, slice]:
+def _slots(config: LlamaConfig, *, tied: bool) -> Iterator[Slot]:
+    width = config.width
+    yield Slot("embedding", (config.vocabulary,), (width,), ("token_embd.weight",))
+    yield Slot("output_norm", (width,), (), ("output_norm.weight",))
+    if not tied:
+        yield Slot("output", (config.vocabulary,), (width,), ("output.weight",))
+    for layer in range(config.layers):
+        for key, rows, columns, sources in _layer_slots(config):
+            kind = "bias" if key.endswith("_bias") else "weight"
+            names = tuple(f"blk.{layer}.{source}.{kind}" for source in sources)
+            yield Slot(f"{layer}.{key}", rows, columns, names)
+
+
+_LayerSlot = tuple[str, tuple[int, ...], tuple[int, ...], tuple[str, ...]]
+
+
+def _layer_slots(config: LlamaConfig) -> Iterator[_LayerSlot]:
+    """Yield (key, rows of the parts, columns, names of the parts)."""
+    width, hidden, head = config.width, config.feed_forward_width, config.head_width
+    stacked = (config.query_width, config.kv_width, config.kv_width)
+    query_key_value = ("attn_q", "attn_k", "attn_v")
+    yield "attention_norm", (width,), (), ("attn_norm",)
+    yield "query_key_value", stacked, (width,), query_key_value
+    yield "attention_out", (width,), (config.query_width,), ("attn_output",)
+    yield "feed_forward_norm", (width,), (), ("ffn_norm",)
+    yield "gate_up", (hidden, hidden), (width,), ("ffn_gate", "ffn_up")
+    yield "down", (width,), (hidden,), ("ffn_down",)
+    if config.attention_biases:
+        yield "query_key_value_bias", stacked, (), query_key_value
+    if config.head_norms:
+        yield "query_norm", (head,), (), ("attn_q_norm",)
+        yield "key_norm", (head,), (), ("attn_k_norm",)
+
+
+def _places(slots: list[Slot]) -> dict[str, slice]:
     places: dict[str, slice] = {}
     start = 0
     for slot in slots:
@@ -210,7 +265,7 @@ def _places(slots: list[_Slot]) -> dict[str, slice]:
     return places
 
 
-def _fill_slot(gguf: GgufFile, slot: _Slot, matrix: Floats) -> None:
+def _fill_slot(gguf: GgufFile, slot: Slot, matrix: Floats) -> None:
     row = 0
     for source in slot.sources:
         tensor = gguf.tensors[source]
@@ -220,7 +275,13 @@ def _fill_slot(gguf: GgufFile, slot: _Slot, matrix: Floats) -> None:
 
 def _assemble(config: LlamaConfig, matrices: Mapping[str, Floats]) -> LlamaWeights:
     layers = tuple(
-        LlamaLayer(**{key: matrices[f"{layer}.{key}"] for key in LlamaLayer.__slots__})
+        LlamaLayer(
+            **{
+                key: matrices[f"{layer}.{key}"]
+                for key in LlamaLayer.__slots__
+                if f"{layer}.{key}" in matrices
+            }
+        )
         for layer in range(config.layers)
     )
     embedding = matrices["embedding"]

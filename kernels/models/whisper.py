@@ -6,6 +6,7 @@ window that seems silent or repeats itself is dropped or tried again.
 """
 
 import hashlib
+import logging
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,13 +17,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.errors import InvalidInput, InvalidModelFile, ModelUnavailable
+from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, ModelUnavailable
 from kernels.models.audio import SAMPLE_RATE_HZ, Audio
-from kernels.models.ct2 import open_ct2
+from kernels.models.binary import let_go
+from kernels.models.ct2 import Ct2File, open_ct2
 from kernels.models.mel import HOP_SAMPLES, log_mel
 from kernels.models.sampling import Sampling, choose
 from kernels.models.tokenizer import token_bytes
-from kernels.models.whisper_network import Heard, Text, WhisperNetwork
+from kernels.models.whisper_network import SpeechNetwork, WhisperNetwork, Window
+from kernels.native.threads import threads_default
+
+logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
@@ -123,8 +128,9 @@ class Words:
 class SpeechModel:
     """A Whisper model ready to transcribe. `model_id` is the hex SHA-256 of model.bin."""
 
-    def __init__(self, model_id: str, network: WhisperNetwork, words: Words) -> None:
+    def __init__(self, model_id: str, network: SpeechNetwork, words: Words) -> None:
         self.model_id = model_id
+        self.engine = network.engine
         self._network = network
         self._words = words
         self._window_samples = 2 * network.audio_positions * HOP_SAMPLES
@@ -133,6 +139,21 @@ class SpeechModel:
     def languages(self) -> tuple[str, ...]:
         """Return the codes of the languages it tells apart; empty for an English-only model."""
         return tuple(name.strip("<|>") for name in self._words.languages)
+
+    def prompt(self, language: str | None = None) -> list[int]:
+        """Return the tokens that every window begins with."""
+        language_id = self._language_id(language)
+        tail = [] if language_id is None else [language_id, self._words.transcribe]
+        return [self._words.start, *tail]
+
+    def decode_features(
+        self, mel: Floats, *, language: str | None = None, tokens_max: int = WINDOW_TOKENS_MAX
+    ) -> list[int]:
+        """Return the greedy tokens, timestamps included, of one window's spectrogram."""
+        heard = self._network.encode(mel)
+        language_id = self._language_id(language) or self._detect(heard)
+        guess = self._decode(heard, language_id, Sampling(), lambda: False, tokens_max)
+        return [] if guess is None else guess.token_ids
 
     def transcribe(
         self, audio: Audio, *, should_stop: Callable[[], bool], language: str | None = None
@@ -176,15 +197,15 @@ class SpeechModel:
         padded = np.pad(window, (0, self._window_samples - len(window)))
         return log_mel(padded, self._network.mel_bands)
 
-    def _detect(self, heard: Heard) -> int | None:
+    def _detect(self, heard: Window) -> int | None:
         """Return the token of the language spoken; None for an English-only model."""
         if not self._is_multilingual():
             return None
-        logits = self._network.extend(Text(self._network, heard), [self._words.start])
+        logits = heard.new_text().extend([self._words.start])
         return max(self._words.languages.values(), key=lambda index: float(logits[index]))
 
     def _best_guess(
-        self, heard: Heard, language_id: int | None, should_stop: Callable[[], bool]
+        self, heard: Window, language_id: int | None, should_stop: Callable[[], bool]
     ) -> _Guess | None:
         """Decode, and again at higher temperatures while the result looks wrong."""
         guess: _Guess | None = None
@@ -206,19 +227,20 @@ class SpeechModel:
 
     def _decode(
         self,
-        heard: Heard,
+        heard: Window,
         language_id: int | None,
         sampling: Sampling,
         should_stop: Callable[[], bool],
+        tokens_max: int = WINDOW_TOKENS_MAX,
     ) -> _Guess | None:
-        words, text = self._words, Text(self._network, heard)
-        logits = self._network.extend(text, [words.start])
+        words, text = self._words, heard.new_text()
+        logits = text.extend([words.start])
         no_speech = float(np.exp(_log_softmax(logits)[words.no_speech]))
         if language_id is not None:
-            logits = self._network.extend(text, [language_id, words.transcribe])
+            logits = text.extend([language_id, words.transcribe])
         token_ids: list[int] = []
         total = 0.0
-        while len(token_ids) < WINDOW_TOKENS_MAX:
+        while len(token_ids) < tokens_max:
             if should_stop():
                 return None
             apply_rules(logits, token_ids, words)
@@ -227,7 +249,7 @@ class SpeechModel:
             if token_id == words.end:
                 break
             token_ids.append(token_id)
-            logits = self._network.extend(text, [token_id])
+            logits = text.extend([token_id])
         return _Guess(token_ids, total / (len(token_ids) + 1), no_speech)
 
     def _cut(self, guess: _Guess, window_s: float, *, last: bool) -> tuple[list[int], float]:
@@ -297,22 +319,38 @@ def _log_softmax(logits: Floats) -> Floats:
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-def open_speech_model(path: Path) -> SpeechModel:
+def open_speech_model(path: Path, *, threads: int = 0) -> SpeechModel:
     """Load a Whisper model in CTranslate2's form.
 
     Args:
         path: a folder with model.bin, config.json and tokenizer.json, or its model.bin.
+        threads: how many threads the native engine uses; 0 means `threads_default`.
 
     Raises:
         ModelUnavailable: files are missing, or not a Whisper model that this engine runs.
     """
     folder = path if path.is_dir() else path.parent
     file = open_ct2(folder / "model.bin")
-    network = WhisperNetwork(file)
+    network = _open_network(file, threads or threads_default())
     settings = _read_json(folder / "config.json", _Settings)
     tokenizer = _read_json(folder / "tokenizer.json", _TokenizerFile)
     model_id = hashlib.sha256(file.content.data).hexdigest()
+    let_go(file.content)
     return SpeechModel(model_id, network, Words(settings, tokenizer, network.vocabulary))
+
+
+def _open_network(file: Ct2File, threads: int) -> SpeechNetwork:
+    """Return the native network, or NumPy's where it has to do."""
+    from kernels.models.whisper_native import NativeNetwork, unsupported  # noqa: PLC0415 (as below)
+    from kernels.native import library  # noqa: PLC0415  (may run a compiler)
+
+    if unsupported(file):
+        return WhisperNetwork(file)
+    try:
+        return NativeNetwork(file, library.load(), threads=threads)
+    except DeviceUnavailable as error:
+        logger.info("the CPU engine is NumPy: %s", error)
+        return WhisperNetwork(file)
 
 
 def _special(ids: dict[str, int], name: str) -> int:

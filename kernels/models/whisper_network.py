@@ -5,10 +5,9 @@ them. Shapes in comments: S encoder positions, T new tokens, N tokens in the cac
 width, H heads, W head width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,66 @@ EPSILON: Final = np.float32(1e-5)
 WIDTH_MAX: Final = 8192
 LAYERS_MAX: Final = 64
 TILE_QUERIES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperShape:
+    """The shape of a Whisper network."""
+
+    width: int
+    heads: int
+    encoder_layers: int
+    decoder_layers: int
+    mel_bands: int
+    audio_positions: int
+    text_positions: int
+    vocabulary: int
+
+    @property
+    def head_width(self) -> int:
+        """Return the width of one head."""
+        return self.width // self.heads
+
+    def parts(self, side: str) -> Iterator[tuple[int, str, Sequence[tuple[int, int]]]]:
+        """Yield (layer, name, sizes (rows, columns) of its linear maps) of one side."""
+        width = self.width
+        decodes = side == "decoder"
+        for layer in range(self.decoder_layers if decodes else self.encoder_layers):
+            yield layer, "self_attention", ((3 * width, width), (width, width))
+            if decodes:
+                yield layer, "attention", ((width, width), (2 * width, width), (width, width))
+            yield layer, "ffn", ((4 * width, width), (width, 4 * width))
+
+
+def read_shape(file: Ct2File) -> WhisperShape:
+    """Read the shape of the network; the sizes of its weights are checked as they are read.
+
+    Raises:
+        InvalidModelFile: what tells it is missing, or out of range.
+    """
+    vocabulary, width = file.shape("decoder/embeddings/weight", 2)
+    heads = file.integer("encoder/num_heads", minimum=1, maximum=256)
+    if not 1 <= width <= WIDTH_MAX or width % heads or not vocabulary:
+        raise InvalidModelFile(f"{heads} heads in a width of {width}")
+    return WhisperShape(
+        width=width,
+        heads=heads,
+        encoder_layers=_count_layers(file, "encoder"),
+        decoder_layers=_count_layers(file, "decoder"),
+        mel_bands=file.shape("encoder/conv1/weight", 3)[1],
+        audio_positions=file.shape("encoder/position_encodings/encodings", 2)[0],
+        text_positions=file.shape("decoder/position_encodings/encodings", 2)[0],
+        vocabulary=vocabulary,
+    )
+
+
+def _count_layers(file: Ct2File, side: str) -> int:
+    for layer in range(LAYERS_MAX + 1):
+        if f"{side}/layer_{layer}/ffn/linear_0/weight" not in file.variables:
+            if layer == 0:
+                raise InvalidModelFile(f"no layers in the {side}")
+            return layer
+    raise InvalidModelFile(f"more than {LAYERS_MAX} layers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,47 +129,95 @@ class Block:
 class Heard:
     """An encoded window of audio, as each decoder block's keys (H, W, S) and values (H, S, W)."""
 
-    def __init__(self, pairs: Sequence[tuple[Floats, Floats]]) -> None:
+    def __init__(self, network: "WhisperNetwork", pairs: Sequence[tuple[Floats, Floats]]) -> None:
+        self._network = network
         self.pairs = tuple(pairs)
 
+    def new_text(self) -> "NumpyText":
+        """Return an empty text over it."""
+        return NumpyText(self._network, self)
 
-class Text:
-    """Tokens decoded so far over one `Heard`: keys (layers, H, W, N), values (layers, H, N, W)."""
 
-    def __init__(self, network: "WhisperNetwork", heard: Heard) -> None:
+class Text(Protocol):
+    """Tokens decoded so far over one encoded window."""
+
+    def extend(self, token_ids: Sequence[int]) -> Floats:
+        """Take in tokens and return the logits, (vocabulary,), for the next one.
+
+        Raises:
+            InvalidInput: there is no room for so many tokens.
+        """
+
+
+class Window(Protocol):
+    """An encoded window of audio."""
+
+    def new_text(self) -> Text:
+        """Return an empty text over it."""
+
+
+class SpeechNetwork(Protocol):
+    """Whisper's network on some engine."""
+
+    @property
+    def engine(self) -> str:
+        """Return what computes: "numpy" or "native"."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Return how many tokens there are."""
+
+    @property
+    def mel_bands(self) -> int:
+        """Return how many bands a spectrogram has."""
+
+    @property
+    def audio_positions(self) -> int:
+        """Return half the frames of a window's spectrogram."""
+
+    def encode(self, mel: Floats) -> Window:
+        """Encode a spectrogram of exactly one window, shape (bands, 2*S)."""
+
+
+class NumpyText:
+    """A `Text` in NumPy: keys (layers, H, W, N), values (layers, H, N, W)."""
+
+    def __init__(self, network: "WhisperNetwork", heard: "Heard") -> None:
         heads, width, room = network.heads, network.head_width, network.text_positions
         layers = len(network.decoder)
+        self._network = network
         self.heard = heard
         self.keys: Floats = np.empty((layers, heads, width, room), np.float32)
         self.values: Floats = np.empty((layers, heads, room, width), np.float32)
         self.length_tokens = 0
 
+    def extend(self, token_ids: Sequence[int]) -> Floats:
+        """Take in tokens; see `Text`."""
+        return self._network.extend(self, token_ids)
+
 
 class WhisperNetwork:
     """The weights, and both directions through them."""
 
+    engine: Final = "numpy"
+
     def __init__(self, file: Ct2File) -> None:
-        self._embedding = file.floats("decoder/embeddings/weight", -1, -1)
-        self.vocabulary, width = map(int, self._embedding.shape)
-        self.width = width
-        self.heads = file.integer("encoder/num_heads", minimum=1, maximum=256)
-        if width > WIDTH_MAX or width % self.heads:
-            raise InvalidModelFile(f"{self.heads} heads in a width of {width}")
-        self.head_width = width // self.heads
+        shape = read_shape(file)
+        width = self.width = shape.width
+        self.vocabulary, self.mel_bands = shape.vocabulary, shape.mel_bands
+        self.heads, self.head_width = shape.heads, shape.head_width
+        self.audio_positions, self.text_positions = shape.audio_positions, shape.text_positions
+        self._embedding = file.floats("decoder/embeddings/weight", -1, width)
         self._conv1 = file.floats("encoder/conv1/weight", width, -1, 3)
-        self.mel_bands = self._conv1.shape[1]
         self._conv1_bias = file.floats("encoder/conv1/bias", width)
         self._conv2 = file.floats("encoder/conv2/weight", width, width, 3)
         self._conv2_bias = file.floats("encoder/conv2/bias", width)
         self._audio_places = file.floats("encoder/position_encodings/encodings", -1, width)
         self._text_places = file.floats("decoder/position_encodings/encodings", -1, width)
-        self.audio_positions, self.text_positions = map(
-            len, (self._audio_places, self._text_places)
-        )
         self._encoder_norm = _layer_norm(file, "encoder", width)
         self._decoder_norm = _layer_norm(file, "decoder", width)
-        self.encoder = _blocks(file, "encoder", width)
-        self.decoder = _blocks(file, "decoder", width)
+        self.encoder = _blocks(file, shape, "encoder")
+        self.decoder = _blocks(file, shape, "decoder")
 
     def encode(self, mel: Floats) -> Heard:
         """Encode a spectrogram of exactly one window, shape (bands, 2*S)."""
@@ -124,9 +231,9 @@ class WhisperNetwork:
             hidden += block.attention.maps[1](mixed)
             hidden += _feed_forward(block, hidden)
         hidden = self._encoder_norm(hidden)
-        return Heard([self._hear(block, hidden) for block in self.decoder])
+        return Heard(self, [self._hear(block, hidden) for block in self.decoder])
 
-    def extend(self, text: Text, token_ids: Sequence[int]) -> Floats:
+    def extend(self, text: NumpyText, token_ids: Sequence[int]) -> Floats:
         """Take in tokens and return the logits, (vocabulary,), for the next one.
 
         Raises:
@@ -143,7 +250,7 @@ class WhisperNetwork:
         text.length_tokens = end
         return np.asarray(self._embedding @ self._decoder_norm(hidden[-1:])[0])
 
-    def _look_back(self, text: Text, index: int, block: Block, hidden: Floats) -> Floats:
+    def _look_back(self, text: NumpyText, index: int, block: Block, hidden: Floats) -> Floats:
         start, end = text.length_tokens, text.length_tokens + len(hidden)
         query, key, value = self._project(block.attention, hidden)
         text.keys[index, :, :, start:end] = key.transpose(1, 2, 0)
@@ -153,7 +260,7 @@ class WhisperNetwork:
         keys, values = text.keys[index, :, :, :end], text.values[index, :, :end]
         return block.attention.maps[1](_attend(query, keys, values, mask))
 
-    def _listen(self, text: Text, index: int, block: Block, hidden: Floats) -> Floats:
+    def _listen(self, text: NumpyText, index: int, block: Block, hidden: Floats) -> Floats:
         cross = _cross(block)
         query = cross.maps[0](cross.norm(hidden)).reshape(len(hidden), self.heads, -1)
         return cross.maps[2](_attend(query, *text.heard.pairs[index]))
@@ -195,27 +302,16 @@ def _sublayer(file: Ct2File, prefix: str, width: int, sizes: Sequence[tuple[int,
     return Sublayer(_layer_norm(file, prefix, width), maps)
 
 
-def _blocks(file: Ct2File, side: str, width: int) -> tuple[Block, ...]:
-    inner = 4 * width
-    blocks: list[Block] = []
-    for index in count():
-        prefix = f"{side}/layer_{index}"
-        if f"{prefix}/ffn/linear_0/weight" not in file.variables:
-            break
-        if index == LAYERS_MAX:
-            raise InvalidModelFile(f"more than {LAYERS_MAX} layers")
-        attention = [(3 * width, width), (width, width)]
-        cross = [(width, width), (2 * width, width), (width, width)]
-        blocks.append(
-            Block(
-                _sublayer(file, f"{prefix}/self_attention", width, attention),
-                _sublayer(file, f"{prefix}/attention", width, cross) if side == "decoder" else None,
-                _sublayer(file, f"{prefix}/ffn", width, [(inner, width), (width, inner)]),
-            )
-        )
-    if not blocks:
-        raise InvalidModelFile(f"no layers in the {side}")
-    return tuple(blocks)
+def _blocks(file: Ct2File, shape: WhisperShape, side: str) -> tuple[Block, ...]:
+    parts = {
+        (layer, part): _sublayer(file, f"{side}/layer_{layer}/{part}", shape.width, sizes)
+        for layer, part, sizes in shape.parts(side)
+    }
+    layers = 1 + max(layer for layer, _ in parts)
+    return tuple(
+        Block(parts[layer, "self_attention"], parts.get((layer, "attention")), parts[layer, "ffn"])
+        for layer in range(layers)
+    )
 
 
 def _convolve(inputs: Floats, weight: Floats, stride: int) -> Floats:

@@ -1,5 +1,7 @@
+import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
@@ -10,6 +12,8 @@ from contracts.embedded import EmbeddedChain
 from contracts.emulator import ASSET, Emulator, open_emulator
 from contracts.rehearsal import Rehearsal
 from contracts.toncenter import Toncenter, open_toncenter
+
+sys.path.insert(0, str(Path(__file__).parent))  # lite_rig.py, beside us
 
 START_UNIX_S = 1_780_000_000
 

@@ -231,7 +231,9 @@ class Swarm:
         base = Prices()
         for field_name in base.__struct_fields__:
             settings[f"requester__ceiling__{field_name}"] = 4 * TIMES * getattr(base, field_name)
-        home = self.home(name, requester__challenge_s=CHALLENGE_S, **settings)
+        # A loaded machine is slow to answer; what is tested is the choice, not the haste.
+        patience = {"requester__compare_timeout_s": 20, "requester__offer_timeout_s": 20}
+        home = self.home(name, requester__challenge_s=CHALLENGE_S, **(patience | settings))
         self.pay_out(self.wallets[name], coins)
         return home
 

@@ -75,6 +75,82 @@ def llama_tensors(seed: int = 7) -> dict[str, NDArray[np.float32]]:
     return {name: rng.normal(0, 0.4, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
+FAMILY_SHAPE = {
+    "block_count": 2,
+    "context_length": 400,
+    "embedding_length": 64,
+    "feed_forward_length": 96,
+    "attention.head_count": 4,
+    "attention.head_count_kv": 2,
+    "attention.layer_norm_rms_epsilon": 1e-5,
+    "rope.freq_base": 10000.0,
+}
+"""Large enough for the native kernel: widths of 32, heads of 16."""
+
+
+def family_metadata(family: str) -> dict[str, Value]:
+    metadata = {k: v for k, v in llama_metadata().items() if not k.startswith("llama.")}
+    shape: dict[str, Value] = {f"{family}.{key}": value for key, value in FAMILY_SHAPE.items()}
+    return metadata | shape | {"general.architecture": family}
+
+
+def family_tensors(family: str, seed: int = 11) -> dict[str, NDArray[np.float32]]:
+    rng = np.random.default_rng(seed)
+    width, hidden, kv, head, words = 64, 96, 32, 16, len(vocabulary())
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (words, width),
+        "output_norm.weight": (width,),
+    }
+    parts: dict[str, tuple[int, ...]] = {
+        "attn_norm.weight": (width,),
+        "attn_q.weight": (width, width),
+        "attn_k.weight": (kv, width),
+        "attn_v.weight": (kv, width),
+        "attn_output.weight": (width, width),
+        "ffn_norm.weight": (width,),
+        "ffn_gate.weight": (hidden, width),
+        "ffn_up.weight": (hidden, width),
+        "ffn_down.weight": (width, hidden),
+    }
+    if family == "qwen2":
+        parts |= {"attn_q.bias": (width,), "attn_k.bias": (kv,), "attn_v.bias": (kv,)}
+        shapes["output.weight"] = (words, width)
+    if family == "qwen3":
+        parts |= {"attn_q_norm.weight": (head,), "attn_k_norm.weight": (head,)}
+    for layer in range(2):
+        shapes |= {f"blk.{layer}.{name}": shape for name, shape in parts.items()}
+    return {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def family_bytes(family: str, kind: str = "Q8_0") -> bytes:
+    """Return a model of a family with random weights, its matrices stored as *kind*."""
+    tensors: dict[str, tuple[str, Sequence[int], bytes]] = {}
+    for name, values in family_tensors(family).items():
+        stored = kind if values.ndim == 2 else "F32"
+        tensors[name] = (stored, values.shape, quantised(values, stored))
+    return gguf_bytes(family_metadata(family), tensors)
+
+
+def quantised(values: NDArray[np.float32], kind: str) -> bytes:
+    """Return *values* in one of GGUF's encodings, rounded plainly."""
+    if kind in {"F32", "F16"}:
+        return values.astype(np.float32 if kind == "F32" else np.float16).tobytes()
+    if kind == "Q8_0":
+        return _quantise_q8_0(values)
+    blocks = values.reshape(-1, 32)
+    low = blocks.min(1, keepdims=True) if kind == "Q4_1" else 0
+    span = (blocks - low).max(1, keepdims=True) / 15
+    if kind == "Q4_0":
+        span = np.abs(blocks).max(1, keepdims=True) / 7
+    scales = span.astype(np.float16)
+    codes = np.round((blocks - low) / np.maximum(scales.astype(np.float32), 1e-9))
+    codes = np.clip(codes + (8 if kind == "Q4_0" else 0), 0, 15).astype(np.uint8)
+    parts = [scales.view(np.uint8)]
+    if kind == "Q4_1":
+        parts.append(np.asarray(low).astype(np.float16).view(np.uint8))
+    return np.concatenate([*parts, codes[:, :16] | codes[:, 16:] << 4], axis=1).tobytes()
+
+
 def _text(value: str) -> bytes:
     data = value.encode()
     return struct.pack("<Q", len(data)) + data

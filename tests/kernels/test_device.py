@@ -85,9 +85,16 @@ def test_the_port_is_cheap_to_import() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.fixture
-def device() -> Device:
-    return CpuDevice()
+@pytest.fixture(params=["references", "ptx"])
+def device(request: pytest.FixtureRequest) -> Device:
+    if request.param == "references":
+        return CpuDevice()
+    pytest.importorskip("llvmlite", reason="pip install 'cocoon-node[ptx]'")
+    from kernels._cpu_ptx import PtxDevice, missing_parts
+
+    if missing := missing_parts():
+        pytest.skip("; ".join(missing))
+    return PtxDevice(memory_bytes=2**28)
 
 
 def test_memory_is_zeroed_kept_cleared_and_dead_after_free(device: Device) -> None:

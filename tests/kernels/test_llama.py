@@ -2,12 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from model_files import llama_tensors, tiny_llama_bytes
+from model_files import family_bytes, family_tensors, llama_tensors, tiny_llama_bytes
 
 from kernels.errors import InvalidInput, InvalidModelFile
 from kernels.models.gguf import open_gguf
 from kernels.models.llama import CHUNK_TOKENS, NumpyDecoder
-from kernels.models.weights import LlamaConfig, LlamaWeights, load_llama_weights
+from kernels.models.weights import FAMILIES, LlamaConfig, LlamaWeights, load_llama_weights
 
 TOKENS = [1, 50, 7, 99, 200, 3, 3, 120]
 
@@ -19,30 +19,46 @@ def weights(tmp_path: Path) -> LlamaWeights:
     return load_llama_weights(open_gguf(path), "00", None)
 
 
-def slow_logits(config: LlamaConfig, tokens: list[int]) -> np.ndarray:
+def slow_logits(config: LlamaConfig, tensors: dict, tokens: list[int]) -> np.ndarray:
     """Compute the same in float64, one head and one position at a time, from the tensors."""
-    t = {name: values.astype(np.float64) for name, values in llama_tensors().items()}
+    t = {name: values.astype(np.float64) for name, values in tensors.items()}
     width, pairs = config.head_width, np.arange(config.head_width // 2)
     freqs = config.rope_base ** (-2.0 * pairs / width)
+    apart = config.family != "llama"
 
     def norm(x, gain):
         return x / np.sqrt((x * x).mean() + config.norm_epsilon) * gain
 
     def turn(head, position):
-        pair = (head[0::2] + 1j * head[1::2]) * np.exp(1j * position * freqs)
-        return np.stack([pair.real, pair.imag], axis=1).reshape(-1)
+        first, second = (
+            (head[: width // 2], head[width // 2 :]) if apart else (head[::2], head[1::2])
+        )
+        pair = (first + 1j * second) * np.exp(1j * position * freqs)
+        return np.stack([pair.real, pair.imag], axis=0 if apart else 1).reshape(-1)
 
-    states = [t["token_embd.weight"][token] for token in tokens]
+    def project(layer, name, x, gain=None):
+        out = t[f"blk.{layer}.{name}.weight"] @ x + t.get(f"blk.{layer}.{name}.bias", 0)
+        heads = out.reshape(-1, width)
+        gain = t.get(f"blk.{layer}.{name}_norm.weight")
+        return heads if gain is None else np.stack([norm(head, gain) for head in heads])
+
+    def gate(x):
+        if config.family == "gemma":
+            return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+        return x / (1 + np.exp(-x))
+
+    scale = np.sqrt(config.width) if config.family == "gemma" else 1
+    states = [t["token_embd.weight"][token] * scale for token in tokens]
     for layer in range(config.layers):
 
         def w(name, layer=layer):
             return t[f"blk.{layer}.{name}.weight"]
 
         normed = [norm(x, w("attn_norm")) for x in states]
-        keys = [(w("attn_k") @ x).reshape(-1, width) for x in normed]
-        values = [(w("attn_v") @ x).reshape(-1, width) for x in normed]
+        keys = [project(layer, "attn_k", x) for x in normed]
+        values = [project(layer, "attn_v", x) for x in normed]
         for position, x in enumerate(normed):
-            query = (w("attn_q") @ x).reshape(-1, width)
+            query = project(layer, "attn_q", x)
             mixed = []
             for head in range(config.heads):
                 shared = head // (config.heads // config.kv_heads)
@@ -56,14 +72,26 @@ def slow_logits(config: LlamaConfig, tokens: list[int]) -> np.ndarray:
             states[position] = states[position] + w("attn_output") @ np.concatenate(mixed)
         for position, x in enumerate(states):
             h = norm(x, w("ffn_norm"))
-            gate = w("ffn_gate") @ h
-            states[position] = x + w("ffn_down") @ (gate / (1 + np.exp(-gate)) * (w("ffn_up") @ h))
-    return t["token_embd.weight"] @ norm(states[-1], t["output_norm.weight"])
+            states[position] = x + w("ffn_down") @ (gate(w("ffn_gate") @ h) * (w("ffn_up") @ h))
+    output = t.get("output.weight", t["token_embd.weight"])
+    return output @ norm(states[-1], t["output_norm.weight"])
 
 
 def test_logits_equal_a_slow_float64_reference(weights: LlamaWeights) -> None:
     logits = NumpyDecoder(weights).new_sequence(16).extend(TOKENS)
-    np.testing.assert_allclose(logits, slow_logits(weights.config, TOKENS), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        logits, slow_logits(weights.config, llama_tensors(), TOKENS), rtol=1e-3, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_equals_the_slow_reference(tmp_path: Path, family: str) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(family_bytes(family, "F32"))
+    weights = load_llama_weights(open_gguf(path), "00", None)
+    logits = NumpyDecoder(weights).new_sequence(16).extend(TOKENS)
+    expected = slow_logits(weights.config, family_tensors(family), TOKENS)
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_prompt_in_one_piece_equals_token_by_token(weights: LlamaWeights) -> None:

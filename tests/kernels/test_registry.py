@@ -14,7 +14,8 @@ from kernels.registry import FAMILIES, kernel, kernel_names
 from kernels.spec import Dtype, KernelSpec, Role
 
 SIGNATURE = re.compile(
-    r'extern "C" __global__ void\s+(?:__launch_bounds__\((\w+)\)\s+)?(\w+)\(([^)]*)\)', re.DOTALL
+    r'extern "C" __global__ void\s+(?:__launch_bounds__\((\w+)(?:, \d+)?\)\s+)?(\w+)\(([^)]*)\)',
+    re.DOTALL,
 )
 ELEMENTS = {
     "float": Dtype.F32,

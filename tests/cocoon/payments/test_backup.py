@@ -2,6 +2,7 @@
 
 import stat
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,10 +31,13 @@ def journal(tmp_path):
 def test_a_backup_restores_to_the_same_book(journal, tmp_path) -> None:
     count = write_backup(journal, "payee", tmp_path / "b")
     again = tmp_path / "new" / "payee.journal"
-    assert restore_backup(tmp_path / "b", "payee", again) == count
+    assert restore_backup(tmp_path / "b", "payee", again, now_unix_s=9) == count
     before = PayeeBook(read_records(journal, PayeeRecord))
     after = PayeeBook(read_records(again, PayeeRecord))
-    assert after.channels == before.channels
+    for address, held in before.channels.items():
+        restored = msgspec.structs.replace(held.state, restored=True)
+        assert after.channels[address] == msgspec.structs.replace(held, state=restored)
+    assert after.restored_at_unix_s == 9
     assert after.earnings() == before.earnings()
 
 
@@ -48,7 +52,7 @@ def test_nothing_is_ever_overwritten(journal, tmp_path) -> None:
     with pytest.raises(BackupError, match="exists"):
         write_backup(journal, "payee", tmp_path / "b")
     with pytest.raises(BackupError, match="newer vouchers"):
-        restore_backup(tmp_path / "b", "payee", journal)
+        restore_backup(tmp_path / "b", "payee", journal, now_unix_s=9)
 
 
 def test_the_other_sides_backup_is_refused(journal, tmp_path) -> None:

@@ -121,7 +121,7 @@ class Stranger:
 async def stranger(market):
     provider = await market.provider(1)
     host, _ = await market.host(STRANGER)
-    await until(provider.shop(None).shelves[provider.sales[0].resource_class].quote)
+    await until(provider.shop().shelves[provider.sales[0].resource_class].quote)
     return Stranger(market, provider, host)
 
 
@@ -329,7 +329,7 @@ async def test_an_operators_policy_is_a_refusal_with_its_own_code(market):
     provider = await market.provider(1, policy=PolicyConfig(deny_peers=(STRANGER.peer_id,)))
     host, _ = await market.host(STRANGER)
     stranger = Stranger(market, provider, host)
-    await until(provider.shop(None).shelves[provider.sales[0].resource_class].quote)
+    await until(provider.shop().shelves[provider.sales[0].resource_class].quote)
     stream = await stranger.open()
     await stream.send(encode(stranger.request()))
     await stranger.refused(stream, RefusalCode.POLICY)

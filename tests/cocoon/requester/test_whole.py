@@ -209,7 +209,9 @@ async def test_a_providers_blind_chain_is_a_typed_refusal(market):
 
 async def test_an_empty_wallet_ends_in_words_about_money(market):
     provider = await market.provider(1)
-    requester = await market.requester(deposit_coins="1000")
+    requester = await market.requester(
+        deposit_coins="1000", channel_coins_max="1000", peer_coins_max="1000"
+    )
     with pytest.raises(PaymentError):
         await requester.run(ask(provider), silent)
 

@@ -1,0 +1,30 @@
+"""A nursery whose one error comes out as itself, not as a group of one.
+
+For nurseries that are an implementation detail: whoever opens a chain wants to catch
+`ChainUnavailable`. (`cocoon.nursery` says the same for the node; this package may not
+import it.)
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import trio
+
+
+@asynccontextmanager
+async def open_private_nursery() -> AsyncGenerator[trio.Nursery]:
+    """Open a nursery; a lone error, or cancellation, comes out as it is."""
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        found = _leaves(group)
+        if all(isinstance(one, trio.Cancelled) for one in found) or len(found) == 1:
+            raise found[0] from found[0].__cause__
+        raise
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]

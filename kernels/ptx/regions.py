@@ -1,0 +1,558 @@
+"""An entry as LLVM functions: one for each region, and one for each function that it calls.
+
+A region runs threads [first, end) from one stop to the next. It is a loop over rows of threads
+with the same ``tid.y`` and ``tid.z``, so that ``tid.x`` counts up by one and LLVM can do many
+threads at once; its accesses are marked as independent of those of other threads, which is what
+the rules of CUDA say of threads between two barriers.
+
+What a thread knows across a stop is kept in the frames, a row of 1024 values for each register;
+what follows from parameters and thread numbers alone is computed again instead.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from kernels.ptx.emitter import Emitter
+from kernels.ptx.errors import InvalidPtx, UnsupportedPtx
+from kernels.ptx.flow import (
+    Block,
+    Branch,
+    Flow,
+    Goto,
+    Leave,
+    Switch,
+    Trap,
+    Wait,
+    back_edges,
+    loop_cost,
+    uses_and_results,
+)
+from kernels.ptx.layout import EntryLayout
+from kernels.ptx.mode import Mode
+from kernels.ptx.opcodes import check_instruction, emit_instruction, is_rematerialisable
+from kernels.ptx.runtime_layout import (
+    CONSTANT_CLAMP,
+    CONSTANT_MASK,
+    CONSTANT_SOURCE,
+    ROW_OFFSETS,
+    SLOTS_OFFSET,
+    STOP_KINDS,
+    THREADS_MAX,
+    offset_of,
+)
+from kernels.ptx.stops import result_targets, stop_kind, stop_operands
+from kernels.ptx.syntax import Function, Instruction, Integer, Operand, Program, Register
+from kernels.ptx.types import B32, PRED
+
+EMITTED_MAX: Final = 400_000
+"""Instructions of all regions of an entry together; code is copied into each that reaches it."""
+
+FRAME_BYTES_MAX: Final = 64 * 2**20
+"""What a block's registers may take across stops."""
+
+REMATERIALISE_MAX: Final = 24
+"""Instructions that are repeated rather than a register kept."""
+
+_LOADED: Final = (
+    ("%statics", "statics", "i64"),
+    ("%shared", "shared", "i64"),
+    ("%local", "local", "i64"),
+    ("%arena.mask", "arena_mask", "i64"),
+    ("%shared.mask", "shared_mask", "i32"),
+)
+_TRIPLES: Final = (("%ntid", "block"), ("%ctaid", "index"), ("%nctaid", "grid"))
+
+
+@dataclass(slots=True)
+class StopTable:
+    """One row of the table that the scheduler gets; see `runtime_layout.Stop`."""
+
+    kind: int
+    cost: int
+    line: int
+    constant: int = 0
+    source: int = 0
+    clamp: int = 0
+    mask: int = 0
+
+
+@dataclass(slots=True)
+class EntryCode:
+    """An entry, translated."""
+
+    name: str
+    lines: list[str] = field(default_factory=list)
+    declarations: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
+    stops: list[StopTable] = field(default_factory=list)
+    frame_bytes: int = SLOTS_OFFSET
+
+
+class _Known:
+    """Registers whose value follows from parameters, thread numbers and constants."""
+
+    def __init__(self, flow: Flow) -> None:
+        definitions: dict[str, list[Instruction]] = {}
+        for block in flow.blocks.values():
+            for each in block.instructions:
+                for name in uses_and_results(each)[1]:
+                    definitions.setdefault(name, []).append(each)
+        for _, wait in flow.waits:
+            for name in uses_and_results(wait.instruction)[1]:
+                definitions.setdefault(name, []).extend([wait.instruction] * 2)
+        self._single = {
+            name: found[0]
+            for name, found in definitions.items()
+            if len(found) == 1 and is_rematerialisable(found[0])
+        }
+        self._costs: dict[str, int] = {}
+        for name in self._single:
+            self._cost(name, ())
+
+    def _cost(self, name: str, path: tuple[str, ...]) -> int:
+        """Return how many instructions make *name*; too many when it is not known."""
+        if name in self._costs:
+            return self._costs[name]
+        if name not in self._single or name in path or len(path) > REMATERIALISE_MAX:
+            return REMATERIALISE_MAX + 1
+        sources = uses_and_results(self._single[name])[0]
+        cost = 1 + sum(self._cost(each, (*path, name)) for each in sources)
+        self._costs[name] = cost
+        return cost
+
+    def __contains__(self, name: str) -> bool:
+        return self._costs.get(name, REMATERIALISE_MAX + 1) <= REMATERIALISE_MAX
+
+    def recipe(self, names: list[str]) -> list[Instruction]:
+        """Return the instructions that make *names*, each after those that it needs."""
+        found: dict[str, Instruction] = {}
+
+        def visit(name: str) -> None:
+            if name not in found:
+                for each in uses_and_results(self._single[name])[0]:
+                    visit(each)
+                found[name] = self._single[name]
+
+        for each in names:
+            visit(each)
+        return list(found.values())
+
+    def constant(self, operand: Operand) -> int | None:
+        """Return the value of *operand* if it is a constant, or a register that holds one."""
+        if isinstance(operand, Integer):
+            return operand.value & 0xFFFFFFFF
+        if isinstance(operand, Register) and operand.name in self._single:
+            made = self._single[operand.name]
+            if made.opcode == "mov" and isinstance(made.operands[1], Integer):
+                return made.operands[1].value & 0xFFFFFFFF
+        return None
+
+
+class EntryTranslator:
+    """Translates one entry.
+
+    Raises:
+        InvalidPtx, UnsupportedPtx: see `kernels.ptx.translate`.
+    """
+
+    def __init__(self, program: Program, entry: Function, layout: EntryLayout, mode: Mode) -> None:
+        self._program = program
+        self._entry = entry
+        self._layout = layout
+        self._mode = mode
+        self._flow = Flow(entry)
+        self._known = _Known(self._flow)
+        self._slots: dict[str, int] = {}
+        self._code = EntryCode(entry.name)
+
+    def translate(self) -> EntryCode:
+        """Return the entry's regions and its table of stops."""
+        waits = self._flow.waits
+        numbers = {block.label: number for number, (block, _) in enumerate(waits, 1)}
+        for _, wait in waits:
+            check_instruction(wait.instruction)
+            self._assign_slots(self._kept(wait))
+        starts: list[tuple[str, Wait | None, list[str]]] = [("entry", None, [])]
+        starts += [(wait.target, wait, self._kept(wait)) for _, wait in waits]
+        emitted = 0
+        for number, (start, before, kept) in enumerate(starts):
+            blocks = self._flow.region(start)
+            cost = sum(1 + len(each.instructions) for each in blocks)
+            emitted += cost
+            if emitted > EMITTED_MAX:
+                raise UnsupportedPtx(f"{self._entry.name} grows too large", self._entry.line)
+            self._code.stops.append(self._stop_row(before, cost))
+            region = _Region(self, number, blocks, numbers)
+            region.emit(before, kept)
+            self._code.lines += region.lines
+            self._code.declarations |= region.declarations
+            self._code.called |= region.called
+        return self._code
+
+    def _kept(self, wait: Wait) -> list[str]:
+        """Return the registers that live on after a stop, apart from its results."""
+        after = self._flow.blocks[wait.target].live_in
+        after &= ~self._flow.bits(uses_and_results(wait.instruction)[1])
+        return self._flow.names(after)
+
+    def saved(self, wait: Wait) -> list[str]:
+        """Return the registers that are kept in the frames across a stop."""
+        return [each for each in self._kept(wait) if each not in self._known]
+
+    def _assign_slots(self, names: list[str]) -> None:
+        for each in names:
+            if each not in self._slots and each not in self._known:
+                self._slots[each] = self._code.frame_bytes
+                size = self._entry.registers[each].size_bytes
+                self._code.frame_bytes += THREADS_MAX * size + 64
+        if self._code.frame_bytes > FRAME_BYTES_MAX:
+            raise UnsupportedPtx(f"{self._entry.name} keeps too many registers", self._entry.line)
+
+    def _stop_row(self, wait: Wait | None, cost: int) -> StopTable:
+        if wait is None:
+            return StopTable(STOP_KINDS["start"], cost, self._entry.line)
+        instruction = wait.instruction
+        row = StopTable(STOP_KINDS[stop_kind(instruction)], cost, instruction.line)
+        operands = stop_operands(instruction)
+        for name, flag in (
+            ("source", CONSTANT_SOURCE), ("clamp", CONSTANT_CLAMP), ("mask", CONSTANT_MASK),
+        ):  # fmt: skip
+            operand = operands.get(name)
+            value = None if operand is None else self._known.constant(operand)
+            if value is not None:
+                setattr(row, name, value)
+                row.constant |= flag
+        return row
+
+    @property
+    def known(self) -> _Known:
+        """Registers that are computed again."""
+        return self._known
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Where kept registers are in the frames."""
+        return self._slots
+
+    def emitter_arguments(self) -> tuple[Program, Function, Mode, dict[str, int]]:
+        """Return what an `Emitter` of this entry is made of."""
+        return self._program, self._entry, self._mode, self._layout.addresses
+
+    @property
+    def layout(self) -> EntryLayout:
+        """Where the entry's variables are."""
+        return self._layout
+
+
+def emit_head(e: Emitter, layout: EntryLayout, registers: Iterable[str]) -> None:
+    """Load what does not change during a launch; make the slots of *registers*."""
+    for name, field_name, kind in _LOADED:
+        e.line(f"{name} = load {kind}, ptr {e.env_field(field_name)}")
+    for stem, field_name in _TRIPLES:
+        for number, axis in enumerate("xyz"):
+            place = e.offset("%env", offset_of(field_name) + 4 * number)
+            e.line(f"{stem}.{axis} = load i32, ptr {place}")
+    e.line("%shared.base = getelementptr i8, ptr %arena, i64 %shared")
+    e.line(f"%local.mask = add i32 0, {layout.local_stride - 1}")
+    e.line("%carry = alloca i1")
+    e.line("%fuel = alloca i64")
+    fuel = e.value(f"load i64, ptr {e.env_field('fuel')}")
+    e.line(f"store i64 {fuel}, ptr %fuel")
+    for name in registers:
+        e.line(f"{e.slot(name)} = alloca {e.register_type(name).integer}")
+    for variable in e.function.variables.values():
+        if variable.space == "param":
+            pointer = f"%{e.fresh('parameter.')}"
+            e.line(f"{pointer} = alloca [{max(1, variable.size_bytes)} x i8], align 16")
+            e.parameter_bases[variable.name] = pointer, variable.size_bytes
+
+
+def emit_thread_start(e: Emitter, layout: EntryLayout, registers: list[str]) -> None:
+    """Find the thread's local window and set everything to zero."""
+    e.line("%t.wide = zext i32 %t to i64")
+    e.line(f"%local.offset = mul i64 %t.wide, {layout.local_stride}")
+    e.line("%local.thread = add i64 %local, %local.offset")
+    e.line("%local.base = getelementptr i8, ptr %arena, i64 %local.thread")
+    e.line("store i1 false, ptr %carry")
+    for name in registers:
+        e.write_register(name, "false" if e.register_type(name) is PRED else "0")
+    for variable in e.function.variables.values():
+        if variable.space == "param":
+            pointer, size = e.parameter_bases[variable.name]
+            e.line(f"store [{max(1, size)} x i8] zeroinitializer, ptr {pointer}")
+
+
+class BlockWriter(Emitter):
+    """Writes the blocks of a region or a function, with fuel on the edges that close loops."""
+
+    def write_blocks(self, blocks: list[Block]) -> None:
+        """Write *blocks*; the first is where a thread starts."""
+        self._edges = {
+            edge: loop_cost(blocks, edge)
+            for edge in (back_edges(blocks) if self.mode.burns_fuel else ())
+        }
+        self._labels = {each.label: f"b{number}" for number, each in enumerate(blocks)}
+        self._pending: list[tuple[str, str, int]] = []
+        for each in blocks:
+            self.label(self._labels[each.label])
+            for instruction in each.instructions:
+                emit_instruction(self, instruction)
+            self._end(each)
+        for label, target, cost in self._pending:
+            self._burn(label, target, cost)
+
+    def wait(self, block: Block, wait: Wait) -> None:
+        """Write the end of a region at a stop."""
+        raise UnsupportedPtx("a barrier or warp operation in a function", wait.instruction.line)
+
+    def _end(self, block: Block) -> None:
+        match block.end:
+            case Goto(target):
+                self.line(f"br label %{self._edge(block, target)}")
+            case Branch(register, then, otherwise):
+                condition = self._condition(register)
+                first, second = self._edge(block, then), self._edge(block, otherwise)
+                self.line(f"br i1 {condition}, label %{first}, label %{second}")
+            case Switch(register, targets):
+                self._switch(block, register, targets)
+            case Leave():
+                self.line("br label %gone")
+            case Trap(line):
+                self.line(f"store i32 3, ptr {self.env_field('stop')}")
+                self.line(f"store i32 {line}, ptr {self.env_field('fault_line')}")
+                self.line("br label %stop")
+            case Wait() as wait:
+                self.wait(block, wait)
+
+    def _condition(self, register: str) -> str:
+        if self.register_type(register) is not PRED:
+            raise InvalidPtx(f"{register} is not a predicate", self.line_number)
+        return self.read_register(register)
+
+    def _switch(self, block: Block, register: str, targets: tuple[str, ...]) -> None:
+        value = self.read(Register(register), B32)
+        cases = " ".join(
+            f"i32 {number}, label %{self._edge(block, target)}"
+            for number, target in enumerate(targets)
+        )
+        self.line(f"switch i32 {value}, label %gone [ {cases} ]")
+
+    def _edge(self, block: Block, target: str) -> str:
+        """Return the label to jump to for *target*, through a fuel check if it closes a loop."""
+        cost = self._edges.get((block.label, target))
+        if cost is None:
+            return self._labels[target]
+        label = self.fresh("burn.")
+        self._pending.append((label, self._labels[target], cost))
+        return label
+
+    def _burn(self, label: str, target: str, cost: int) -> None:
+        self.label(label)
+        left = self.binary("sub", "i64", self.value("load i64, ptr %fuel"), str(cost))
+        self.line(f"store i64 {left}, ptr %fuel")
+        empty = self.compare("slt", "i64", left, "0")
+        self.line(f"br i1 {empty}, label %stop, label %{target}")
+
+    def return_fuel(self) -> None:
+        """Tell the scheduler what is left."""
+        if self.mode.burns_fuel:
+            left = self.value("load i64, ptr %fuel")
+            self.line(f"store i64 {left}, ptr {self.env_field('fuel')}")
+
+
+class _Region(BlockWriter):
+    """One region of an entry."""
+
+    def __init__(
+        self,
+        entry: EntryTranslator,
+        number: int,
+        blocks: list[Block],
+        numbers: dict[str, int],
+    ) -> None:
+        super().__init__(*entry.emitter_arguments())
+        self._entry = entry
+        self._number = number
+        self._blocks = blocks
+        self._numbers = numbers
+
+    def emit(self, wait: Wait | None, kept: list[str]) -> None:
+        """Write the whole function; *wait* is the stop that it begins after."""
+        alone = "" if self.mode is Mode.STRICT else " noalias"
+        symbol = f"{self.function.name}.region{self._number}"
+        self.lines.append(
+            f'define void @"{symbol}"(ptr{alone} %env, ptr{alone} %frames, ptr{alone} %arena, '
+            "i32 %first, i32 %end) {"
+        )
+        self.label("head")
+        known = [each for each in kept if each in self._entry.known]
+        recipe = self._entry.known.recipe(known)
+        registers = self._registers(wait, kept, recipe)
+        emit_head(self, self._entry.layout, registers)
+        self._point_at_parameters()
+        self._point_at_rows()
+        self._open_loops()
+        emit_thread_start(self, self._entry.layout, registers)
+        for each in recipe:
+            emit_instruction(self, each)
+        for name in kept:
+            if name not in self._entry.known:
+                self._restore(name)
+        if wait is not None:
+            self._take_results(wait.instruction)
+        self.line("br label %b0")
+        self.write_blocks(self._blocks)
+        self._close_loops()
+
+    def _registers(
+        self, wait: Wait | None, kept: list[str], recipe: list[Instruction]
+    ) -> list[str]:
+        """Return all registers that the region touches."""
+        instructions = list(recipe)
+        names = set(kept)
+        for block in self._blocks:
+            instructions += block.instructions
+            match block.end:
+                case Branch(register, _, _) | Switch(register, _):
+                    names.add(register)
+                case Wait() as end:
+                    instructions.append(end.instruction)
+                    names.update(self._entry.saved(end))
+                case Goto() | Leave() | Trap():
+                    pass
+        if wait is not None:
+            instructions.append(wait.instruction)
+        for each in instructions:
+            uses, results = uses_and_results(each)
+            names.update(uses, results)
+        return [each for each in self.function.registers if each in names]
+
+    def _point_at_parameters(self) -> None:
+        start = offset_of("parameters")
+        for name, (offset, size) in self._entry.layout.parameters.items():
+            self.parameter_bases[name] = self.offset("%env", start + offset), size
+
+    def _point_at_rows(self) -> None:
+        for name, offset in ROW_OFFSETS.items():
+            self.line(f"%row.{name} = getelementptr i8, ptr %frames, i64 {offset}")
+
+    def _open_loops(self) -> None:
+        """Begin the loop over rows and, in it, the loop over the threads of a row."""
+        self.line("br label %row")
+        self.label("row")
+        self.line("%t.row = phi i32 [ %first, %head ], [ %t.next, %row.end ]")
+        self.line("%x.first = urem i32 %t.row, %ntid.x")
+        self.line("%yz = udiv i32 %t.row, %ntid.x")
+        self.line("%tid.y = urem i32 %yz, %ntid.y")
+        self.line("%tid.z = udiv i32 %yz, %ntid.y")
+        in_row = self.binary("sub", "i32", "%ntid.x", "%x.first")
+        left = self.binary("sub", "i32", "%end", "%t.row")
+        shorter = self.compare("ult", "i32", in_row, left)
+        self.line(f"%count = select i1 {shorter}, i32 {in_row}, i32 {left}")
+        self.line("br label %thread")
+        self.label("thread")
+        self.line("%i = phi i32 [ 0, %row ], [ %i.next, %next ]")
+        self.line("%tid.x = add nuw nsw i32 %x.first, %i")
+        self.line("%t = add nuw nsw i32 %t.row, %i")
+
+    def _close_loops(self) -> None:
+        self.label("gone")
+        self._put("state", "-1")
+        self.line("br label %next")
+        self.label("next")
+        self.line("%i.next = add nuw nsw i32 %i, 1")
+        more = self.compare("ult", "i32", "%i.next", "%count")
+        self.line(f"br i1 {more}, label %thread, label %row.end, !llvm.loop !1")
+        self.label("row.end")
+        self.line("%t.next = add i32 %t.row, %count")
+        more = self.compare("ult", "i32", "%t.next", "%end")
+        self.line(f"br i1 {more}, label %row, label %stop")
+        self.label("stop")
+        self.return_fuel()
+        self.line("ret void")
+        self.lines.append("}")
+
+    def _put(self, row: str, value: str) -> None:
+        place = self.value(f"getelementptr i32, ptr %row.{row}, i64 %t.wide")
+        self.line(f"store i32 {value}, ptr {place}, !llvm.access.group !0")
+
+    def _get(self, row: str) -> str:
+        place = self.value(f"getelementptr i32, ptr %row.{row}, i64 %t.wide")
+        return self.value(f"load i32, ptr {place}, !llvm.access.group !0")
+
+    def _frame_place(self, register: str) -> tuple[str, str]:
+        kind = self.register_type(register)
+        memory = "i8" if kind is PRED else kind.integer
+        row = self.offset("%frames", self._entry.slots[register])
+        return memory, self.value(f"getelementptr {memory}, ptr {row}, i64 %t.wide")
+
+    def _restore(self, register: str) -> None:
+        memory, place = self._frame_place(register)
+        value = self.value(f"load {memory}, ptr {place}, !llvm.access.group !0")
+        self.write_register(
+            register, self.resize(value, memory, self.register_type(register).integer)
+        )
+
+    def _save(self, register: str) -> None:
+        memory, place = self._frame_place(register)
+        value = self.read_register(register)
+        value = self.resize(value, self.register_type(register).integer, memory)
+        self.line(f"store {memory} {value}, ptr {place}, !llvm.access.group !0")
+
+    def wait(self, block: Block, wait: Wait) -> None:
+        """Leave the operands and the live registers in the frames; say where we wait."""
+        self.instruction = wait.instruction
+        for name, operand in stop_operands(wait.instruction).items():
+            if name != "value" and self._entry.known.constant(operand) is not None:
+                continue
+            is_predicate = isinstance(operand, Register) and (
+                self.register_type(operand.name) is PRED
+            )
+            kind = PRED if is_predicate or not isinstance(operand, Register | Integer) else B32
+            self._put(name, self.resize(self.read(operand, kind), kind.integer, "i32"))
+        for each in self._entry.saved(wait):
+            self._save(each)
+        self._put("state", str(self._numbers[block.label]))
+        self.line("br label %next")
+
+    def _take_results(self, instruction: Instruction) -> None:
+        self.instruction = instruction
+        for target, row in result_targets(instruction):
+            if not isinstance(target, Register):
+                continue
+            value = self._get(row)
+            if self.register_type(target.name) is PRED:
+                self.write(target, self.cast("trunc", "i32", value, "i1"), PRED)
+            else:
+                self.write(target, value, B32)
+
+
+class FunctionTranslator(BlockWriter):
+    """A device function: parameters and result by pointer, no stops inside."""
+
+    def translate(self, layout: EntryLayout) -> None:
+        """Write the whole function."""
+        wanted = ([self.function.result] if self.function.result else []) + list(
+            self.function.parameters
+        )
+        names = "".join(f", ptr %given.{number}" for number in range(len(wanted)))
+        self.lines.append(
+            f'define internal i1 @"fn.{self.function.name}"(ptr %env, ptr %frames, ptr %arena, '
+            f"i32 %t, i32 %tid.x, i32 %tid.y, i32 %tid.z{names}) {{"
+        )
+        self.label("head")
+        emit_head(self, layout, self.function.registers)
+        for number, each in enumerate(wanted):
+            self.parameter_bases[each.name] = f"%given.{number}", each.size_bytes
+        emit_thread_start(self, layout, list(self.function.registers))
+        blocks = list(Flow(self.function).blocks.values())
+        self.line(f"br label %{'burn' if self.mode.burns_fuel else 'b0'}")
+        if self.mode.burns_fuel:  # calls of calls of calls grow without any loop
+            self._burn("burn", "b0", sum(1 + len(each.instructions) for each in blocks))
+        self.write_blocks(blocks)
+        for label, answer in (("gone", "false"), ("stop", "true")):
+            self.label(label)
+            self.return_fuel()
+            self.line(f"ret i1 {answer}")
+        self.lines.append("}")

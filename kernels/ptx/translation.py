@@ -1,0 +1,77 @@
+"""A translated module as data: what a child process returns and the cache keeps."""
+
+from typing import Final
+
+import msgspec
+
+FORMAT: Final = 1
+TRANSLATION_BYTES_MAX: Final = 128 * 2**20
+
+
+class StopRow(msgspec.Struct, frozen=True, array_like=True):
+    """A barrier or warp operation; see `runtime_layout.Stop`."""
+
+    kind: int
+    cost: int
+    line: int
+    constant: int
+    source: int
+    clamp: int
+    mask: int
+
+
+class EntryInfo(msgspec.Struct, frozen=True):
+    """A kernel, as the host must know it.
+
+    Attributes:
+        name: as in the PTX.
+        parameters: offset and size in bytes of each.
+        shared_bytes: of its static shared memory.
+        local_stride: bytes of local memory of a thread.
+        frame_bytes: what its registers need across stops.
+        threads_max: largest block.
+        stops: by number; the first is the start.
+    """
+
+    name: str
+    parameters: tuple[tuple[int, int], ...]
+    shared_bytes: int
+    local_stride: int
+    frame_bytes: int
+    threads_max: int
+    stops: tuple[StopRow, ...]
+
+
+class Translation(msgspec.Struct, frozen=True):
+    """A module.
+
+    Attributes:
+        mode: name of the `Mode`.
+        entries: its kernels.
+        constants: offset and size of each constant variable in the image.
+        image: initial content of its global and constant variables.
+        code: the object file.
+    """
+
+    mode: str
+    entries: tuple[EntryInfo, ...]
+    constants: tuple[tuple[int, int], ...]
+    image: bytes
+    code: bytes = b""
+
+    def with_code(self, code: bytes) -> "Translation":
+        """Return the same with an object file."""
+        return msgspec.structs.replace(self, code=code)
+
+    def pack(self) -> bytes:
+        """Return it as bytes."""
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Translation":
+        """Read what `pack` wrote.
+
+        Raises:
+            msgspec.DecodeError: something else wrote it.
+        """
+        return msgspec.msgpack.decode(data, type=cls)

@@ -1,0 +1,200 @@
+"""What is tried on the fixture, in one process of its own; prints a line of JSON.
+
+Each scenario is a function; what it returns is compared by test_pycuda.py, and what it raises is
+reported there.
+"""
+
+import dataclasses
+import json
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # kernel_cases.py, test_llama_cuda.py
+
+import numpy as np
+from host import CAPABILITY, Fixture, connect
+from kernel_cases import ATTENTION, cases_of, largest_error, random_arrays, run
+from test_llama_cuda import random_weights, token_ids
+
+from kernels._cpu import CpuDevice
+from kernels._cuda import open_cuda
+from kernels.errors import KernelError
+from kernels.models.llama import NumpyDecoder
+from kernels.models.llama_cuda import DeviceDecoder
+from kernels.registry import kernel, kernel_names
+
+
+def refusal(use: Callable[[], object]) -> str:
+    """Return the class and the words of the error that *use* raises, or ""."""
+    try:
+        use()
+    except KernelError as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def memory(fixture: Fixture) -> dict[str, object]:
+    with closing(open_cuda()) as device:
+        buffer = device.allocate(4099)
+        fresh = bytes(device.copy_out(buffer, 4099))
+        device.copy_in(buffer, b"\xff" * 4099)
+        written = bytes(device.copy_out(buffer, 4099))
+        device.clear(buffer)
+        cleared = bytes(device.copy_out(buffer, 4099))
+        info = device.memory_info()
+        found = {
+            "zeroed": fresh == cleared == bytes(4099),
+            "written": written == b"\xff" * 4099,
+            "used_bytes": info.total_bytes - info.free_bytes,
+            "too_much": refusal(lambda: device.allocate(info.total_bytes * 2)),
+            "too_long": refusal(lambda: device.copy_in(buffer, bytes(4100))),
+        }
+        device.free(buffer)
+        found["freed"] = refusal(lambda: device.clear(buffer))
+        found["freed_bytes"] = device.memory_info().free_bytes - info.free_bytes
+    return found
+
+
+def every_kernel(fixture: Fixture) -> dict[str, float]:
+    """The error of each kernel, in units of what its spec accepts."""
+    random, errors = np.random.default_rng(3), {}
+    with closing(open_cuda()) as device:
+        for name in kernel_names():
+            spec = kernel(name)
+            scalars = cases_of(spec)[2]
+            arrays = random_arrays(spec, scalars, random)
+            wanted = run(CpuDevice(), spec, arrays, scalars)
+            found = run(device, spec, arrays, scalars)
+            worst = max(
+                largest_error(each, found[each.name], wanted[each.name]) for each in spec.arrays
+            )
+            errors[name] = worst / spec.tolerance if spec.tolerance else worst
+    return errors
+
+
+def streams(fixture: Fixture) -> dict[str, object]:
+    with closing(open_cuda()) as device:
+        before = fixture.counts()
+        spec = kernel("argmax_naive")
+        scalars = cases_of(spec)[0]
+        run(device, spec, random_arrays(spec, scalars, np.random.default_rng(0)), scalars)
+        device.synchronise()
+        during = fixture.counts()
+    return {
+        "launches": during["launches"] - before["launches"],
+        "during": {name: during[name] for name in ("contexts", "streams", "modules")},
+        "after": {name: fixture.counts()[name] for name in ("contexts", "streams", "modules")},
+        "allocations_left": len(fixture.executor.buffers()),
+    }
+
+
+def a_decoder(fixture: Fixture) -> dict[str, object]:
+    weights = random_weights()
+    expected = NumpyDecoder(weights).new_sequence(64)
+    worst = 0.0
+    with closing(open_cuda()) as device:
+        before = fixture.counts()["launches"]
+        found = DeviceDecoder(device, weights, precision="f32").new_sequence(64)
+        for part in (token_ids(9), [3], [60]):
+            wanted, logits = expected.extend(part), found.extend(part)
+            worst = max(worst, float(np.abs(logits - wanted).max() / np.abs(wanted).max()))
+        launches = fixture.counts()["launches"] - before
+    return {"error": worst, "launches_a_step": launches / 3}
+
+
+def a_fault(fixture: Fixture) -> dict[str, object]:
+    """A kernel that reads beyond its buffer, because its spec is wrong about a shape."""
+    honest = kernel("argmax_naive")
+    scores, best, *sizes = honest.parameters
+    lying = dataclasses.replace(
+        honest, parameters=(dataclasses.replace(scores, shape=lambda _s: (1,)), best, *sizes)
+    )
+    device = open_cuda()
+    small, result = device.allocate(4), device.allocate(4)
+    arguments = {"scores": small, "best": result, "tokens": 1, "vocabulary": 1000}
+    first = refusal(lambda: (device.launch(lying, arguments), device.synchronise()))
+    found = {
+        "first": first,
+        "what": fixture.executor.last_fault,
+        "then": refusal(lambda: device.allocate(4)),
+        "close": refusal(device.close),
+    }
+    for block in fixture.executor.buffers():  # the driver's work when a context dies
+        fixture.executor.release(block.address)
+    with closing(open_cuda()) as again:
+        found["again"] = bytes(again.copy_out(again.allocate(3), 3)) == bytes(3)
+    return found
+
+
+def threads(fixture: Fixture) -> dict[str, object]:
+    with closing(open_cuda()) as device:
+        heard: list[str] = []
+
+        def other() -> None:
+            heard.extend(
+                refusal(use)
+                for use in (device.synchronise, device.close, lambda: device.allocate(1))
+            )
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        own = refusal(device.synchronise)
+    return {"others": heard, "own": own, "closed": refusal(device.synchronise)}
+
+
+def machine_code(fixture: Fixture) -> dict[str, object]:
+    """A card that NVRTC knows gets a cubin, which this driver can load and not run."""
+    fixture.show_card(86)
+    try:
+        with closing(open_cuda()) as device:
+            spec = kernel("attention")
+            scalars = ATTENTION[0]
+            arrays = random_arrays(spec, scalars, np.random.default_rng(0))
+            failure = refusal(lambda: run(device, spec, arrays, scalars))
+            image = fixture.executor.images[-1]
+    finally:
+        fixture.show_card(CAPABILITY)
+    return {
+        "elf": image[:4] == b"\x7fELF",
+        "machine": int.from_bytes(image[18:20], "little"),
+        "failure": failure,
+    }
+
+
+def a_broken_module(fixture: Fixture) -> dict[str, object]:
+    device = open_cuda()
+    try:
+        load = device._driver.module_from_buffer
+        error = ""
+        try:
+            load(b".version 8.0\n.target sm_75\nnonsense\0")
+        except device._driver.Error as failure:
+            error = str(failure)
+        return {"error": error, "why": fixture.executor.last_fault}
+    finally:
+        device.close()
+
+
+SCENARIOS = (
+    memory, every_kernel, streams, a_decoder, threads, machine_code, a_broken_module, a_fault,
+)  # fmt: skip
+
+
+def main() -> None:
+    fixture = connect()
+    found = {}
+    for each in SCENARIOS:
+        try:
+            found[each.__name__] = each(fixture)
+        except Exception:  # noqa: BLE001 - the test reports it
+            found[each.__name__] = {"raised": traceback.format_exc()}
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()
