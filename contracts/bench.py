@@ -32,7 +32,7 @@ from contracts.units import NanoTon
 from contracts.voucher import ChannelRef
 
 TARGETS: Final = {"vouchers": 5000, "devnet": 500}
-_STEP: Final = channel.CLAIM_NANOTON_MIN
+_STEP: Final = channel.CLAIM_NANOTON_SURE
 _REF: Final = ChannelRef(-239, "0:" + "ab" * 32, 77)
 _ROUND: Final = 50
 _START_UNIX_S: Final = 1_780_000_000

@@ -48,11 +48,18 @@ by internal message."""
 
 _LOCK_FEE_NANOTON: Final = 4_000_000
 
-CLAIM_NANOTON_MIN: Final = NanoTon(16_000_000)
-"""Claims below this are refused at the prices of `gas.json` (the contract computes it).
+CLAIM_NANOTON_MIN: Final = NanoTon(4_000_000)
+"""A channel's first claim may be this small, at the prices of `gas.json`.
 
-About seven times the fee of a claim, so that the payer, who can send the payee's vouchers
-too, burns only a small part of them. At the prices of 2026 it is a sixth of this.
+Later ones must be worth this and what was paid before, up to `CLAIM_NANOTON_SURE`. (The
+contract computes both; at the prices of 2026 they are a sixth.)
+"""
+
+CLAIM_NANOTON_SURE: Final = NanoTon(16_000_000)
+"""A claim of this is never too small, with one lock or none.
+
+It is several times the fee of a claim, so that the payer, who can send the payee's vouchers
+too, burns only a part of them.
 """
 
 CHALLENGE_S_MAX: Final = 30 * 86_400

@@ -32,7 +32,8 @@ def test_the_other_figures_are_those_of_the_code() -> None:
         f"| {start} + {finish} nanoton and the rent; the deposit pays |",
         f"| {finish} nanoton | `open_by` |",
         f"| {TABLE.steps['claim'].fees_nanoton} nanoton, out of the claim |",
-        f"| {channel.CLAIM_NANOTON_MIN} nanoton (now about a sixth)",
+        f"| {channel.CLAIM_NANOTON_MIN} nanoton before the first claim, "
+        f"{channel.CLAIM_NANOTON_SURE} later",
         f"{channel.MESSAGE_FEE_NANOTON} nanoton attached",
         f"1 hour when it is {CHALLENGE_S} s, and {channel.CHALLENGE_S_MAX // 3600} hours at most",
         f"({locks.LOCKS_MAX} at most)",
@@ -54,6 +55,7 @@ def test_no_figure_on_the_page_is_unchecked() -> None:
             TABLE.rent_nanoton_per_year,
             channel.RESERVE_NANOTON,
             channel.CLAIM_NANOTON_MIN,
+            channel.CLAIM_NANOTON_SURE,
             channel.MESSAGE_FEE_NANOTON,
             jetton.TRANSFER_VALUE_NANOTON,
             CHALLENGE_S,
