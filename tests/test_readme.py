@@ -191,7 +191,7 @@ class Terminals:
         if not word.endswith("..."):
             return self._on_free_ports(word)
         start = re.escape(word.removesuffix("..."))
-        return re.findall(rf"{start}[\w-]+", self._printed)[-1]
+        return re.findall(rf"(?<!\w){start}[\w-]{{16,}}", self._printed)[-1]
 
     def _on_free_ports(self, word: str) -> str:
         if word == "$FIRST":
