@@ -18,7 +18,7 @@ import msgspec
 from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address, split_address
 from contracts.chain import Account
 from contracts.errors import InvalidData, LocalContractError
-from contracts.locks import LockedVoucher, Witness, locks_cell, witnesses_cell
+from contracts.locks import LockedVoucher, Witness, locks_cell, read_shown, witnesses_cell
 from contracts.units import NO_MONEY, NanoTon
 from contracts.voucher import KEY_BYTES, SIGNATURE_BYTES, ChannelRef
 
@@ -286,6 +286,24 @@ def read_action(body: bytes) -> ChannelAction:
         return ChannelAction(_STEPS.get(op, "unknown"))
     except InvalidData:
         return ChannelAction("unknown")
+
+
+def read_witnesses(body: bytes) -> dict[bytes, Witness]:
+    """Return what a locked claim's body (a BoC) shows, by `locks.lock_id`; {} for anything else.
+
+    Signatures are not checked here. Whoever holds the same lock elsewhere learns its witness
+    so, when the other side is silent.
+    """
+    try:
+        reader = decode_boc(body).parse()
+        if reader.uint(32) != OP_CLAIM_LOCKED:
+            return {}
+        reader.raw(SIGNATURE_BYTES)
+        reader.coins()
+        witnesses, locks = reader.ref(), reader.ref()
+        return read_shown(locks, witnesses)
+    except InvalidData:
+        return {}
 
 
 def finish_body() -> bytes:

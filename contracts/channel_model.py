@@ -53,6 +53,9 @@ _SAFE_NANOTON: Final = 150_000_000
 _IMPORT_NANOTON: Final = 6_000_000
 """More than the import of any message here."""
 
+_CLAIM_FEE_NANOTON: Final = 15_000_000
+"""More than the fees of any claim here."""
+
 _FEE_NANOTON: Final = NanoTon(300_000_000)
 _WAITS_S: Final = (1, 60, 600, CHALLENGE_S, 86_400, 200 * 86_400)
 _HISTORY_MAX: Final = 64
@@ -329,7 +332,8 @@ class ChannelModel:
         rest = there - _IMPORT_NANOTON <= grown <= min(there, due)  # its own import is gone
         expect(exact or rest, "a claim paid more or less than what was due")
         expect(lost <= grown, "a claim took more from the channel than it paid")
-        expect(got > grown // 2, "the payee did not get what was counted")
+        least = max(0, grown - _CLAIM_FEE_NANOTON)
+        expect(got > least, "the payee did not get what was counted")
 
     def _worth(self, message: Message) -> int | None:
         """Return what the locks are worth now; None when the contract must refuse the claim."""

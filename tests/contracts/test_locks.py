@@ -20,6 +20,7 @@ from contracts.locks import (
     Preimage,
     Witness,
     check_locks,
+    lock_id,
     locked_nanoton,
     locks_cell,
     sign_key_payment,
@@ -374,6 +375,23 @@ def test_a_locked_claim_with_spare_references_is_refused(opened: Rehearsal) -> N
 def test_a_locked_claim_is_read_back_from_its_message(opened: Rehearsal) -> None:
     body = opened.claim_locked(COIN, some_locks(3), [None] * 3)
     assert channel.read_action(body) == channel.ChannelAction("claim_locked", COIN)
+
+
+def test_the_witnesses_of_a_claim_are_read_back_from_its_message(opened: Rehearsal) -> None:
+    locks, shown = some_locks(3), [witness(opened, 0), witness(opened, 1), None]
+    body = opened.claim_locked(COIN, locks, shown)
+    assert channel.read_witnesses(body) == {
+        lock_id(lock): each for lock, each in zip(locks, shown, strict=True) if each
+    }
+    assert channel.read_witnesses(opened.claim(COIN)) == {}
+
+
+@given(st.binary(max_size=120))
+def test_anything_else_shows_no_witnesses(data: bytes) -> None:
+    head = Builder().uint(channel.OP_CLAIM_LOCKED, 32).raw(bytes(64)).coins(5)
+    junk = Builder().raw(data).end()
+    assert channel.read_witnesses(encode_boc(head.ref(junk).ref(junk).end())) == {}
+    assert channel.read_witnesses(data) == {}
 
 
 def test_locks_are_laid_out_as_the_contract_reads_them() -> None:
