@@ -110,20 +110,23 @@ def follow(
 class ChatBench:
     """All figures of one chat model."""
 
-    def __init__(self, path: Path, library: Library, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, library: Library, say: Callable[[str], None], *, two_threads: bool
+    ) -> None:
         self._path = path
         self._library = library
         self._say = say
+        self._two_threads = two_threads
         self._gguf = open_gguf(path)
         self._with_peer = "llama-cpp-python" in peers.installed()
         self.checks: list[Check] = []
         self.figures: list[Figure] = []
 
-    def run(self, *, two_threads: bool = True) -> None:
+    def run(self) -> None:
         """Check, then time."""
         self._check()
         self._time(threads=1)
-        if two_threads:
+        if self._two_threads:
             self._time(threads=2)
         self._start()
 
@@ -232,7 +235,7 @@ class ChatBench:
     def _start(self) -> None:
         self._say("chat: start and memory")
         took: list[tuple[float, float]] = []
-        for _ in range(4):
+        for _ in range(3):
             said = subprocess.run(
                 [sys.executable, "-c", _START_CODE, str(self._path)],
                 capture_output=True, text=True, check=True, timeout=120,
