@@ -28,6 +28,7 @@ OUTPUT_TOKENS_MAX: Final = 160
 QUOTES_TIMEOUT_S: Final = 60.0
 SETTLE_TIMEOUT_S: Final = 90.0
 POLL_S: Final = 0.2
+POWER_CUT_DELAY_S: Final = 1.0
 
 Listener = Callable[[JobProgress], Awaitable[None]]
 
@@ -122,6 +123,8 @@ class Story:
                 self.narrator.write(event.text)
                 if event.tokens >= KILL_AT_TOKEN and not killed:
                     killed = True
+                    # Vouchers that are under way reach it first: what it never got it cannot claim.
+                    await trio.sleep(POWER_CUT_DELAY_S)
                     self._cut_power()
             else:
                 self._tell(event)
