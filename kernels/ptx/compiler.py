@@ -14,8 +14,9 @@ from kernels.ptx.translation import EntryInfo, StopRow, Translation
 
 METADATA = """
 !0 = distinct !{}
-!1 = distinct !{!1, !2}
+!1 = distinct !{!1, !2, !3}
 !2 = !{!"llvm.loop.parallel_accesses", !0}
+!3 = !{!"llvm.loop.interleave.count", i32 1}
 """
 
 
