@@ -9,6 +9,7 @@ What a thread knows across a stop is kept in the frames, a row of 1024 values fo
 what follows from parameters and thread numbers alone is computed again instead.
 """
 
+import ctypes
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,6 +32,7 @@ from kernels.ptx.flow import (
 from kernels.ptx.layout import EntryLayout
 from kernels.ptx.mode import Mode
 from kernels.ptx.opcodes import check_instruction, emit_instruction, is_rematerialisable
+from kernels.ptx.renaming import split_definitions
 from kernels.ptx.runtime_layout import (
     CONSTANT_CLAMP,
     CONSTANT_MASK,
@@ -39,6 +41,7 @@ from kernels.ptx.runtime_layout import (
     SLOTS_OFFSET,
     STOP_KINDS,
     THREADS_MAX,
+    Env,
     offset_of,
 )
 from kernels.ptx.stops import result_targets, stop_kind, stop_operands
@@ -162,6 +165,8 @@ class EntryTranslator:
         self._layout = layout
         self._mode = mode
         self._flow = Flow(entry)
+        split_definitions(self._flow)
+        self._flow.find_live()
         self._known = _Known(self._flow)
         self._slots: dict[str, int] = {}
         self._code = EntryCode(entry.name)
@@ -381,10 +386,10 @@ class _Region(BlockWriter):
         """Write the whole function; *wait* is the stop that it begins after."""
         alone = "" if self.mode is Mode.STRICT else " noalias"
         symbol = f"{self.function.name}.region{self._number}"
-        self.lines.append(
-            f'define void @"{symbol}"(ptr{alone} %env, ptr{alone} %frames, ptr{alone} %arena, '
-            "i32 %first, i32 %end) {"
-        )
+        env = f"align 8 dereferenceable({ctypes.sizeof(Env)}) %env"
+        frames = f"align 64 dereferenceable({SLOTS_OFFSET}) %frames"
+        pointers = ", ".join(f"ptr{alone} {each}" for each in (env, frames, "align 4096 %arena"))
+        self.lines.append(f'define void @"{symbol}"({pointers}, i32 %first, i32 %end) {{')
         self.label("head")
         known = [each for each in kept if each in self._entry.known]
         recipe = self._entry.known.recipe(known)
@@ -442,17 +447,25 @@ class _Region(BlockWriter):
         self.line("br label %row")
         self.label("row")
         self.line("%t.row = phi i32 [ %first, %head ], [ %t.next, %row.end ]")
-        self.line("%x.first = urem i32 %t.row, %ntid.x")
+        self.line("%flat = icmp ult i32 %t.row, %ntid.x")  # the first row needs no division
+        self.line("br i1 %flat, label %row.start, label %row.divide")
+        self.label("row.divide")
+        self.line("%x.rest = urem i32 %t.row, %ntid.x")
         self.line("%yz = udiv i32 %t.row, %ntid.x")
-        self.line("%tid.y = urem i32 %yz, %ntid.y")
-        self.line("%tid.z = udiv i32 %yz, %ntid.y")
+        self.line("%y.rest = urem i32 %yz, %ntid.y")
+        self.line("%z.rest = udiv i32 %yz, %ntid.y")
+        self.line("br label %row.start")
+        self.label("row.start")
+        self.line("%x.first = phi i32 [ %t.row, %row ], [ %x.rest, %row.divide ]")
+        self.line("%tid.y = phi i32 [ 0, %row ], [ %y.rest, %row.divide ]")
+        self.line("%tid.z = phi i32 [ 0, %row ], [ %z.rest, %row.divide ]")
         in_row = self.binary("sub", "i32", "%ntid.x", "%x.first")
         left = self.binary("sub", "i32", "%end", "%t.row")
         shorter = self.compare("ult", "i32", in_row, left)
         self.line(f"%count = select i1 {shorter}, i32 {in_row}, i32 {left}")
         self.line("br label %thread")
         self.label("thread")
-        self.line("%i = phi i32 [ 0, %row ], [ %i.next, %next ]")
+        self.line("%i = phi i32 [ 0, %row.start ], [ %i.next, %next ]")
         self.line("%tid.x = add nuw nsw i32 %x.first, %i")
         self.line("%t = add nuw nsw i32 %t.row, %i")
 

@@ -95,7 +95,7 @@ def run_peer(case: Case, library: ctypes.CDLL) -> tuple[tuple[Array, ...], float
     """Return the results and the seconds of a call of the C function."""
     arrays = [each.copy() for each in case.arrays]
     scalars = [
-        ctypes.c_float(each) if isinstance(each, np.float32) else ctypes.c_int(each)
+        ctypes.c_float(float(each)) if isinstance(each, np.float32) else ctypes.c_int(each)
         for each in case.c_scalars
     ]
     pointers = [ctypes.c_void_p(each.ctypes.data) for each in arrays]
@@ -125,8 +125,9 @@ def measure(mode: Mode, names: list[str]) -> list[dict[str, Any]]:
             if names and case.name not in names:
                 continue
             found, seconds = run_ptx(case, module, arena)
-            row = {"kernel": case.name, "mode": mode.value, "error": case.error(found)}
-            _check(case, row["error"], "the PTX route")
+            error = case.error(found)
+            _check(case, error, "the PTX route")
+            row: dict[str, Any] = {"kernel": case.name, "mode": mode.value, "error": error}
             row["ptx_ms"] = round(seconds * 1e3, 4)
             if library is not None:
                 found, peer = run_peer(case, library)

@@ -1,4 +1,4 @@
-; of scheduler.c with SHA-256 1e0419183e85a6d5c9c9e23d1504acc959033f7d3e8cb2adbfcdce63e9493981
+; of scheduler.c with SHA-256 99e3c87eff81613436b29a7f0b80aa0444e29995af7414d164280a9c4b260e34
 %struct.Access = type { i32, i32, i32, i32, i32, i32, i32, i32 }
 %struct.Launch = type { ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr }
 %struct.Stop = type { i32, i32, i32, i32, i32, i32, i32, i32 }
@@ -432,7 +432,7 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   %25 = getelementptr inbounds i8, ptr %0, i64 128
   %26 = load i32, ptr %25, align 8
   %27 = icmp eq i32 %26, 0
-  br i1 %27, label %610, label %28
+  br i1 %27, label %623, label %28
 
 28:                                              
   %29 = getelementptr inbounds i8, ptr %0, i64 124
@@ -455,29 +455,29 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   br label %46
 
 46:                                              
-  %47 = phi i32 [ %26, %28 ], [ %605, %604 ]
-  %48 = phi i32 [ %45, %28 ], [ %606, %604 ]
-  %49 = phi i32 [ %45, %28 ], [ %607, %604 ]
-  %50 = phi i32 [ 0, %28 ], [ %608, %604 ]
+  %47 = phi i32 [ %26, %28 ], [ %618, %617 ]
+  %48 = phi i32 [ %45, %28 ], [ %619, %617 ]
+  %49 = phi i32 [ %45, %28 ], [ %620, %617 ]
+  %50 = phi i32 [ 0, %28 ], [ %621, %617 ]
   %51 = icmp eq i32 %49, 0
-  br i1 %51, label %604, label %52
+  br i1 %51, label %617, label %52
 
 52:                                              
   %53 = load i32, ptr %24, align 8
   br label %54
 
 54:                                              
-  %55 = phi i32 [ %598, %597 ], [ %48, %52 ]
-  %56 = phi i32 [ %599, %597 ], [ %53, %52 ]
-  %57 = phi i32 [ %600, %597 ], [ 0, %52 ]
+  %55 = phi i32 [ %611, %610 ], [ %48, %52 ]
+  %56 = phi i32 [ %612, %610 ], [ %53, %52 ]
+  %57 = phi i32 [ %613, %610 ], [ 0, %52 ]
   %58 = icmp eq i32 %56, 0
-  br i1 %58, label %597, label %63
+  br i1 %58, label %610, label %63
 
 59:                                              
   %60 = add i32 %64, 1
   %61 = load i32, ptr %24, align 8
   %62 = icmp ult i32 %60, %61
-  br i1 %62, label %63, label %595
+  br i1 %62, label %63, label %608
 
 63:                                              
   %64 = phi i32 [ %60, %59 ], [ 0, %54 ]
@@ -567,7 +567,7 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   tail call void %121(ptr %0, ptr %122, ptr %123, i32 0, i32 %114)
   %124 = load i32, ptr %42, align 4
   %125 = icmp eq i32 %124, 0
-  br i1 %125, label %126, label %610
+  br i1 %125, label %126, label %623
 
 126:                                             
   %127 = load i64, ptr %41, align 8
@@ -576,7 +576,7 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
 
 129:                                             
   store i32 2, ptr %42, align 4
-  br label %610
+  br label %623
 
 130:                                             
   %131 = load i32, ptr %38, align 8
@@ -585,689 +585,712 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
 
 133:                                             
   %134 = zext i32 %131 to i64
-  br label %135
+  br label %142
 
 135:                                             
-  %136 = phi i64 [ 0, %133 ], [ %142, %135 ]
-  %137 = phi i32 [ 1, %133 ], [ %141, %135 ]
-  %138 = getelementptr inbounds i32, ptr %6, i64 %136
-  %139 = load i32, ptr %138, align 4
-  %140 = icmp eq i32 %139, -1
-  %141 = select i1 %140, i32 %137, i32 0
-  %142 = add nsw i64 %136, 1
-  %143 = icmp eq i64 %142, %134
-  br i1 %143, label %144, label %135
+  %136 = icmp eq i32 %148, %149
+  %137 = icmp eq i32 %148, -1
+  %138 = select i1 %137, i1 true, i1 %136
+  %139 = select i1 %137, i32 0, i32 %131
+  %140 = select i1 %137, i32 0, i32 %148
+  %141 = select i1 %137, i64 0, i64 4294967297
+  br i1 %138, label %189, label %158
 
-144:                                             
-  %145 = icmp eq i32 %141, 0
-  br i1 %145, label %150, label %59
+142:                                             
+  %143 = phi i64 [ 0, %133 ], [ %150, %142 ]
+  %144 = phi i32 [ 0, %133 ], [ %149, %142 ]
+  %145 = phi i32 [ -1, %133 ], [ %148, %142 ]
+  %146 = getelementptr inbounds i32, ptr %6, i64 %143
+  %147 = load i32, ptr %146, align 4
+  %148 = tail call i32 @llvm.umin.i32(i32 %147, i32 %145)
+  %149 = tail call i32 @llvm.umax.i32(i32 %147, i32 %144)
+  %150 = add nsw i64 %143, 1
+  %151 = icmp eq i64 %150, %134
+  br i1 %151, label %135, label %142
 
-146:                                             
-  %147 = icmp ne i32 %177, 0
-  %148 = icmp ne i32 %178, 0
-  %149 = select i1 %147, i1 %148, i1 false
-  br i1 %149, label %183, label %279
+152:                                             
+  %153 = icmp eq i32 %166, %131
+  %154 = icmp eq i32 %166, 0
+  %155 = or i1 %153, %154
+  br i1 %155, label %184, label %156
 
-150:                                             
-  %151 = phi i64 [ %181, %175 ], [ 0, %144 ]
-  %152 = phi i32 [ %180, %175 ], [ 0, %144 ]
-  %153 = phi i32 [ %179, %175 ], [ 1, %144 ]
-  %154 = phi i32 [ %178, %175 ], [ 1, %144 ]
-  %155 = phi i32 [ %177, %175 ], [ 1, %144 ]
-  %156 = phi i32 [ %176, %175 ], [ -1, %144 ]
-  %157 = getelementptr inbounds i32, ptr %6, i64 %151
-  %158 = load i32, ptr %157, align 4
-  %159 = icmp eq i32 %158, -1
-  br i1 %159, label %175, label %160
+156:                                             
+  %157 = zext i32 %166 to i64
+  br label %174
 
-160:                                             
-  %161 = zext i32 %152 to i64
-  %162 = icmp eq i64 %151, %161
-  %163 = select i1 %162, i32 %153, i32 0
-  %164 = icmp eq i32 %152, 0
-  %165 = icmp eq i32 %158, %156
-  %166 = select i1 %164, i1 true, i1 %165
-  %167 = select i1 %166, i32 %155, i32 0
-  %168 = zext i32 %158 to i64
-  %169 = getelementptr inbounds %struct.Stop, ptr %2, i64 %168
-  %170 = load i32, ptr %169, align 4
-  %171 = add i32 %170, -5
-  %172 = icmp ult i32 %171, -4
-  %173 = select i1 %172, i32 0, i32 %154
-  %174 = add i32 %152, 1
-  br label %175
+158:                                             
+  %159 = phi i64 [ %169, %158 ], [ 0, %135 ]
+  %160 = phi i32 [ %168, %158 ], [ 0, %135 ]
+  %161 = phi i32 [ %166, %158 ], [ 0, %135 ]
+  %162 = getelementptr inbounds i32, ptr %6, i64 %159
+  %163 = load i32, ptr %162, align 4
+  %164 = icmp ne i32 %163, -1
+  %165 = zext i1 %164 to i32
+  %166 = add i32 %161, %165
+  %167 = tail call i32 @llvm.umax.i32(i32 %163, i32 %160)
+  %168 = select i1 %164, i32 %167, i32 %160
+  %169 = add nsw i64 %159, 1
+  %170 = icmp eq i64 %169, %134
+  br i1 %170, label %152, label %158
 
-175:                                             
-  %176 = phi i32 [ %158, %160 ], [ %156, %150 ]
-  %177 = phi i32 [ %167, %160 ], [ %155, %150 ]
-  %178 = phi i32 [ %173, %160 ], [ %154, %150 ]
-  %179 = phi i32 [ %163, %160 ], [ %153, %150 ]
-  %180 = phi i32 [ %174, %160 ], [ %152, %150 ]
-  %181 = add nsw i64 %151, 1
-  %182 = icmp eq i64 %181, %134
-  br i1 %182, label %146, label %150
+171:                                             
+  %172 = icmp eq i32 %181, 0
+  %173 = select i1 %172, i64 4294967296, i64 0
+  br label %184
 
-183:                                             
-  %184 = zext i32 %176 to i64
-  %185 = getelementptr inbounds %struct.Stop, ptr %2, i64 %184
-  %186 = load i32, ptr %185, align 4
-  %187 = icmp eq i32 %186, 1
-  br i1 %187, label %221, label %194
+174:                                             
+  %175 = phi i64 [ 0, %156 ], [ %182, %174 ]
+  %176 = phi i32 [ 0, %156 ], [ %181, %174 ]
+  %177 = getelementptr inbounds i32, ptr %6, i64 %175
+  %178 = load i32, ptr %177, align 4
+  %179 = icmp eq i32 %178, -1
+  %180 = zext i1 %179 to i32
+  %181 = or i32 %176, %180
+  %182 = add nsw i64 %175, 1
+  %183 = icmp eq i64 %182, %157
+  br i1 %183, label %171, label %174
 
-188:                                             
-  %189 = icmp eq i32 %186, 2
-  %190 = icmp eq i32 %186, 3
-  %191 = select i1 %190, i32 %211, i32 %210
-  %192 = select i1 %189, i32 %212, i32 %191
-  %193 = and i32 %192, 1
-  br label %215
+184:                                             
+  %185 = phi i64 [ 4294967296, %152 ], [ %173, %171 ]
+  %186 = icmp eq i32 %148, %168
+  %187 = zext i1 %186 to i64
+  %188 = or i64 %185, %187
+  br label %189
 
-194:                                             
-  %195 = phi i64 [ %213, %209 ], [ 0, %183 ]
-  %196 = phi i32 [ %212, %209 ], [ 1, %183 ]
-  %197 = phi i32 [ %211, %209 ], [ 0, %183 ]
-  %198 = phi i32 [ %210, %209 ], [ 0, %183 ]
-  %199 = getelementptr inbounds i32, ptr %6, i64 %195
+189:                                             
+  %190 = phi i32 [ %166, %184 ], [ %139, %135 ]
+  %191 = phi i32 [ %168, %184 ], [ %140, %135 ]
+  %192 = phi i64 [ %188, %184 ], [ %141, %135 ]
+  %193 = zext i32 %191 to i64
+  %194 = icmp eq i32 %190, 0
+  br i1 %194, label %59, label %195
+
+195:                                             
+  %196 = and i64 %192, 4294967295
+  %197 = icmp eq i64 %196, 0
+  br i1 %197, label %291, label %198
+
+198:                                             
+  %199 = getelementptr inbounds %struct.Stop, ptr %2, i64 %193
   %200 = load i32, ptr %199, align 4
-  %201 = icmp eq i32 %200, -1
-  br i1 %201, label %209, label %202
+  %201 = add i32 %200, -5
+  %202 = icmp ult i32 %201, -4
+  br i1 %202, label %289, label %203
 
-202:                                             
-  %203 = getelementptr inbounds i32, ptr %11, i64 %195
-  %204 = load i32, ptr %203, align 4
-  %205 = and i32 %204, 1
-  %206 = and i32 %205, %196
-  %207 = or i32 %205, %197
-  %208 = add i32 %205, %198
-  br label %209
+203:                                             
+  %204 = icmp eq i32 %200, 1
+  br i1 %204, label %238, label %211
 
-209:                                             
-  %210 = phi i32 [ %208, %202 ], [ %198, %194 ]
-  %211 = phi i32 [ %207, %202 ], [ %197, %194 ]
-  %212 = phi i32 [ %206, %202 ], [ %196, %194 ]
-  %213 = add nsw i64 %195, 1
-  %214 = icmp eq i64 %213, %134
-  br i1 %214, label %188, label %194
+205:                                             
+  %206 = icmp eq i32 %200, 2
+  %207 = icmp eq i32 %200, 3
+  %208 = select i1 %207, i32 %228, i32 %227
+  %209 = select i1 %206, i32 %229, i32 %208
+  %210 = and i32 %209, 1
+  br label %232
 
-215:                                             
-  %216 = phi i64 [ 0, %188 ], [ %219, %215 ]
-  %217 = getelementptr inbounds i32, ptr %19, i64 %216
-  store i32 %192, ptr %217, align 4
-  %218 = getelementptr inbounds i32, ptr %21, i64 %216
-  store i32 %193, ptr %218, align 4
-  %219 = add nsw i64 %216, 1
-  %220 = icmp eq i64 %219, %134
-  br i1 %220, label %221, label %215
+211:                                             
+  %212 = phi i64 [ %230, %226 ], [ 0, %203 ]
+  %213 = phi i32 [ %229, %226 ], [ 1, %203 ]
+  %214 = phi i32 [ %228, %226 ], [ 0, %203 ]
+  %215 = phi i32 [ %227, %226 ], [ 0, %203 ]
+  %216 = getelementptr inbounds i32, ptr %6, i64 %212
+  %217 = load i32, ptr %216, align 4
+  %218 = icmp eq i32 %217, -1
+  br i1 %218, label %226, label %219
 
-221:                                             
-  %222 = load i32, ptr %33, align 8
-  %223 = icmp eq i32 %222, 0
-  br i1 %223, label %227, label %224
+219:                                             
+  %220 = getelementptr inbounds i32, ptr %11, i64 %212
+  %221 = load i32, ptr %220, align 4
+  %222 = and i32 %221, 1
+  %223 = and i32 %222, %213
+  %224 = or i32 %222, %214
+  %225 = add i32 %222, %215
+  br label %226
 
-224:                                             
-  %225 = load i32, ptr %34, align 4
-  %226 = add i32 %225, 1
-  store i32 %226, ptr %34, align 4
-  br label %227
-
-227:                                             
-  %228 = icmp eq i32 %179, 0
-  %229 = getelementptr inbounds i8, ptr %185, i64 4
-  br i1 %228, label %230, label %232
-
-230:                                             
-  %231 = getelementptr inbounds ptr, ptr %1, i64 %184
-  br label %239
+226:                                             
+  %227 = phi i32 [ %225, %219 ], [ %215, %211 ]
+  %228 = phi i32 [ %224, %219 ], [ %214, %211 ]
+  %229 = phi i32 [ %223, %219 ], [ %213, %211 ]
+  %230 = add nsw i64 %212, 1
+  %231 = icmp eq i64 %230, %134
+  br i1 %231, label %205, label %211
 
 232:                                             
-  %233 = load i32, ptr %229, align 4
-  %234 = zext i32 %233 to i64
-  %235 = zext i32 %180 to i64
-  %236 = mul nsw i64 %234, %235
-  %237 = load i64, ptr %41, align 8
-  %238 = sub nsw i64 %237, %236
-  br label %585
+  %233 = phi i64 [ 0, %205 ], [ %236, %232 ]
+  %234 = getelementptr inbounds i32, ptr %19, i64 %233
+  store i32 %209, ptr %234, align 4
+  %235 = getelementptr inbounds i32, ptr %21, i64 %233
+  store i32 %210, ptr %235, align 4
+  %236 = add nsw i64 %233, 1
+  %237 = icmp eq i64 %236, %134
+  br i1 %237, label %238, label %232
 
-239:                                             
-  %240 = phi i32 [ %257, %256 ], [ 0, %230 ]
-  %241 = load i32, ptr %42, align 4
-  %242 = icmp eq i32 %241, 0
-  br i1 %242, label %243, label %610
+238:                                             
+  %239 = load i32, ptr %33, align 8
+  %240 = icmp eq i32 %239, 0
+  br i1 %240, label %244, label %241
 
-243:                                             
-  %244 = load i64, ptr %41, align 8
-  %245 = icmp slt i64 %244, 0
-  br i1 %245, label %246, label %247
+241:                                             
+  %242 = load i32, ptr %34, align 4
+  %243 = add i32 %242, 1
+  store i32 %243, ptr %34, align 4
+  br label %244
 
-246:                                             
-  store i32 2, ptr %42, align 4
-  br label %610
+244:                                             
+  %245 = icmp ult i64 %192, 4294967296
+  %246 = getelementptr inbounds i8, ptr %199, i64 4
+  br i1 %245, label %247, label %593
 
 247:                                             
-  %248 = zext i32 %240 to i64
-  %249 = getelementptr inbounds i32, ptr %6, i64 %248
-  %250 = load i32, ptr %249, align 4
-  %251 = icmp eq i32 %250, %176
-  %252 = add i32 %240, 1
-  br i1 %251, label %253, label %256
+  %248 = getelementptr inbounds ptr, ptr %1, i64 %193
+  br label %249
+
+249:                                             
+  %250 = phi i32 [ %267, %266 ], [ 0, %247 ]
+  %251 = load i32, ptr %42, align 4
+  %252 = icmp eq i32 %251, 0
+  br i1 %252, label %253, label %623
 
 253:                                             
-  %254 = tail call i32 @llvm.umax.i32(i32 %131, i32 %252)
-  %255 = add i32 %254, -1
-  br label %259
+  %254 = load i64, ptr %41, align 8
+  %255 = icmp slt i64 %254, 0
+  br i1 %255, label %256, label %257
 
 256:                                             
-  %257 = phi i32 [ %269, %268 ], [ %252, %247 ]
-  %258 = icmp ult i32 %257, %131
-  br i1 %258, label %239, label %592
+  store i32 2, ptr %42, align 4
+  br label %623
 
-259:                                             
-  %260 = phi i32 [ %263, %262 ], [ %240, %253 ]
-  %261 = icmp eq i32 %260, %255
-  br i1 %261, label %268, label %262
+257:                                             
+  %258 = zext i32 %250 to i64
+  %259 = getelementptr inbounds i32, ptr %6, i64 %258
+  %260 = load i32, ptr %259, align 4
+  %261 = icmp eq i32 %260, %191
+  %262 = add i32 %250, 1
+  br i1 %261, label %263, label %266
 
-262:                                             
-  %263 = add i32 %260, 1
-  %264 = zext i32 %263 to i64
-  %265 = getelementptr inbounds i32, ptr %6, i64 %264
-  %266 = load i32, ptr %265, align 4
-  %267 = icmp eq i32 %266, %176
-  br i1 %267, label %259, label %268
+263:                                             
+  %264 = tail call i32 @llvm.umax.i32(i32 %131, i32 %262)
+  %265 = add i32 %264, -1
+  br label %269
 
-268:                                             
-  %269 = phi i32 [ %254, %259 ], [ %263, %262 ]
-  %270 = load i32, ptr %229, align 4
-  %271 = zext i32 %270 to i64
-  %272 = sub i32 %269, %240
-  %273 = zext i32 %272 to i64
-  %274 = mul nsw i64 %271, %273
-  %275 = sub nsw i64 %244, %274
-  store i64 %275, ptr %41, align 8
-  %276 = load ptr, ptr %231, align 8
-  %277 = load ptr, ptr %5, align 8
-  %278 = load ptr, ptr %0, align 8
-  tail call void %276(ptr %0, ptr %277, ptr %278, i32 %240, i32 %269)
-  br label %256
+266:                                             
+  %267 = phi i32 [ %279, %278 ], [ %262, %257 ]
+  %268 = icmp ult i32 %267, %131
+  br i1 %268, label %249, label %605
 
-279:                                             
-  %280 = icmp ne i32 %179, 0
-  %281 = select i1 %147, i1 %280, i1 false
-  br i1 %281, label %282, label %344
+269:                                             
+  %270 = phi i32 [ %273, %272 ], [ %250, %263 ]
+  %271 = icmp eq i32 %270, %265
+  br i1 %271, label %278, label %272
 
-282:                                             
-  %283 = zext i32 %176 to i64
-  %284 = getelementptr inbounds %struct.Stop, ptr %2, i64 %283
-  %285 = icmp eq i32 %180, 0
-  br i1 %285, label %336, label %286
+272:                                             
+  %273 = add i32 %270, 1
+  %274 = zext i32 %273 to i64
+  %275 = getelementptr inbounds i32, ptr %6, i64 %274
+  %276 = load i32, ptr %275, align 4
+  %277 = icmp eq i32 %276, %191
+  br i1 %277, label %269, label %278
 
-286:                                             
-  %287 = load i32, ptr %284, align 4
-  %288 = icmp eq i32 %287, 24
-  %289 = getelementptr inbounds i8, ptr %284, i64 12
-  %290 = getelementptr inbounds i8, ptr %284, i64 24
-  br label %291
+278:                                             
+  %279 = phi i32 [ %264, %269 ], [ %273, %272 ]
+  %280 = load i32, ptr %246, align 4
+  %281 = zext i32 %280 to i64
+  %282 = sub i32 %279, %250
+  %283 = zext i32 %282 to i64
+  %284 = mul nsw i64 %281, %283
+  %285 = sub nsw i64 %254, %284
+  store i64 %285, ptr %41, align 8
+  %286 = load ptr, ptr %248, align 8
+  %287 = load ptr, ptr %5, align 8
+  %288 = load ptr, ptr %0, align 8
+  tail call void %286(ptr %0, ptr %287, ptr %288, i32 %250, i32 %279)
+  br label %266
+
+289:                                             
+  %290 = icmp ugt i64 %192, 4294967295
+  br i1 %290, label %292, label %291
 
 291:                                             
-  %292 = phi i32 [ 0, %286 ], [ %323, %322 ]
-  %293 = zext i32 %292 to i64
-  %294 = sub i32 %180, %292
-  %295 = icmp ugt i32 %294, 31
-  %296 = shl nsw i32 -1, %294
-  br i1 %288, label %322, label %297
+  br label %341
 
-297:                                             
-  %298 = load i32, ptr %289, align 4
-  %299 = and i32 %298, 4
-  %300 = icmp eq i32 %299, 0
-  br i1 %300, label %301, label %307
+292:                                             
+  %293 = icmp eq i32 %200, 24
+  %294 = getelementptr inbounds i8, ptr %199, i64 12
+  %295 = getelementptr inbounds i8, ptr %199, i64 24
+  br label %296
 
-301:                                             
-  %302 = add i32 %292, 32
-  %303 = tail call i32 @llvm.umin.i32(i32 %180, i32 %302)
-  %304 = icmp ult i32 %292, %303
-  br i1 %304, label %305, label %317
+296:                                             
+  %297 = phi i32 [ 0, %292 ], [ %328, %327 ]
+  %298 = zext i32 %297 to i64
+  %299 = sub i32 %190, %297
+  %300 = icmp ugt i32 %299, 31
+  %301 = shl nsw i32 -1, %299
+  br i1 %293, label %327, label %302
 
-305:                                             
-  %306 = zext i32 %303 to i64
-  br label %309
+302:                                             
+  %303 = load i32, ptr %294, align 4
+  %304 = and i32 %303, 4
+  %305 = icmp eq i32 %304, 0
+  br i1 %305, label %306, label %312
 
-307:                                             
-  %308 = load i32, ptr %290, align 4
-  br label %317
+306:                                             
+  %307 = add i32 %297, 32
+  %308 = tail call i32 @llvm.umin.i32(i32 %190, i32 %307)
+  %309 = icmp ult i32 %297, %308
+  br i1 %309, label %310, label %322
 
-309:                                             
-  %310 = phi i64 [ %293, %305 ], [ %315, %309 ]
-  %311 = phi i32 [ -1, %305 ], [ %314, %309 ]
-  %312 = getelementptr inbounds i32, ptr %17, i64 %310
-  %313 = load i32, ptr %312, align 4
-  %314 = and i32 %313, %311
-  %315 = add nsw i64 %310, 1
-  %316 = icmp ult i64 %315, %306
-  br i1 %316, label %309, label %317
+310:                                             
+  %311 = zext i32 %308 to i64
+  br label %314
 
-317:                                             
-  %318 = phi i32 [ %308, %307 ], [ -1, %301 ], [ %314, %309 ]
-  %319 = select i1 %295, i32 0, i32 %296
-  %320 = or i32 %318, %319
-  %321 = icmp eq i32 %320, -1
-  br i1 %321, label %322, label %344
+312:                                             
+  %313 = load i32, ptr %295, align 4
+  br label %322
+
+314:                                             
+  %315 = phi i64 [ %298, %310 ], [ %320, %314 ]
+  %316 = phi i32 [ -1, %310 ], [ %319, %314 ]
+  %317 = getelementptr inbounds i32, ptr %17, i64 %315
+  %318 = load i32, ptr %317, align 4
+  %319 = and i32 %318, %316
+  %320 = add nsw i64 %315, 1
+  %321 = icmp ult i64 %320, %311
+  br i1 %321, label %314, label %322
 
 322:                                             
-  %323 = add i32 %292, 32
-  %324 = icmp ult i32 %323, %180
-  br i1 %324, label %291, label %325
+  %323 = phi i32 [ %313, %312 ], [ -1, %306 ], [ %319, %314 ]
+  %324 = select i1 %300, i32 0, i32 %301
+  %325 = or i32 %323, %324
+  %326 = icmp eq i32 %325, -1
+  br i1 %326, label %327, label %291
 
-325:                                             
-  %326 = phi i32 [ %332, %325 ], [ 0, %322 ]
-  %327 = sub i32 %180, %326
-  %328 = icmp ugt i32 %327, 31
-  %329 = shl nsw i32 -1, %327
-  %330 = xor i32 %329, -1
-  %331 = select i1 %328, i32 -1, i32 %330
-  call fastcc void @warp_operation(ptr %4, ptr %284, i32 %326, i32 %331)
-  %332 = add i32 %326, 32
-  %333 = icmp ult i32 %332, %180
-  br i1 %333, label %325, label %334
+327:                                             
+  %328 = add i32 %297, 32
+  %329 = icmp ult i32 %328, %190
+  br i1 %329, label %296, label %330
 
-334:                                             
-  %335 = load i64, ptr %41, align 8
-  br label %336
+330:                                             
+  %331 = phi i32 [ %337, %330 ], [ 0, %327 ]
+  %332 = sub i32 %190, %331
+  %333 = icmp ugt i32 %332, 31
+  %334 = shl nsw i32 -1, %332
+  %335 = xor i32 %334, -1
+  %336 = select i1 %333, i32 -1, i32 %335
+  call fastcc void @warp_operation(ptr %4, ptr %199, i32 %331, i32 %336)
+  %337 = add i32 %331, 32
+  %338 = icmp ult i32 %337, %190
+  br i1 %338, label %330, label %339
 
-336:                                             
-  %337 = phi i64 [ %335, %334 ], [ %127, %282 ]
-  %338 = getelementptr inbounds i8, ptr %284, i64 4
-  %339 = load i32, ptr %338, align 4
-  %340 = zext i32 %339 to i64
-  %341 = zext i32 %180 to i64
-  %342 = mul nsw i64 %340, %341
-  %343 = sub nsw i64 %337, %342
-  br label %585
+339:                                             
+  %340 = getelementptr inbounds i8, ptr %199, i64 4
+  br label %593
 
-344:                                             
-  br i1 %148, label %345, label %388
+341:                                             
+  %342 = phi i64 [ %353, %352 ], [ 0, %291 ]
+  %343 = getelementptr inbounds i32, ptr %6, i64 %342
+  %344 = load i32, ptr %343, align 4
+  %345 = icmp eq i32 %344, -1
+  br i1 %345, label %352, label %346
 
-345:                                             
-  %346 = load i32, ptr %33, align 8
-  %347 = icmp eq i32 %346, 0
-  br i1 %347, label %353, label %348
+346:                                             
+  %347 = zext i32 %344 to i64
+  %348 = getelementptr inbounds %struct.Stop, ptr %2, i64 %347
+  %349 = load i32, ptr %348, align 4
+  %350 = add i32 %349, -5
+  %351 = icmp ult i32 %350, -4
+  br i1 %351, label %397, label %352
 
-348:                                             
-  %349 = zext i32 %176 to i64
-  %350 = getelementptr inbounds %struct.Stop, ptr %2, i64 %349
-  %351 = getelementptr inbounds i8, ptr %350, i64 8
-  %352 = load i32, ptr %351, align 4
+352:                                             
+  %353 = add nsw i64 %342, 1
+  %354 = icmp eq i64 %353, %134
+  br i1 %354, label %355, label %341
+
+355:                                             
+  %356 = load i32, ptr %33, align 8
+  %357 = icmp eq i32 %356, 0
+  br i1 %357, label %362, label %358
+
+358:                                             
+  %359 = getelementptr inbounds %struct.Stop, ptr %2, i64 %193
+  %360 = getelementptr inbounds i8, ptr %359, i64 8
+  %361 = load i32, ptr %360, align 4
   store i32 8, ptr %42, align 4
   store i32 0, ptr %43, align 8
-  store i32 %352, ptr %44, align 8
-  br label %610
+  store i32 %361, ptr %44, align 8
+  br label %623
 
-353:                                             
-  %354 = phi i64 [ %358, %353 ], [ 0, %345 ]
-  %355 = getelementptr inbounds i32, ptr %6, i64 %354
-  %356 = load i32, ptr %355, align 4
-  %357 = getelementptr inbounds i32, ptr %23, i64 %354
-  store i32 %356, ptr %357, align 4
-  %358 = add nsw i64 %354, 1
-  %359 = icmp eq i64 %358, %134
-  br i1 %359, label %360, label %353
-
-360:                                             
-  %361 = phi i64 [ %386, %385 ], [ 0, %353 ]
-  %362 = trunc i64 %361 to i32
-  %363 = load i32, ptr %42, align 4
-  %364 = icmp eq i32 %363, 0
-  br i1 %364, label %365, label %610
-
-365:                                             
-  %366 = load i64, ptr %41, align 8
-  %367 = icmp slt i64 %366, 0
-  br i1 %367, label %368, label %369
-
-368:                                             
-  store i32 2, ptr %42, align 4
-  br label %610
+362:                                             
+  %363 = phi i64 [ %367, %362 ], [ 0, %355 ]
+  %364 = getelementptr inbounds i32, ptr %6, i64 %363
+  %365 = load i32, ptr %364, align 4
+  %366 = getelementptr inbounds i32, ptr %23, i64 %363
+  store i32 %365, ptr %366, align 4
+  %367 = add nsw i64 %363, 1
+  %368 = icmp eq i64 %367, %134
+  br i1 %368, label %369, label %362
 
 369:                                             
-  %370 = getelementptr inbounds i32, ptr %23, i64 %361
-  %371 = load i32, ptr %370, align 4
-  %372 = icmp eq i32 %371, -1
-  br i1 %372, label %385, label %373
+  %370 = phi i64 [ %395, %394 ], [ 0, %362 ]
+  %371 = trunc i64 %370 to i32
+  %372 = load i32, ptr %42, align 4
+  %373 = icmp eq i32 %372, 0
+  br i1 %373, label %374, label %623
 
-373:                                             
-  %374 = add i32 %362, 1
-  %375 = zext i32 %371 to i64
-  %376 = getelementptr inbounds %struct.Stop, ptr %2, i64 %375
-  %377 = getelementptr inbounds i8, ptr %376, i64 4
-  %378 = load i32, ptr %377, align 4
-  %379 = zext i32 %378 to i64
-  %380 = sub nsw i64 %366, %379
-  store i64 %380, ptr %41, align 8
-  %381 = getelementptr inbounds ptr, ptr %1, i64 %375
-  %382 = load ptr, ptr %381, align 8
-  %383 = load ptr, ptr %5, align 8
-  %384 = load ptr, ptr %0, align 8
-  tail call void %382(ptr %0, ptr %383, ptr %384, i32 %362, i32 %374)
-  br label %385
+374:                                             
+  %375 = load i64, ptr %41, align 8
+  %376 = icmp slt i64 %375, 0
+  br i1 %376, label %377, label %378
 
-385:                                             
-  %386 = add nsw i64 %361, 1
-  %387 = icmp eq i64 %386, %134
-  br i1 %387, label %592, label %360
+377:                                             
+  store i32 2, ptr %42, align 4
+  br label %623
 
-388:                                             
-  %389 = phi i32 [ %569, %568 ], [ 0, %344 ]
-  %390 = phi i32 [ %570, %568 ], [ 0, %344 ]
-  %391 = phi i32 [ %572, %568 ], [ 1, %344 ]
-  %392 = phi i32 [ %571, %568 ], [ 0, %344 ]
-  %393 = phi i32 [ %394, %568 ], [ 0, %344 ]
-  %394 = add i32 %393, 32
-  %395 = tail call i32 @llvm.umin.i32(i32 %394, i32 %131)
-  %396 = icmp eq i32 %390, 0
-  br i1 %396, label %397, label %563
+378:                                             
+  %379 = getelementptr inbounds i32, ptr %23, i64 %370
+  %380 = load i32, ptr %379, align 4
+  %381 = icmp eq i32 %380, -1
+  br i1 %381, label %394, label %382
+
+382:                                             
+  %383 = add i32 %371, 1
+  %384 = zext i32 %380 to i64
+  %385 = getelementptr inbounds %struct.Stop, ptr %2, i64 %384
+  %386 = getelementptr inbounds i8, ptr %385, i64 4
+  %387 = load i32, ptr %386, align 4
+  %388 = zext i32 %387 to i64
+  %389 = sub nsw i64 %375, %388
+  store i64 %389, ptr %41, align 8
+  %390 = getelementptr inbounds ptr, ptr %1, i64 %384
+  %391 = load ptr, ptr %390, align 8
+  %392 = load ptr, ptr %5, align 8
+  %393 = load ptr, ptr %0, align 8
+  tail call void %391(ptr %0, ptr %392, ptr %393, i32 %371, i32 %383)
+  br label %394
+
+394:                                             
+  %395 = add nsw i64 %370, 1
+  %396 = icmp eq i64 %395, %134
+  br i1 %396, label %605, label %369
 
 397:                                             
-  %398 = icmp ult i32 %393, %395
-  %399 = zext i32 %393 to i64
-  %400 = zext i32 %395 to i64
-  br label %401
-
-401:                                             
-  %402 = phi i32 [ %389, %397 ], [ 0, %560 ]
-  %403 = phi i32 [ %392, %397 ], [ 1, %560 ]
-  %404 = load i64, ptr %41, align 8
-  %405 = icmp slt i64 %404, 0
-  br i1 %405, label %406, label %407
+  %398 = phi i32 [ %578, %577 ], [ 0, %346 ]
+  %399 = phi i32 [ %579, %577 ], [ 0, %346 ]
+  %400 = phi i32 [ %581, %577 ], [ 1, %346 ]
+  %401 = phi i32 [ %580, %577 ], [ 0, %346 ]
+  %402 = phi i32 [ %403, %577 ], [ 0, %346 ]
+  %403 = add i32 %402, 32
+  %404 = tail call i32 @llvm.umin.i32(i32 %403, i32 %131)
+  %405 = icmp eq i32 %399, 0
+  br i1 %405, label %406, label %572
 
 406:                                             
+  %407 = icmp ult i32 %402, %404
+  %408 = zext i32 %402 to i64
+  %409 = zext i32 %404 to i64
+  br label %410
+
+410:                                             
+  %411 = phi i32 [ %398, %406 ], [ 0, %569 ]
+  %412 = phi i32 [ %401, %406 ], [ 1, %569 ]
+  %413 = load i64, ptr %41, align 8
+  %414 = icmp slt i64 %413, 0
+  br i1 %414, label %415, label %416
+
+415:                                             
   store i32 2, ptr %42, align 4
-  br label %563
+  br label %572
 
-407:                                             
-  br i1 %398, label %412, label %408
+416:                                             
+  br i1 %407, label %421, label %417
 
-408:                                             
-  %409 = phi i32 [ 0, %407 ], [ %432, %431 ]
-  %410 = phi i32 [ 0, %407 ], [ %433, %431 ]
-  %411 = icmp eq i32 %409, 0
-  br label %436
+417:                                             
+  %418 = phi i32 [ 0, %416 ], [ %441, %440 ]
+  %419 = phi i32 [ 0, %416 ], [ %442, %440 ]
+  %420 = icmp eq i32 %418, 0
+  br label %445
 
-412:                                             
-  %413 = phi i64 [ %434, %431 ], [ %399, %407 ]
-  %414 = phi i32 [ %433, %431 ], [ 0, %407 ]
-  %415 = phi i32 [ %432, %431 ], [ 0, %407 ]
-  %416 = getelementptr inbounds i32, ptr %6, i64 %413
-  %417 = load i32, ptr %416, align 4
-  %418 = icmp eq i32 %417, -1
-  br i1 %418, label %431, label %419
-
-419:                                             
-  %420 = trunc i64 %413 to i32
-  %421 = sub i32 %420, %393
-  %422 = shl i32 1, %421
-  %423 = or i32 %422, %414
-  %424 = zext i32 %417 to i64
-  %425 = getelementptr inbounds %struct.Stop, ptr %2, i64 %424
+421:                                             
+  %422 = phi i64 [ %443, %440 ], [ %408, %416 ]
+  %423 = phi i32 [ %442, %440 ], [ 0, %416 ]
+  %424 = phi i32 [ %441, %440 ], [ 0, %416 ]
+  %425 = getelementptr inbounds i32, ptr %6, i64 %422
   %426 = load i32, ptr %425, align 4
-  %427 = add i32 %426, -5
-  %428 = icmp ult i32 %427, -4
-  %429 = select i1 %428, i32 %422, i32 0
-  %430 = or i32 %429, %415
-  br label %431
+  %427 = icmp eq i32 %426, -1
+  br i1 %427, label %440, label %428
 
-431:                                             
-  %432 = phi i32 [ %430, %419 ], [ %415, %412 ]
-  %433 = phi i32 [ %423, %419 ], [ %414, %412 ]
-  %434 = add nsw i64 %413, 1
-  %435 = icmp eq i64 %434, %400
-  br i1 %435, label %408, label %412
+428:                                             
+  %429 = trunc i64 %422 to i32
+  %430 = sub i32 %429, %402
+  %431 = shl i32 1, %430
+  %432 = or i32 %431, %423
+  %433 = zext i32 %426 to i64
+  %434 = getelementptr inbounds %struct.Stop, ptr %2, i64 %433
+  %435 = load i32, ptr %434, align 4
+  %436 = add i32 %435, -5
+  %437 = icmp ult i32 %436, -4
+  %438 = select i1 %437, i32 %431, i32 0
+  %439 = or i32 %438, %424
+  br label %440
 
-436:                                             
-  %437 = phi i32 [ %487, %484 ], [ %409, %408 ]
-  %438 = icmp eq i32 %437, 0
-  br i1 %438, label %563, label %439
+440:                                             
+  %441 = phi i32 [ %439, %428 ], [ %424, %421 ]
+  %442 = phi i32 [ %432, %428 ], [ %423, %421 ]
+  %443 = add nsw i64 %422, 1
+  %444 = icmp eq i64 %443, %409
+  br i1 %444, label %417, label %421
 
-439:                                             
-  %440 = tail call i32 @llvm.cttz.i32(i32 %437, i1 true)
-  %441 = or i32 %440, %393
-  %442 = zext i32 %441 to i64
-  %443 = getelementptr inbounds i32, ptr %6, i64 %442
-  %444 = load i32, ptr %443, align 4
-  %445 = zext i32 %444 to i64
-  %446 = getelementptr inbounds %struct.Stop, ptr %2, i64 %445
-  %447 = load i32, ptr %446, align 4
-  br i1 %411, label %448, label %452
+445:                                             
+  %446 = phi i32 [ %496, %493 ], [ %418, %417 ]
+  %447 = icmp eq i32 %446, 0
+  br i1 %447, label %572, label %448
 
 448:                                             
-  %449 = phi i32 [ 0, %439 ], [ %464, %452 ]
-  %450 = phi i32 [ 0, %439 ], [ %470, %452 ]
-  %451 = icmp eq i32 %447, 24
-  br i1 %451, label %484, label %474
+  %449 = tail call i32 @llvm.cttz.i32(i32 %446, i1 true)
+  %450 = or i32 %449, %402
+  %451 = zext i32 %450 to i64
+  %452 = getelementptr inbounds i32, ptr %6, i64 %451
+  %453 = load i32, ptr %452, align 4
+  %454 = zext i32 %453 to i64
+  %455 = getelementptr inbounds %struct.Stop, ptr %2, i64 %454
+  %456 = load i32, ptr %455, align 4
+  br i1 %420, label %457, label %461
 
-452:                                             
-  %453 = phi i32 [ %472, %452 ], [ %409, %439 ]
-  %454 = phi i32 [ %470, %452 ], [ 0, %439 ]
-  %455 = phi i32 [ %464, %452 ], [ 0, %439 ]
-  %456 = tail call i32 @llvm.cttz.i32(i32 %453, i1 true)
-  %457 = or i32 %456, %393
-  %458 = zext i32 %457 to i64
-  %459 = getelementptr inbounds i32, ptr %6, i64 %458
-  %460 = load i32, ptr %459, align 4
-  %461 = icmp eq i32 %460, %444
-  %462 = shl i32 1, %456
-  %463 = select i1 %461, i32 %462, i32 0
-  %464 = or i32 %463, %455
-  %465 = zext i32 %460 to i64
-  %466 = getelementptr inbounds %struct.Stop, ptr %2, i64 %465
-  %467 = load i32, ptr %466, align 4
-  %468 = icmp eq i32 %467, %447
-  %469 = select i1 %468, i32 %462, i32 0
-  %470 = or i32 %469, %454
-  %471 = add i32 %453, -1
-  %472 = and i32 %471, %453
-  %473 = icmp eq i32 %472, 0
-  br i1 %473, label %448, label %452
+457:                                             
+  %458 = phi i32 [ 0, %448 ], [ %473, %461 ]
+  %459 = phi i32 [ 0, %448 ], [ %479, %461 ]
+  %460 = icmp eq i32 %456, 24
+  br i1 %460, label %493, label %483
 
-474:                                             
-  %475 = getelementptr inbounds i8, ptr %446, i64 12
+461:                                             
+  %462 = phi i32 [ %481, %461 ], [ %418, %448 ]
+  %463 = phi i32 [ %479, %461 ], [ 0, %448 ]
+  %464 = phi i32 [ %473, %461 ], [ 0, %448 ]
+  %465 = tail call i32 @llvm.cttz.i32(i32 %462, i1 true)
+  %466 = or i32 %465, %402
+  %467 = zext i32 %466 to i64
+  %468 = getelementptr inbounds i32, ptr %6, i64 %467
+  %469 = load i32, ptr %468, align 4
+  %470 = icmp eq i32 %469, %453
+  %471 = shl i32 1, %465
+  %472 = select i1 %470, i32 %471, i32 0
+  %473 = or i32 %472, %464
+  %474 = zext i32 %469 to i64
+  %475 = getelementptr inbounds %struct.Stop, ptr %2, i64 %474
   %476 = load i32, ptr %475, align 4
-  %477 = and i32 %476, 4
-  %478 = icmp eq i32 %477, 0
-  %479 = getelementptr inbounds i8, ptr %446, i64 24
-  %480 = getelementptr inbounds i32, ptr %17, i64 %442
-  %481 = select i1 %478, ptr %480, ptr %479
-  %482 = load i32, ptr %481, align 4
-  %483 = and i32 %482, %410
-  br label %484
+  %477 = icmp eq i32 %476, %456
+  %478 = select i1 %477, i32 %471, i32 0
+  %479 = or i32 %478, %463
+  %480 = add i32 %462, -1
+  %481 = and i32 %480, %462
+  %482 = icmp eq i32 %481, 0
+  br i1 %482, label %457, label %461
 
-484:                                             
-  %485 = phi i32 [ %483, %474 ], [ %449, %448 ]
-  %486 = xor i32 %449, -1
-  %487 = and i32 %437, %486
-  %488 = and i32 %485, %450
-  %489 = icmp ne i32 %488, %485
-  %490 = icmp eq i32 %485, 0
-  %491 = or i1 %490, %489
-  br i1 %491, label %436, label %492
-
-492:                                             
-  call fastcc void @warp_operation(ptr %4, ptr %446, i32 %393, i32 %485)
-  br i1 %398, label %493, label %500
+483:                                             
+  %484 = getelementptr inbounds i8, ptr %455, i64 12
+  %485 = load i32, ptr %484, align 4
+  %486 = and i32 %485, 4
+  %487 = icmp eq i32 %486, 0
+  %488 = getelementptr inbounds i8, ptr %455, i64 24
+  %489 = getelementptr inbounds i32, ptr %17, i64 %451
+  %490 = select i1 %487, ptr %489, ptr %488
+  %491 = load i32, ptr %490, align 4
+  %492 = and i32 %491, %419
+  br label %493
 
 493:                                             
-  %494 = phi i64 [ %498, %493 ], [ %399, %492 ]
-  %495 = getelementptr inbounds i32, ptr %6, i64 %494
-  %496 = load i32, ptr %495, align 4
-  %497 = getelementptr inbounds i32, ptr %23, i64 %494
-  store i32 %496, ptr %497, align 4
-  %498 = add nsw i64 %494, 1
-  %499 = icmp eq i64 %498, %400
-  br i1 %499, label %500, label %493
-
-500:                                             
-  br label %501
+  %494 = phi i32 [ %492, %483 ], [ %458, %457 ]
+  %495 = xor i32 %458, -1
+  %496 = and i32 %446, %495
+  %497 = and i32 %494, %459
+  %498 = icmp ne i32 %497, %494
+  %499 = icmp eq i32 %494, 0
+  %500 = or i1 %499, %498
+  br i1 %500, label %445, label %501
 
 501:                                             
-  %502 = phi i32 [ %558, %539 ], [ %485, %500 ]
-  %503 = load i32, ptr %42, align 4
-  %504 = icmp eq i32 %503, 0
-  br i1 %504, label %505, label %573
+  call fastcc void @warp_operation(ptr %4, ptr %455, i32 %402, i32 %494)
+  br i1 %407, label %502, label %509
 
-505:                                             
-  %506 = load i64, ptr %41, align 8
-  %507 = icmp slt i64 %506, 0
-  br i1 %507, label %508, label %509
-
-508:                                             
-  store i32 2, ptr %42, align 4
-  br label %573
+502:                                             
+  %503 = phi i64 [ %507, %502 ], [ %408, %501 ]
+  %504 = getelementptr inbounds i32, ptr %6, i64 %503
+  %505 = load i32, ptr %504, align 4
+  %506 = getelementptr inbounds i32, ptr %23, i64 %503
+  store i32 %505, ptr %506, align 4
+  %507 = add nsw i64 %503, 1
+  %508 = icmp eq i64 %507, %409
+  br i1 %508, label %509, label %502
 
 509:                                             
-  %510 = tail call i32 @llvm.cttz.i32(i32 %502, i1 true)
-  %511 = or i32 %510, %393
-  %512 = add i32 %511, 1
-  %513 = icmp ult i32 %512, %395
-  %514 = zext i32 %511 to i64
-  br i1 %513, label %515, label %539
+  br label %510
 
-515:                                             
-  %516 = add i32 %510, %391
-  %517 = zext i32 %516 to i64
-  %518 = getelementptr inbounds i32, ptr %23, i64 %514
-  br label %519
+510:                                             
+  %511 = phi i32 [ %567, %548 ], [ %494, %509 ]
+  %512 = load i32, ptr %42, align 4
+  %513 = icmp eq i32 %512, 0
+  br i1 %513, label %514, label %582
 
-519:                                             
-  %520 = phi i64 [ %517, %515 ], [ %537, %532 ]
-  %521 = phi i32 [ %502, %515 ], [ %536, %532 ]
-  %522 = trunc i64 %520 to i32
-  %523 = sub i32 %522, %393
-  %524 = shl i32 1, %523
-  %525 = and i32 %524, %521
-  %526 = icmp eq i32 %525, 0
-  br i1 %526, label %539, label %527
+514:                                             
+  %515 = load i64, ptr %41, align 8
+  %516 = icmp slt i64 %515, 0
+  br i1 %516, label %517, label %518
 
-527:                                             
-  %528 = getelementptr inbounds i32, ptr %23, i64 %520
-  %529 = load i32, ptr %528, align 4
-  %530 = load i32, ptr %518, align 4
-  %531 = icmp eq i32 %529, %530
-  br i1 %531, label %532, label %539
+517:                                             
+  store i32 2, ptr %42, align 4
+  br label %582
 
-532:                                             
-  %533 = add i32 %523, -1
-  %534 = shl i32 1, %533
-  %535 = xor i32 %534, -1
-  %536 = and i32 %521, %535
-  %537 = add nsw i64 %520, 1
-  %538 = icmp ult i64 %537, %400
-  br i1 %538, label %519, label %539
+518:                                             
+  %519 = tail call i32 @llvm.cttz.i32(i32 %511, i1 true)
+  %520 = or i32 %519, %402
+  %521 = add i32 %520, 1
+  %522 = icmp ult i32 %521, %404
+  %523 = zext i32 %520 to i64
+  br i1 %522, label %524, label %548
 
-539:                                             
-  %540 = phi i32 [ %502, %509 ], [ %521, %527 ], [ %536, %532 ], [ %521, %519 ]
-  %541 = phi i32 [ %512, %509 ], [ %522, %527 ], [ %395, %532 ], [ %522, %519 ]
-  %542 = getelementptr inbounds i32, ptr %23, i64 %514
-  %543 = load i32, ptr %542, align 4
-  %544 = zext i32 %543 to i64
-  %545 = getelementptr inbounds %struct.Stop, ptr %2, i64 %544
-  %546 = getelementptr inbounds i8, ptr %545, i64 4
-  %547 = load i32, ptr %546, align 4
-  %548 = zext i32 %547 to i64
-  %549 = sub i32 %541, %511
-  %550 = zext i32 %549 to i64
-  %551 = mul nsw i64 %548, %550
-  %552 = sub nsw i64 %506, %551
-  store i64 %552, ptr %41, align 8
-  %553 = getelementptr inbounds ptr, ptr %1, i64 %544
-  %554 = load ptr, ptr %553, align 8
-  %555 = load ptr, ptr %5, align 8
-  %556 = load ptr, ptr %0, align 8
-  tail call void %554(ptr %0, ptr %555, ptr %556, i32 %511, i32 %541)
-  %557 = add i32 %540, -1
-  %558 = and i32 %557, %540
-  %559 = icmp eq i32 %558, 0
-  br i1 %559, label %560, label %501
+524:                                             
+  %525 = add i32 %519, %400
+  %526 = zext i32 %525 to i64
+  %527 = getelementptr inbounds i32, ptr %23, i64 %523
+  br label %528
 
-560:                                             
-  %561 = load i32, ptr %42, align 4
-  %562 = icmp eq i32 %561, 0
-  br i1 %562, label %401, label %573
+528:                                             
+  %529 = phi i64 [ %526, %524 ], [ %546, %541 ]
+  %530 = phi i32 [ %511, %524 ], [ %545, %541 ]
+  %531 = trunc i64 %529 to i32
+  %532 = sub i32 %531, %402
+  %533 = shl i32 1, %532
+  %534 = and i32 %533, %530
+  %535 = icmp eq i32 %534, 0
+  br i1 %535, label %548, label %536
 
-563:                                             
-  %564 = phi i32 [ %389, %388 ], [ 2, %406 ], [ %402, %436 ]
-  %565 = phi i32 [ %390, %388 ], [ 2, %406 ], [ 0, %436 ]
-  %566 = phi i32 [ %392, %388 ], [ %403, %406 ], [ %403, %436 ]
-  %567 = icmp ult i32 %394, %131
-  br i1 %567, label %568, label %576
+536:                                             
+  %537 = getelementptr inbounds i32, ptr %23, i64 %529
+  %538 = load i32, ptr %537, align 4
+  %539 = load i32, ptr %527, align 4
+  %540 = icmp eq i32 %538, %539
+  br i1 %540, label %541, label %548
 
-568:                                             
-  %569 = phi i32 [ %564, %563 ], [ %574, %573 ]
-  %570 = phi i32 [ %565, %563 ], [ %574, %573 ]
-  %571 = phi i32 [ %566, %563 ], [ 1, %573 ]
-  %572 = add i32 %391, 32
-  br label %388
+541:                                             
+  %542 = add i32 %532, -1
+  %543 = shl i32 1, %542
+  %544 = xor i32 %543, -1
+  %545 = and i32 %530, %544
+  %546 = add nsw i64 %529, 1
+  %547 = icmp ult i64 %546, %409
+  br i1 %547, label %528, label %548
 
-573:                                             
-  %574 = phi i32 [ %503, %501 ], [ 2, %508 ], [ %561, %560 ]
-  %575 = icmp ult i32 %394, %131
-  br i1 %575, label %568, label %592
+548:                                             
+  %549 = phi i32 [ %511, %518 ], [ %530, %536 ], [ %545, %541 ], [ %530, %528 ]
+  %550 = phi i32 [ %521, %518 ], [ %531, %536 ], [ %404, %541 ], [ %531, %528 ]
+  %551 = getelementptr inbounds i32, ptr %23, i64 %523
+  %552 = load i32, ptr %551, align 4
+  %553 = zext i32 %552 to i64
+  %554 = getelementptr inbounds %struct.Stop, ptr %2, i64 %553
+  %555 = getelementptr inbounds i8, ptr %554, i64 4
+  %556 = load i32, ptr %555, align 4
+  %557 = zext i32 %556 to i64
+  %558 = sub i32 %550, %520
+  %559 = zext i32 %558 to i64
+  %560 = mul nsw i64 %557, %559
+  %561 = sub nsw i64 %515, %560
+  store i64 %561, ptr %41, align 8
+  %562 = getelementptr inbounds ptr, ptr %1, i64 %553
+  %563 = load ptr, ptr %562, align 8
+  %564 = load ptr, ptr %5, align 8
+  %565 = load ptr, ptr %0, align 8
+  tail call void %563(ptr %0, ptr %564, ptr %565, i32 %520, i32 %550)
+  %566 = add i32 %549, -1
+  %567 = and i32 %566, %549
+  %568 = icmp eq i32 %567, 0
+  br i1 %568, label %569, label %510
 
-576:                                             
-  %577 = icmp eq i32 %566, 0
-  %578 = icmp eq i32 %564, 0
-  %579 = select i1 %577, i1 %578, i1 false
-  br i1 %579, label %580, label %592
+569:                                             
+  %570 = load i32, ptr %42, align 4
+  %571 = icmp eq i32 %570, 0
+  br i1 %571, label %410, label %582
 
-580:                                             
-  %581 = zext i32 %176 to i64
-  %582 = getelementptr inbounds %struct.Stop, ptr %2, i64 %581
-  %583 = getelementptr inbounds i8, ptr %582, i64 8
-  %584 = load i32, ptr %583, align 4
-  store i32 1, ptr %42, align 4
-  store i32 0, ptr %43, align 8
-  store i32 %584, ptr %44, align 8
-  br label %610
+572:                                             
+  %573 = phi i32 [ %398, %397 ], [ 2, %415 ], [ %411, %445 ]
+  %574 = phi i32 [ %399, %397 ], [ 2, %415 ], [ 0, %445 ]
+  %575 = phi i32 [ %401, %397 ], [ %412, %415 ], [ %412, %445 ]
+  %576 = icmp ult i32 %403, %131
+  br i1 %576, label %577, label %585
+
+577:                                             
+  %578 = phi i32 [ %573, %572 ], [ %583, %582 ]
+  %579 = phi i32 [ %574, %572 ], [ %583, %582 ]
+  %580 = phi i32 [ %575, %572 ], [ 1, %582 ]
+  %581 = add i32 %400, 32
+  br label %397
+
+582:                                             
+  %583 = phi i32 [ %512, %510 ], [ 2, %517 ], [ %570, %569 ]
+  %584 = icmp ult i32 %403, %131
+  br i1 %584, label %577, label %605
 
 585:                                             
-  %586 = phi i64 [ %238, %232 ], [ %343, %336 ]
-  %587 = phi i64 [ %184, %232 ], [ %283, %336 ]
-  store i64 %586, ptr %41, align 8
-  %588 = getelementptr inbounds ptr, ptr %1, i64 %587
-  %589 = load ptr, ptr %588, align 8
-  %590 = load ptr, ptr %5, align 8
-  %591 = load ptr, ptr %0, align 8
-  tail call void %589(ptr %0, ptr %590, ptr %591, i32 0, i32 %180)
-  br label %592
+  %586 = icmp eq i32 %575, 0
+  %587 = icmp eq i32 %573, 0
+  %588 = select i1 %586, i1 %587, i1 false
+  br i1 %588, label %589, label %605
 
-592:                                             
-  %593 = load i32, ptr %42, align 4
-  %594 = icmp eq i32 %593, 0
-  br i1 %594, label %126, label %610
+589:                                             
+  %590 = getelementptr inbounds %struct.Stop, ptr %2, i64 %193
+  %591 = getelementptr inbounds i8, ptr %590, i64 8
+  %592 = load i32, ptr %591, align 4
+  store i32 1, ptr %42, align 4
+  store i32 0, ptr %43, align 8
+  store i32 %592, ptr %44, align 8
+  br label %623
 
-595:                                             
-  %596 = load i32, ptr %29, align 4
-  br label %597
+593:                                             
+  %594 = phi ptr [ %340, %339 ], [ %246, %244 ]
+  %595 = load i32, ptr %594, align 4
+  %596 = zext i32 %595 to i64
+  %597 = zext i32 %190 to i64
+  %598 = mul nsw i64 %596, %597
+  %599 = load i64, ptr %41, align 8
+  %600 = sub nsw i64 %599, %598
+  store i64 %600, ptr %41, align 8
+  %601 = getelementptr inbounds ptr, ptr %1, i64 %193
+  %602 = load ptr, ptr %601, align 8
+  %603 = load ptr, ptr %5, align 8
+  %604 = load ptr, ptr %0, align 8
+  tail call void %602(ptr %0, ptr %603, ptr %604, i32 0, i32 %190)
+  br label %605
 
-597:                                             
-  %598 = phi i32 [ %596, %595 ], [ %55, %54 ]
-  %599 = phi i32 [ %61, %595 ], [ 0, %54 ]
-  %600 = add i32 %57, 1
-  %601 = icmp ult i32 %600, %598
-  br i1 %601, label %54, label %602
+605:                                             
+  %606 = load i32, ptr %42, align 4
+  %607 = icmp eq i32 %606, 0
+  br i1 %607, label %126, label %623
 
-602:                                             
-  %603 = load i32, ptr %25, align 8
-  br label %604
-
-604:                                             
-  %605 = phi i32 [ %603, %602 ], [ %47, %46 ]
-  %606 = phi i32 [ %598, %602 ], [ %48, %46 ]
-  %607 = phi i32 [ %598, %602 ], [ 0, %46 ]
-  %608 = add i32 %50, 1
-  %609 = icmp ult i32 %608, %605
-  br i1 %609, label %46, label %610
+608:                                             
+  %609 = load i32, ptr %29, align 4
+  br label %610
 
 610:                                             
-  %611 = phi i32 [ 0, %3 ], [ %241, %239 ], [ 2, %129 ], [ %363, %360 ], [ %593, %592 ], [ 1, %580 ], [ 2, %368 ], [ 8, %348 ], [ 2, %246 ], [ %124, %113 ], [ 0, %604 ]
-  ret i32 %611
+  %611 = phi i32 [ %609, %608 ], [ %55, %54 ]
+  %612 = phi i32 [ %61, %608 ], [ 0, %54 ]
+  %613 = add i32 %57, 1
+  %614 = icmp ult i32 %613, %611
+  br i1 %614, label %54, label %615
+
+615:                                             
+  %616 = load i32, ptr %25, align 8
+  br label %617
+
+617:                                             
+  %618 = phi i32 [ %616, %615 ], [ %47, %46 ]
+  %619 = phi i32 [ %611, %615 ], [ %48, %46 ]
+  %620 = phi i32 [ %611, %615 ], [ 0, %46 ]
+  %621 = add i32 %50, 1
+  %622 = icmp ult i32 %621, %618
+  br i1 %622, label %46, label %623
+
+623:                                             
+  %624 = phi i32 [ 0, %3 ], [ %372, %369 ], [ 2, %129 ], [ %251, %249 ], [ %606, %605 ], [ 1, %589 ], [ 2, %377 ], [ 8, %358 ], [ 2, %256 ], [ %124, %113 ], [ 0, %617 ]
+  ret i32 %624
 }
 
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
