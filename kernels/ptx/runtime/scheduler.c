@@ -361,6 +361,20 @@ static void warp_operation(Launch *l, const Stop *stop, u32 base, u32 lanes) {
     }
 }
 
+// ---- whether a kept register is the same in all threads of [first, end)
+
+u32 ptx_same_32(const u32 *row, u32 first, u32 end) {
+    u32 differ = 0;
+    for (u32 t = first; t < end; ++t) differ |= row[t] ^ row[first];
+    return !differ;
+}
+
+u32 ptx_same_64(const u64 *row, u32 first, u32 end) {
+    u64 differ = 0;
+    for (u32 t = first; t < end; ++t) differ |= row[t] ^ row[first];
+    return !differ;
+}
+
 // ---- scheduling
 
 static void run(Launch *l, u32 state, u32 first, u32 end) {

@@ -1,4 +1,4 @@
-; of scheduler.c with SHA-256 99e3c87eff81613436b29a7f0b80aa0444e29995af7414d164280a9c4b260e34
+; of scheduler.c with SHA-256 c362e900d219e6365009bee898a930f666a6694c730872b07e46daa5af4df2c7
 %struct.Access = type { i32, i32, i32, i32, i32, i32, i32, i32 }
 %struct.Launch = type { ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr }
 %struct.Stop = type { i32, i32, i32, i32, i32, i32, i32, i32 }
@@ -394,6 +394,70 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
 272:                                             
   %273 = phi i32 [ 1, %263 ], [ 0, %221 ], [ 0, %236 ], [ 0, %243 ], [ 1, %256 ], [ 0, %211 ]
   ret i32 %273
+}
+
+define i32 @ptx_same_32(ptr %0, i32 %1, i32 %2) local_unnamed_addr {
+  %4 = icmp ult i32 %1, %2
+  br i1 %4, label %5, label %13
+
+5:                                               
+  %6 = zext i32 %1 to i64
+  %7 = getelementptr inbounds i32, ptr %0, i64 %6
+  %8 = load i32, ptr %7, align 4
+  %9 = zext i32 %2 to i64
+  br label %15
+
+10:                                              
+  %11 = icmp eq i32 %21, 0
+  %12 = zext i1 %11 to i32
+  br label %13
+
+13:                                              
+  %14 = phi i32 [ 1, %3 ], [ %12, %10 ]
+  ret i32 %14
+
+15:                                              
+  %16 = phi i64 [ %6, %5 ], [ %22, %15 ]
+  %17 = phi i32 [ 0, %5 ], [ %21, %15 ]
+  %18 = getelementptr inbounds i32, ptr %0, i64 %16
+  %19 = load i32, ptr %18, align 4
+  %20 = xor i32 %8, %19
+  %21 = or i32 %20, %17
+  %22 = add nsw i64 %16, 1
+  %23 = icmp eq i64 %22, %9
+  br i1 %23, label %10, label %15
+}
+
+define i32 @ptx_same_64(ptr %0, i32 %1, i32 %2) local_unnamed_addr {
+  %4 = icmp ult i32 %1, %2
+  br i1 %4, label %5, label %13
+
+5:                                               
+  %6 = zext i32 %1 to i64
+  %7 = getelementptr inbounds i64, ptr %0, i64 %6
+  %8 = load i64, ptr %7, align 8
+  %9 = zext i32 %2 to i64
+  br label %15
+
+10:                                              
+  %11 = icmp eq i64 %21, 0
+  %12 = zext i1 %11 to i32
+  br label %13
+
+13:                                              
+  %14 = phi i32 [ 1, %3 ], [ %12, %10 ]
+  ret i32 %14
+
+15:                                              
+  %16 = phi i64 [ %6, %5 ], [ %22, %15 ]
+  %17 = phi i64 [ 0, %5 ], [ %21, %15 ]
+  %18 = getelementptr inbounds i64, ptr %0, i64 %16
+  %19 = load i64, ptr %18, align 8
+  %20 = xor i64 %8, %19
+  %21 = or i64 %20, %17
+  %22 = add nsw i64 %16, 1
+  %23 = icmp eq i64 %22, %9
+  br i1 %23, label %10, label %15
 }
 
 define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
