@@ -16,8 +16,11 @@ METADATA = """
 !0 = distinct !{}
 !1 = distinct !{!1, !2, !3}
 !2 = !{!"llvm.loop.parallel_accesses", !0}
-!3 = !{!"llvm.loop.interleave.count", i32 1}
 """
+ONE_AT_A_TIME = '!3 = !{!"llvm.loop.vectorize.width", i32 1}\n'
+"""A masked address is not a counter, and gathering what lies side by side is slower than a loop."""
+NOT_INTERLEAVED = '!3 = !{!"llvm.loop.interleave.count", i32 1}\n'
+"""Rows of threads are short."""
 
 
 def lower(text: str, mode: Mode, entries: tuple[str, ...] = ()) -> tuple[str, Translation]:
@@ -53,7 +56,8 @@ def lower(text: str, mode: Mode, entries: tuple[str, ...] = ()) -> tuple[str, Tr
         declarations |= code.declarations
         infos.append(_info(entry, layout, code))
     external = sorted(each for each in declarations if '"' not in each)
-    module = "\n".join([*external, *lines, METADATA])
+    hint = ONE_AT_A_TIME if mode is Mode.MASKED else NOT_INTERLEAVED
+    module = "\n".join([*external, *lines, METADATA + hint])
     return module, Translation(mode.value, tuple(infos), statics.constants, statics.image)
 
 

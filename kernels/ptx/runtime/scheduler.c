@@ -42,6 +42,7 @@ typedef struct Launch {
     const Region *regions;
     const Stop *stops;
     u32 *state, *value, *source, *clamp, *mask, *out, *out_predicate, *saved;
+    u32 limit;  // threads of the block from here on have left
 } Launch;
 
 enum Kind {
@@ -526,8 +527,9 @@ static u32 all_at_barriers(Launch *l) {
 // Let the block go on by one stop. Returns whether a thread lives.
 static u32 step(Launch *l) {
     u32 n = l->env->threads;
-    Survey now = survey(l->state, n);
+    Survey now = survey(l->state, l->limit);
     if (!now.live) return 0;
+    if (now.prefix) l->limit = now.live;
     if (now.uniform && is_barrier(l->stops[now.state].kind)) {
         barrier_result(l, now.state);
         next_epoch(l->env);
@@ -556,7 +558,7 @@ u32 ptx_run_grid(Env *env, const Region *regions, const Stop *stops) {
         env, regions, stops,
         (u32 *)rows, (u32 *)(rows + ROW), (u32 *)(rows + 2 * ROW), (u32 *)(rows + 3 * ROW),
         (u32 *)(rows + 4 * ROW), (u32 *)(rows + 5 * ROW), (u32 *)(rows + 6 * ROW),
-        (u32 *)(rows + 7 * ROW),
+        (u32 *)(rows + 7 * ROW), 0,
     };
     for (u32 z = 0; z < env->grid[2]; ++z)
         for (u32 y = 0; y < env->grid[1]; ++y)
@@ -565,6 +567,7 @@ u32 ptx_run_grid(Env *env, const Region *regions, const Stop *stops) {
                 env->index[1] = y;
                 env->index[2] = z;
                 if (env->strict) forget_block(env);
+                launch.limit = env->threads;
                 run(&launch, 0, 0, env->threads);
                 while (!stopped(&launch) && step(&launch)) {}
                 if (env->stop) return env->stop;

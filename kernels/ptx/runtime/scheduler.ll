@@ -1,6 +1,6 @@
-; of scheduler.c with SHA-256 c362e900d219e6365009bee898a930f666a6694c730872b07e46daa5af4df2c7
+; of scheduler.c with SHA-256 4d800acfc4a7b6a6289bfbbf079bbb7add86b09c8704db35718059602bd25d52
 %struct.Access = type { i32, i32, i32, i32, i32, i32, i32, i32 }
-%struct.Launch = type { ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr }
+%struct.Launch = type { ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i32 }
 %struct.Stop = type { i32, i32, i32, i32, i32, i32, i32, i32 }
 
 define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) local_unnamed_addr {
@@ -492,869 +492,897 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   %22 = getelementptr inbounds i8, ptr %4, i64 80
   %23 = getelementptr inbounds i8, ptr %6, i64 29120
   store ptr %23, ptr %22, align 8
-  %24 = getelementptr inbounds i8, ptr %0, i64 120
-  %25 = getelementptr inbounds i8, ptr %0, i64 128
-  %26 = load i32, ptr %25, align 8
-  %27 = icmp eq i32 %26, 0
-  br i1 %27, label %623, label %28
+  %24 = getelementptr inbounds i8, ptr %4, i64 88
+  store i32 0, ptr %24, align 8
+  %25 = getelementptr inbounds i8, ptr %4, i64 92
+  store i32 0, ptr %25, align 4
+  %26 = getelementptr inbounds i8, ptr %0, i64 120
+  %27 = getelementptr inbounds i8, ptr %0, i64 128
+  %28 = load i32, ptr %27, align 8
+  %29 = icmp eq i32 %28, 0
+  br i1 %29, label %637, label %30
 
-28:                                              
-  %29 = getelementptr inbounds i8, ptr %0, i64 124
-  %30 = getelementptr inbounds i8, ptr %0, i64 108
-  %31 = getelementptr inbounds i8, ptr %0, i64 112
-  %32 = getelementptr inbounds i8, ptr %0, i64 116
-  %33 = getelementptr inbounds i8, ptr %0, i64 136
-  %34 = getelementptr inbounds i8, ptr %0, i64 140
-  %35 = getelementptr inbounds i8, ptr %0, i64 88
-  %36 = getelementptr inbounds i8, ptr %0, i64 16
-  %37 = getelementptr inbounds i8, ptr %0, i64 56
-  %38 = getelementptr inbounds i8, ptr %0, i64 80
-  %39 = getelementptr inbounds i8, ptr %0, i64 32
-  %40 = getelementptr inbounds i8, ptr %2, i64 4
-  %41 = getelementptr inbounds i8, ptr %0, i64 72
-  %42 = getelementptr inbounds i8, ptr %0, i64 132
-  %43 = getelementptr inbounds i8, ptr %0, i64 144
-  %44 = getelementptr inbounds i8, ptr %0, i64 152
-  %45 = load i32, ptr %29, align 4
-  br label %46
+30:                                              
+  %31 = getelementptr inbounds i8, ptr %0, i64 124
+  %32 = getelementptr inbounds i8, ptr %0, i64 108
+  %33 = getelementptr inbounds i8, ptr %0, i64 112
+  %34 = getelementptr inbounds i8, ptr %0, i64 116
+  %35 = getelementptr inbounds i8, ptr %0, i64 136
+  %36 = getelementptr inbounds i8, ptr %0, i64 140
+  %37 = getelementptr inbounds i8, ptr %0, i64 88
+  %38 = getelementptr inbounds i8, ptr %0, i64 16
+  %39 = getelementptr inbounds i8, ptr %0, i64 56
+  %40 = getelementptr inbounds i8, ptr %0, i64 80
+  %41 = getelementptr inbounds i8, ptr %0, i64 32
+  %42 = getelementptr inbounds i8, ptr %2, i64 4
+  %43 = getelementptr inbounds i8, ptr %0, i64 72
+  %44 = getelementptr inbounds i8, ptr %0, i64 132
+  %45 = getelementptr inbounds i8, ptr %0, i64 144
+  %46 = getelementptr inbounds i8, ptr %0, i64 152
+  %47 = load i32, ptr %31, align 4
+  br label %48
 
-46:                                              
-  %47 = phi i32 [ %26, %28 ], [ %618, %617 ]
-  %48 = phi i32 [ %45, %28 ], [ %619, %617 ]
-  %49 = phi i32 [ %45, %28 ], [ %620, %617 ]
-  %50 = phi i32 [ 0, %28 ], [ %621, %617 ]
-  %51 = icmp eq i32 %49, 0
-  br i1 %51, label %617, label %52
-
-52:                                              
-  %53 = load i32, ptr %24, align 8
-  br label %54
+48:                                              
+  %49 = phi i32 [ %28, %30 ], [ %632, %631 ]
+  %50 = phi i32 [ %47, %30 ], [ %633, %631 ]
+  %51 = phi i32 [ %47, %30 ], [ %634, %631 ]
+  %52 = phi i32 [ 0, %30 ], [ %635, %631 ]
+  %53 = icmp eq i32 %51, 0
+  br i1 %53, label %631, label %54
 
 54:                                              
-  %55 = phi i32 [ %611, %610 ], [ %48, %52 ]
-  %56 = phi i32 [ %612, %610 ], [ %53, %52 ]
-  %57 = phi i32 [ %613, %610 ], [ 0, %52 ]
-  %58 = icmp eq i32 %56, 0
-  br i1 %58, label %610, label %63
+  %55 = load i32, ptr %26, align 8
+  br label %56
 
-59:                                              
-  %60 = add i32 %64, 1
-  %61 = load i32, ptr %24, align 8
-  %62 = icmp ult i32 %60, %61
-  br i1 %62, label %63, label %608
+56:                                              
+  %57 = phi i32 [ %625, %624 ], [ %50, %54 ]
+  %58 = phi i32 [ %626, %624 ], [ %55, %54 ]
+  %59 = phi i32 [ %627, %624 ], [ 0, %54 ]
+  %60 = icmp eq i32 %58, 0
+  br i1 %60, label %624, label %65
 
-63:                                              
-  %64 = phi i32 [ %60, %59 ], [ 0, %54 ]
-  store i32 %64, ptr %30, align 4
-  store i32 %57, ptr %31, align 4
-  store i32 %50, ptr %32, align 4
-  %65 = load i32, ptr %33, align 8
-  %66 = icmp eq i32 %65, 0
-  br i1 %66, label %67, label %69
+61:                                              
+  %62 = add i32 %66, 1
+  %63 = load i32, ptr %26, align 8
+  %64 = icmp ult i32 %62, %63
+  br i1 %64, label %65, label %622
 
-67:                                              
-  %68 = load i32, ptr %38, align 8
-  br label %113
+65:                                              
+  %66 = phi i32 [ %62, %61 ], [ 0, %56 ]
+  store i32 %66, ptr %32, align 4
+  store i32 %59, ptr %33, align 4
+  store i32 %52, ptr %34, align 4
+  %67 = load i32, ptr %35, align 8
+  %68 = icmp eq i32 %67, 0
+  br i1 %68, label %69, label %71
 
 69:                                              
-  %70 = load i32, ptr %34, align 4
-  %71 = add i32 %70, 1
-  store i32 %71, ptr %34, align 4
-  %72 = load i32, ptr %35, align 8
-  %73 = icmp eq i32 %72, 0
-  br i1 %73, label %74, label %78
+  %70 = load i32, ptr %40, align 8
+  br label %115
 
-74:                                              
-  %75 = load i32, ptr %38, align 8
-  %76 = and i32 %75, 134217727
-  %77 = icmp eq i32 %76, 0
-  br i1 %77, label %90, label %93
+71:                                              
+  %72 = load i32, ptr %36, align 4
+  %73 = add i32 %72, 1
+  store i32 %73, ptr %36, align 4
+  %74 = load i32, ptr %37, align 8
+  %75 = icmp eq i32 %74, 0
+  br i1 %75, label %76, label %80
 
-78:                                              
-  %79 = phi i64 [ %86, %78 ], [ 0, %69 ]
-  %80 = load ptr, ptr %36, align 8
-  %81 = load i64, ptr %37, align 8
-  %82 = getelementptr i8, ptr %80, i64 %81
-  %83 = getelementptr i8, ptr %82, i64 %79
-  %84 = load i8, ptr %83, align 1
-  %85 = and i8 %84, -3
-  store i8 %85, ptr %83, align 1
-  %86 = add nsw i64 %79, 1
-  %87 = load i32, ptr %35, align 8
-  %88 = zext i32 %87 to i64
-  %89 = icmp ult i64 %86, %88
-  br i1 %89, label %78, label %74
+76:                                              
+  %77 = load i32, ptr %40, align 8
+  %78 = and i32 %77, 134217727
+  %79 = icmp eq i32 %78, 0
+  br i1 %79, label %92, label %95
 
-90:                                              
-  %91 = phi i32 [ %75, %74 ], [ %98, %93 ]
-  %92 = icmp eq i32 %91, 0
-  br i1 %92, label %113, label %102
+80:                                              
+  %81 = phi i64 [ %88, %80 ], [ 0, %71 ]
+  %82 = load ptr, ptr %38, align 8
+  %83 = load i64, ptr %39, align 8
+  %84 = getelementptr i8, ptr %82, i64 %83
+  %85 = getelementptr i8, ptr %84, i64 %81
+  %86 = load i8, ptr %85, align 1
+  %87 = and i8 %86, -3
+  store i8 %87, ptr %85, align 1
+  %88 = add nsw i64 %81, 1
+  %89 = load i32, ptr %37, align 8
+  %90 = zext i32 %89 to i64
+  %91 = icmp ult i64 %88, %90
+  br i1 %91, label %80, label %76
 
-93:                                              
-  %94 = phi i64 [ %97, %93 ], [ 0, %74 ]
-  %95 = load ptr, ptr %39, align 8
-  %96 = getelementptr inbounds i32, ptr %95, i64 %94
-  store i32 0, ptr %96, align 4
-  %97 = add nsw i64 %94, 1
-  %98 = load i32, ptr %38, align 8
-  %99 = shl i32 %98, 5
-  %100 = zext i32 %99 to i64
-  %101 = icmp ult i64 %97, %100
-  br i1 %101, label %93, label %90
+92:                                              
+  %93 = phi i32 [ %77, %76 ], [ %100, %95 ]
+  %94 = icmp eq i32 %93, 0
+  br i1 %94, label %115, label %104
 
-102:                                             
-  %103 = phi i64 [ %109, %102 ], [ 0, %90 ]
-  %104 = load ptr, ptr %39, align 8
-  %105 = shl nsw i64 %103, 7
-  %106 = getelementptr inbounds i8, ptr %104, i64 %105
-  %107 = and i64 %103, 31
-  %108 = getelementptr inbounds i32, ptr %106, i64 %107
-  store i32 1, ptr %108, align 4
-  %109 = add nsw i64 %103, 1
-  %110 = load i32, ptr %38, align 8
-  %111 = zext i32 %110 to i64
-  %112 = icmp ult i64 %109, %111
-  br i1 %112, label %102, label %113
+95:                                              
+  %96 = phi i64 [ %99, %95 ], [ 0, %76 ]
+  %97 = load ptr, ptr %41, align 8
+  %98 = getelementptr inbounds i32, ptr %97, i64 %96
+  store i32 0, ptr %98, align 4
+  %99 = add nsw i64 %96, 1
+  %100 = load i32, ptr %40, align 8
+  %101 = shl i32 %100, 5
+  %102 = zext i32 %101 to i64
+  %103 = icmp ult i64 %99, %102
+  br i1 %103, label %95, label %92
 
-113:                                             
-  %114 = phi i32 [ %68, %67 ], [ 0, %90 ], [ %110, %102 ]
-  %115 = load i32, ptr %40, align 4
-  %116 = zext i32 %115 to i64
-  %117 = zext i32 %114 to i64
-  %118 = mul nsw i64 %116, %117
-  %119 = load i64, ptr %41, align 8
-  %120 = sub nsw i64 %119, %118
-  store i64 %120, ptr %41, align 8
-  %121 = load ptr, ptr %1, align 8
-  %122 = load ptr, ptr %5, align 8
-  %123 = load ptr, ptr %0, align 8
-  tail call void %121(ptr %0, ptr %122, ptr %123, i32 0, i32 %114)
-  %124 = load i32, ptr %42, align 4
-  %125 = icmp eq i32 %124, 0
-  br i1 %125, label %126, label %623
+104:                                             
+  %105 = phi i64 [ %111, %104 ], [ 0, %92 ]
+  %106 = load ptr, ptr %41, align 8
+  %107 = shl nsw i64 %105, 7
+  %108 = getelementptr inbounds i8, ptr %106, i64 %107
+  %109 = and i64 %105, 31
+  %110 = getelementptr inbounds i32, ptr %108, i64 %109
+  store i32 1, ptr %110, align 4
+  %111 = add nsw i64 %105, 1
+  %112 = load i32, ptr %40, align 8
+  %113 = zext i32 %112 to i64
+  %114 = icmp ult i64 %111, %113
+  br i1 %114, label %104, label %115
 
-126:                                             
-  %127 = load i64, ptr %41, align 8
-  %128 = icmp slt i64 %127, 0
-  br i1 %128, label %129, label %130
+115:                                             
+  %116 = phi i32 [ %70, %69 ], [ 0, %92 ], [ %112, %104 ]
+  store i32 %116, ptr %24, align 8
+  %117 = load i32, ptr %42, align 4
+  %118 = zext i32 %117 to i64
+  %119 = zext i32 %116 to i64
+  %120 = mul nsw i64 %118, %119
+  %121 = load i64, ptr %43, align 8
+  %122 = sub nsw i64 %121, %120
+  store i64 %122, ptr %43, align 8
+  %123 = load ptr, ptr %1, align 8
+  %124 = load ptr, ptr %5, align 8
+  %125 = load ptr, ptr %0, align 8
+  tail call void %123(ptr %0, ptr %124, ptr %125, i32 0, i32 %116)
+  %126 = load i32, ptr %44, align 4
+  %127 = icmp eq i32 %126, 0
+  br i1 %127, label %128, label %637
 
-129:                                             
-  store i32 2, ptr %42, align 4
-  br label %623
+128:                                             
+  %129 = phi i32 [ %202, %619 ], [ %116, %115 ]
+  %130 = load i64, ptr %43, align 8
+  %131 = icmp slt i64 %130, 0
+  br i1 %131, label %132, label %133
 
-130:                                             
-  %131 = load i32, ptr %38, align 8
-  %132 = icmp eq i32 %131, 0
-  br i1 %132, label %59, label %133
+132:                                             
+  store i32 2, ptr %44, align 4
+  br label %637
 
 133:                                             
-  %134 = zext i32 %131 to i64
-  br label %142
+  %134 = load i32, ptr %40, align 8
+  %135 = icmp eq i32 %129, 0
+  br i1 %135, label %61, label %136
 
-135:                                             
-  %136 = icmp eq i32 %148, %149
-  %137 = icmp eq i32 %148, -1
-  %138 = select i1 %137, i1 true, i1 %136
-  %139 = select i1 %137, i32 0, i32 %131
-  %140 = select i1 %137, i32 0, i32 %148
-  %141 = select i1 %137, i64 0, i64 4294967297
-  br i1 %138, label %189, label %158
+136:                                             
+  %137 = zext i32 %129 to i64
+  br label %145
 
-142:                                             
-  %143 = phi i64 [ 0, %133 ], [ %150, %142 ]
-  %144 = phi i32 [ 0, %133 ], [ %149, %142 ]
-  %145 = phi i32 [ -1, %133 ], [ %148, %142 ]
-  %146 = getelementptr inbounds i32, ptr %6, i64 %143
-  %147 = load i32, ptr %146, align 4
-  %148 = tail call i32 @llvm.umin.i32(i32 %147, i32 %145)
-  %149 = tail call i32 @llvm.umax.i32(i32 %147, i32 %144)
-  %150 = add nsw i64 %143, 1
-  %151 = icmp eq i64 %150, %134
-  br i1 %151, label %135, label %142
+138:                                             
+  %139 = icmp eq i32 %151, %152
+  %140 = icmp eq i32 %151, -1
+  %141 = select i1 %140, i1 true, i1 %139
+  %142 = select i1 %140, i32 0, i32 %129
+  %143 = select i1 %140, i32 0, i32 %151
+  %144 = select i1 %140, i64 0, i64 4294967297
+  br i1 %141, label %192, label %161
 
-152:                                             
-  %153 = icmp eq i32 %166, %131
-  %154 = icmp eq i32 %166, 0
-  %155 = or i1 %153, %154
-  br i1 %155, label %184, label %156
+145:                                             
+  %146 = phi i64 [ 0, %136 ], [ %153, %145 ]
+  %147 = phi i32 [ 0, %136 ], [ %152, %145 ]
+  %148 = phi i32 [ -1, %136 ], [ %151, %145 ]
+  %149 = getelementptr inbounds i32, ptr %6, i64 %146
+  %150 = load i32, ptr %149, align 4
+  %151 = tail call i32 @llvm.umin.i32(i32 %150, i32 %148)
+  %152 = tail call i32 @llvm.umax.i32(i32 %150, i32 %147)
+  %153 = add nsw i64 %146, 1
+  %154 = icmp eq i64 %153, %137
+  br i1 %154, label %138, label %145
 
-156:                                             
-  %157 = zext i32 %166 to i64
-  br label %174
+155:                                             
+  %156 = icmp eq i32 %169, %129
+  %157 = icmp eq i32 %169, 0
+  %158 = or i1 %156, %157
+  br i1 %158, label %187, label %159
 
-158:                                             
-  %159 = phi i64 [ %169, %158 ], [ 0, %135 ]
-  %160 = phi i32 [ %168, %158 ], [ 0, %135 ]
-  %161 = phi i32 [ %166, %158 ], [ 0, %135 ]
-  %162 = getelementptr inbounds i32, ptr %6, i64 %159
-  %163 = load i32, ptr %162, align 4
-  %164 = icmp ne i32 %163, -1
-  %165 = zext i1 %164 to i32
-  %166 = add i32 %161, %165
-  %167 = tail call i32 @llvm.umax.i32(i32 %163, i32 %160)
-  %168 = select i1 %164, i32 %167, i32 %160
-  %169 = add nsw i64 %159, 1
-  %170 = icmp eq i64 %169, %134
-  br i1 %170, label %152, label %158
+159:                                             
+  %160 = zext i32 %169 to i64
+  br label %177
 
-171:                                             
-  %172 = icmp eq i32 %181, 0
-  %173 = select i1 %172, i64 4294967296, i64 0
-  br label %184
+161:                                             
+  %162 = phi i64 [ %172, %161 ], [ 0, %138 ]
+  %163 = phi i32 [ %171, %161 ], [ 0, %138 ]
+  %164 = phi i32 [ %169, %161 ], [ 0, %138 ]
+  %165 = getelementptr inbounds i32, ptr %6, i64 %162
+  %166 = load i32, ptr %165, align 4
+  %167 = icmp ne i32 %166, -1
+  %168 = zext i1 %167 to i32
+  %169 = add i32 %164, %168
+  %170 = tail call i32 @llvm.umax.i32(i32 %166, i32 %163)
+  %171 = select i1 %167, i32 %170, i32 %163
+  %172 = add nsw i64 %162, 1
+  %173 = icmp eq i64 %172, %137
+  br i1 %173, label %155, label %161
 
 174:                                             
-  %175 = phi i64 [ 0, %156 ], [ %182, %174 ]
-  %176 = phi i32 [ 0, %156 ], [ %181, %174 ]
-  %177 = getelementptr inbounds i32, ptr %6, i64 %175
-  %178 = load i32, ptr %177, align 4
-  %179 = icmp eq i32 %178, -1
-  %180 = zext i1 %179 to i32
-  %181 = or i32 %176, %180
-  %182 = add nsw i64 %175, 1
-  %183 = icmp eq i64 %182, %157
-  br i1 %183, label %171, label %174
+  %175 = icmp eq i32 %184, 0
+  %176 = select i1 %175, i64 4294967296, i64 0
+  br label %187
 
-184:                                             
-  %185 = phi i64 [ 4294967296, %152 ], [ %173, %171 ]
-  %186 = icmp eq i32 %148, %168
-  %187 = zext i1 %186 to i64
-  %188 = or i64 %185, %187
-  br label %189
+177:                                             
+  %178 = phi i64 [ 0, %159 ], [ %185, %177 ]
+  %179 = phi i32 [ 0, %159 ], [ %184, %177 ]
+  %180 = getelementptr inbounds i32, ptr %6, i64 %178
+  %181 = load i32, ptr %180, align 4
+  %182 = icmp eq i32 %181, -1
+  %183 = zext i1 %182 to i32
+  %184 = or i32 %179, %183
+  %185 = add nsw i64 %178, 1
+  %186 = icmp eq i64 %185, %160
+  br i1 %186, label %174, label %177
 
-189:                                             
-  %190 = phi i32 [ %166, %184 ], [ %139, %135 ]
-  %191 = phi i32 [ %168, %184 ], [ %140, %135 ]
-  %192 = phi i64 [ %188, %184 ], [ %141, %135 ]
-  %193 = zext i32 %191 to i64
-  %194 = icmp eq i32 %190, 0
-  br i1 %194, label %59, label %195
+187:                                             
+  %188 = phi i64 [ 4294967296, %155 ], [ %176, %174 ]
+  %189 = icmp eq i32 %151, %171
+  %190 = zext i1 %189 to i64
+  %191 = or i64 %188, %190
+  br label %192
 
-195:                                             
-  %196 = and i64 %192, 4294967295
-  %197 = icmp eq i64 %196, 0
-  br i1 %197, label %291, label %198
+192:                                             
+  %193 = phi i32 [ %169, %187 ], [ %142, %138 ]
+  %194 = phi i32 [ %171, %187 ], [ %143, %138 ]
+  %195 = phi i64 [ %191, %187 ], [ %144, %138 ]
+  %196 = zext i32 %194 to i64
+  %197 = icmp eq i32 %193, 0
+  br i1 %197, label %61, label %198
 
 198:                                             
-  %199 = getelementptr inbounds %struct.Stop, ptr %2, i64 %193
-  %200 = load i32, ptr %199, align 4
-  %201 = add i32 %200, -5
-  %202 = icmp ult i32 %201, -4
-  br i1 %202, label %289, label %203
+  %199 = icmp ugt i64 %195, 4294967295
+  br i1 %199, label %200, label %201
 
-203:                                             
-  %204 = icmp eq i32 %200, 1
-  br i1 %204, label %238, label %211
+200:                                             
+  store i32 %193, ptr %24, align 8
+  br label %201
+
+201:                                             
+  %202 = phi i32 [ %193, %200 ], [ %129, %198 ]
+  %203 = and i64 %195, 4294967295
+  %204 = icmp eq i64 %203, 0
+  br i1 %204, label %348, label %205
 
 205:                                             
-  %206 = icmp eq i32 %200, 2
-  %207 = icmp eq i32 %200, 3
-  %208 = select i1 %207, i32 %228, i32 %227
-  %209 = select i1 %206, i32 %229, i32 %208
-  %210 = and i32 %209, 1
-  br label %232
+  %206 = getelementptr inbounds %struct.Stop, ptr %2, i64 %196
+  %207 = load i32, ptr %206, align 4
+  %208 = add i32 %207, -5
+  %209 = icmp ult i32 %208, -4
+  br i1 %209, label %300, label %210
 
-211:                                             
-  %212 = phi i64 [ %230, %226 ], [ 0, %203 ]
-  %213 = phi i32 [ %229, %226 ], [ 1, %203 ]
-  %214 = phi i32 [ %228, %226 ], [ 0, %203 ]
-  %215 = phi i32 [ %227, %226 ], [ 0, %203 ]
-  %216 = getelementptr inbounds i32, ptr %6, i64 %212
-  %217 = load i32, ptr %216, align 4
-  %218 = icmp eq i32 %217, -1
-  br i1 %218, label %226, label %219
+210:                                             
+  %211 = icmp eq i32 %207, 1
+  %212 = icmp eq i32 %134, 0
+  %213 = select i1 %211, i1 true, i1 %212
+  br i1 %213, label %249, label %214
 
-219:                                             
-  %220 = getelementptr inbounds i32, ptr %11, i64 %212
-  %221 = load i32, ptr %220, align 4
-  %222 = and i32 %221, 1
-  %223 = and i32 %222, %213
-  %224 = or i32 %222, %214
-  %225 = add i32 %222, %215
-  br label %226
+214:                                             
+  %215 = zext i32 %134 to i64
+  br label %222
 
-226:                                             
-  %227 = phi i32 [ %225, %219 ], [ %215, %211 ]
-  %228 = phi i32 [ %224, %219 ], [ %214, %211 ]
-  %229 = phi i32 [ %223, %219 ], [ %213, %211 ]
-  %230 = add nsw i64 %212, 1
-  %231 = icmp eq i64 %230, %134
-  br i1 %231, label %205, label %211
+216:                                             
+  %217 = icmp eq i32 %207, 2
+  %218 = icmp eq i32 %207, 3
+  %219 = select i1 %218, i32 %239, i32 %238
+  %220 = select i1 %217, i32 %240, i32 %219
+  %221 = and i32 %220, 1
+  br label %243
 
-232:                                             
-  %233 = phi i64 [ 0, %205 ], [ %236, %232 ]
-  %234 = getelementptr inbounds i32, ptr %19, i64 %233
-  store i32 %209, ptr %234, align 4
-  %235 = getelementptr inbounds i32, ptr %21, i64 %233
-  store i32 %210, ptr %235, align 4
-  %236 = add nsw i64 %233, 1
-  %237 = icmp eq i64 %236, %134
-  br i1 %237, label %238, label %232
+222:                                             
+  %223 = phi i64 [ 0, %214 ], [ %241, %237 ]
+  %224 = phi i32 [ 1, %214 ], [ %240, %237 ]
+  %225 = phi i32 [ 0, %214 ], [ %239, %237 ]
+  %226 = phi i32 [ 0, %214 ], [ %238, %237 ]
+  %227 = getelementptr inbounds i32, ptr %6, i64 %223
+  %228 = load i32, ptr %227, align 4
+  %229 = icmp eq i32 %228, -1
+  br i1 %229, label %237, label %230
 
-238:                                             
-  %239 = load i32, ptr %33, align 8
-  %240 = icmp eq i32 %239, 0
-  br i1 %240, label %244, label %241
+230:                                             
+  %231 = getelementptr inbounds i32, ptr %11, i64 %223
+  %232 = load i32, ptr %231, align 4
+  %233 = and i32 %232, 1
+  %234 = and i32 %233, %224
+  %235 = or i32 %233, %225
+  %236 = add i32 %233, %226
+  br label %237
 
-241:                                             
-  %242 = load i32, ptr %34, align 4
-  %243 = add i32 %242, 1
-  store i32 %243, ptr %34, align 4
-  br label %244
+237:                                             
+  %238 = phi i32 [ %236, %230 ], [ %226, %222 ]
+  %239 = phi i32 [ %235, %230 ], [ %225, %222 ]
+  %240 = phi i32 [ %234, %230 ], [ %224, %222 ]
+  %241 = add nsw i64 %223, 1
+  %242 = icmp eq i64 %241, %215
+  br i1 %242, label %216, label %222
 
-244:                                             
-  %245 = icmp ult i64 %192, 4294967296
-  %246 = getelementptr inbounds i8, ptr %199, i64 4
-  br i1 %245, label %247, label %593
-
-247:                                             
-  %248 = getelementptr inbounds ptr, ptr %1, i64 %193
-  br label %249
+243:                                             
+  %244 = phi i64 [ 0, %216 ], [ %247, %243 ]
+  %245 = getelementptr inbounds i32, ptr %19, i64 %244
+  store i32 %220, ptr %245, align 4
+  %246 = getelementptr inbounds i32, ptr %21, i64 %244
+  store i32 %221, ptr %246, align 4
+  %247 = add nsw i64 %244, 1
+  %248 = icmp eq i64 %247, %215
+  br i1 %248, label %249, label %243
 
 249:                                             
-  %250 = phi i32 [ %267, %266 ], [ 0, %247 ]
-  %251 = load i32, ptr %42, align 4
-  %252 = icmp eq i32 %251, 0
-  br i1 %252, label %253, label %623
+  %250 = load i32, ptr %35, align 8
+  %251 = icmp eq i32 %250, 0
+  br i1 %251, label %255, label %252
 
-253:                                             
-  %254 = load i64, ptr %41, align 8
-  %255 = icmp slt i64 %254, 0
-  br i1 %255, label %256, label %257
+252:                                             
+  %253 = load i32, ptr %36, align 4
+  %254 = add i32 %253, 1
+  store i32 %254, ptr %36, align 4
+  br label %255
+
+255:                                             
+  br i1 %199, label %607, label %256
 
 256:                                             
-  store i32 2, ptr %42, align 4
-  br label %623
+  br i1 %212, label %619, label %257
 
 257:                                             
-  %258 = zext i32 %250 to i64
-  %259 = getelementptr inbounds i32, ptr %6, i64 %258
-  %260 = load i32, ptr %259, align 4
-  %261 = icmp eq i32 %260, %191
-  %262 = add i32 %250, 1
-  br i1 %261, label %263, label %266
+  %258 = getelementptr inbounds i8, ptr %206, i64 4
+  %259 = getelementptr inbounds ptr, ptr %1, i64 %196
+  br label %260
 
-263:                                             
-  %264 = tail call i32 @llvm.umax.i32(i32 %131, i32 %262)
-  %265 = add i32 %264, -1
-  br label %269
+260:                                             
+  %261 = phi i32 [ %278, %277 ], [ 0, %257 ]
+  %262 = load i32, ptr %44, align 4
+  %263 = icmp eq i32 %262, 0
+  br i1 %263, label %264, label %637
 
-266:                                             
-  %267 = phi i32 [ %279, %278 ], [ %262, %257 ]
-  %268 = icmp ult i32 %267, %131
-  br i1 %268, label %249, label %605
+264:                                             
+  %265 = load i64, ptr %43, align 8
+  %266 = icmp slt i64 %265, 0
+  br i1 %266, label %267, label %268
 
-269:                                             
-  %270 = phi i32 [ %273, %272 ], [ %250, %263 ]
-  %271 = icmp eq i32 %270, %265
-  br i1 %271, label %278, label %272
+267:                                             
+  store i32 2, ptr %44, align 4
+  br label %637
 
-272:                                             
-  %273 = add i32 %270, 1
-  %274 = zext i32 %273 to i64
-  %275 = getelementptr inbounds i32, ptr %6, i64 %274
-  %276 = load i32, ptr %275, align 4
-  %277 = icmp eq i32 %276, %191
-  br i1 %277, label %269, label %278
+268:                                             
+  %269 = zext i32 %261 to i64
+  %270 = getelementptr inbounds i32, ptr %6, i64 %269
+  %271 = load i32, ptr %270, align 4
+  %272 = icmp eq i32 %271, %194
+  %273 = add i32 %261, 1
+  br i1 %272, label %274, label %277
 
-278:                                             
-  %279 = phi i32 [ %264, %269 ], [ %273, %272 ]
-  %280 = load i32, ptr %246, align 4
-  %281 = zext i32 %280 to i64
-  %282 = sub i32 %279, %250
-  %283 = zext i32 %282 to i64
-  %284 = mul nsw i64 %281, %283
-  %285 = sub nsw i64 %254, %284
-  store i64 %285, ptr %41, align 8
-  %286 = load ptr, ptr %248, align 8
-  %287 = load ptr, ptr %5, align 8
-  %288 = load ptr, ptr %0, align 8
-  tail call void %286(ptr %0, ptr %287, ptr %288, i32 %250, i32 %279)
-  br label %266
+274:                                             
+  %275 = tail call i32 @llvm.umax.i32(i32 %134, i32 %273)
+  %276 = add i32 %275, -1
+  br label %280
+
+277:                                             
+  %278 = phi i32 [ %290, %289 ], [ %273, %268 ]
+  %279 = icmp ult i32 %278, %134
+  br i1 %279, label %260, label %619
+
+280:                                             
+  %281 = phi i32 [ %284, %283 ], [ %261, %274 ]
+  %282 = icmp eq i32 %281, %276
+  br i1 %282, label %289, label %283
+
+283:                                             
+  %284 = add i32 %281, 1
+  %285 = zext i32 %284 to i64
+  %286 = getelementptr inbounds i32, ptr %6, i64 %285
+  %287 = load i32, ptr %286, align 4
+  %288 = icmp eq i32 %287, %194
+  br i1 %288, label %280, label %289
 
 289:                                             
-  %290 = icmp ugt i64 %192, 4294967295
-  br i1 %290, label %292, label %291
+  %290 = phi i32 [ %275, %280 ], [ %284, %283 ]
+  %291 = load i32, ptr %258, align 4
+  %292 = zext i32 %291 to i64
+  %293 = sub i32 %290, %261
+  %294 = zext i32 %293 to i64
+  %295 = mul nsw i64 %292, %294
+  %296 = sub nsw i64 %265, %295
+  store i64 %296, ptr %43, align 8
+  %297 = load ptr, ptr %259, align 8
+  %298 = load ptr, ptr %5, align 8
+  %299 = load ptr, ptr %0, align 8
+  tail call void %297(ptr %0, ptr %298, ptr %299, i32 %261, i32 %290)
+  br label %277
 
-291:                                             
-  br label %341
+300:                                             
+  br i1 %199, label %301, label %348
 
-292:                                             
-  %293 = icmp eq i32 %200, 24
-  %294 = getelementptr inbounds i8, ptr %199, i64 12
-  %295 = getelementptr inbounds i8, ptr %199, i64 24
-  br label %296
+301:                                             
+  %302 = icmp eq i32 %207, 24
+  %303 = getelementptr inbounds i8, ptr %206, i64 12
+  %304 = getelementptr inbounds i8, ptr %206, i64 24
+  br label %305
 
-296:                                             
-  %297 = phi i32 [ 0, %292 ], [ %328, %327 ]
-  %298 = zext i32 %297 to i64
-  %299 = sub i32 %190, %297
-  %300 = icmp ugt i32 %299, 31
-  %301 = shl nsw i32 -1, %299
-  br i1 %293, label %327, label %302
+305:                                             
+  %306 = phi i32 [ 0, %301 ], [ %337, %336 ]
+  %307 = zext i32 %306 to i64
+  %308 = sub i32 %193, %306
+  %309 = icmp ugt i32 %308, 31
+  %310 = shl nsw i32 -1, %308
+  br i1 %302, label %336, label %311
 
-302:                                             
-  %303 = load i32, ptr %294, align 4
-  %304 = and i32 %303, 4
-  %305 = icmp eq i32 %304, 0
-  br i1 %305, label %306, label %312
+311:                                             
+  %312 = load i32, ptr %303, align 4
+  %313 = and i32 %312, 4
+  %314 = icmp eq i32 %313, 0
+  br i1 %314, label %315, label %321
 
-306:                                             
-  %307 = add i32 %297, 32
-  %308 = tail call i32 @llvm.umin.i32(i32 %190, i32 %307)
-  %309 = icmp ult i32 %297, %308
-  br i1 %309, label %310, label %322
+315:                                             
+  %316 = add i32 %306, 32
+  %317 = tail call i32 @llvm.umin.i32(i32 %193, i32 %316)
+  %318 = icmp ult i32 %306, %317
+  br i1 %318, label %319, label %331
 
-310:                                             
-  %311 = zext i32 %308 to i64
-  br label %314
+319:                                             
+  %320 = zext i32 %317 to i64
+  br label %323
 
-312:                                             
-  %313 = load i32, ptr %295, align 4
-  br label %322
+321:                                             
+  %322 = load i32, ptr %304, align 4
+  br label %331
 
-314:                                             
-  %315 = phi i64 [ %298, %310 ], [ %320, %314 ]
-  %316 = phi i32 [ -1, %310 ], [ %319, %314 ]
-  %317 = getelementptr inbounds i32, ptr %17, i64 %315
-  %318 = load i32, ptr %317, align 4
-  %319 = and i32 %318, %316
-  %320 = add nsw i64 %315, 1
-  %321 = icmp ult i64 %320, %311
-  br i1 %321, label %314, label %322
+323:                                             
+  %324 = phi i64 [ %307, %319 ], [ %329, %323 ]
+  %325 = phi i32 [ -1, %319 ], [ %328, %323 ]
+  %326 = getelementptr inbounds i32, ptr %17, i64 %324
+  %327 = load i32, ptr %326, align 4
+  %328 = and i32 %327, %325
+  %329 = add nsw i64 %324, 1
+  %330 = icmp ult i64 %329, %320
+  br i1 %330, label %323, label %331
 
-322:                                             
-  %323 = phi i32 [ %313, %312 ], [ -1, %306 ], [ %319, %314 ]
-  %324 = select i1 %300, i32 0, i32 %301
-  %325 = or i32 %323, %324
-  %326 = icmp eq i32 %325, -1
-  br i1 %326, label %327, label %291
+331:                                             
+  %332 = phi i32 [ %322, %321 ], [ -1, %315 ], [ %328, %323 ]
+  %333 = select i1 %309, i32 0, i32 %310
+  %334 = or i32 %332, %333
+  %335 = icmp eq i32 %334, -1
+  br i1 %335, label %336, label %348
 
-327:                                             
-  %328 = add i32 %297, 32
-  %329 = icmp ult i32 %328, %190
-  br i1 %329, label %296, label %330
-
-330:                                             
-  %331 = phi i32 [ %337, %330 ], [ 0, %327 ]
-  %332 = sub i32 %190, %331
-  %333 = icmp ugt i32 %332, 31
-  %334 = shl nsw i32 -1, %332
-  %335 = xor i32 %334, -1
-  %336 = select i1 %333, i32 -1, i32 %335
-  call fastcc void @warp_operation(ptr %4, ptr %199, i32 %331, i32 %336)
-  %337 = add i32 %331, 32
-  %338 = icmp ult i32 %337, %190
-  br i1 %338, label %330, label %339
+336:                                             
+  %337 = add i32 %306, 32
+  %338 = icmp ult i32 %337, %193
+  br i1 %338, label %305, label %339
 
 339:                                             
-  %340 = getelementptr inbounds i8, ptr %199, i64 4
-  br label %593
+  %340 = phi i32 [ %346, %339 ], [ 0, %336 ]
+  %341 = sub i32 %193, %340
+  %342 = icmp ugt i32 %341, 31
+  %343 = shl nsw i32 -1, %341
+  %344 = xor i32 %343, -1
+  %345 = select i1 %342, i32 -1, i32 %344
+  call fastcc void @warp_operation(ptr %4, ptr %206, i32 %340, i32 %345)
+  %346 = add i32 %340, 32
+  %347 = icmp ult i32 %346, %193
+  br i1 %347, label %339, label %607
 
-341:                                             
-  %342 = phi i64 [ %353, %352 ], [ 0, %291 ]
-  %343 = getelementptr inbounds i32, ptr %6, i64 %342
-  %344 = load i32, ptr %343, align 4
-  %345 = icmp eq i32 %344, -1
-  br i1 %345, label %352, label %346
+348:                                             
+  %349 = icmp eq i32 %134, 0
+  br i1 %349, label %369, label %350
 
-346:                                             
-  %347 = zext i32 %344 to i64
-  %348 = getelementptr inbounds %struct.Stop, ptr %2, i64 %347
-  %349 = load i32, ptr %348, align 4
-  %350 = add i32 %349, -5
-  %351 = icmp ult i32 %350, -4
-  br i1 %351, label %397, label %352
+350:                                             
+  %351 = zext i32 %134 to i64
+  br label %352
 
 352:                                             
-  %353 = add nsw i64 %342, 1
-  %354 = icmp eq i64 %353, %134
-  br i1 %354, label %355, label %341
+  %353 = phi i64 [ 0, %350 ], [ %364, %363 ]
+  %354 = getelementptr inbounds i32, ptr %6, i64 %353
+  %355 = load i32, ptr %354, align 4
+  %356 = icmp eq i32 %355, -1
+  br i1 %356, label %363, label %357
 
-355:                                             
-  %356 = load i32, ptr %33, align 8
-  %357 = icmp eq i32 %356, 0
-  br i1 %357, label %362, label %358
+357:                                             
+  %358 = zext i32 %355 to i64
+  %359 = getelementptr inbounds %struct.Stop, ptr %2, i64 %358
+  %360 = load i32, ptr %359, align 4
+  %361 = add i32 %360, -5
+  %362 = icmp ult i32 %361, -4
+  br i1 %362, label %411, label %363
 
-358:                                             
-  %359 = getelementptr inbounds %struct.Stop, ptr %2, i64 %193
-  %360 = getelementptr inbounds i8, ptr %359, i64 8
-  %361 = load i32, ptr %360, align 4
-  store i32 8, ptr %42, align 4
-  store i32 0, ptr %43, align 8
-  store i32 %361, ptr %44, align 8
-  br label %623
+363:                                             
+  %364 = add nsw i64 %353, 1
+  %365 = icmp eq i64 %364, %351
+  br i1 %365, label %366, label %352
 
-362:                                             
-  %363 = phi i64 [ %367, %362 ], [ 0, %355 ]
-  %364 = getelementptr inbounds i32, ptr %6, i64 %363
-  %365 = load i32, ptr %364, align 4
-  %366 = getelementptr inbounds i32, ptr %23, i64 %363
-  store i32 %365, ptr %366, align 4
-  %367 = add nsw i64 %363, 1
-  %368 = icmp eq i64 %367, %134
-  br i1 %368, label %369, label %362
+366:                                             
+  %367 = load i32, ptr %35, align 8
+  %368 = icmp eq i32 %367, 0
+  br i1 %368, label %376, label %372
 
 369:                                             
-  %370 = phi i64 [ %395, %394 ], [ 0, %362 ]
-  %371 = trunc i64 %370 to i32
-  %372 = load i32, ptr %42, align 4
-  %373 = icmp eq i32 %372, 0
-  br i1 %373, label %374, label %623
+  %370 = load i32, ptr %35, align 8
+  %371 = icmp eq i32 %370, 0
+  br i1 %371, label %619, label %372
 
-374:                                             
-  %375 = load i64, ptr %41, align 8
-  %376 = icmp slt i64 %375, 0
-  br i1 %376, label %377, label %378
+372:                                             
+  %373 = getelementptr inbounds %struct.Stop, ptr %2, i64 %196
+  %374 = getelementptr inbounds i8, ptr %373, i64 8
+  %375 = load i32, ptr %374, align 4
+  store i32 8, ptr %44, align 4
+  store i32 0, ptr %45, align 8
+  store i32 %375, ptr %46, align 8
+  br label %637
 
-377:                                             
-  store i32 2, ptr %42, align 4
-  br label %623
+376:                                             
+  %377 = phi i64 [ %381, %376 ], [ 0, %366 ]
+  %378 = getelementptr inbounds i32, ptr %6, i64 %377
+  %379 = load i32, ptr %378, align 4
+  %380 = getelementptr inbounds i32, ptr %23, i64 %377
+  store i32 %379, ptr %380, align 4
+  %381 = add nsw i64 %377, 1
+  %382 = icmp eq i64 %381, %351
+  br i1 %382, label %383, label %376
 
-378:                                             
-  %379 = getelementptr inbounds i32, ptr %23, i64 %370
-  %380 = load i32, ptr %379, align 4
-  %381 = icmp eq i32 %380, -1
-  br i1 %381, label %394, label %382
+383:                                             
+  %384 = phi i64 [ %409, %408 ], [ 0, %376 ]
+  %385 = trunc i64 %384 to i32
+  %386 = load i32, ptr %44, align 4
+  %387 = icmp eq i32 %386, 0
+  br i1 %387, label %388, label %637
 
-382:                                             
-  %383 = add i32 %371, 1
-  %384 = zext i32 %380 to i64
-  %385 = getelementptr inbounds %struct.Stop, ptr %2, i64 %384
-  %386 = getelementptr inbounds i8, ptr %385, i64 4
-  %387 = load i32, ptr %386, align 4
-  %388 = zext i32 %387 to i64
-  %389 = sub nsw i64 %375, %388
-  store i64 %389, ptr %41, align 8
-  %390 = getelementptr inbounds ptr, ptr %1, i64 %384
-  %391 = load ptr, ptr %390, align 8
-  %392 = load ptr, ptr %5, align 8
-  %393 = load ptr, ptr %0, align 8
-  tail call void %391(ptr %0, ptr %392, ptr %393, i32 %371, i32 %383)
-  br label %394
+388:                                             
+  %389 = load i64, ptr %43, align 8
+  %390 = icmp slt i64 %389, 0
+  br i1 %390, label %391, label %392
 
-394:                                             
-  %395 = add nsw i64 %370, 1
-  %396 = icmp eq i64 %395, %134
-  br i1 %396, label %605, label %369
+391:                                             
+  store i32 2, ptr %44, align 4
+  br label %637
 
-397:                                             
-  %398 = phi i32 [ %578, %577 ], [ 0, %346 ]
-  %399 = phi i32 [ %579, %577 ], [ 0, %346 ]
-  %400 = phi i32 [ %581, %577 ], [ 1, %346 ]
-  %401 = phi i32 [ %580, %577 ], [ 0, %346 ]
-  %402 = phi i32 [ %403, %577 ], [ 0, %346 ]
-  %403 = add i32 %402, 32
-  %404 = tail call i32 @llvm.umin.i32(i32 %403, i32 %131)
-  %405 = icmp eq i32 %399, 0
-  br i1 %405, label %406, label %572
+392:                                             
+  %393 = getelementptr inbounds i32, ptr %23, i64 %384
+  %394 = load i32, ptr %393, align 4
+  %395 = icmp eq i32 %394, -1
+  br i1 %395, label %408, label %396
 
-406:                                             
-  %407 = icmp ult i32 %402, %404
-  %408 = zext i32 %402 to i64
-  %409 = zext i32 %404 to i64
-  br label %410
+396:                                             
+  %397 = add i32 %385, 1
+  %398 = zext i32 %394 to i64
+  %399 = getelementptr inbounds %struct.Stop, ptr %2, i64 %398
+  %400 = getelementptr inbounds i8, ptr %399, i64 4
+  %401 = load i32, ptr %400, align 4
+  %402 = zext i32 %401 to i64
+  %403 = sub nsw i64 %389, %402
+  store i64 %403, ptr %43, align 8
+  %404 = getelementptr inbounds ptr, ptr %1, i64 %398
+  %405 = load ptr, ptr %404, align 8
+  %406 = load ptr, ptr %5, align 8
+  %407 = load ptr, ptr %0, align 8
+  tail call void %405(ptr %0, ptr %406, ptr %407, i32 %385, i32 %397)
+  br label %408
 
-410:                                             
-  %411 = phi i32 [ %398, %406 ], [ 0, %569 ]
-  %412 = phi i32 [ %401, %406 ], [ 1, %569 ]
-  %413 = load i64, ptr %41, align 8
-  %414 = icmp slt i64 %413, 0
-  br i1 %414, label %415, label %416
+408:                                             
+  %409 = add nsw i64 %384, 1
+  %410 = icmp eq i64 %409, %351
+  br i1 %410, label %619, label %383
 
-415:                                             
-  store i32 2, ptr %42, align 4
-  br label %572
+411:                                             
+  %412 = phi i32 [ %592, %591 ], [ 0, %357 ]
+  %413 = phi i32 [ %593, %591 ], [ 0, %357 ]
+  %414 = phi i32 [ %595, %591 ], [ 1, %357 ]
+  %415 = phi i32 [ %594, %591 ], [ 0, %357 ]
+  %416 = phi i32 [ %417, %591 ], [ 0, %357 ]
+  %417 = add i32 %416, 32
+  %418 = tail call i32 @llvm.umin.i32(i32 %417, i32 %134)
+  %419 = icmp eq i32 %413, 0
+  br i1 %419, label %420, label %586
 
-416:                                             
-  br i1 %407, label %421, label %417
+420:                                             
+  %421 = icmp ult i32 %416, %418
+  %422 = zext i32 %416 to i64
+  %423 = zext i32 %418 to i64
+  br label %424
 
-417:                                             
-  %418 = phi i32 [ 0, %416 ], [ %441, %440 ]
-  %419 = phi i32 [ 0, %416 ], [ %442, %440 ]
-  %420 = icmp eq i32 %418, 0
-  br label %445
+424:                                             
+  %425 = phi i32 [ %412, %420 ], [ 0, %583 ]
+  %426 = phi i32 [ %415, %420 ], [ 1, %583 ]
+  %427 = load i64, ptr %43, align 8
+  %428 = icmp slt i64 %427, 0
+  br i1 %428, label %429, label %430
 
-421:                                             
-  %422 = phi i64 [ %443, %440 ], [ %408, %416 ]
-  %423 = phi i32 [ %442, %440 ], [ 0, %416 ]
-  %424 = phi i32 [ %441, %440 ], [ 0, %416 ]
-  %425 = getelementptr inbounds i32, ptr %6, i64 %422
-  %426 = load i32, ptr %425, align 4
-  %427 = icmp eq i32 %426, -1
-  br i1 %427, label %440, label %428
+429:                                             
+  store i32 2, ptr %44, align 4
+  br label %586
 
-428:                                             
-  %429 = trunc i64 %422 to i32
-  %430 = sub i32 %429, %402
-  %431 = shl i32 1, %430
-  %432 = or i32 %431, %423
-  %433 = zext i32 %426 to i64
-  %434 = getelementptr inbounds %struct.Stop, ptr %2, i64 %433
-  %435 = load i32, ptr %434, align 4
-  %436 = add i32 %435, -5
-  %437 = icmp ult i32 %436, -4
-  %438 = select i1 %437, i32 %431, i32 0
-  %439 = or i32 %438, %424
-  br label %440
+430:                                             
+  br i1 %421, label %435, label %431
 
-440:                                             
-  %441 = phi i32 [ %439, %428 ], [ %424, %421 ]
-  %442 = phi i32 [ %432, %428 ], [ %423, %421 ]
-  %443 = add nsw i64 %422, 1
-  %444 = icmp eq i64 %443, %409
-  br i1 %444, label %417, label %421
+431:                                             
+  %432 = phi i32 [ 0, %430 ], [ %455, %454 ]
+  %433 = phi i32 [ 0, %430 ], [ %456, %454 ]
+  %434 = icmp eq i32 %432, 0
+  br label %459
 
-445:                                             
-  %446 = phi i32 [ %496, %493 ], [ %418, %417 ]
-  %447 = icmp eq i32 %446, 0
-  br i1 %447, label %572, label %448
+435:                                             
+  %436 = phi i64 [ %457, %454 ], [ %422, %430 ]
+  %437 = phi i32 [ %456, %454 ], [ 0, %430 ]
+  %438 = phi i32 [ %455, %454 ], [ 0, %430 ]
+  %439 = getelementptr inbounds i32, ptr %6, i64 %436
+  %440 = load i32, ptr %439, align 4
+  %441 = icmp eq i32 %440, -1
+  br i1 %441, label %454, label %442
 
-448:                                             
-  %449 = tail call i32 @llvm.cttz.i32(i32 %446, i1 true)
-  %450 = or i32 %449, %402
-  %451 = zext i32 %450 to i64
-  %452 = getelementptr inbounds i32, ptr %6, i64 %451
-  %453 = load i32, ptr %452, align 4
-  %454 = zext i32 %453 to i64
-  %455 = getelementptr inbounds %struct.Stop, ptr %2, i64 %454
-  %456 = load i32, ptr %455, align 4
-  br i1 %420, label %457, label %461
+442:                                             
+  %443 = trunc i64 %436 to i32
+  %444 = sub i32 %443, %416
+  %445 = shl i32 1, %444
+  %446 = or i32 %445, %437
+  %447 = zext i32 %440 to i64
+  %448 = getelementptr inbounds %struct.Stop, ptr %2, i64 %447
+  %449 = load i32, ptr %448, align 4
+  %450 = add i32 %449, -5
+  %451 = icmp ult i32 %450, -4
+  %452 = select i1 %451, i32 %445, i32 0
+  %453 = or i32 %452, %438
+  br label %454
 
-457:                                             
-  %458 = phi i32 [ 0, %448 ], [ %473, %461 ]
-  %459 = phi i32 [ 0, %448 ], [ %479, %461 ]
-  %460 = icmp eq i32 %456, 24
-  br i1 %460, label %493, label %483
+454:                                             
+  %455 = phi i32 [ %453, %442 ], [ %438, %435 ]
+  %456 = phi i32 [ %446, %442 ], [ %437, %435 ]
+  %457 = add nsw i64 %436, 1
+  %458 = icmp eq i64 %457, %423
+  br i1 %458, label %431, label %435
 
-461:                                             
-  %462 = phi i32 [ %481, %461 ], [ %418, %448 ]
-  %463 = phi i32 [ %479, %461 ], [ 0, %448 ]
-  %464 = phi i32 [ %473, %461 ], [ 0, %448 ]
-  %465 = tail call i32 @llvm.cttz.i32(i32 %462, i1 true)
-  %466 = or i32 %465, %402
-  %467 = zext i32 %466 to i64
-  %468 = getelementptr inbounds i32, ptr %6, i64 %467
-  %469 = load i32, ptr %468, align 4
-  %470 = icmp eq i32 %469, %453
-  %471 = shl i32 1, %465
-  %472 = select i1 %470, i32 %471, i32 0
-  %473 = or i32 %472, %464
-  %474 = zext i32 %469 to i64
-  %475 = getelementptr inbounds %struct.Stop, ptr %2, i64 %474
-  %476 = load i32, ptr %475, align 4
-  %477 = icmp eq i32 %476, %456
-  %478 = select i1 %477, i32 %471, i32 0
-  %479 = or i32 %478, %463
-  %480 = add i32 %462, -1
-  %481 = and i32 %480, %462
-  %482 = icmp eq i32 %481, 0
-  br i1 %482, label %457, label %461
+459:                                             
+  %460 = phi i32 [ %510, %507 ], [ %432, %431 ]
+  %461 = icmp eq i32 %460, 0
+  br i1 %461, label %586, label %462
 
-483:                                             
-  %484 = getelementptr inbounds i8, ptr %455, i64 12
-  %485 = load i32, ptr %484, align 4
-  %486 = and i32 %485, 4
-  %487 = icmp eq i32 %486, 0
-  %488 = getelementptr inbounds i8, ptr %455, i64 24
-  %489 = getelementptr inbounds i32, ptr %17, i64 %451
-  %490 = select i1 %487, ptr %489, ptr %488
-  %491 = load i32, ptr %490, align 4
-  %492 = and i32 %491, %419
-  br label %493
+462:                                             
+  %463 = tail call i32 @llvm.cttz.i32(i32 %460, i1 true)
+  %464 = or i32 %463, %416
+  %465 = zext i32 %464 to i64
+  %466 = getelementptr inbounds i32, ptr %6, i64 %465
+  %467 = load i32, ptr %466, align 4
+  %468 = zext i32 %467 to i64
+  %469 = getelementptr inbounds %struct.Stop, ptr %2, i64 %468
+  %470 = load i32, ptr %469, align 4
+  br i1 %434, label %471, label %475
 
-493:                                             
-  %494 = phi i32 [ %492, %483 ], [ %458, %457 ]
-  %495 = xor i32 %458, -1
-  %496 = and i32 %446, %495
-  %497 = and i32 %494, %459
-  %498 = icmp ne i32 %497, %494
-  %499 = icmp eq i32 %494, 0
-  %500 = or i1 %499, %498
-  br i1 %500, label %445, label %501
+471:                                             
+  %472 = phi i32 [ 0, %462 ], [ %487, %475 ]
+  %473 = phi i32 [ 0, %462 ], [ %493, %475 ]
+  %474 = icmp eq i32 %470, 24
+  br i1 %474, label %507, label %497
 
-501:                                             
-  call fastcc void @warp_operation(ptr %4, ptr %455, i32 %402, i32 %494)
-  br i1 %407, label %502, label %509
+475:                                             
+  %476 = phi i32 [ %495, %475 ], [ %432, %462 ]
+  %477 = phi i32 [ %493, %475 ], [ 0, %462 ]
+  %478 = phi i32 [ %487, %475 ], [ 0, %462 ]
+  %479 = tail call i32 @llvm.cttz.i32(i32 %476, i1 true)
+  %480 = or i32 %479, %416
+  %481 = zext i32 %480 to i64
+  %482 = getelementptr inbounds i32, ptr %6, i64 %481
+  %483 = load i32, ptr %482, align 4
+  %484 = icmp eq i32 %483, %467
+  %485 = shl i32 1, %479
+  %486 = select i1 %484, i32 %485, i32 0
+  %487 = or i32 %486, %478
+  %488 = zext i32 %483 to i64
+  %489 = getelementptr inbounds %struct.Stop, ptr %2, i64 %488
+  %490 = load i32, ptr %489, align 4
+  %491 = icmp eq i32 %490, %470
+  %492 = select i1 %491, i32 %485, i32 0
+  %493 = or i32 %492, %477
+  %494 = add i32 %476, -1
+  %495 = and i32 %494, %476
+  %496 = icmp eq i32 %495, 0
+  br i1 %496, label %471, label %475
 
-502:                                             
-  %503 = phi i64 [ %507, %502 ], [ %408, %501 ]
-  %504 = getelementptr inbounds i32, ptr %6, i64 %503
+497:                                             
+  %498 = getelementptr inbounds i8, ptr %469, i64 12
+  %499 = load i32, ptr %498, align 4
+  %500 = and i32 %499, 4
+  %501 = icmp eq i32 %500, 0
+  %502 = getelementptr inbounds i8, ptr %469, i64 24
+  %503 = getelementptr inbounds i32, ptr %17, i64 %465
+  %504 = select i1 %501, ptr %503, ptr %502
   %505 = load i32, ptr %504, align 4
-  %506 = getelementptr inbounds i32, ptr %23, i64 %503
-  store i32 %505, ptr %506, align 4
-  %507 = add nsw i64 %503, 1
-  %508 = icmp eq i64 %507, %409
-  br i1 %508, label %509, label %502
+  %506 = and i32 %505, %433
+  br label %507
 
-509:                                             
-  br label %510
+507:                                             
+  %508 = phi i32 [ %506, %497 ], [ %472, %471 ]
+  %509 = xor i32 %472, -1
+  %510 = and i32 %460, %509
+  %511 = and i32 %508, %473
+  %512 = icmp ne i32 %511, %508
+  %513 = icmp eq i32 %508, 0
+  %514 = or i1 %513, %512
+  br i1 %514, label %459, label %515
 
-510:                                             
-  %511 = phi i32 [ %567, %548 ], [ %494, %509 ]
-  %512 = load i32, ptr %42, align 4
-  %513 = icmp eq i32 %512, 0
-  br i1 %513, label %514, label %582
+515:                                             
+  call fastcc void @warp_operation(ptr %4, ptr %469, i32 %416, i32 %508)
+  br i1 %421, label %516, label %523
 
-514:                                             
-  %515 = load i64, ptr %41, align 8
-  %516 = icmp slt i64 %515, 0
-  br i1 %516, label %517, label %518
+516:                                             
+  %517 = phi i64 [ %521, %516 ], [ %422, %515 ]
+  %518 = getelementptr inbounds i32, ptr %6, i64 %517
+  %519 = load i32, ptr %518, align 4
+  %520 = getelementptr inbounds i32, ptr %23, i64 %517
+  store i32 %519, ptr %520, align 4
+  %521 = add nsw i64 %517, 1
+  %522 = icmp eq i64 %521, %423
+  br i1 %522, label %523, label %516
 
-517:                                             
-  store i32 2, ptr %42, align 4
-  br label %582
-
-518:                                             
-  %519 = tail call i32 @llvm.cttz.i32(i32 %511, i1 true)
-  %520 = or i32 %519, %402
-  %521 = add i32 %520, 1
-  %522 = icmp ult i32 %521, %404
-  %523 = zext i32 %520 to i64
-  br i1 %522, label %524, label %548
+523:                                             
+  br label %524
 
 524:                                             
-  %525 = add i32 %519, %400
-  %526 = zext i32 %525 to i64
-  %527 = getelementptr inbounds i32, ptr %23, i64 %523
-  br label %528
+  %525 = phi i32 [ %581, %562 ], [ %508, %523 ]
+  %526 = load i32, ptr %44, align 4
+  %527 = icmp eq i32 %526, 0
+  br i1 %527, label %528, label %596
 
 528:                                             
-  %529 = phi i64 [ %526, %524 ], [ %546, %541 ]
-  %530 = phi i32 [ %511, %524 ], [ %545, %541 ]
-  %531 = trunc i64 %529 to i32
-  %532 = sub i32 %531, %402
-  %533 = shl i32 1, %532
-  %534 = and i32 %533, %530
-  %535 = icmp eq i32 %534, 0
-  br i1 %535, label %548, label %536
+  %529 = load i64, ptr %43, align 8
+  %530 = icmp slt i64 %529, 0
+  br i1 %530, label %531, label %532
 
-536:                                             
-  %537 = getelementptr inbounds i32, ptr %23, i64 %529
-  %538 = load i32, ptr %537, align 4
-  %539 = load i32, ptr %527, align 4
-  %540 = icmp eq i32 %538, %539
-  br i1 %540, label %541, label %548
+531:                                             
+  store i32 2, ptr %44, align 4
+  br label %596
 
-541:                                             
-  %542 = add i32 %532, -1
-  %543 = shl i32 1, %542
-  %544 = xor i32 %543, -1
-  %545 = and i32 %530, %544
-  %546 = add nsw i64 %529, 1
-  %547 = icmp ult i64 %546, %409
-  br i1 %547, label %528, label %548
+532:                                             
+  %533 = tail call i32 @llvm.cttz.i32(i32 %525, i1 true)
+  %534 = or i32 %533, %416
+  %535 = add i32 %534, 1
+  %536 = icmp ult i32 %535, %418
+  %537 = zext i32 %534 to i64
+  br i1 %536, label %538, label %562
 
-548:                                             
-  %549 = phi i32 [ %511, %518 ], [ %530, %536 ], [ %545, %541 ], [ %530, %528 ]
-  %550 = phi i32 [ %521, %518 ], [ %531, %536 ], [ %404, %541 ], [ %531, %528 ]
-  %551 = getelementptr inbounds i32, ptr %23, i64 %523
+538:                                             
+  %539 = add i32 %533, %414
+  %540 = zext i32 %539 to i64
+  %541 = getelementptr inbounds i32, ptr %23, i64 %537
+  br label %542
+
+542:                                             
+  %543 = phi i64 [ %540, %538 ], [ %560, %555 ]
+  %544 = phi i32 [ %525, %538 ], [ %559, %555 ]
+  %545 = trunc i64 %543 to i32
+  %546 = sub i32 %545, %416
+  %547 = shl i32 1, %546
+  %548 = and i32 %547, %544
+  %549 = icmp eq i32 %548, 0
+  br i1 %549, label %562, label %550
+
+550:                                             
+  %551 = getelementptr inbounds i32, ptr %23, i64 %543
   %552 = load i32, ptr %551, align 4
-  %553 = zext i32 %552 to i64
-  %554 = getelementptr inbounds %struct.Stop, ptr %2, i64 %553
-  %555 = getelementptr inbounds i8, ptr %554, i64 4
-  %556 = load i32, ptr %555, align 4
-  %557 = zext i32 %556 to i64
-  %558 = sub i32 %550, %520
-  %559 = zext i32 %558 to i64
-  %560 = mul nsw i64 %557, %559
-  %561 = sub nsw i64 %515, %560
-  store i64 %561, ptr %41, align 8
-  %562 = getelementptr inbounds ptr, ptr %1, i64 %553
-  %563 = load ptr, ptr %562, align 8
-  %564 = load ptr, ptr %5, align 8
-  %565 = load ptr, ptr %0, align 8
-  tail call void %563(ptr %0, ptr %564, ptr %565, i32 %520, i32 %550)
-  %566 = add i32 %549, -1
-  %567 = and i32 %566, %549
-  %568 = icmp eq i32 %567, 0
-  br i1 %568, label %569, label %510
+  %553 = load i32, ptr %541, align 4
+  %554 = icmp eq i32 %552, %553
+  br i1 %554, label %555, label %562
 
-569:                                             
-  %570 = load i32, ptr %42, align 4
-  %571 = icmp eq i32 %570, 0
-  br i1 %571, label %410, label %582
+555:                                             
+  %556 = add i32 %546, -1
+  %557 = shl i32 1, %556
+  %558 = xor i32 %557, -1
+  %559 = and i32 %544, %558
+  %560 = add nsw i64 %543, 1
+  %561 = icmp ult i64 %560, %423
+  br i1 %561, label %542, label %562
 
-572:                                             
-  %573 = phi i32 [ %398, %397 ], [ 2, %415 ], [ %411, %445 ]
-  %574 = phi i32 [ %399, %397 ], [ 2, %415 ], [ 0, %445 ]
-  %575 = phi i32 [ %401, %397 ], [ %412, %415 ], [ %412, %445 ]
-  %576 = icmp ult i32 %403, %131
-  br i1 %576, label %577, label %585
+562:                                             
+  %563 = phi i32 [ %525, %532 ], [ %544, %550 ], [ %559, %555 ], [ %544, %542 ]
+  %564 = phi i32 [ %535, %532 ], [ %545, %550 ], [ %418, %555 ], [ %545, %542 ]
+  %565 = getelementptr inbounds i32, ptr %23, i64 %537
+  %566 = load i32, ptr %565, align 4
+  %567 = zext i32 %566 to i64
+  %568 = getelementptr inbounds %struct.Stop, ptr %2, i64 %567
+  %569 = getelementptr inbounds i8, ptr %568, i64 4
+  %570 = load i32, ptr %569, align 4
+  %571 = zext i32 %570 to i64
+  %572 = sub i32 %564, %534
+  %573 = zext i32 %572 to i64
+  %574 = mul nsw i64 %571, %573
+  %575 = sub nsw i64 %529, %574
+  store i64 %575, ptr %43, align 8
+  %576 = getelementptr inbounds ptr, ptr %1, i64 %567
+  %577 = load ptr, ptr %576, align 8
+  %578 = load ptr, ptr %5, align 8
+  %579 = load ptr, ptr %0, align 8
+  tail call void %577(ptr %0, ptr %578, ptr %579, i32 %534, i32 %564)
+  %580 = add i32 %563, -1
+  %581 = and i32 %580, %563
+  %582 = icmp eq i32 %581, 0
+  br i1 %582, label %583, label %524
 
-577:                                             
-  %578 = phi i32 [ %573, %572 ], [ %583, %582 ]
-  %579 = phi i32 [ %574, %572 ], [ %583, %582 ]
-  %580 = phi i32 [ %575, %572 ], [ 1, %582 ]
-  %581 = add i32 %400, 32
-  br label %397
+583:                                             
+  %584 = load i32, ptr %44, align 4
+  %585 = icmp eq i32 %584, 0
+  br i1 %585, label %424, label %596
 
-582:                                             
-  %583 = phi i32 [ %512, %510 ], [ 2, %517 ], [ %570, %569 ]
-  %584 = icmp ult i32 %403, %131
-  br i1 %584, label %577, label %605
+586:                                             
+  %587 = phi i32 [ %412, %411 ], [ 2, %429 ], [ %425, %459 ]
+  %588 = phi i32 [ %413, %411 ], [ 2, %429 ], [ 0, %459 ]
+  %589 = phi i32 [ %415, %411 ], [ %426, %429 ], [ %426, %459 ]
+  %590 = icmp ult i32 %417, %134
+  br i1 %590, label %591, label %599
 
-585:                                             
-  %586 = icmp eq i32 %575, 0
-  %587 = icmp eq i32 %573, 0
-  %588 = select i1 %586, i1 %587, i1 false
-  br i1 %588, label %589, label %605
+591:                                             
+  %592 = phi i32 [ %587, %586 ], [ %597, %596 ]
+  %593 = phi i32 [ %588, %586 ], [ %597, %596 ]
+  %594 = phi i32 [ %589, %586 ], [ 1, %596 ]
+  %595 = add i32 %414, 32
+  br label %411
 
-589:                                             
-  %590 = getelementptr inbounds %struct.Stop, ptr %2, i64 %193
-  %591 = getelementptr inbounds i8, ptr %590, i64 8
-  %592 = load i32, ptr %591, align 4
-  store i32 1, ptr %42, align 4
-  store i32 0, ptr %43, align 8
-  store i32 %592, ptr %44, align 8
-  br label %623
+596:                                             
+  %597 = phi i32 [ %526, %524 ], [ 2, %531 ], [ %584, %583 ]
+  %598 = icmp ult i32 %417, %134
+  br i1 %598, label %591, label %619
 
-593:                                             
-  %594 = phi ptr [ %340, %339 ], [ %246, %244 ]
-  %595 = load i32, ptr %594, align 4
-  %596 = zext i32 %595 to i64
-  %597 = zext i32 %190 to i64
-  %598 = mul nsw i64 %596, %597
-  %599 = load i64, ptr %41, align 8
-  %600 = sub nsw i64 %599, %598
-  store i64 %600, ptr %41, align 8
-  %601 = getelementptr inbounds ptr, ptr %1, i64 %193
-  %602 = load ptr, ptr %601, align 8
-  %603 = load ptr, ptr %5, align 8
-  %604 = load ptr, ptr %0, align 8
-  tail call void %602(ptr %0, ptr %603, ptr %604, i32 0, i32 %190)
-  br label %605
+599:                                             
+  %600 = icmp eq i32 %589, 0
+  %601 = icmp eq i32 %587, 0
+  %602 = select i1 %600, i1 %601, i1 false
+  br i1 %602, label %603, label %619
 
-605:                                             
-  %606 = load i32, ptr %42, align 4
-  %607 = icmp eq i32 %606, 0
-  br i1 %607, label %126, label %623
+603:                                             
+  %604 = getelementptr inbounds %struct.Stop, ptr %2, i64 %196
+  %605 = getelementptr inbounds i8, ptr %604, i64 8
+  %606 = load i32, ptr %605, align 4
+  store i32 1, ptr %44, align 4
+  store i32 0, ptr %45, align 8
+  store i32 %606, ptr %46, align 8
+  br label %637
 
-608:                                             
-  %609 = load i32, ptr %29, align 4
-  br label %610
+607:                                             
+  %608 = getelementptr inbounds i8, ptr %206, i64 4
+  %609 = load i32, ptr %608, align 4
+  %610 = zext i32 %609 to i64
+  %611 = zext i32 %193 to i64
+  %612 = mul nsw i64 %610, %611
+  %613 = load i64, ptr %43, align 8
+  %614 = sub nsw i64 %613, %612
+  store i64 %614, ptr %43, align 8
+  %615 = getelementptr inbounds ptr, ptr %1, i64 %196
+  %616 = load ptr, ptr %615, align 8
+  %617 = load ptr, ptr %5, align 8
+  %618 = load ptr, ptr %0, align 8
+  tail call void %616(ptr %0, ptr %617, ptr %618, i32 0, i32 %193)
+  br label %619
 
-610:                                             
-  %611 = phi i32 [ %609, %608 ], [ %55, %54 ]
-  %612 = phi i32 [ %61, %608 ], [ 0, %54 ]
-  %613 = add i32 %57, 1
-  %614 = icmp ult i32 %613, %611
-  br i1 %614, label %54, label %615
+619:                                             
+  %620 = load i32, ptr %44, align 4
+  %621 = icmp eq i32 %620, 0
+  br i1 %621, label %128, label %637
 
-615:                                             
-  %616 = load i32, ptr %25, align 8
-  br label %617
+622:                                             
+  %623 = load i32, ptr %31, align 4
+  br label %624
 
-617:                                             
-  %618 = phi i32 [ %616, %615 ], [ %47, %46 ]
-  %619 = phi i32 [ %611, %615 ], [ %48, %46 ]
-  %620 = phi i32 [ %611, %615 ], [ 0, %46 ]
-  %621 = add i32 %50, 1
-  %622 = icmp ult i32 %621, %618
-  br i1 %622, label %46, label %623
+624:                                             
+  %625 = phi i32 [ %623, %622 ], [ %57, %56 ]
+  %626 = phi i32 [ %63, %622 ], [ 0, %56 ]
+  %627 = add i32 %59, 1
+  %628 = icmp ult i32 %627, %625
+  br i1 %628, label %56, label %629
 
-623:                                             
-  %624 = phi i32 [ 0, %3 ], [ %372, %369 ], [ 2, %129 ], [ %251, %249 ], [ %606, %605 ], [ 1, %589 ], [ 2, %377 ], [ 8, %358 ], [ 2, %256 ], [ %124, %113 ], [ 0, %617 ]
-  ret i32 %624
+629:                                             
+  %630 = load i32, ptr %27, align 8
+  br label %631
+
+631:                                             
+  %632 = phi i32 [ %630, %629 ], [ %49, %48 ]
+  %633 = phi i32 [ %625, %629 ], [ %50, %48 ]
+  %634 = phi i32 [ %625, %629 ], [ 0, %48 ]
+  %635 = add i32 %52, 1
+  %636 = icmp ult i32 %635, %632
+  br i1 %636, label %48, label %637
+
+637:                                             
+  %638 = phi i32 [ 0, %3 ], [ %386, %383 ], [ 2, %132 ], [ %262, %260 ], [ %620, %619 ], [ 1, %603 ], [ 2, %391 ], [ 8, %372 ], [ 2, %267 ], [ %126, %115 ], [ 0, %631 ]
+  ret i32 %638
 }
 
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
