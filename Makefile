@@ -9,7 +9,7 @@ TOOLS  := $(VENV)/.tools
 ASSETS := $(VENV)/.assets
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo test lint check bench clean
+.PHONY: help setup demo test conformance lint check bench clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -39,6 +39,10 @@ demo: setup  ## a paid, encrypted, streamed answer from a swarm of real nodes on
 test: setup $(TOOLS)  ## pass the tests
 	$(BIN)/cocoon assets fetch tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+conformance: setup $(TOOLS)  ## let clients of TON that we did not write use our chain
+	$(PIP) --require-hashes -r requirements/conformance.txt
+	$(BIN)/python -m pytest -rs tests/contracts/test_tonlib.py tests/contracts/test_ton_client.py
 
 lint: setup $(TOOLS)  ## style, types and layers
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

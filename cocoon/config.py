@@ -115,10 +115,11 @@ class ChainConfig(Section, frozen=True):
     url: Annotated[
         str,
         Meta(
-            pattern="^https?://[^\\s@]+$",
+            pattern="^(https?://[^\\s@]+|.+\\.json)$",
             max_length=512,
-            description="server of the chain (HTTP API v2 of toncenter); the default is that of "
-            "`cocoon devnet`. Mainnet is opt-in: the contract is NOT AUDITED, do not risk money",
+            description="server of the chain (HTTP API v2 of toncenter), or a liteserver "
+            "configuration, a file that ends in .json, relative to the home; the default is that "
+            "of `cocoon devnet`. Mainnet is opt-in: the contract is NOT AUDITED, do not risk money",
         ),
     ] = "http://127.0.0.1:8645"
     network_id: Annotated[
@@ -130,6 +131,11 @@ class ChainConfig(Section, frozen=True):
     api_key_file: Annotated[
         FilePath, Meta(description="file with the server's API key (mode 0600); empty: none")
     ] = ""
+
+    @property
+    def is_liteserver(self) -> bool:
+        """Whether `url` is a liteserver configuration."""
+        return not self.url.startswith(("http://", "https://"))
 
     def __post_init__(self) -> None:
         """Refuse ids that no chain can have."""
@@ -167,6 +173,21 @@ class RequesterConfig(Section, frozen=True):
         str,
         Meta(max_length=32, description="most that all channels to one provider hold, in coins"),
     ] = "10"
+    via_hub: Annotated[
+        str,
+        Meta(
+            max_length=64,
+            description="peer id of a hub to pay providers through that we have no channel with; "
+            "empty: open a channel to each",
+        ),
+    ] = ""
+    hub_fee_coins_max: Annotated[
+        str, Meta(max_length=32, description="most that a hub may take for one route, in coins")
+    ] = "0.02"
+    route_coins: Annotated[
+        str,
+        Meta(max_length=32, description="what a new route can carry, at least, in coins"),
+    ] = "0.2"
     ask_max: Annotated[int, Meta(ge=1, le=32, description="providers asked for an offer")] = 4
     compare_timeout_s: Annotated[
         int,
@@ -196,6 +217,7 @@ class RequesterConfig(Section, frozen=True):
     def __post_init__(self) -> None:
         """Refuse amounts that are not exact, and limits that no deposit fits in."""
         check_coins(self, "deposit_coins", "channel_coins_max", "peer_coins_max")
+        check_coins(self, "hub_fee_coins_max", "route_coins")
         if self.deposit_nanoton > min(self.channel_nanoton_max, self.peer_nanoton_max):
             raise ValueError(
                 "Expected `deposit_coins` of at most `channel_coins_max` and `peer_coins_max`"
@@ -215,6 +237,46 @@ class RequesterConfig(Section, frozen=True):
     def peer_nanoton_max(self) -> NanoTon:
         """The limit of all channels to one provider, exact."""
         return parse_coins(self.peer_coins_max)
+
+
+class HubConfig(Section, frozen=True):
+    """Whether this node carries payments of others, for a fee."""
+
+    enabled: Annotated[
+        bool, Meta(description="be a hub: reach providers that we have channels with, for others")
+    ] = False
+    fee_coins: Annotated[
+        str,
+        Meta(
+            max_length=32,
+            description="fee of a route, in coins; less than a claim costs is a risk",
+        ),
+    ] = "0.005"
+    fee_ppm: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000, description="and this many millionths of what it can carry"),
+    ] = 1000
+    route_coins_max: Annotated[
+        str, Meta(max_length=32, description="most that one route can carry, in coins")
+    ] = "1"
+    route_s: Annotated[Seconds, Meta(description="longest life of a route")] = 3000
+    margin_s: Annotated[
+        Seconds,
+        Meta(description="how much earlier it ends for the provider than for the requester"),
+    ] = 900
+    deposit_coins: Annotated[
+        str,
+        Meta(
+            max_length=32,
+            description="put into a new channel when none reaches a provider, in coins; 0: never",
+        ),
+    ] = "0"
+
+    def __post_init__(self) -> None:
+        """Refuse amounts that are not exact, and times that leave no time."""
+        check_coins(self, "fee_coins", "route_coins_max", "deposit_coins")
+        if self.route_s <= 3 * self.margin_s:
+            raise ValueError("Expected `route_s` of more than three times `margin_s`")
 
 
 class LimitsConfig(Section, frozen=True):
@@ -381,6 +443,7 @@ class NodeConfig(Section, frozen=True):
     requester: RequesterConfig = RequesterConfig()
     provider: ProviderConfig = ProviderConfig()
     observe: ObserveConfig = ObserveConfig()
+    hub: HubConfig = HubConfig()
     paths: PathsConfig = PathsConfig()
 
     @property

@@ -69,8 +69,8 @@ def _unwrap(kind: inspect.Type) -> tuple[inspect.Type, str]:
 def _words(kind: inspect.Type) -> str:
     kind, _ = _unwrap(kind)
     match kind:
-        case inspect.IntType(ge=low, le=high):
-            return "whole number" if low is None else f"whole number from {low} to {high}"
+        case inspect.IntType() | inspect.FloatType():
+            return _number(kind)
         case inspect.StrType(pattern=pattern, max_length=longest):
             bound = f"text of at most {longest} characters" if longest else "text"
             return f"{bound} that matches {pattern}" if pattern else bound
@@ -82,6 +82,17 @@ def _words(kind: inspect.Type) -> str:
             return " or ".join(_words(one) for one in types if not _is_none(one))
         case _:
             return type(kind).__name__.removesuffix("Type").lower()
+
+
+def _number(kind: inspect.IntType | inspect.FloatType) -> str:
+    whole = isinstance(kind, inspect.IntType)
+    what, shape = ("whole number", "d") if whole else ("number", "g")
+    if kind.ge is None:
+        return what
+    if kind.le is None:
+        return f"{what} from {kind.ge}"
+    low, high = (int(bound) if whole else bound for bound in (kind.ge, kind.le))
+    return f"{what} from {low:{shape}} to {high:{shape}}"
 
 
 def _is_none(kind: inspect.Type) -> bool:

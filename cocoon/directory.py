@@ -156,6 +156,10 @@ class Directory:
         except (OverlayError, trio.TooSlowError) as error:
             logger.debug("no quotes from %s: %s", peer_id, error)
             return
+        self.hear_answer(quotes, resource_class)
+
+    def hear_answer(self, quotes: Iterable[Signed], resource_class: str) -> None:
+        """Take in the quotes of an answer; those that are not good are left out."""
         for signed in quotes:
             try:
                 self._take(signed, resource_class)

@@ -17,6 +17,7 @@ import trio
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cocoon.assets import directory_of
 from cocoon.clock import Clock, wall_clock
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory, open_directory
@@ -30,6 +31,8 @@ from cocoon.messages import (
     decode,
     encode,
 )
+from cocoon.payments.hub.messages import HubTerms
+from cocoon.payments.hub.wire import open_hub, serve_routes
 from cocoon.payments.keys import channel_secret
 from cocoon.payments.limits import PayeeLimits, PayerLimits
 from cocoon.payments.ownership import public_key
@@ -41,7 +44,9 @@ from cocoon.statements import Payee as PayeeIdentity
 from contracts.chain import Chain
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.keystore import read_keyfile, read_public
+from contracts.lite_config import read_global_config
 from contracts.toncenter import open_toncenter
+from contracts.units import parse_coins
 from contracts.wallet import Wallet
 from overlay.errors import LocalProtocolError, PeerUnavailable
 from overlay.host import HostConfig, open_host
@@ -187,9 +192,21 @@ async def open_chain(config: NodeConfig) -> AsyncIterator[Chain]:
     """Use the chain of the settings for the length of the block.
 
     Raises:
-        ChainUnavailable: its server does not answer.
+        ChainUnavailable: its server does not answer, or none of the liteservers proves itself.
     """
     chain = config.chain
+    if chain.is_liteserver:
+        from contracts.liteserver import open_liteserver  # noqa: PLC0415  (wasmtime)
+
+        async with open_liteserver(
+            read_global_config(config.in_home(chain.url)),
+            timeout_s=chain.timeout_s,
+            network_id=chain.network_id,
+            trust_path=config.home / "chain.trusted",
+            assets=directory_of("ton-emulator", config.assets),
+        ) as liteserver:
+            yield liteserver
+        return
     async with open_toncenter(
         chain.url,
         api_key=_api_key(config.api_key_file),
@@ -222,9 +239,10 @@ async def open_seller(config: NodeConfig, tell: Tell) -> AsyncIterator[tuple[Nod
             chain_network_id=account.chain.network_id,
             challenge_s_min=settings.challenge_s_min,
         )
-        async with open_till(config, account, clock=node.clock) as payee:
-            _serve_releases(node.host, payee)
-            async with open_provider(
+        async with (
+            open_till(config, account, clock=node.clock) as payee,
+            _open_routes(node, account, payee),
+            open_provider(
                 node.host,
                 node.identity,
                 node.directory,
@@ -233,8 +251,69 @@ async def open_seller(config: NodeConfig, tell: Tell) -> AsyncIterator[tuple[Nod
                 config=config,
                 clock=node.clock,
                 tell=tell,
-            ) as provider:
-                yield node, provider
+            ) as provider,
+        ):
+            yield node, provider
+
+
+@asynccontextmanager
+async def open_hub_node(config: NodeConfig) -> AsyncIterator[Node]:
+    """Run a node that only carries payments, for the length of the block."""
+    async with (
+        open_account(config) as account,
+        open_node(config) as node,
+        open_till(config, account, clock=node.clock) as payee,
+        _open_routes(node, account, payee),
+    ):
+        yield node
+
+
+@asynccontextmanager
+async def _open_routes(node: Node, account: Account, payee: PayeeService) -> AsyncIterator[None]:
+    """Answer payers: release channels, hold the locks of hubs, and be one if we shall."""
+    serve_releases(node.host, payee)
+    hub = node.config.hub
+    if not hub.enabled:
+        serve_routes(node.host, payee)
+        yield
+        return
+    async with (
+        open_purse(node.config, account) as payer,
+        open_hub(
+            node.host,
+            payer,
+            payee,
+            account.chain,
+            terms=hub_terms(node.config, account),
+            deposit=parse_coins(hub.deposit_coins),
+        ),
+    ):
+        yield
+
+
+def hub_terms(config: NodeConfig, account: Account) -> HubTerms:
+    """Return what our hub asks for.
+
+    Raises:
+        ConfigError: its margin leaves no time to claim from a requester.
+    """
+    hub, claim_margin_s = config.hub, config.provider.claim_margin_s
+    if hub.margin_s < 2 * claim_margin_s:
+        raise ConfigError(
+            f"hub.margin_s is {hub.margin_s}: twice provider.claim_margin_s "
+            f"({2 * claim_margin_s}) at least, or a late claim of a provider is our loss"
+        )
+    return HubTerms(
+        chain_network_id=account.chain.network_id,
+        payee_address=account.wallet.address,
+        payee_key=public_key(payee_seed(account.seed)),
+        challenge_s_min=config.provider.challenge_s_min,
+        fee_base_nanoton=parse_coins(hub.fee_coins),
+        fee_ppm=hub.fee_ppm,
+        capacity_max_nanoton=parse_coins(hub.route_coins_max),
+        route_s_max=hub.route_s,
+        margin_s=hub.margin_s,
+    )
 
 
 @asynccontextmanager
@@ -261,7 +340,7 @@ async def open_till(
         yield payee
 
 
-def _serve_releases(host: Host, payee: PayeeService) -> None:
+def serve_releases(host: Host, payee: PayeeService) -> None:
     """Answer requests to close a channel together."""
 
     async def serve(stream: Stream) -> None:

@@ -381,9 +381,14 @@ def _table_slots(module: wt.Module, export: str) -> int:
     raise Aborted("the module exports no table")
 
 
-def _compiled(engine: wt.Engine, wasm: bytes, cache: Path) -> wt.Module:
+def compiled_path(wasm: bytes, cache: Path) -> Path:
+    """Return where the compiled module is kept."""
     identity = f"{sha256(wasm).hexdigest()[:16]}-{version('wasmtime')}-{platform.machine()}"
-    path = cache / f"{identity}.cwasm"
+    return cache / f"{identity}.cwasm"
+
+
+def _compiled(engine: wt.Engine, wasm: bytes, cache: Path) -> wt.Module:
+    path = compiled_path(wasm, cache)
     if path.exists():
         try:
             return wt.Module.deserialize_file(engine, str(path))

@@ -41,12 +41,15 @@ __all__ = [
     "decode_cells",
     "decode_proof",
     "find",
+    "find_from",
+    "first_hash",
     "proven_root",
     "read_label",
     "state_hash_of",
 ]
 
 PROOF_BYTES_MAX: Final = 1 << 20
+ROOTS_MAX: Final = 16
 _PRUNED_BITS: Final = (0, 16 + 272, 16 + 2 * 272, 16 + 3 * 272)
 _REFS: Final = {
     CellTypes.pruned_branch: 0,
@@ -147,6 +150,15 @@ def decode_cells(data: bytes, *, size_bytes_max: int, roots_max: int) -> list[Ce
     return [Cell.of(cell) for cell in cells]
 
 
+def first_hash(data: bytes) -> bytes | None:
+    """Return the hash of the first root of a bag of cells of any kind; None if it is no bag."""
+    try:
+        found = decode_roots(data, ProofCell, PROOF_CELLS, roots_max=ROOTS_MAX, check_sum=False)
+    except InvalidData:
+        return None
+    return found[0].hash
+
+
 def proven_root(proof: ProofCell, expected_hash: bytes) -> LibraryCell:
     """Return the root of the tree that *proof* shows a part of.
 
@@ -185,9 +197,13 @@ def find(root: LibraryCell, key: int, key_bits: int) -> ProofSlice | None:
     Raises:
         InvalidData: the proof does not show whether it is there.
     """
+    return find_from(ProofSlice(root), key, key_bits)
+
+
+def find_from(reader: ProofSlice, key: int, key_bits: int) -> ProofSlice | None:
+    """Do the same as `find`, in a dictionary whose first edge is at the reader's place."""
     left = key_bits
     while True:
-        reader = ProofSlice(root)
         size, label = read_label(reader, left)
         if size > left or label != key >> (left - size) & ((1 << size) - 1):
             return None
@@ -196,7 +212,7 @@ def find(root: LibraryCell, key: int, key_bits: int) -> ProofSlice | None:
             return reader
         left -= 1
         first, second = reader.below(), reader.below()
-        root = second if key >> left & 1 else first
+        reader = ProofSlice(second if key >> left & 1 else first)
 
 
 def read_label(reader: ProofSlice, bits_max: int) -> tuple[int, int]:

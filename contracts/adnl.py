@@ -25,8 +25,8 @@ HELLO_BYTES: Final = 256
 PARAMS_BYTES: Final = 160
 NONCE_BYTES: Final = 32
 SIZE_BYTES: Final = 4
-FRAME_BYTES_MAX: Final = 1 << 22
-"""What we accept; the protocol would take four times that."""
+FRAME_BYTES_MAX: Final = 1 << 24
+"""The protocol's own limit: an honest server may send that much."""
 
 _FRAME_BYTES_MIN: Final = 64
 _CHECK_SUM_BYTES: Final = 32

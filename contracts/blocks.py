@@ -5,13 +5,14 @@ holds the accounts, and one of the masterchain, whose state names it. The one va
 signs the latter; the zero state names the validator. All of it is a function of the chain's
 seed and history, so it is the same after a restart.
 
-What a block of a real network has beyond that is left empty here: descriptions of messages
-and transactions, most of the older blocks in the masterchain's state, and what an update
+What a block of a real network has beyond that is left empty here: descriptions of messages,
+most of the older blocks in the masterchain's state, and what an update
 changed.
 
 Source: TON `crypto/block/block.tlb`.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, Self
 
@@ -19,7 +20,7 @@ import msgspec
 from nacl.signing import SigningKey
 
 from contracts._merkle import LibraryCell, encode_roots, merkle_update, put_below
-from contracts.augmented import ACCOUNTS, OLD_BLOCKS, Tree, write_label
+from contracts.augmented import ACCOUNTS, BLOCK_ACCOUNTS, OLD_BLOCKS, Tree, write_label
 from contracts.cells import Builder, Cell, encode_boc
 from contracts.config import crc32c, with_validators
 from contracts.lite_messages import (
@@ -34,6 +35,9 @@ from contracts.proofs import node_id
 
 BASECHAIN: Final = 0
 CATCHAIN_SEQNO: Final = 1
+CONFIG_ADDRESS: Final = b"\x55" * 32
+"""Of the contract that holds the parameters; there is none on a local chain."""
+
 _VALIDATOR_WEIGHT: Final = 1
 _VALIDATOR_SET_MAGIC: Final = 0x901660ED - (1 << 32)
 
@@ -109,6 +113,7 @@ class Validator:
 
 NO_ACCOUNTS: Final = Tree(ACCOUNTS)
 NO_BLOCKS: Final = Tree(OLD_BLOCKS)
+NO_ACCOUNT_BLOCKS: Final = Tree(BLOCK_ACCOUNTS)
 
 OLD_BLOCKS_KEPT: Final = 32
 OLD_HUNDREDS_KEPT: Final = 1_700
@@ -140,12 +145,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A block and the state after it."""
+    """A block and the state after it.
+
+    Attributes:
+        accounts_cell: its ``ShardAccountBlocks``.
+    """
 
     id: BlockId
     root: LibraryCell
     state: State
     end_lt: int
+    accounts_cell: Cell
 
     @property
     def ref(self) -> BlockRef:
@@ -187,7 +197,7 @@ def masterchain_state(
     if key_block is not None:
         key_block.write(info)
     custom = Builder().uint(0xCC26, 16).maybe_ref(shards[0] if shards else None)
-    custom.raw(bytes([0x55]) * 32).ref(config).ref(info.end()).coins(total_nanoton).uint(0, 1)
+    custom.raw(CONFIG_ADDRESS).ref(config).ref(info.end()).coins(total_nanoton).uint(0, 1)
     accounts, written = NO_ACCOUNTS.write(Builder()).end(), custom.end()
     root = _state(moment, MASTERCHAIN, accounts, 0, custom=written)
     return State(root=root, accounts_cell=accounts, custom=written, shards=shards)
@@ -243,6 +253,9 @@ def make_block(
     states: tuple[State, State],
     refs: tuple[BlockRef, BlockRef | None],
     validator: Validator,
+    *,
+    key_config: Cell | None = None,
+    accounts: Tree = NO_ACCOUNT_BLOCKS,
 ) -> Block:
     """Return a block.
 
@@ -252,29 +265,33 @@ def make_block(
         states: before it and after it.
         refs: the block before it, and for the basechain the newest of the masterchain.
         validator: whose set made it.
+        key_config: the parameters, which make it a key block of the masterchain.
+        accounts: its transactions, see `account_block`.
     """
+    accounts_cell = accounts.write(Builder()).end()
     before, after = states
     previous, master = refs
     top = Builder().uint(0x11EF55AA, 32).sint(moment.network_id, 32).end()
     root = put_below(
         top,
         (
-            _info(moment, workchain, previous, master, validator).inner,
+            _info(moment, previous, master, validator, key=key_config is not None).inner,
             _value_flow(before.total_nanoton, after.total_nanoton).inner,
             merkle_update(before.root, after.root),
-            _extra(moment, workchain, after).inner,
+            _extra(moment, workchain, (after, accounts_cell), key_config).inner,
         ),
     )
     file_hash = sha256(encode_roots([root])).digest()
     id_ = BlockId(workchain, WHOLE_SHARD, moment.seqno, root.get_hash(0), file_hash)
-    return Block(id_, root, after, moment.end_lt)
+    return Block(id_, root, after, moment.end_lt, accounts_cell)
 
 
 def _info(
-    moment: Moment, workchain: int, previous: BlockRef, master: BlockRef | None, by: Validator
+    moment: Moment, previous: BlockRef, master: BlockRef | None, by: Validator, *, key: bool
 ) -> Cell:
-    info = Builder().uint(0x9BC7A987, 32).uint(0, 32).uint(master is not None, 1).uint(0, 7 + 8)
-    info.uint(moment.seqno, 32).uint(0, 32)
+    workchain = MASTERCHAIN if master is None else BASECHAIN
+    info = Builder().uint(0x9BC7A987, 32).uint(0, 32).uint(master is not None, 1)
+    info.uint(0, 5).uint(key, 1).uint(0, 1 + 8).uint(moment.seqno, 32).uint(0, 32)
     _write_shard(info, workchain).uint(moment.unix_s, 32)
     info.uint(moment.start_lt, 64).uint(moment.end_lt, 64)
     info.uint(by.set_hash, 32).uint(CATCHAIN_SEQNO, 32)
@@ -294,19 +311,40 @@ def _value_flow(before_nanoton: int, after_nanoton: int) -> Cell:
     return flow.ref(Builder().uint(0, 4 * 5).end()).end()
 
 
-def _extra(moment: Moment, workchain: int, after: State) -> Cell:
+def _extra(
+    moment: Moment, workchain: int, parts: tuple[State, Cell], key_config: Cell | None
+) -> Cell:
+    after, accounts = parts
     messages_in = Builder().uint(0, 1 + 4 + 5).end()
     messages_out = Builder().uint(0, 1 + 5).end()
-    accounts = Builder().uint(0, 1 + 5).end()
     seed = sha256(b"seed" + moment.seqno.to_bytes(4, "big")).digest()
     extra = Builder().uint(0x4A33F6FD, 32).ref(messages_in).ref(messages_out).ref(accounts)
     extra.raw(seed).raw(bytes(32))
     if workchain != MASTERCHAIN:
         return extra.uint(0, 1).end()
-    custom = Builder().uint(0xCCA5, 16).uint(0, 1)
+    custom = Builder().uint(0xCCA5, 16).uint(key_config is not None, 1)
     custom.maybe_ref(after.shards[0] if after.shards else None)
     custom.uint(0, 1 + 5 + 5).ref(Builder().uint(0, 3).end())
+    if key_config is not None:
+        custom.raw(CONFIG_ADDRESS).ref(key_config)
     return extra.maybe_ref(custom.end()).end()
+
+
+def account_block(account: bytes, transactions: Tree, cells: Sequence[Cell]) -> Cell:
+    """Return the ``AccountBlock`` of an account.
+
+    Args:
+        account: 32 bytes.
+        transactions: by logical time; at least one.
+        cells: the same in order, as ``Transaction`` cells.
+    """
+    assert transactions.root is not None  # noqa: S101 - there is at least one
+    before, after = cells[0].refs[1].parse(), cells[-1].refs[1].parse()
+    update = Builder().uint(before.uint(8), 8).raw(before.raw(32))
+    after.uint(8 + 256)
+    update.raw(after.raw(32))
+    block = Builder().uint(5, 4).raw(account).inline(transactions.root.cell)
+    return block.ref(update.end()).end()
 
 
 def zero_id(workchain: int, state: State) -> BlockId:

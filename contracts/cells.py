@@ -139,8 +139,9 @@ class Builder:
 
     def uint(self, value: int, size_bits: int) -> Self:
         """Append an unsigned number."""
-        with refusing(f"{value} does not fit {size_bits} bits", LocalContractError):
-            self._inner.store_bits(_bits(value, size_bits))
+        if size_bits or value:
+            with refusing(f"{value} does not fit {size_bits} bits", LocalContractError):
+                self._inner.store_uint(value, size_bits)
         return self
 
     def sint(self, value: int, size_bits: int) -> Self:

@@ -29,7 +29,7 @@ OP_CLOSE: Final = 0x434C5331
 OP_START_CLOSE: Final = 0x53544331
 OP_FINISH: Final = 0x46494E31
 
-RESERVE_NANOTON: Final = NanoTon(20_000_000)
+RESERVE_NANOTON: Final = NanoTon(1 << 24)
 """Never paid to the payee by a claim (``RESERVE`` in `fees.tolk`)."""
 
 RENT_NANOTON: Final = NanoTon(10_000_000)
@@ -46,8 +46,12 @@ EXTERNAL_LOCKS_MAX: Final = 2
 
 _LOCK_FEE_NANOTON: Final = 4_000_000
 
-CLAIM_NANOTON_MIN: Final = NanoTon(3_500_000)
-"""Claims below this are refused at the prices of `gas.json` (the contract computes it)."""
+CLAIM_NANOTON_MIN: Final = NanoTon(16_000_000)
+"""Claims below this are refused at the prices of `gas.json` (the contract computes it).
+
+About seven times the fee of a claim, so that the payer, who can send the payee's vouchers
+too, burns only a small part of them. At the prices of 2026 it is a sixth of this.
+"""
 
 CHALLENGE_S_MAX: Final = 30 * 86_400
 """Longer challenge periods are a mistake, or meant to hold money hostage."""
@@ -156,21 +160,22 @@ def _initial_data(params: ChannelParams) -> Cell:
         raise LocalContractError(f"a challenge period of {params.challenge_s} s is not supported")
     terms = (
         Builder()
-        .raw(_key(params.payee_key))
         .raw(_account(params.payer_address))
+        .raw(_key(params.payee_key))
         .uint(params.challenge_s, 32)
         .uint(params.open_by_unix_s, 32)
         .uint(params.salt, 64)
     )
     return (
         Builder()
-        .raw(_key(params.payer_key))
-        .raw(_account(params.payee_address))
-        .uint(0, 64)
         .coins(0)
-        .uint(params.open_by_unix_s, 32)
-        .ref(terms.end())
         .maybe_ref(None)
+        .raw(_key(params.payer_key))
+        .raw(bytes(32))
+        .raw(_account(params.payee_address))
+        .uint(params.open_by_unix_s, 32)
+        .uint(0, 64)
+        .ref(terms.end())
         .end()
     )
 
@@ -205,7 +210,7 @@ def locked_claim_body(voucher: LockedVoucher, witnesses: Sequence[Witness | None
         raise LocalContractError(f"{len(witnesses)} witnesses for {len(locks)} locks")
     fields = Builder().uint(OP_CLAIM_LOCKED, 32).raw(_signature(voucher.signature))
     fields = fields.coins(voucher.total_nanoton)
-    return encode_boc(fields.ref(locks_cell(locks)).ref(witnesses_cell(witnesses)).end())
+    return encode_boc(fields.ref(witnesses_cell(witnesses)).ref(locks_cell(locks)).end())
 
 
 def locked_claim_fee(locks: int) -> NanoTon:
@@ -298,16 +303,17 @@ def parse_channel(account: Account) -> ChannelState:
 
 def _parse_data(data: Cell, account: Account) -> ChannelState:
     root = data.parse()
-    payer_key, payee = root.raw(32), root.raw(32)
-    opened_lt, paid, deadline_unix_s = root.uint(64), root.coins(), root.uint(32)
-    terms = root.ref().parse()
+    paid = root.coins()
     settled = {key: NanoTon(value.coins()) for key, value in root.dictionary(256).items()}
+    payer_key, _domain, payee = root.raw(32), root.raw(32), root.raw(32)
+    deadline_unix_s, opened_lt = root.uint(32), root.uint(64)
+    terms = root.ref().parse()
     root.end()
     params = ChannelParams(
         payer_key=payer_key,
         payee_address=join_address(0, payee),
-        payee_key=terms.raw(32),
         payer_address=join_address(0, terms.raw(32)),
+        payee_key=terms.raw(32),
         challenge_s=terms.uint(32),
         open_by_unix_s=terms.uint(32),
         salt=terms.uint(64),

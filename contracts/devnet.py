@@ -28,7 +28,8 @@ from starlette.routing import Route
 
 from contracts.devnet_api import METHODS, Api
 from contracts.devnet_control import CONTROLS, LOOKS
-from contracts.devnet_service import Devnet, open_devnet
+from contracts.devnet_file import Kept
+from contracts.devnet_service import NOTHING_KEPT, Devnet, open_devnet
 from contracts.embedded import EmbeddedChain
 from contracts.errors import ContractError, InvalidData, MessageRejected
 
@@ -79,21 +80,23 @@ async def serve_devnet(
     clock: Callable[[], int],
     task_status: TellsUrl = trio.TASK_STATUS_IGNORED,
     persist_path: Path | None = None,
+    kept: Mapping[int, Kept] = NOTHING_KEPT,
 ) -> None:
     """Serve *chain* until cancelled. Reports the base URL when it is ready.
 
     Args:
-        chain: a new one, or one that `EmbeddedChain.load` read from *persist_path*.
+        chain: a new one, or one that `read_devnet` read from *persist_path*.
         host: what to bind to. Anyone who can reach it can print money.
         port: 0 takes a free one.
         clock: returns the time, in unix seconds.
         task_status: gets ``http://host:port``.
         persist_path: every change is on disk here before it is answered.
+        kept: the snapshots that were read with *chain*.
 
     Raises:
         OSError: the port cannot be bound.
     """
-    async with open_devnet(chain, clock=clock, persist_path=persist_path) as devnet:
+    async with open_devnet(chain, clock=clock, persist_path=persist_path, kept=kept) as devnet:
         await serve_open_devnet(devnet, host, port, task_status=task_status)
 
 

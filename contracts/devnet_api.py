@@ -14,15 +14,17 @@ from contracts import toncenter_json
 from contracts.address import friendly_address, parse_address
 from contracts.cells import Builder, Cell, decode_boc, encode_boc
 from contracts.devnet_service import Devnet
-from contracts.embedded import StoredTransaction
+from contracts.embedded import Block, StoredTransaction
 from contracts.emulator import GetMethodResult
 from contracts.errors import ChainUnavailable, InvalidData
-from contracts.toncenter_json import Json, b64, parse_lt
+from contracts.records import in_message
+from contracts.toncenter_json import BASECHAIN, Json, b64, parse_lt
 from contracts.toncenter_stack import stack_argument, stack_entry
 from contracts.vm_stack import decode_stack, encode_stack
 from contracts.wallet import wallet_seqno, wallet_version
 
 TRANSACTIONS_MAX: Final = 100
+BLOCK_TRANSACTIONS_MAX: Final = 1024
 CONFIG_GLOBAL_ID: Final = 19
 BOC_CHARS_MAX: Final = 1 << 17
 NO_CONTRACT: Final = -13
@@ -31,6 +33,7 @@ NO_CONTRACT: Final = -13
 P = TypeVar("P")
 
 AddressText = Annotated[str, msgspec.Meta(max_length=128)]
+Workchain = Annotated[int, msgspec.Meta(ge=-1, le=0)]
 BocText = Annotated[str, msgspec.Meta(max_length=BOC_CHARS_MAX)]
 LtText = Annotated[str, msgspec.Meta(max_length=24)] | Annotated[int, msgspec.Meta(ge=0)]
 
@@ -52,9 +55,36 @@ class _OfTransactions(msgspec.Struct, frozen=True):
 
 
 class _OfBlock(msgspec.Struct, frozen=True):
-    workchain: int
+    workchain: Workchain
     shard: str | int
     seqno: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _OfShards(msgspec.Struct, frozen=True):
+    seqno: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _OfLookup(msgspec.Struct, frozen=True):
+    workchain: Workchain
+    shard: str | int
+    seqno: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    lt: LtText | None = None
+    unixtime: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class _OfBlockTransactions(msgspec.Struct, frozen=True):
+    workchain: Workchain
+    shard: str | int
+    seqno: Annotated[int, msgspec.Meta(ge=0)]
+    count: Annotated[int, msgspec.Meta(ge=1, le=BLOCK_TRANSACTIONS_MAX)] = 40
+    after_lt: LtText | None = None
+    after_hash: Annotated[str, msgspec.Meta(max_length=66)] | None = None
+
+
+class _OfMessage(msgspec.Struct, frozen=True):
+    source: AddressText
+    destination: AddressText
+    created_lt: LtText
 
 
 class _OfBoc(msgspec.Struct, frozen=True):
@@ -111,10 +141,71 @@ class Api:
     async def block_header(self, parameters: Mapping[str, Any]) -> Json:
         """GetBlockHeader: a block's time and logical times."""
         asked = checked(parameters, _OfBlock)
-        block = self._devnet.block(asked.seqno)
-        if block is None:
-            raise ChainUnavailable(f"block {asked.seqno} is not in db")
-        return toncenter_json.block_header(block, self._devnet.network_id)
+        block = self._block(asked.seqno)
+        return toncenter_json.block_header(block, self._devnet.network_id, asked.workchain)
+
+    async def shards(self, parameters: Mapping[str, Any]) -> Json:
+        """Shards: the newest blocks of the shards that a masterchain's block names."""
+        block = self._block(checked(parameters, _OfShards).seqno)
+        return {"@type": "blocks.shards", "shards": [toncenter_json.block_id(block, BASECHAIN)]}
+
+    async def lookup_block(self, parameters: Mapping[str, Any]) -> Json:
+        """LookupBlock: by number, logical time or time."""
+        asked = checked(parameters, _OfLookup)
+        lt = None if asked.lt is None else parse_lt(asked.lt)
+        if asked.seqno is not None:
+            found: Block | None = self._block(asked.seqno)
+        elif lt is not None:
+            found = self._devnet.first_block(lambda block: block.end_lt >= lt)
+        elif (unix_s := asked.unixtime) is not None:
+            found = self._devnet.first_block(lambda block: block.unix_s >= unix_s)
+        else:
+            raise InvalidData("seqno, lt or unixtime must be given")
+        if found is None:
+            raise ChainUnavailable("block is not in db")
+        return toncenter_json.block_id(found, asked.workchain)
+
+    async def block_transactions(self, parameters: Mapping[str, Any]) -> Json:
+        """GetBlockTransactions: which transactions a block holds."""
+        asked = checked(parameters, _OfBlockTransactions)
+        block = self._block(asked.seqno)
+        found: list[StoredTransaction] = []
+        if asked.workchain == BASECHAIN:
+            after = 0 if asked.after_lt is None else parse_lt(asked.after_lt)
+            stored = await self._devnet.block_transactions(asked.seqno)
+            found = [item for item in stored if item.record.lt > after]
+        return toncenter_json.block_transactions(
+            block,
+            asked.workchain,
+            found[: asked.count],
+            count=asked.count,
+            more=len(found) > asked.count,
+        )
+
+    async def locate_result(self, parameters: Mapping[str, Any]) -> Json:
+        """TryLocateTx, tryLocateResultTx: the transaction that received a message."""
+        asked = checked(parameters, _OfMessage)
+        source, destination = _address(asked.source), _address(asked.destination)
+        lt = parse_lt(asked.created_lt)
+        for item in await self._devnet.transactions(destination):
+            inbound = in_message(decode_boc(item.boc, check_sum=False))
+            if inbound is not None and (inbound.source, inbound.created_lt) == (source, lt):
+                return toncenter_json.transaction(item)
+        raise ChainUnavailable("message not found")
+
+    async def locate_source(self, parameters: Mapping[str, Any]) -> Json:
+        """TryLocateSourceTx: the transaction that sent a message."""
+        asked = checked(parameters, _OfMessage)
+        lt, destination = parse_lt(asked.created_lt), _address(asked.destination)
+        for item in await self._devnet.transactions(_address(asked.source)):
+            sent = [out.destination for out in item.record.out_messages]
+            if item.record.lt < lt <= item.record.lt + len(sent) and destination in sent:
+                return toncenter_json.transaction(item)
+        raise ChainUnavailable("message not found")
+
+    async def detect_address(self, parameters: Mapping[str, Any]) -> Json:
+        """DetectAddress: an address in all its forms."""
+        return toncenter_json.address_forms(_address(checked(parameters, _OfAddress).address))
 
     async def config_param(self, parameters: Mapping[str, Any]) -> Json:
         """GetConfigParam: the global id; this devnet does not tell the others."""
@@ -216,26 +307,42 @@ class Api:
         }
 
     async def estimate_fee(self, parameters: Mapping[str, Any]) -> Json:
-        """EstimateFee: what a message would cost. Signatures are checked, whatever is asked."""
-        fees = await self._devnet.estimate(_estimated_message(checked(parameters, _OfEstimate)))
+        """EstimateFee: what a message would cost."""
+        asked = checked(parameters, _OfEstimate)
+        fees = await self._devnet.estimate(
+            _estimated_message(asked), ignore_signatures=asked.ignore_chksig
+        )
         return toncenter_json.estimated_fees(fees)
+
+    def _block(self, seqno: int) -> Block:
+        block = self._devnet.block(seqno)
+        if block is None:
+            raise ChainUnavailable(f"block {seqno} is not in db")
+        return block
 
 
 METHODS: Final[dict[str, Callable[[Api, Mapping[str, Any]], Awaitable[Any]]]] = {
+    "detectAddress": Api.detect_address,
     "estimateFee": Api.estimate_fee,
     "getAddressBalance": Api.address_balance,
     "getAddressInformation": Api.address_information,
     "getAddressState": Api.address_state,
     "getBlockHeader": Api.block_header,
+    "getBlockTransactions": Api.block_transactions,
     "getConfigParam": Api.config_param,
     "getConsensusBlock": Api.consensus_block,
     "getMasterchainInfo": Api.masterchain_info,
     "getTransactions": Api.transactions,
     "getWalletInformation": Api.wallet_information,
+    "lookupBlock": Api.lookup_block,
     "packAddress": Api.pack_address,
     "runGetMethod": Api.get_method,
     "sendBoc": Api.send_boc,
     "sendBocReturnHash": Api.send_boc_return_hash,
+    "shards": Api.shards,
+    "tryLocateResultTx": Api.locate_result,
+    "tryLocateSourceTx": Api.locate_source,
+    "tryLocateTx": Api.locate_result,
     "unpackAddress": Api.unpack_address,
 }
 

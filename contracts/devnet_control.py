@@ -77,6 +77,18 @@ async def snapshot(devnet: Devnet, parameters: Mapping[str, Any]) -> Json:
     return {"snapshot": await devnet.take_snapshot()}
 
 
+async def snapshots(devnet: Devnet, parameters: Mapping[str, Any]) -> Json:
+    """List the snapshots that are kept."""
+    checked(parameters, _Nothing)
+    kept = await devnet.snapshots()
+    return {
+        "snapshots": [
+            {"snapshot": number, "seqno": each.seqno, "unix_s": each.unix_s}
+            for number, each in sorted(kept.items())
+        ]
+    }
+
+
 async def restore(devnet: Devnet, parameters: Mapping[str, Any]) -> Json:
     """Go back to a snapshot."""
     return {"unix_s": await devnet.restore(checked(parameters, _Restore).snapshot)}
@@ -92,4 +104,4 @@ CONTROLS: Final[dict[str, Control]] = {
 }
 """These change the network: by POST only, so that no link on a web page can."""
 
-LOOKS: Final[dict[str, Control]] = {"info": info, "supply": supply}
+LOOKS: Final[dict[str, Control]] = {"info": info, "snapshots": snapshots, "supply": supply}

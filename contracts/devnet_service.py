@@ -5,20 +5,21 @@ live. A change is on disk before anyone hears that it happened; changes that arr
 while a write is under way share the next one (group commit).
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import msgspec
 import trio
 
 from contracts import tlb
-from contracts.assets import write_atomically
-from contracts.cells import Cell, decode_boc
+from contracts.cells import Cell
 from contracts.chain import Account
-from contracts.embedded import Block, EmbeddedChain, Snapshot, StoredTransaction
+from contracts.devnet_file import Kept, write_devnet
+from contracts.embedded import Block, EmbeddedChain, StoredTransaction
 from contracts.emulator import GetMethodResult
 from contracts.errors import InvalidData
 from contracts.fees import Fees, parse_fees
@@ -30,6 +31,8 @@ IDLE_SAVE_S: Final = 5.0
 LAST_SAVE_S: Final = 5.0
 SNAPSHOTS_MAX: Final = 16
 HISTORY_MAX: Final = 1_000
+
+NOTHING_KEPT: Final[Mapping[int, Kept]] = MappingProxyType({})
 
 T = TypeVar("T")
 
@@ -51,7 +54,11 @@ class Devnet:
     """
 
     def __init__(
-        self, chain: EmbeddedChain, clock: Callable[[], int], persist_path: Path | None
+        self,
+        chain: EmbeddedChain,
+        clock: Callable[[], int],
+        persist_path: Path | None,
+        kept: Mapping[int, Kept],
     ) -> None:
         self._chain = chain
         self._clock = clock
@@ -62,8 +69,7 @@ class Devnet:
         self._save_lock = trio.Lock()
         self._changes = 0
         self._saved = 0
-        self._snapshots: dict[int, Snapshot] = {}
-        self._snapshot_count = 0
+        self._kept = dict(kept)
 
     @property
     def network_id(self) -> int:
@@ -83,6 +89,15 @@ class Devnet:
     def block(self, seqno: int) -> Block | None:
         """Return a block, or None when it is not (or no longer) known."""
         return self._chain.block(seqno)
+
+    def first_block(self, wanted: Callable[[Block], bool]) -> Block | None:
+        """Return the oldest block that is known and *wanted*, or None."""
+        return next(filter(wanted, self._chain.blocks), None)
+
+    async def block_transactions(self, seqno: int) -> list[StoredTransaction]:
+        """Return the transactions of a block that are remembered, in their order."""
+        async with self._lock:
+            return self._chain.block_transactions(seqno)
 
     async def ask_ledger(self, ask: Callable[[Ledger], T]) -> T:
         """Return what *ask* finds in the real blocks.
@@ -142,8 +157,12 @@ class Devnet:
         async with self._lock:
             return await trio.to_thread.run_sync(run)
 
-    async def estimate(self, boc: bytes) -> tuple[Fees, ...]:
+    async def estimate(self, boc: bytes, *, ignore_signatures: bool = False) -> tuple[Fees, ...]:
         """Return what an external message would cost, by transaction; nothing changes.
+
+        Args:
+            boc: the message.
+            ignore_signatures: take every signature for a good one.
 
         Raises:
             InvalidData: it is no external message.
@@ -151,15 +170,29 @@ class Devnet:
         """
         async with self._lock:
             self._read_clock()
-            return await trio.to_thread.run_sync(self._estimate, boc)
+            run = partial(
+                self._chain.dry_run, boc, self._now_unix_s, ignore_signatures=ignore_signatures
+            )
+            return tuple(map(parse_fees, await trio.to_thread.run_sync(run)))
 
     async def take_snapshot(self) -> int:
-        """Remember the present state; return its number. Only the newest few are kept."""
+        """Remember the present state, over restarts too; return its number.
+
+        Only the newest few are kept.
+        """
+
+        def take() -> int:
+            number = max(self._kept, default=0) + 1
+            self._kept[number] = Kept.of(self._chain.snapshot())
+            self._kept.pop(number - SNAPSHOTS_MAX, None)
+            return number
+
+        return await self._change(take)
+
+    async def snapshots(self) -> dict[int, Kept]:
+        """Return the snapshots that are kept, by number."""
         async with self._lock:
-            self._snapshot_count += 1
-            self._snapshots[self._snapshot_count] = self._chain.snapshot()
-            self._snapshots.pop(self._snapshot_count - SNAPSHOTS_MAX, None)
-            return self._snapshot_count
+            return dict(self._kept)
 
     async def restore(self, number: int) -> int:
         """Go back to a snapshot; return the time then.
@@ -169,10 +202,10 @@ class Devnet:
         """
 
         def go_back() -> int:
-            snapshot = self._snapshots.get(number)
-            if snapshot is None:
+            kept = self._kept.get(number)
+            if kept is None:
                 raise InvalidData(f"no snapshot {number}")
-            self._chain.restore(snapshot)
+            self._chain.restore(kept.open())
             self._offset_s += self._chain.now_unix_s - self._now_unix_s
             return self._chain.now_unix_s
 
@@ -216,7 +249,8 @@ class Devnet:
                 return
             async with self._lock:
                 snapshot, number = self._chain.snapshot(), self._changes
-            await trio.to_thread.run_sync(_write, self._path, snapshot)
+                kept = dict(self._kept)
+            await trio.to_thread.run_sync(write_devnet, self._path, snapshot, kept)
             self._saved = number
 
     def _supply(self) -> Supply:
@@ -224,29 +258,14 @@ class Devnet:
         total, burned = chain.supply(), chain.burned_nanoton
         return Supply(NanoTon(total - burned), burned, total, chain.minted_nanoton)
 
-    def _estimate(self, boc: bytes) -> tuple[Fees, ...]:
-        chain = self._chain
-        before = chain.snapshot()
-        try:
-            chain.send_external(boc, self._now_unix_s)
-            done = [
-                item
-                for address in chain.snapshot().history
-                for item in chain.stored_transactions(address, before.lt, HISTORY_MAX)
-            ]
-        finally:
-            chain.restore(before)
-        done.sort(key=lambda item: item.record.lt)
-        return tuple(parse_fees(decode_boc(item.boc)) for item in done)
-
-
-def _write(path: Path, snapshot: Snapshot) -> None:
-    write_atomically(path, msgspec.msgpack.encode(snapshot))
-
 
 @asynccontextmanager
 async def open_devnet(
-    chain: EmbeddedChain, *, clock: Callable[[], int], persist_path: Path | None = None
+    chain: EmbeddedChain,
+    *,
+    clock: Callable[[], int],
+    persist_path: Path | None = None,
+    kept: Mapping[int, Kept] = NOTHING_KEPT,
 ) -> AsyncGenerator[Devnet]:
     """Run *chain* in real time for the length of the block; saves it on the way out.
 
@@ -254,11 +273,12 @@ async def open_devnet(
     that was warped stays ahead of *clock* by as much.
 
     Args:
-        chain: a new one, or one that `EmbeddedChain.load` read from *persist_path*.
+        chain: a new one, or one that `read_devnet` read from *persist_path*.
         clock: returns the time, in unix seconds.
         persist_path: the file that keeps the chain; in memory only when None.
+        kept: the snapshots that were read with *chain*.
     """
-    devnet = Devnet(chain, clock, persist_path)
+    devnet = Devnet(chain, clock, persist_path, kept)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(devnet.run_clock)
         try:

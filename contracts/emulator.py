@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from contracts import assets
-from contracts._emscripten import FAILURES, Instance, default_cache
+from contracts._emscripten import FAILURES, Instance, compiled_path, default_cache
 from contracts.cells import Cell, decode_boc, encode_boc
 from contracts.config import with_network_id
 from contracts.errors import ChainUnavailable, InvalidData, MessageRejected
@@ -89,6 +89,17 @@ def open_emulator(
     )
 
 
+def is_compiled(directory: Path | None = None, cache: Path | None = None) -> bool:
+    """Tell whether `open_emulator`, with the same arguments, will start at once.
+
+    Raises:
+        LocalContractError: it is not installed.
+    """
+    directory = directory or assets.assets_directory() / ASSET
+    wasm = assets.read_asset(assets.pinned(ASSET), directory, "emulator.wasm")
+    return compiled_path(wasm, cache or default_cache(directory.parent)).exists()
+
+
 class Emulator:
     """A running emulator; made by `open_emulator`. Not for use by several threads at once.
 
@@ -117,7 +128,14 @@ class Emulator:
             raise InvalidData("the emulator refuses its configuration")
 
     def run_transaction(
-        self, shard_account: str, message: Cell, *, now_unix_s: int, lt: int, seed: bytes
+        self,
+        shard_account: str,
+        message: Cell,
+        *,
+        now_unix_s: int,
+        lt: int,
+        seed: bytes,
+        ignore_signatures: bool = False,
     ) -> Emulated:
         """Run one message on one account.
 
@@ -127,6 +145,7 @@ class Emulator:
             now_unix_s: time of the block.
             lt: the least logical time that the transaction may have.
             seed: the block's randomness, 32 bytes.
+            ignore_signatures: take every signature for a good one: for estimates only.
 
         Raises:
             MessageRejected: the account did not accept an external message.
@@ -136,7 +155,7 @@ class Emulator:
             "utime": now_unix_s,
             "lt": str(lt),
             "rand_seed": seed.hex(),
-            "ignore_chksig": False,
+            "ignore_chksig": ignore_signatures,
             "debug_enabled": False,
         }
         output = self._ask(

@@ -38,6 +38,7 @@ class LiteConnection:
         self._adnl = adnl
         self._timeout_s = timeout_s
         self._asked: dict[bytes, trio.MemorySendChannel[bytes]] = {}
+        self._room = trio.Semaphore(QUESTIONS_MAX)
         self._pong = trio.Event()
         self._ping_id = 0
         self.closed = trio.Event()
@@ -59,16 +60,15 @@ class LiteConnection:
         """
         if self.closed.is_set():
             raise ChainUnavailable(self.why)
-        if len(self._asked) >= QUESTIONS_MAX:
-            raise ChainUnavailable("too many questions at once")
         query_id = os.urandom(32)
         asks, answers = trio.open_memory_channel[bytes](1)
-        self._asked[query_id] = asks
         try:
             with trio.fail_after(self._timeout_s):
-                inner = encode(Query(prefix + encode(query)))
-                await self._adnl.send(encode(AdnlQuery(query_id, inner)))
-                answer = await answers.receive()
+                async with self._room:
+                    self._asked[query_id] = asks
+                    inner = encode(Query(prefix + encode(query)))
+                    await self._adnl.send(encode(AdnlQuery(query_id, inner)))
+                    answer = await answers.receive()
         except trio.TooSlowError as error:
             raise ChainUnavailable(f"no answer within {self._timeout_s} s") from error
         except trio.EndOfChannel as error:

@@ -8,15 +8,15 @@ A locked voucher grants its plain total, and beyond it what each of its locks is
   a requester with one channel to a hub pays a provider that the hub has a channel with;
   chunk by chunk it signs larger payments, and the hub need not be asked).
 
-The witness (`Preimage`, `KeyPayment`) names neither network path nor channel, so one
-witness opens the lock on every hop. Hence two rules for whoever makes locks:
+The witness (`Preimage`, `KeyPayment`) names no channel, so one witness opens the lock on
+every hop. Hence two rules for whoever makes locks:
 
-- a digest or a key is made for one payment and never used again: a channel remembers
-  what it has paid for it, and that counts against the next use;
+- a digest or a key is made for one payment and never used again, for anything: whoever
+  has seen its witness can show it wherever the same lock stands;
 - a hop forwards a lock only with an earlier deadline than the one it holds, and with one
   no later than the challenge period from now, because the payer can close meanwhile.
 
-A lock that a channel has paid once counts in every later claim, also after its deadline.
+What a channel has been shown once counts in every later claim, also after the deadline.
 
 Sources of the contract: `tolk/locks.tolk`.
 """
@@ -39,7 +39,6 @@ LOCKS_MAX: Final = 16
 DIGEST_BYTES: Final = 32
 _KEY_BYTES: Final = 32
 _SIGNATURE_BYTES: Final = 64
-_TAG_KEY_PAYMENT: Final = 0x4B504D31  # "KPM1"
 _UNIX_S_MAX: Final = 2**32 - 1
 
 
@@ -169,11 +168,7 @@ def locks_cell(locks: Sequence[Lock]) -> Cell:
         InvalidData: see `check_locks`.
     """
     check_locks(locks)
-    *earlier, last = locks
-    cell = _lock_fields(last).maybe_ref(None).end()
-    for lock in reversed(earlier):
-        cell = _lock_fields(lock).maybe_ref(cell).end()
-    return cell
+    return _chain([_lock_fields(lock) for lock in locks])
 
 
 def _lock_fields(lock: Lock) -> Builder:
@@ -190,15 +185,15 @@ def witnesses_cell(witnesses: Sequence[Witness | None]) -> Cell:
     Raises:
         LocalContractError: a witness has a wrong size.
     """
-    following: Cell | None = None
-    for witness in reversed(_without_tail(witnesses)):
-        following = _witness_fields(witness).maybe_ref(following).end()
-    return following or Builder().uint(0, 2).end()
+    return _chain([_witness_fields(witness) for witness in witnesses])
 
 
-def _without_tail(witnesses: Sequence[Witness | None]) -> Sequence[Witness | None]:
-    last = max((i for i, witness in enumerate(witnesses) if witness is not None), default=-1)
-    return witnesses[: last + 1]
+def _chain(fields: list[Builder]) -> Cell:
+    """Let each cell refer to the next."""
+    cell = fields.pop().end()
+    while fields:
+        cell = fields.pop().ref(cell).end()
+    return cell
 
 
 def _witness_fields(witness: Witness | None) -> Builder:
@@ -234,5 +229,4 @@ def _signed(lock: KeyLock, payment: KeyPayment, network_id: int) -> bool:
 
 
 def _key_payment_digest(network_id: int, amount: NanoTon) -> bytes:
-    fields = Builder().uint(_TAG_KEY_PAYMENT, 32).sint(network_id, 32).coins(amount)
-    return fields.end().hash
+    return Builder().sint(network_id, 32).coins(amount).end().hash

@@ -13,8 +13,9 @@ Sources: TON `crypto/block/check-proof.cpp`, `crypto/block/block.tlb`;
 `validator/consensus/simplex` for what is signed since 2026.
 """
 
+from collections.abc import Callable
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from nacl.exceptions import BadSignatureError
@@ -27,6 +28,8 @@ from contracts._proof_cells import (
     decode_cells,
     decode_proof,
     find,
+    find_from,
+    first_hash,
     proven_root,
     state_hash_of,
 )
@@ -45,10 +48,13 @@ from contracts.lite_messages import (
     OrdinarySignatures,
     Signature,
     SimplexSignatures,
+    TransactionInfo,
     TransactionList,
 )
 from contracts.records import Linked, read_transaction
 from contracts.tl import Reader, decode_first, encode
+
+T = TypeVar("T")
 
 TRANSACTIONS_MAX: Final = 16
 """What a liteserver gives at once."""
@@ -56,6 +62,7 @@ TRANSACTIONS_MAX: Final = 16
 VALIDATORS_MAX: Final = 1000
 SHARD_DEPTH_MAX: Final = 60
 
+_ACCOUNT_BLOCK: Final = 5
 _BLOCK: Final = 0x11EF55AA
 _BLOCK_INFO: Final = 0x9BC7A987
 _STATE: Final = 0x9023AFE2
@@ -72,6 +79,10 @@ _NODE_ID: Final = bytes.fromhex("c6b41348")
 _SIGNED_BLOCK: Final = bytes.fromhex("706e0bc5")
 _CURRENT_VALIDATORS: Final = (35, 34)
 """Configuration parameters: temporary ones first, if any."""
+
+
+class Unreadable(InvalidData):
+    """It is proven, but of a kind or size that we do not read: nobody's lie."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,10 +113,14 @@ class ProvenAccount(msgspec.Struct, frozen=True):
 
     Attributes:
         unix_s: the time of the shard's block that it is of.
+        shard_block: that block.
+        master_seqno: the masterchain's block that was asked for.
     """
 
     info: tlb.AccountInfo
     unix_s: int
+    shard_block: BlockId
+    master_seqno: int
 
 
 def read_header(block: LibraryCell, expected: BlockId) -> Header:
@@ -138,6 +153,28 @@ def read_header(block: LibraryCell, expected: BlockId) -> Header:
     )
 
 
+def read_previous(block: LibraryCell) -> BlockId:
+    """Return the block before a proven one of a shard that was neither split nor merged then.
+
+    Raises:
+        InvalidData: it was, or the proof does not show.
+    """
+    top = ProofSlice(block)
+    top.uint(64)
+    info = ProofSlice(top.below())
+    info.uint(64)
+    not_master, after_merge, _, after_split = (info.flag() for _ in range(4))
+    info.uint(4 + 8 + 64)
+    workchain, shard = _shard(info)
+    if not_master:
+        info.below()
+    previous = ProofSlice(info.below())
+    previous.uint(64)
+    if after_merge or after_split:
+        raise InvalidData("a shard that was split or merged")
+    return BlockId(workchain, shard, previous.uint(32), previous.raw(32), previous.raw(32))
+
+
 def _shard(reader: ProofSlice) -> tuple[int, int]:
     """Read a ``ShardIdent``; return workchain and shard as the signed number of TL."""
     size = reader.uint(2 + 6)
@@ -161,6 +198,7 @@ def check_account(answer: AccountState, trusted: BlockId, address: str) -> Prove
 
     Raises:
         InvalidData: it proves nothing, or something else.
+        Unreadable: the account is of a kind or size that we do not read.
     """
     if answer.id != trusted:
         raise InvalidData(f"an account as of {answer.id}, not {trusted}")
@@ -177,7 +215,8 @@ def check_account(answer: AccountState, trusted: BlockId, address: str) -> Prove
         proven_root(block, answer.shard_block.root_hash), expected=answer.shard_block
     )
     leaf = _find_account(proven_root(state, header.state_hash), account)
-    return ProvenAccount(_open_account(leaf, answer.state), header.unix_s)
+    info = _open_account(leaf, answer.state)
+    return ProvenAccount(info, header.unix_s, answer.shard_block, trusted.seqno)
 
 
 def _shard_block(proof: bytes, trusted: BlockId, workchain: int, account: bytes) -> BlockId:
@@ -244,10 +283,33 @@ def _open_account(leaf: ProofSlice | None, state: bytes) -> tlb.AccountInfo:
     leaf.uint(5)
     leaf.skip_currencies()
     account, last_hash, last_lt = leaf.below(), leaf.raw(32), leaf.uint(64)
-    root = decode_boc(state, size_bytes_max=BOC_BYTES_MAX) if state else _NO_ACCOUNT
+    root = _blaming(decode_boc, state, account.get_hash(0)) if state else _NO_ACCOUNT
     if root.hash != account.get_hash(0):
         raise InvalidData("an account that is not the proven one")
-    return tlb.parse_shard_account(Builder().ref(root).raw(last_hash).uint(last_lt, 64).end())
+    shard_account = Builder().ref(root).raw(last_hash).uint(last_lt, 64).end()
+    try:
+        return tlb.parse_shard_account(shard_account)
+    except InvalidData as error:
+        raise Unreadable(str(error)) from error
+
+
+def _blaming(read: Callable[[bytes], T], data: bytes, hash_: bytes) -> T:
+    """Read cells; when that fails, say whether they are what was promised all the same.
+
+    Contracts may hold cells of kinds, and in numbers, that we refuse. Whoever passes them on
+    has done nothing wrong, and whoever names such an account must not turn us against the
+    servers that tell of it.
+
+    Raises:
+        Unreadable: the first root has the promised hash, or is too large to tell.
+        InvalidData: it has another.
+    """
+    try:
+        return read(data)
+    except InvalidData as error:
+        if len(data) > BOC_BYTES_MAX or first_hash(data) == hash_:
+            raise Unreadable(str(error)) from error
+        raise
 
 
 _NO_ACCOUNT: Final[Cell] = Builder().uint(0, 1).end()
@@ -260,18 +322,65 @@ def check_transactions(
 
     Raises:
         InvalidData: one is not what the one after it says came before.
+        Unreadable: one is of a kind that we do not read.
     """
-    cells = decode_cells(
-        answer.transactions, size_bytes_max=BOC_BYTES_MAX, roots_max=TRANSACTIONS_MAX
-    )
     page: list[Linked] = []
-    for cell in cells:
-        linked = read_transaction(workchain, cell)
-        if (linked.record.lt, cell.hash) != (lt, hash_):
+    for cell in _blaming(_decode_page, answer.transactions, hash_):
+        if cell.hash != hash_:
+            raise InvalidData("a transaction that does not follow from the one after it")
+        try:
+            linked = read_transaction(workchain, cell)
+        except InvalidData as error:
+            raise Unreadable(str(error)) from error
+        if linked.record.lt != lt:
             raise InvalidData("a transaction that does not follow from the one after it")
         page.append(linked)
         lt, hash_ = linked.before_lt, linked.before_hash
     return page
+
+
+def check_transaction(answer: TransactionInfo, block: BlockId, address: str, lt: int) -> Linked:
+    """Return the transaction that *answer* proves to be in a block.
+
+    Args:
+        answer: of a liteserver.
+        block: of the account's shard, proven.
+        address: raw form.
+        lt: of the transaction.
+
+    Raises:
+        InvalidData: it is not in that block.
+        Unreadable: it is of a kind that we do not read.
+    """
+    workchain, account = split_address(address)
+    (proof,) = decode_proof(answer.proof, roots=1)
+    extra = ProofSlice(proven_root(proof, block.root_hash).refs[3])
+    if extra.uint(32) != _EXTRA:
+        raise InvalidData("not a block")
+    extra.below()
+    extra.below()
+    accounts = ProofSlice(extra.below()).maybe_below()
+    leaf = None if accounts is None else find(accounts, int.from_bytes(account, "big"), 256)
+    if leaf is not None:
+        leaf.skip_currencies()
+        if leaf.uint(4) != _ACCOUNT_BLOCK or leaf.raw(32) != account:
+            raise InvalidData("not an account's part of a block")
+        leaf = find_from(leaf, lt, 64)
+    if leaf is None:
+        raise InvalidData(f"no transaction {lt} of {address} in {block}")
+    leaf.skip_currencies()
+    hash_ = leaf.below().get_hash(0)
+    cells = _blaming(_decode_page, answer.transaction, hash_)
+    if [cell.hash for cell in cells] != [hash_]:
+        raise InvalidData("a transaction that is not the proven one")
+    try:
+        return read_transaction(workchain, cells[0])
+    except InvalidData as error:
+        raise Unreadable(str(error)) from error
+
+
+def _decode_page(data: bytes) -> list[Cell]:
+    return decode_cells(data, size_bytes_max=BOC_BYTES_MAX, roots_max=TRANSACTIONS_MAX)
 
 
 # --- masterchain blocks ---

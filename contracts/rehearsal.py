@@ -119,6 +119,16 @@ class Rehearsal:
         """Return the payer's signature over *total* for the present opening."""
         return voucher.sign_voucher(PAYER_SEED, self.ref, NanoTon(total))
 
+    def sign(self, fields: Builder, seed: bytes = PAYER_SEED) -> bytes:
+        """Return a signature over any *fields*, tag first, for the present opening.
+
+        For messages that nobody honest sends.
+        """
+        ref = self.ref
+        domain = Builder().sint(ref.network_id, 32).address(ref.address).uint(ref.opened_lt, 64)
+        payload = Builder().raw(domain.end().hash).inline(fields.end()).end()
+        return bytes(SigningKey(seed).sign(payload.hash).signature)
+
     def claim(self, total: int) -> bytes:
         """Return the body that cashes a good voucher over *total*."""
         return channel.claim_body(NanoTon(total), self.voucher(total))

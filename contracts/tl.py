@@ -29,7 +29,7 @@ import msgspec
 
 from contracts.errors import InvalidData, LocalContractError
 
-MESSAGE_BYTES_MAX: Final = 1 << 22
+MESSAGE_BYTES_MAX: Final = 1 << 24
 _LONG_BYTES: Final = 0xFE
 _TRUE: Final = 0x997275B5
 _FALSE: Final = 0xBC799737

@@ -258,6 +258,14 @@ class DevnetControl:
         """Remember the present state; return its number."""
         return (await self._ask("snapshot", {}, DevnetSnapshot)).snapshot
 
+    async def snapshots(self) -> "list[DevnetKept]":
+        """List the snapshots that are kept."""
+        return (await self._ask("snapshots", {}, DevnetSnapshots)).snapshots
+
+    async def info(self) -> "DevnetInfo":
+        """Tell which network this is, and how late it is there."""
+        return await self._ask("info", {}, DevnetInfo)
+
     async def restore(self, snapshot: int) -> None:
         """Go back to *snapshot*."""
         await self._ask("restore", {"snapshot": snapshot}, DevnetTime)
@@ -287,6 +295,28 @@ class DevnetSnapshot(msgspec.Struct, frozen=True):
     """The number of a snapshot."""
 
     snapshot: int
+
+
+class DevnetKept(msgspec.Struct, frozen=True):
+    """A snapshot that is kept: its number, and the number and time of its newest block."""
+
+    snapshot: int
+    seqno: int
+    unix_s: int
+
+
+class DevnetSnapshots(msgspec.Struct, frozen=True):
+    """All snapshots that are kept."""
+
+    snapshots: list[DevnetKept]
+
+
+class DevnetInfo(msgspec.Struct, frozen=True):
+    """A devnet: its global id, and the number and time of its newest block."""
+
+    network_id: int
+    seqno: int
+    unix_s: int
 
 
 class DevnetSupply(msgspec.Struct, frozen=True):
@@ -343,6 +373,14 @@ class _Busy(ChainUnavailable):
 
 
 def _result(answer: Answer, type_: type[T]) -> T:
+    """Return the ``result`` of an answer.
+
+    Raises:
+        ChainUnavailable: the server is busy, or failed.
+        MessageRejected: a contract refused the message.
+        InvalidData: the answer makes no sense.
+        LocalContractError: the server says that the question makes none.
+    """
     if answer.status in _TRY_AGAIN:
         kind = _Busy if answer.status == 429 else ChainUnavailable
         raise kind(f"the server is busy: HTTP {answer.status}")

@@ -21,6 +21,7 @@ from contracts.toncenter_stack import read_number
 Json = dict[str, Any]
 
 MASTERCHAIN: Final = -1
+BASECHAIN: Final = 0
 WHOLE_SHARD: Final = "-9223372036854775808"
 _STATES: Final = {"active": "active", "frozen": "frozen"}
 
@@ -30,15 +31,40 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def block_id(block: Block) -> Json:
-    """Return a ``ton.blockIdExt``."""
+def block_id(block: Block, workchain: int = MASTERCHAIN) -> Json:
+    """Return a ``ton.blockIdExt``; without real blocks both workchains' have the same hashes."""
+    hashes = block.root_hash, block.file_hash
+    if workchain != MASTERCHAIN and any(block.base_root_hash):
+        hashes = block.base_root_hash, block.base_file_hash
     return {
         "@type": "ton.blockIdExt",
-        "workchain": MASTERCHAIN,
+        "workchain": workchain,
         "shard": WHOLE_SHARD,
         "seqno": block.seqno,
-        "root_hash": b64(block.root_hash),
-        "file_hash": b64(block.file_hash),
+        "root_hash": b64(hashes[0]),
+        "file_hash": b64(hashes[1]),
+    }
+
+
+def block_transactions(
+    block: Block, workchain: int, found: list[StoredTransaction], *, count: int, more: bool
+) -> Json:
+    """Return a ``blocks.transactions``."""
+    return {
+        "@type": "blocks.transactions",
+        "id": block_id(block, workchain),
+        "req_count": count,
+        "incomplete": more,
+        "transactions": [
+            {
+                "@type": "blocks.shortTxId",
+                "mode": 135,
+                "account": item.record.account,
+                "lt": str(item.record.lt),
+                "hash": b64(item.record.hash),
+            }
+            for item in found
+        ],
     }
 
 
@@ -59,11 +85,11 @@ def masterchain_info(last: Block, first_root_hash: bytes) -> Json:
     }
 
 
-def block_header(block: Block, network_id: int) -> Json:
+def block_header(block: Block, network_id: int, workchain: int = MASTERCHAIN) -> Json:
     """Return a ``blocks.header``."""
     return {
         "@type": "blocks.header",
-        "id": block_id(block),
+        "id": block_id(block, workchain),
         "global_id": network_id,
         "version": 0,
         "after_merge": False,
@@ -83,6 +109,24 @@ def block_header(block: Block, network_id: int) -> Json:
 def transaction_id(lt: int, hash_: bytes) -> Json:
     """Return an ``internal.transactionId``."""
     return {"@type": "internal.transactionId", "lt": str(lt), "hash": b64(hash_)}
+
+
+def address_forms(address: str) -> Json:
+    """Return what ``detectAddress`` tells."""
+
+    def form(*, bounceable: bool) -> Json:
+        text = friendly_address(address, bounceable=bounceable)
+        plain = text.replace("-", "+").replace("_", "/")
+        return {"b64": plain, "b64url": text}
+
+    return {
+        "@type": "ext.utils.detectedAddress",
+        "raw_form": address,
+        "bounceable": form(bounceable=True),
+        "non_bounceable": form(bounceable=False),
+        "given_type": "raw_form",
+        "test_only": False,
+    }
 
 
 def account_state(status: str) -> str:

@@ -11,10 +11,12 @@ Built against real NVRTC and real PyCUDA, and run by every test run on an emulat
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
+
+import numpy as np
 
 from kernels.compile import (
     CodeCache,
@@ -28,7 +30,7 @@ from kernels.compile import (
 )
 from kernels.device import Argument, Buffer, DeviceKind, HostBytes, MemoryInfo, check_launch
 from kernels.errors import DeviceUnavailable, LaunchError
-from kernels.spec import Dtype, KernelSpec, Parameter, Role
+from kernels.spec import Dim3, Dtype, KernelSpec, Parameter, Role
 
 ARGUMENT_CODES: Final = {Dtype.I32: "i", Dtype.F32: "f"}
 """Codes of scalars for PyCUDA's `Function.prepare`; they are those of `struct`."""
@@ -196,6 +198,45 @@ class CudaDevice:
         function = self._function(kernel)
         with self._translated():
             function.prepared_async_call(checked.grid, kernel.block, self._stream, *values)
+
+    def run_code(
+        self,
+        code: bytes,
+        name: str,
+        *,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        values: Sequence["CudaBuffer | np.number[Any]"],
+        before: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Run a kernel that is not of the registry, once; return its time in microseconds.
+
+        Args:
+            code: PTX or a cubin.
+            name: of the entry.
+            grid: blocks in x, y and z.
+            block: threads of a block in x, y and z.
+            shared_bytes: of dynamic shared memory.
+            values: the arguments, in order.
+            before: is called when all is loaded, right before the launch.
+
+        Raises:
+            LaunchError: the driver refuses the code, or the kernel fails.
+        """
+        with self._translated():
+            function = self._driver.module_from_buffer(code).get_function(name)
+            begin, end = self._driver.Event(), self._driver.Event()
+            arguments = [
+                each.allocation if isinstance(each, CudaBuffer) else each for each in values
+            ]
+            before()
+            begin.record()
+            function(*arguments, grid=grid, block=block, shared=shared_bytes)
+            end.record()
+            end.synchronize()
+            elapsed_us: int = round(1000 * begin.time_till(end))
+        return elapsed_us
 
     def synchronise(self) -> None:
         """See `Device.synchronise`."""

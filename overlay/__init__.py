@@ -30,6 +30,7 @@ from overlay.transport import (
     Stream,
     StreamHandler,
     Validator,
+    Verdict,
 )
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "StreamClosed",
     "StreamHandler",
     "Validator",
+    "Verdict",
     "generate_identity",
     "load_or_create_identity",
     "open_host",

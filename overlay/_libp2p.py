@@ -4,11 +4,11 @@ With its siblings `overlay._libp2p_*` this is the only module that imports libp2
 no exception of libp2p leaves it: they become `overlay.errors`. The fixes that 0.8.1
 needs before it can face strangers are in the siblings.
 """
-# ruff: noqa: ANN401, TID251  (the border to libp2p: its privates, its loose types)
+# ruff: noqa: TID251  (the border to libp2p: its privates, its loose types)
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
@@ -20,12 +20,10 @@ from libp2p.crypto.x25519 import create_new_key_pair as create_x25519_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.host.basic_host import BasicHost
-from libp2p.kad_dht.kad_dht import KadDHT
 from libp2p.network.config import ConnectionConfig
 from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
-from libp2p.peer.peerinfo import PeerInfo
 from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
 from libp2p.security.noise.transport import Transport as NoiseTransport
@@ -36,14 +34,17 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
-from overlay import _libp2p_kademlia as kademlia
 from overlay._libp2p_addresses import announced_addresses, bare, parse
+from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
+from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
-from overlay.errors import LocalProtocolError, PeerUnavailable
+from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable
+from overlay.gossip.score import PeerScores
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
+from overlay.limits.gate import Gate
 from overlay.transport import PeerAddress
 
 logger = logging.getLogger(__name__)
@@ -125,12 +126,29 @@ class Libp2pStream:
 class Libp2pDriver:
     """Implements `overlay.driver.Driver`. Made by `open_driver`."""
 
-    def __init__(self, host: BasicHost, swarm: Swarm, dht: KadDHT, pubsub: Any) -> None:
+    def __init__(
+        self,
+        host: BasicHost,
+        swarm: Swarm,
+        pubsub: gossip_fixes.SafePubsub,
+        network: str,
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
         self._host = host
         self._swarm = swarm
-        self._dht = dht
-        self._pubsub: gossip_fixes.SafePubsub = pubsub
+        self._pubsub = pubsub
+        self._dht_protocol = network_protocol(network)
         self.peer_id = PeerId(host.get_id().to_base58())
+        self._dht = DhtNode(
+            self._own_address, self._open_dht_stream, self._where, network, clock=clock, rng=rng
+        )
+        self.serve(self._dht_protocol, self._dht.serve)
+
+    async def run(self) -> None:
+        """Keep the DHT in order until cancelled."""
+        await self._dht.run()
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -148,14 +166,26 @@ class Libp2pDriver:
         peer_id = ID.from_string(peer.peer_id)
         self._remember(peer_id, [parse(each) for each in peer.addresses])
         await self._dial(peer_id)
+        try:
+            await self._dht.kademlia.introduce(peer)
+        except OverlayError as error:
+            logger.info("%s is not in our DHT: %r", short(peer.peer_id), error)
+
+    async def drop(self, peer_id: PeerId) -> None:
+        """Close every connection to *peer_id*."""
+        with shielded(STREAM_END_S):
+            try:
+                await self._swarm.close_peer(ID.from_string(peer_id))
+            except LIBP2P_ERRORS as error:
+                logger.debug("dropping %s: %r", short(peer_id), error)
+
+    def known_peers(self) -> list[PeerAddress]:
+        """Return the peers of the routing table, the latest to answer first."""
+        return self._dht.kademlia.table.peers()
 
     async def explore(self) -> None:
         """Look our own id up, which makes those near us notice us."""
-        try:
-            own_key = self._host.get_id().to_bytes()
-            await self._dht.peer_routing.find_closest_peers_network(own_key)
-        except LIBP2P_ERRORS as error:
-            raise PeerUnavailable(f"exploring failed: {error!r}") from error
+        await self._dht.kademlia.explore()
 
     async def open_stream(self, peer_id: PeerId, protocol: str) -> ByteStream:
         """Open a stream, dialing and asking the DHT for addresses when needed."""
@@ -164,11 +194,7 @@ class Libp2pDriver:
             raise LocalProtocolError("a stream to ourselves")
         if not hardening.live_connections(self._swarm, target):
             await self._find_and_dial(target)
-        try:
-            stream = await self._host.new_stream(target, [TProtocol(protocol)])
-        except LIBP2P_ERRORS as error:
-            raise PeerUnavailable(f"{short(peer_id)} does not answer to {protocol}") from error
-        return Libp2pStream(stream)
+        return await self._new_stream(target, protocol)
 
     def serve(self, protocol: str, handler: ByteStreamHandler) -> None:
         """Answer inbound streams of *protocol* with *handler*."""
@@ -179,50 +205,43 @@ class Libp2pDriver:
         self._host.set_stream_handler(TProtocol(protocol), handle)
 
     async def provide(self, key: str) -> int:
-        """Say that we provide *key*; return 1 or 0: libp2p does not tell how many heard."""
-        try:
-            return int(await self._dht.provide(key))
-        except LIBP2P_ERRORS as error:
-            raise PeerUnavailable(f"providing failed: {error!r}") from error
+        """Say that we provide *key*; return how many peers took note."""
+        return await self._dht.kademlia.provide(key)
 
     async def find_providers(self, key: str, providers_max: int) -> list[PeerAddress]:
         """Return who provides *key*, and remember where they are."""
-        try:
-            found = await kademlia.query_providers(self._dht, key, providers_max)
-        except LIBP2P_ERRORS as error:
-            raise PeerUnavailable(f"looking up failed: {error!r}") from error
+        found = await self._dht.kademlia.find_providers(key, providers_max)
         for provider in found:
-            if provider.peer_id != self._host.get_id():
-                self._remember(provider.peer_id, provider.addrs)
-        return [_peer_address(provider) for provider in found]
+            if provider.peer_id != self.peer_id:
+                self._remember_address(provider)
+        return found
 
     async def put_value(self, key: str, value: bytes) -> int:
         """Store *value* at the closest peers; return how many took it."""
-        try:
-            return await kademlia.store_value(self._dht, key, value)
-        except LIBP2P_ERRORS as error:
-            raise PeerUnavailable(f"storing failed: {error!r}") from error
+        return await self._dht.kademlia.put_value(key, value)
 
     async def get_values(self, key: str) -> list[bytes]:
         """Return every distinct value that the closest peers hold."""
-        try:
-            return await kademlia.query_values(self._dht, key)
-        except LIBP2P_ERRORS as error:
-            raise PeerUnavailable(f"looking up failed: {error!r}") from error
+        return await self._dht.kademlia.get_values(key)
 
     async def join(self, topic: str) -> None:
         """Subscribe to *topic*."""
-        self._pubsub.follow(topic)
         await self._pubsub.subscribe(topic)
 
     async def leave(self, topic: str) -> None:
         """Unsubscribe from *topic*."""
         await self._pubsub.unsubscribe(topic)
-        self._pubsub.remove_topic_validator(topic)
 
     async def publish(self, topic: str, data: bytes) -> None:
         """Sign and gossip *data*."""
         await self._pubsub.publish(topic, data)
+
+    async def _new_stream(self, target: ID, protocol: str) -> ByteStream:
+        try:
+            stream = await self._host.new_stream(target, [TProtocol(protocol)])
+        except LIBP2P_ERRORS as error:
+            raise PeerUnavailable(f"{target} does not answer to {protocol}") from error
+        return Libp2pStream(stream)
 
     async def _find_and_dial(self, target: ID) -> None:
         if hardening.known_addresses(self._swarm, target):
@@ -232,17 +251,15 @@ class Libp2pDriver:
                 logger.debug("the addresses that we know of %s are dead", target)
             else:
                 return
-        try:
-            closest = await self._dht.peer_routing.find_closest_peers_network(target.to_bytes())
-        except LIBP2P_ERRORS as error:
-            raise PeerUnavailable(f"no route to {target}") from error
-        logger.debug("asked %d peers about %s", len(closest), target)
+        found = await self._dht.kademlia.find_peer(PeerId(target.to_base58()))
+        if found is None:
+            raise PeerUnavailable(f"nobody knows where {target} is")
+        self._remember_address(found)
         await self._dial(target)
 
     async def _dial(self, peer_id: ID) -> None:
         try:
             await self._swarm.dial_peer(peer_id)
-            await self._dht.add_peer(peer_id, skip_server_mode_check=True)
         except LIBP2P_ERRORS as error:
             raise PeerUnavailable(f"{peer_id} cannot be reached") from error
 
@@ -251,31 +268,56 @@ class Libp2pDriver:
         if kept:
             self._host.get_peerstore().add_addrs(peer_id, kept, ADDRESS_LIFETIME_S)
 
+    def _remember_address(self, peer: PeerAddress) -> None:
+        """Remember what the DHT said of a peer; addresses that do not parse are left out."""
+        try:
+            peer_id = ID.from_string(peer.peer_id)
+            self._remember(peer_id, [parse(each) for each in peer.addresses])
+        except (ValueError, LocalProtocolError) as error:
+            logger.debug("the DHT named an odd peer: %r", error)
 
-def _peer_address(info: PeerInfo) -> PeerAddress:
-    addresses = dict.fromkeys(str(bare(each)) for each in info.addrs)
-    return PeerAddress(
-        PeerId(info.peer_id.to_base58()), tuple(addresses)[: hardening.ADDRESSES_DIALED_MAX]
-    )
+    def _own_address(self) -> PeerAddress:
+        bare_addresses = (each.rpartition("/p2p/")[0] for each in self.addresses)
+        return PeerAddress(self.peer_id, tuple(bare_addresses))
+
+    async def _open_dht_stream(self, peer: PeerAddress) -> ByteStream:
+        """Open a DHT stream; never asks the DHT where the peer is."""
+        target = ID.from_string(peer.peer_id)
+        if not hardening.live_connections(self._swarm, target):
+            self._remember_address(peer)
+            await self._dial(target)
+        return await self._new_stream(target, self._dht_protocol)
+
+    def _where(self, peer_id: PeerId) -> tuple[PeerAddress, str]:
+        """Return what a connected peer announced, and the prefix that it comes from."""
+        target = ID.from_string(peer_id)
+        known = hardening.known_addresses(self._swarm, target)
+        addresses = tuple(dict.fromkeys(str(bare(each)) for each in known))
+        prefix = prefix_of(hardening.remote_address(self._swarm, target))
+        return PeerAddress(peer_id, addresses), prefix
 
 
 @asynccontextmanager
 async def open_driver(
-    config: HostConfig, identity: Identity, sink: GossipSink, *, clock: Callable[[], float]
+    config: HostConfig,
+    identity: Identity,
+    sink: GossipSink,
+    gate: Gate,
+    *,
+    clock: Callable[[], float],
+    transport: Any = None,  # noqa: ANN401 - libp2p's own, which only its adapters name
 ) -> AsyncGenerator[Libp2pDriver]:
     """Run a libp2p host for the length of the block; see `overlay.host.open_host`."""
     hardening.check_version()
     hardening.quiet_logs()
     hardening.install_yamux_fixes()
     gossip_fixes.install_gossip_fixes()
-    kademlia.install_kademlia_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     ledger = hardening.SocketLedger()
-    host, swarm = _make_host(config, identity, listen, ledger)
-    dht = kademlia.make_kademlia(host, config.network, clock)
+    host, swarm = _make_host(config, identity, listen, ledger, gate=gate, transport=transport)
+    rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
     router = gossip_fixes.Router(
-        gossip_fixes.network_protocol(config.network),
-        random.Random(identity.public_key),  # noqa: S311  (breaks ties, no secret)
+        gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
     )
     pubsub = gossip_fixes.SafePubsub(host, router, sink, first_seqno=int(clock() * 1e9))
     async with AsyncExitStack() as stack:
@@ -285,14 +327,24 @@ async def open_driver(
         if not swarm.listeners:
             raise PeerUnavailable(f"cannot listen on any of {config.listen_addresses}")
         hardening.refuse_replacement(swarm)
-        for service in (dht, pubsub, router):
+        for service in (pubsub, router):
             await stack.enter_async_context(background_trio_service(service))
         await pubsub.wait_until_ready()
-        yield Libp2pDriver(host, swarm, dht, pubsub)
+        driver = Libp2pDriver(host, swarm, pubsub, config.network, clock=clock, rng=rng)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+            yield driver
+            nursery.cancel_scope.cancel()
 
 
 def _make_host(
-    config: HostConfig, identity: Identity, listen: list[Multiaddr], ledger: hardening.SocketLedger
+    config: HostConfig,
+    identity: Identity,
+    listen: list[Multiaddr],
+    ledger: hardening.SocketLedger,
+    *,
+    gate: Gate,
+    transport: Any,  # noqa: ANN401
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
     noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
@@ -312,13 +364,15 @@ def _make_host(
         ),
         addrs_factory=lambda candidates: announce or announced_addresses(candidates),
         disable_identify_address_discovery=True,
+        transports=None if transport is None else [transport],
     )
     swarm = host.get_network()
     if not isinstance(host, BasicHost) or not isinstance(swarm, Swarm):
         raise LocalProtocolError("libp2p made another kind of host than Cocoon knows")
-    hardening.guard_all_handlers(host)
+    hardening.guard_all_handlers(host, gate)
     hardening.track_sockets(swarm, ledger)
-    hardening.free_inbound_slots(swarm, ledger)
+    hardening.free_inbound_slots(swarm, ledger, gate)
+    hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
     hardening.dial_every_address(swarm)
     return host, swarm
@@ -328,7 +382,7 @@ def _connection_config(config: HostConfig) -> ConnectionConfig:
     return ConnectionConfig(
         max_connections=config.connections_max,
         high_watermark=config.connections_max,
-        min_connections=0,  # the AutoConnector dials nobody
+        min_connections=0,
         low_watermark=0,
         outbound_stream_protocol_negotiation_timeout=NEGOTIATE_S,
         inbound_stream_protocol_negotiation_timeout=NEGOTIATE_S,
@@ -338,6 +392,15 @@ def _connection_config(config: HostConfig) -> ConnectionConfig:
         ping_timeout=PING_S,
         abort_connection_on_ping_failure=True,
     )
+
+
+def gate_score(gate: Gate) -> Callable[[Hashable], float]:
+    """Return P5 of the gossip score: what the node thinks of a peer, if that is bad."""
+
+    def points(peer: Hashable) -> float:
+        return min(0.0, gate.score(PeerId(str(peer))))
+
+    return points
 
 
 async def _close(host: BasicHost, swarm: Swarm) -> None:

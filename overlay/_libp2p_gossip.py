@@ -7,22 +7,37 @@ Source of the protocol: libp2p specs, pubsub/gossipsub/gossipsub-v1.1.md.
 
 import functools
 import logging
+import math
 import random
 from typing import Any, Final
 
+import trio
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from libp2p.abc import IHost, INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
-from libp2p.pubsub import gossipsub, pubsub
+from libp2p.pubsub import gossipsub, mcache, pubsub
 from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.rpc_queue import RpcQueue
+from libp2p.pubsub.score import PeerScorer, ScoreParams
+from libp2p.pubsub.validators import signature_validator
 
 from overlay._libp2p_hardening import replace_attribute
+from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.driver import GossipSink
+from overlay.gossip.score import (
+    GOSSIP_THRESHOLD,
+    GRAYLIST_THRESHOLD,
+    PUBLISH_THRESHOLD,
+    PeerScores,
+)
+from overlay.gossip.seen import SeenCache, message_id
 from overlay.ids import PeerId
+from overlay.transport import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +49,11 @@ HEARTBEAT_S: Final = 1
 RPC_QUEUE_MAX: Final = 1024
 RPC_BYTES_MAX: Final = 1 << 20
 RESET_S: Final = 0.5
+_ED25519_PREFIX: Final = bytes.fromhex("002408011220")
+_ED25519_ID_BYTES: Final = 38
+_SIGNING_PREFIX: Final = b"libp2p-pubsub:"
+OVER_BUDGET_POINTS: Final = 0.1
+"""What one message beyond a neighbour's budget costs it."""
 
 
 @functools.cache
@@ -41,11 +61,13 @@ def install_gossip_fixes() -> None:
     """Change the module constants that have no constructor argument.
 
     Upstream (0.8.1): 32 queued RPCs, beyond which messages vanish; and every RPC carries
-    a signed peer record that costs 0.5 ms to verify (identify has it already). To drop:
-    both can be set in the constructor of Pubsub.
+    a signed peer record that costs 0.5 ms to verify (identify has it already). And the
+    message cache ignores the id function of Pubsub, so that IWANTs go unanswered. To
+    drop: all three can be set in the constructor of Pubsub.
     """
     bounded_queue = functools.partial(RpcQueue, max_size=RPC_QUEUE_MAX)
     replace_attribute(pubsub, "RpcQueue", bounded_queue)
+    replace_attribute(mcache, "default_msg_id_fn", content_id)
     for module in (pubsub, gossipsub):
         replace_attribute(module, "env_to_send_in_RPC", lambda _host: (b"", False))
         replace_attribute(module, "maybe_consume_signed_record", lambda *_: True)
@@ -56,10 +78,83 @@ def network_protocol(network: str) -> TProtocol:
     return TProtocol(f"/cocoon/{network}{PROTOCOL}")
 
 
+class Scorer(PeerScorer):
+    """Answers the router's questions from our own score (`overlay.gossip.score`).
+
+    Upstream (0.8.1) counts time in the mesh once and not by time, caps what invalid
+    messages cost, and grows an entry for every peer that it is asked about. To drop: its
+    score is the function of the specification, and bounded.
+    """
+
+    def __init__(self, scores: PeerScores) -> None:
+        super().__init__(
+            ScoreParams(
+                publish_threshold=PUBLISH_THRESHOLD,
+                gossip_threshold=GOSSIP_THRESHOLD,
+                graylist_threshold=GRAYLIST_THRESHOLD,
+                accept_px_threshold=math.inf,  # we learn of peers from the DHT
+            )
+        )
+        self._scores = scores
+
+    def score(self, peer: ID, topics: list[str]) -> float:
+        """Return the score of *peer*; it is the same for all topics."""
+        del topics
+        return self._scores.score(peer, trio.current_time())
+
+    def allow_publish(self, peer: ID, topics: list[str]) -> bool:
+        """Return whether *peer* gets and brings messages."""
+        return self.score(peer, topics) >= PUBLISH_THRESHOLD
+
+    def allow_gossip(self, peer: ID, topics: list[str]) -> bool:
+        """Return whether *peer* gets IHAVE."""
+        return self.score(peer, topics) >= GOSSIP_THRESHOLD
+
+    def on_heartbeat(self, dt_seconds: float = 1.0) -> None:
+        """Do nothing: our counters fade by the clock."""
+
+    def on_join_mesh(self, peer: ID, topic: str) -> None:
+        """Note that *peer* is in the mesh."""
+        self._scores.joined_mesh(peer, topic, trio.current_time())
+
+    def on_leave_mesh(self, peer: ID, topic: str) -> None:
+        """Note that *peer* left the mesh."""
+        self._scores.left_mesh(peer, topic)
+
+    def remove_peer(self, peer: ID) -> None:
+        """Forget *peer*, but not its faults."""
+        self._scores.disconnected(peer, trio.current_time())
+
+    def on_first_delivery(self, peer: ID, topic: str) -> None:
+        """Note a merit."""
+        del topic
+        self._scores.first_delivery(peer, trio.current_time())
+
+    def on_invalid_message(self, peer: ID, topic: str) -> None:
+        """Note a fault."""
+        del topic
+        self._scores.invalid(peer, trio.current_time())
+
+    def penalize_behavior(self, peer: ID, amount: float = 1.0) -> None:
+        """Note a breach of the protocol."""
+        self._scores.misbehaved(peer, amount, trio.current_time())
+
+    penalize_graft_flood = penalize_behavior
+    penalize_iwant_spam = penalize_behavior
+    penalize_ihave_spam = penalize_behavior
+    penalize_equivocation = penalize_behavior
+
+    def add_peer_ip(self, peer: ID, ip_str: str) -> None:
+        """Note where *peer* comes from."""
+        self._scores.connected(peer, prefix_of(ip_str))
+
+
 class Router(GossipSub):
     """GossipSub with the mesh bugs of 0.8.1 fixed."""
 
-    def __init__(self, protocol: TProtocol, rng: random.Random) -> None:
+    scorer: Scorer
+
+    def __init__(self, protocol: TProtocol, rng: random.Random, scores: PeerScores) -> None:
         super().__init__(
             protocols=[protocol],
             degree=DEGREE,
@@ -71,6 +166,7 @@ class Router(GossipSub):
             eclipse_protection_enabled=False,
         )
         self.graft_flood_threshold = 0.0  # the peer that pruned us kept no backoff: see below
+        self.scorer = Scorer(scores)
         self._rng = rng
         self._choosing_gossip_targets = False
 
@@ -90,9 +186,7 @@ class Router(GossipSub):
     ) -> list[ID]:
         """Break ties at random (upstream: by hash order, the same victims everywhere)."""
         peers = self._rng.sample(list(mesh_peers), len(mesh_peers))
-        scorer = self.scorer
-        if scorer is not None:
-            peers.sort(key=lambda peer: scorer.score(peer, [topic]))
+        peers.sort(key=lambda peer: self.scorer.score(peer, [topic]))
         return peers[:num_to_prune]
 
     def gossip_heartbeat(self) -> Any:
@@ -127,7 +221,16 @@ class SafePubsub(Pubsub):
     """
 
     def __init__(self, host: IHost, router: Router, sink: GossipSink, *, first_seqno: int) -> None:
-        super().__init__(host, router, strict_signing=True, max_inbound_rpc_size=RPC_BYTES_MAX)
+        super().__init__(
+            host,
+            router,
+            strict_signing=True,
+            max_inbound_rpc_size=RPC_BYTES_MAX,
+            msg_id_constructor=content_id,
+        )
+        self._gossip = router
+        self._seen = SeenCache()
+        self._own_id = host.get_id().to_bytes()
         self.counter = first_seqno
         self._sink = sink
 
@@ -141,22 +244,47 @@ class SafePubsub(Pubsub):
                 await stream.reset()
 
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
-        """Apply the cheap limits first, and survive bad keys (upstream: they end the host)."""
+        """Judge, deliver and forward one message; survive bad keys (upstream: the host ends).
+
+        In order of cost: the size and rate limits, the seen cache, the neighbour's
+        score, the signature, the validators.
+        """
         try:
-            if len(msg.topicIDs) == 1 and self._sink.admit(
-                PeerId(msg_forwarder.to_base58()), msg.topicIDs[0], len(msg.data)
-            ):
-                await super().push_msg(msg_forwarder, msg)
+            await self._push(msg_forwarder, msg)
         except Exception as error:  # noqa: BLE001  (strangers' input, any failure)
             logger.debug("bad gossip message dropped: %r", error)
+            self._gossip.scorer.penalize_behavior(msg_forwarder)
 
-    def follow(self, topic: str) -> None:
-        """Have the sink judge *topic*; call before `subscribe`."""
+    async def _push(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
+        scorer, now_s = self._gossip.scorer, trio.current_time()
+        if len(msg.topicIDs) != 1:
+            scorer.on_invalid_message(forwarder, "")
+            return
+        topic = msg.topicIDs[0]
+        if not self._sink.admit(_text(forwarder.to_bytes()), topic, len(msg.data)):
+            scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
+            return
+        id_ = content_id(msg)
+        if self._seen.has(id_, now_s) or not scorer.allow_publish(forwarder, [topic]):
+            return
+        own = msg.from_id == self._own_id
+        if not signed_by_its_author(msg) or (own and forwarder != self.my_id):
+            scorer.on_invalid_message(forwarder, topic)
+            return
+        verdict = self._sink.validate(_source(msg), topic, msg.data)
+        if verdict is Verdict.REJECT:
+            scorer.on_invalid_message(forwarder, topic)
+        if verdict is not Verdict.ACCEPT or not self._seen.add(id_, now_s):
+            return
+        scorer.on_first_delivery(forwarder, topic)
+        self.notify_subscriptions(msg)
+        await self._gossip.publish(forwarder, msg)
 
-        def validate(_forwarder: ID, msg: rpc_pb2.Message) -> bool:
-            return self._sink.validate(_source(msg), topic, msg.data)
+    def _is_msg_seen(self, msg: rpc_pb2.Message) -> bool:
+        return self._seen.has(content_id(msg), trio.current_time())
 
-        self.set_topic_validator(topic, validate, is_async_validator=False)
+    def _mark_msg_seen(self, msg: rpc_pb2.Message) -> None:
+        self._seen.add(content_id(msg), trio.current_time())
 
     def notify_subscriptions(self, publish_message: rpc_pb2.Message) -> None:
         """Hand a validated message to the sink (upstream: a queue of 32, silently full)."""
@@ -165,5 +293,33 @@ class SafePubsub(Pubsub):
         )
 
 
+def content_id(msg: rpc_pb2.Message) -> bytes:
+    """Return the id of a message; see `overlay.gossip.seen.message_id`."""
+    return message_id(msg.topicIDs[0] if msg.topicIDs else "", msg.from_id, msg.data)
+
+
+def signed_by_its_author(msg: rpc_pb2.Message) -> bool:
+    """Return whether the signature is the author's; quick for Ed25519, which all of ours are.
+
+    Source: libp2p specs, pubsub/README.md, section "Message Signing".
+    """
+    if not msg.from_id.startswith(_ED25519_PREFIX) or len(msg.from_id) != _ED25519_ID_BYTES:
+        return signature_validator(msg)
+    signed = rpc_pb2.Message(
+        data=msg.data, topicIDs=msg.topicIDs, from_id=msg.from_id, seqno=msg.seqno
+    )
+    key = Ed25519PublicKey.from_public_bytes(msg.from_id[len(_ED25519_PREFIX) :])
+    try:
+        key.verify(msg.signature, _SIGNING_PREFIX + signed.SerializeToString())
+    except InvalidSignature:
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=4096)
+def _text(raw_id: bytes) -> PeerId:
+    return PeerId(ID(raw_id).to_base58())
+
+
 def _source(msg: rpc_pb2.Message) -> PeerId:
-    return PeerId(ID(msg.from_id).to_base58())
+    return _text(msg.from_id)

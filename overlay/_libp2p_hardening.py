@@ -27,8 +27,11 @@ from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux import yamux
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
+from overlay.addresses import LOCAL, prefix_of
 from overlay.cleanup import shielded
 from overlay.errors import LocalProtocolError
+from overlay.ids import PeerId
+from overlay.limits.gate import Gate
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +40,24 @@ WINDOW_BYTES: Final = 1 << 20
 """Receive window of one stream, once it carries bulk data."""
 WINDOW_HARD_CAP_BYTES: Final = 4 << 20
 """Unread bytes of one stream at which the connection is cut."""
+CONNECTION_UNREAD_BYTES: Final = 16 << 20
+"""The same, of all streams of a connection together."""
+PROCESS_UNREAD_BYTES: Final = 512 << 20
+"""The same, of all connections of the process together."""
 WRITE_STALL_S: Final = 120.0
 """How long a stream's window may stay shut before the write fails."""
 FRAME_WRITE_S: Final = 30.0
 """How long one yamux frame may take to leave before the connection is cut."""
 CLOSING_WRITE_S: Final = 0.5
 """The same, once the host is closing."""
+HANDSHAKE_S: Final = 20.0
+"""How long a stranger may take to prove its id."""
 DIAL_STAGGER_S: Final = 0.25
 DIAL_S: Final = 10.0
 ADDRESSES_DIALED_MAX: Final = 16
+WINDOW_POLL_S: Final = 0.01
+FRAME_PAYLOAD_BYTES: Final = 65_519 - yamux.HEADER_SIZE
+"""What fits with its header into one Noise message: 65 535 bytes less the tag of 16."""
 _CREDIT_BATCH_BYTES: Final = 4096
 
 
@@ -108,12 +120,28 @@ def guard(handler: Callable[[INetStream], Awaitable[None]]) -> Callable[..., Awa
     return guarded
 
 
-def guard_all_handlers(host: BasicHost) -> None:
-    """Put `guard` in front of every protocol of *host*, built-in ones too.
+def guard_all_handlers(host: BasicHost, gate: Gate) -> None:
+    """Put `guard` and *gate* in front of every protocol of *host*, built-in ones too.
 
-    Identify also runs as a trio system task, where an exception would end the process.
+    A stream counts from before it names its protocol, so that streams which never do
+    are limited like others. Identify also runs as a trio system task, where an exception
+    would end the process.
     """
-    host.get_network().set_stream_handler(guard(host._swarm_stream_handler))
+    handle = guard(host._swarm_stream_handler)
+
+    async def admitted(stream: INetStream) -> None:
+        peer_id = PeerId(stream.muxed_conn.peer_id.to_base58())
+        prefix = prefix_of(_remote_ip(stream.muxed_conn))
+        if not gate.take_stream(peer_id, prefix):
+            with shielded(CLOSING_WRITE_S):
+                await stream.reset()
+            return
+        try:
+            await handle(stream)
+        finally:
+            gate.end_stream(peer_id, prefix)
+
+    host.get_network().set_stream_handler(guard(admitted))
     identify = host._identify_peer
 
     async def identify_safely(peer_id: ID, *, reason: str) -> None:
@@ -168,8 +196,8 @@ def track_sockets(swarm: Swarm, ledger: SocketLedger) -> None:
         replace_attribute(transport, "dial", tracked(transport.dial))
 
 
-def free_inbound_slots(swarm: Swarm, ledger: SocketLedger) -> None:
-    """Give the slot of an inbound connection back when the connection ends.
+def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
+    """Ask *gate* about inbound connections; give their slot back when they end.
 
     Upstream (0.8.1) waits for the end of the host instead, so that a node is deaf after
     max_connections inbound connections ever. To drop: `max_connections` + 1 short inbound
@@ -178,20 +206,58 @@ def free_inbound_slots(swarm: Swarm, ledger: SocketLedger) -> None:
 
     async def handle(rwc: Any, maddr: Multiaddr, _failure_event: object) -> None:
         ledger.note(rwc)
-        remote = swarm._build_remote_multiaddr(rwc)
-        if remote is not None and not await swarm.connection_gate.is_allowed(remote):
+        remote = rwc.get_remote_address()
+        prefix = prefix_of(str(remote[0])) if remote else LOCAL
+        if not gate.take_handshake(prefix):
             await rwc.close()
             return
         raw = RawConnection(rwc, False)
         try:
-            muxed = await swarm.upgrade_inbound_raw_conn(raw, maddr)
-            await muxed.event_closed.wait()  # type: ignore[attr-defined]  # Yamux has it
+            muxed: Any = await _handshake(swarm, raw, maddr, gate, prefix)
+            await _stay(muxed, gate, prefix)
         except Exception as error:  # noqa: BLE001  (strangers' handshakes fail in any way)
             logger.debug("inbound connection failed: %r", error)
             with shielded(CLOSING_WRITE_S):
                 await raw.close()
 
     replace_attribute(swarm, "_do_handle_inbound_connection", handle)
+
+
+async def _handshake(
+    swarm: Swarm, raw: RawConnection, maddr: Multiaddr, gate: Gate, prefix: str
+) -> object:
+    try:
+        with trio.fail_after(HANDSHAKE_S):
+            return await swarm.upgrade_inbound_raw_conn(raw, maddr)
+    finally:
+        gate.end_handshake(prefix)
+
+
+async def _stay(muxed: Any, gate: Gate, prefix: str) -> None:
+    """Hold the place of an inbound connection until it ends, if it may stay."""
+    peer_id = PeerId(muxed.peer_id.to_base58())
+    if not gate.take_connection(peer_id, prefix):
+        with shielded(CLOSING_WRITE_S):
+            await muxed.close()
+        return
+    try:
+        await muxed.event_closed.wait()
+    finally:
+        gate.end_connection(peer_id, prefix)
+
+
+def dial_nobody_unasked(swarm: Swarm) -> None:
+    """Stop the AutoConnector.
+
+    Upstream (0.8.1) dials every peer that it knows of until half of `high_watermark` is
+    reached, whatever `min_connections` and `low_watermark` say. To drop: with both at 0,
+    `maybe_connect` dials nobody.
+    """
+
+    async def do_nothing() -> None:
+        await trio.lowlevel.checkpoint()
+
+    replace_attribute(swarm.auto_connector, "maybe_connect", do_nothing)
 
 
 def choose_connections_steadily(swarm: Swarm) -> None:
@@ -243,6 +309,17 @@ def known_addresses(swarm: Swarm, peer_id: ID) -> list[Multiaddr]:
         return list(swarm.peerstore.addrs(peer_id))[:ADDRESSES_DIALED_MAX]
     except PeerStoreError:
         return []
+
+
+def remote_address(swarm: Swarm, peer_id: ID) -> str:
+    """Return the IP address that a connected peer comes from, or "" if there is none."""
+    found = (_remote_ip(each.muxed_conn) for each in live_connections(swarm, peer_id))
+    return next((each for each in found if each), "")
+
+
+def _remote_ip(muxed_conn: Any) -> str:
+    remote = muxed_conn.get_remote_address()
+    return str(remote[0]) if remote else ""
 
 
 async def _dial_race(swarm: Swarm, peer_id: ID) -> INetConn:
@@ -315,19 +392,79 @@ def batch_window_credit() -> None:
     replace_attribute(yamux.YamuxStream, "_auto_tune_and_send_window_update", send_credit)
 
 
+class _Unread:
+    """Bytes that were received and not read yet: of one connection, or of all."""
+
+    def __init__(self, bytes_max: int, above: "_Unread | None" = None) -> None:
+        self.held_bytes = 0
+        self._bytes_max = bytes_max
+        self._above = above
+
+    def add(self, size_bytes: int) -> None:
+        """Count more bytes, or raise so that yamux cuts the connection."""
+        if self.held_bytes + size_bytes > self._bytes_max:
+            raise RawConnError("too many unread bytes")
+        if self._above is not None:
+            self._above.add(size_bytes)
+        self.held_bytes += size_bytes
+
+    def remove(self, size_bytes: int) -> None:
+        """Count fewer bytes."""
+        self.held_bytes -= size_bytes
+        if self._above is not None:
+            self._above.remove(size_bytes)
+
+
 class _CappedBuffer(bytearray):
     """Unread bytes of one stream; refuses to hold more than any window ever allowed."""
+
+    def __init__(self, data: bytes | bytearray, unread: _Unread) -> None:
+        super().__init__(data)
+        self._unread = unread
 
     def extend(self, data: Any) -> None:
         """Append *data*, or raise so that yamux cuts the connection."""
         if len(self) + len(data) > WINDOW_HARD_CAP_BYTES:
             raise RawConnError("yamux receive window violated")
+        self._unread.add(len(data))
         super().extend(data)
+
+    def __delitem__(self, part: Any) -> None:
+        before_bytes = len(self)
+        super().__delitem__(part)
+        self._unread.remove(before_bytes - len(self))
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._unread.remove(len(self))
+        super().clear()
 
 
 class _CappedBuffers(dict[int, bytearray]):
+    """The buffers of one connection."""
+
+    def __init__(self, unread: _Unread) -> None:
+        super().__init__()
+        self._unread = unread
+
     def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, _CappedBuffer(buffer))
+        super().__setitem__(stream_id, _CappedBuffer(buffer, self._unread))
+
+    def __delitem__(self, stream_id: int) -> None:
+        self[stream_id].clear()
+        super().__delitem__(stream_id)
+
+    def pop(self, stream_id: int, *default: Any) -> Any:
+        """Forget a stream."""
+        if stream_id in self:
+            self[stream_id].clear()
+        return super().pop(stream_id, *default)
+
+    def clear(self) -> None:
+        """Forget every stream."""
+        for buffer in self.values():
+            buffer.clear()
+        super().clear()
 
 
 def cap_unread_bytes() -> None:
@@ -337,11 +474,12 @@ def cap_unread_bytes() -> None:
     To drop: such a peer is disconnected.
     """
     original = yamux.Yamux.__init__
+    everybody = _Unread(PROCESS_UNREAD_BYTES)
 
     @functools.wraps(original)
     def init(self: yamux.Yamux, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        self.stream_buffers = _CappedBuffers()
+        self.stream_buffers = _CappedBuffers(_Unread(CONNECTION_UNREAD_BYTES, everybody))
 
     replace_attribute(yamux.Yamux, "__init__", init)
 
@@ -412,8 +550,8 @@ async def _open_window(stream: yamux.YamuxStream) -> int:
         if stream.closed or stream.send_closed or stream.reset_received:
             raise MuxedStreamError("Stream is closed")
         if stream.send_window > 0:
-            return min(stream.send_window, yamux.MAX_MESSAGE_SIZE - yamux.HEADER_SIZE)
+            return min(stream.send_window, FRAME_PAYLOAD_BYTES)
         if trio.current_time() > deadline_s:
             raise MuxedStreamError("the peer does not read")
         await trio.sleep(pause_s)
-        pause_s = min(2 * pause_s, 0.05)
+        pause_s = min(2 * pause_s, WINDOW_POLL_S)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from overlay.ids import PeerId
-from overlay.transport import PeerAddress
+from overlay.transport import PeerAddress, Verdict
 
 
 class ByteStream(Protocol):
@@ -60,8 +60,8 @@ class GossipSink(Protocol):
         """Return whether a message is worth checking its signature; called first."""
         ...
 
-    def validate(self, source: PeerId, topic: str, data: bytes) -> bool:
-        """Return whether a signed message may be delivered and forwarded."""
+    def validate(self, source: PeerId, topic: str, data: bytes) -> Verdict:
+        """Judge a signed message; REJECT is the forwarder's fault."""
         ...
 
     def deliver(self, source: PeerId, topic: str, data: bytes) -> None:
@@ -89,6 +89,14 @@ class Driver(Protocol):
             LocalProtocolError: an address does not parse.
             PeerUnavailable: no address answered.
         """
+        ...
+
+    async def drop(self, peer_id: PeerId) -> None:
+        """Close every connection to *peer_id*; bounded in time."""
+        ...
+
+    def known_peers(self) -> list[PeerAddress]:
+        """Return peers that can be dialed later, the best first."""
         ...
 
     async def explore(self) -> None:

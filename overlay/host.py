@@ -1,19 +1,25 @@
 """A node of the overlay on a real network: TCP, Noise, yamux, Kademlia, GossipSub."""
 
 import random
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import trio
 
+from overlay.bootstrap import Anchor, open_anchor
 from overlay.cleanup import unwrapped
 from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
 from overlay.gossip.service import GossipConfig, GossipService
 from overlay.identity import Identity
+from overlay.limits.budget import LimitsConfig
+from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
+from overlay.storage import Storage
 
 
 class DhtConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +43,10 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         network: namespaces protocol ids, topics, records and the DHT, so that test
             swarms and the public one never mix.
         connections_max: open connections at once.
+        bootstrap: full multiaddrs that `Node.join` dials; /dns4, /dns6, /dns and /dnsaddr
+            are resolved.
+        state_directory: where known peers and bans are kept over a restart; "" for nowhere.
+        limits: what others may hold of us.
         health_interval_s: seconds between pings; a peer that misses one is dropped.
     """
 
@@ -45,13 +55,20 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     network: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "main"
     connections_max: Annotated[int, msgspec.Meta(ge=1)] = 300
     health_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    bootstrap: tuple[str, ...] = ()
+    state_directory: str = ""
+    limits: LimitsConfig = LimitsConfig()
     gossip: GossipConfig = GossipConfig()
     dht: DhtConfig = DhtConfig()
 
 
 @asynccontextmanager
 async def open_host(
-    config: HostConfig, identity: Identity, *, clock: Callable[[], float]
+    config: HostConfig,
+    identity: Identity,
+    *,
+    clock: Callable[[], float],
+    transport: object | None = None,
 ) -> AsyncGenerator[Node]:
     """Run a node for the length of the block; the yielded object is a `Host`.
 
@@ -61,9 +78,11 @@ async def open_host(
         config: where to listen, and the limits.
         identity: the key that the node is known by.
         clock: returns unix seconds.
+        transport: what carries bytes instead of TCP; see `overlay._libp2p_memory`.
 
     Raises:
-        LocalProtocolError: an address does not parse.
+        LocalProtocolError: an address does not parse, or others may write into the
+            state directory.
         PeerUnavailable: none of the addresses can be listened on.
     """
     from overlay._libp2p import open_driver  # noqa: PLC0415  (70 MB and a second of start-up)
@@ -71,8 +90,10 @@ async def open_host(
     if not config.listen_addresses:
         raise LocalProtocolError("no address to listen on")
     gossip = GossipService(identity.peer_id, config.network, config.gossip, trio.current_time)
-    driver_block = open_driver(config, identity, gossip, clock=clock)
-    async with unwrapped(_open_node(config, identity, gossip, driver_block, clock)) as node:
+    gate = Gate(config.limits, clock, secrets.token_bytes(16))
+    driver_block = open_driver(config, identity, gossip, gate, clock=clock, transport=transport)
+    node_block = _open_node(config, identity, gossip, gate, driver_block=driver_block, clock=clock)
+    async with unwrapped(node_block) as node:
         yield node
 
 
@@ -81,19 +102,36 @@ async def _open_node(
     config: HostConfig,
     identity: Identity,
     gossip: GossipService,
+    gate: Gate,
+    *,
     driver_block: AbstractAsyncContextManager[Driver],
     clock: Callable[[], float],
 ) -> AsyncGenerator[Node]:
+    storage = Storage(Path(config.state_directory)) if config.state_directory else None
+    rng = random.Random(identity.public_key)  # noqa: S311  (spreads load, no secret)
     async with (
         driver_block as driver,
         run_node(
             driver,
             gossip,
+            gate,
             identity,
             network=config.network,
             clock=clock,
             explore_interval_s=config.dht.explore_interval_s,
-            rng=random.Random(identity.public_key),  # noqa: S311  (spreads load, no secret)
+            rng=rng,
         ) as node,
     ):
-        yield node
+        anchor = Anchor(
+            connect=node.connect,
+            connected=lambda: bool(node.connected_peers()),
+            known=driver.known_peers,
+            gate=gate,
+            storage=storage,
+            addresses=config.bootstrap,
+            clock=clock,
+            rng=rng,
+        )
+        node.join = anchor.join
+        async with open_anchor(anchor):
+            yield node

@@ -5,10 +5,13 @@ what lies below `overlay.driver.Driver` is simulated. Works under trio's MockClo
 """
 
 import hashlib
+import heapq
+import math
 import random
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import trio
@@ -22,8 +25,9 @@ from overlay.gossip.service import GossipService
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
+from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
-from overlay.transport import PeerAddress
+from overlay.transport import PeerAddress, Verdict
 
 EPOCH_UNIX_S: Final = 1_767_225_600.0
 """2026-01-01: what the network's clock says when trio's says 0."""
@@ -31,6 +35,9 @@ REPLICAS: Final = 20
 """How many closest peers keep a record: k in the Kademlia paper."""
 PROVIDER_LIFETIME_S: Final = 48 * 3600.0
 SEEN_MAX: Final = 10_000
+TICK_S: Final = 0.001
+"""Gossip arrives on this grid, so that one waking delivers many messages."""
+TICK_SLACK: Final = 1e-6
 MEMORY_CONFIG: Final = HostConfig(network="memory")
 
 
@@ -39,18 +46,32 @@ class MemoryNetwork:
 
     Attributes:
         clock: unix seconds, for everybody.
-        latency_s: one-way delay of everything.
+        latency_s: one-way delay of what is not between two known peers.
+        between: one-way delay from one peer to another, in seconds.
         gossip_loss: probability that one gossip message to one neighbour is lost.
+        gossip_degree: how many neighbours a message is passed on to; 0 means all.
         rng: all randomness.
     """
 
     def __init__(
-        self, *, seed: int, latency_s: float, gossip_loss: float, clock: Callable[[], float]
+        self,
+        *,
+        seed: int,
+        latency_s: float,
+        gossip_loss: float,
+        clock: Callable[[], float],
+        between: Callable[[PeerId, PeerId], float] | None = None,
+        gossip_degree: int = 0,
     ) -> None:
         self.clock = clock
         self.latency_s = latency_s
+        self.between = between or (lambda here, there: latency_s)
         self.gossip_loss = gossip_loss
+        self.gossip_degree = gossip_degree
         self.rng = random.Random(seed)  # noqa: S311  (a simulation)
+        self._on_their_way: list[tuple[float, int, Callable[[], None]]] = []
+        self._sent = 0
+        self._sent_first = trio.Event()
         self._drivers: dict[PeerId, MemoryDriver] = {}
         self._parted: set[frozenset[PeerId]] = set()
         self._addresses_given = 0
@@ -70,6 +91,27 @@ class MemoryNetwork:
         """
         async with unwrapped(self._open_node(identity, config)) as node:
             yield node
+
+    def deliver_later(self, one_way_s: float, deliver: Callable[[], None]) -> None:
+        """Call *deliver* after a delay, rounded up to `TICK_S`; one task serves all of them."""
+        ticks = math.ceil((trio.current_time() + one_way_s) / TICK_S - TICK_SLACK)
+        due_s = max(trio.current_time(), ticks * TICK_S)
+        self._sent += 1
+        heapq.heappush(self._on_their_way, (due_s, self._sent, deliver))
+        if self._on_their_way[0][1] == self._sent:
+            self._sent_first.set()
+
+    async def deliver_forever(self) -> None:
+        """Deliver what is on its way, in order of arrival."""
+        while True:
+            if self._sent_first.is_set():
+                self._sent_first = trio.Event()
+            due_s = self._on_their_way[0][0] if self._on_their_way else math.inf
+            with trio.move_on_at(due_s):
+                await self._sent_first.wait()
+            now_s = trio.current_time()
+            while self._on_their_way and self._on_their_way[0][0] <= now_s:
+                heapq.heappop(self._on_their_way)[2]()
 
     def partition(self, one: PeerId, other: PeerId) -> None:
         """Cut two peers off from each other: streams break, dials and messages fail."""
@@ -115,6 +157,7 @@ class MemoryNetwork:
             async with run_node(
                 driver,
                 gossip,
+                Gate(config.limits, self.clock, self.rng.randbytes(16)),
                 identity,
                 network=config.network,
                 clock=self.clock,
@@ -184,11 +227,24 @@ class MemoryDriver:
         """Link to *peer*, if it is there under one of its addresses."""
         if not all(each.startswith("/memory/") for each in peer.addresses):
             raise LocalProtocolError(f"not addresses of this network: {peer.addresses}")
-        await self._delay(2)
+        await trio.sleep(2 * self._ether.between(self.peer_id, peer.peer_id))
         other = self._ether.reachable(self.peer_id, peer.peer_id)
         if other is None or not set(other.address.addresses) & set(peer.addresses):
             raise PeerUnavailable(f"{short(peer.peer_id)} does not answer")
         self._link(other)
+
+    async def drop(self, peer_id: PeerId) -> None:
+        """Unlink from *peer_id*."""
+        other = self._ether.reachable(self.peer_id, peer_id)
+        self.drop_neighbour(peer_id)
+        if other is not None:
+            other.drop_neighbour(self.peer_id)
+        await trio.lowlevel.checkpoint()
+
+    def known_peers(self) -> list[PeerAddress]:
+        """Return the neighbours."""
+        others = (self._ether.reachable(self.peer_id, each) for each in self._neighbours)
+        return [other.address for other in others if other is not None]
 
     async def explore(self) -> None:
         """Link to the peers whose ids are closest to ours."""
@@ -201,12 +257,13 @@ class MemoryDriver:
         """Open a stream; the peer's handler starts in the peer's nursery."""
         if peer_id == self.peer_id:
             raise LocalProtocolError("a stream to ourselves")
-        await self._delay(2)
+        one_way_s = self._ether.between(self.peer_id, peer_id)
+        await trio.sleep(2 * one_way_s)
         other = self._ether.reachable(self.peer_id, peer_id)
         if other is None or not self._neighbours:
             raise PeerUnavailable(f"no route to {short(peer_id)}")
         self._link(other)
-        ours, theirs = stream_pair(self.peer_id, peer_id, self._ether.latency_s)
+        ours, theirs = stream_pair(self.peer_id, peer_id, one_way_s)
         other.accept(protocol, theirs)
         self._streams[ours] = peer_id
         self._forget_ended_streams()
@@ -283,12 +340,21 @@ class MemoryDriver:
         self._seen[message_id] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
-        if not self._sink.validate(source, topic, data):
+        if self._sink.validate(source, topic, data) is not Verdict.ACCEPT:
             return
         self._sink.deliver(source, topic, data)
-        for peer_id in self._neighbours:
-            if peer_id not in (forwarder, source):
-                self._start(self._forward, peer_id, message_id, topic, data)
+        for peer_id in self._pass_on_to(forwarder, source):
+            one_way_s = self._ether.between(self.peer_id, peer_id)
+            arrive = partial(self._forward, peer_id, message_id, topic, data)
+            self._ether.deliver_later(one_way_s, arrive)
+
+    def _pass_on_to(self, forwarder: PeerId, source: PeerId) -> list[PeerId]:
+        """Return the neighbours that a message goes to: all, or as many as a mesh would have."""
+        others = [peer_id for peer_id in self._neighbours if peer_id not in (forwarder, source)]
+        degree = self._ether.gossip_degree
+        if not degree or len(others) <= degree:
+            return others
+        return self._ether.rng.sample(others, degree)
 
     def note_provider(self, key: str, address: PeerAddress, expires_at_unix_s: float) -> None:
         """Keep a provider record for others."""
@@ -354,10 +420,9 @@ class MemoryDriver:
     async def _delay(self, hops: int) -> None:
         await trio.sleep(hops * self._ether.latency_s)
 
-    async def _forward(
+    def _forward(
         self, peer_id: PeerId, message_id: tuple[PeerId, int], topic: str, data: bytes
     ) -> None:
-        await self._delay(1)
         other = self._ether.reachable(self.peer_id, peer_id)
         lost = self._ether.rng.random() < self._ether.gossip_loss
         if other is not None and topic in other.topics and not lost:
@@ -375,22 +440,37 @@ async def open_network(
     latency_s: float = 0.0,
     gossip_loss: float = 0.0,
     clock: Callable[[], float] | None = None,
+    between: Callable[[PeerId, PeerId], float] | None = None,
+    gossip_degree: int = 0,
 ) -> AsyncGenerator[MemoryNetwork]:
     """Provide a network for the length of the block.
 
     Args:
         seed: of all its randomness.
-        latency_s: one-way delay of everything.
+        latency_s: one-way delay of everything, and of DHT requests in any case.
         gossip_loss: probability that one gossip message to one neighbour is lost.
+        between: one-way delay from one peer to another, instead.
+        gossip_degree: how many neighbours a gossip message is passed on to; 0 means all.
         clock: unix seconds for every host; by default trio's clock, from 2026 on.
     """
-    await trio.lowlevel.checkpoint()
-    yield MemoryNetwork(
+    network = MemoryNetwork(
         seed=seed,
         latency_s=latency_s,
         gossip_loss=gossip_loss,
         clock=clock or _virtual_clock,
+        between=between,
+        gossip_degree=gossip_degree,
     )
+    async with unwrapped(_delivering(network)):
+        yield network
+
+
+@asynccontextmanager
+async def _delivering(network: MemoryNetwork) -> AsyncGenerator[None]:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(network.deliver_forever)
+        yield
+        nursery.cancel_scope.cancel()
 
 
 def _virtual_clock() -> float:

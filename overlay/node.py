@@ -2,19 +2,29 @@
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Final
 
 import trio
 
+from overlay.cleanup import shielded
 from overlay.dht.service import DhtService
 from overlay.driver import ByteStream, Driver
-from overlay.errors import LocalProtocolError, OverlayError
+from overlay.errors import (
+    LocalProtocolError,
+    OverlayError,
+    PeerUnavailable,
+    RemoteProtocolError,
+    StreamClosed,
+)
 from overlay.gossip.service import GossipService
 from overlay.identity import Identity
-from overlay.ids import PeerId, public_key_from_peer_id
-from overlay.rpc.service import StreamServer, exchange
+from overlay.ids import PeerId, public_key_from_peer_id, short
+from overlay.limits.gate import Gate
+from overlay.limits.service import TICKET_PROTOCOL, buy_ticket, sell_ticket
+from overlay.rpc.service import CLOSE_S, StreamServer, exchange
 from overlay.rpc.stream import FrameStream, linger
 from overlay.transport import GossipMessage, PeerAddress, Stream, StreamHandler, Validator
 
@@ -24,6 +34,9 @@ ADDRESSES_MAX: Final = 16
 """Addresses of one peer that we keep or try."""
 EXPLORE_S: Final = 30.0
 """Patience with one exploration of the DHT."""
+TICKET_S: Final = 20.0
+"""Patience with buying one ticket, our own work included."""
+TICKETS_AT_ONCE_MAX: Final = 256
 _FIRST_EXPLORATIONS_S: Final = (0.2, 1.0, 5.0, 15.0)
 """Delays after a first connection; then comes the configured interval."""
 
@@ -36,15 +49,20 @@ class Node:
         driver: Driver,
         gossip: GossipService,
         dht: DhtService,
+        gate: Gate,
+        *,
         network: str,
         nursery: trio.Nursery,
     ) -> None:
+        self.gate = gate
         self._driver = driver
         self._gossip = gossip
         self._dht = dht
         self._network = network
         self._nursery = nursery
         self._served: set[str] = set()
+        self.join: Callable[[], Awaitable[int]] = _nobody
+        """Dials the configured and the remembered peers; returns how many answered."""
         self.connected = trio.Event()
         """Set by the first successful `connect`."""
         self.closing = False
@@ -73,6 +91,7 @@ class Node:
     async def connect(self, addresses: Sequence[str]) -> PeerId:
         """Dial a peer; see `overlay.transport.Host`."""
         peer = parse_addresses(addresses)
+        self._refuse_banned(peer.peer_id)
         await self._driver.connect(peer)
         self.connected.set()
         return peer.peer_id
@@ -84,12 +103,43 @@ class Node:
     async def open_stream(self, peer_id: PeerId, protocol: str) -> Stream:
         """Open a stream of frames; see `overlay.transport.Host`."""
         public_key_from_peer_id(peer_id)
+        self._refuse_banned(peer_id)
         raw = await self._driver.open_stream(peer_id, self._wire_protocol(protocol))
         return FrameStream(raw, inbound=False, linger=self._linger)
 
     async def request(self, peer_id: PeerId, protocol: str, body: bytes) -> bytes:
         """Ask once; see `overlay.transport.Host`."""
-        return await exchange(await self.open_stream(peer_id, protocol), body)
+        try:
+            answer = await self._exchange(peer_id, protocol, body)
+        except StreamClosed:
+            raise
+        except PeerUnavailable:
+            if not await self.earn_ticket(peer_id):
+                raise
+            answer = await self._exchange(peer_id, protocol, body)
+        self.gate.reward(peer_id)
+        return answer
+
+    async def earn_ticket(self, peer_id: PeerId) -> bool:
+        """Do the work that a peer under load asks of strangers; return whether it took it.
+
+        `request` does so by itself; call it when a stream that you opened was refused.
+        False means that the peer asks for nothing, or is not there: it was no lack of a
+        ticket that failed.
+        """
+        if peer_id not in self.connected_peers():
+            return False
+        try:
+            with trio.fail_after(TICKET_S):
+                stream = await self.open_stream(peer_id, TICKET_PROTOCOL)
+                try:
+                    return await buy_ticket(stream)
+                finally:
+                    with shielded(CLOSE_S):
+                        await stream.aclose()
+        except (OverlayError, trio.TooSlowError) as error:
+            logger.debug("no ticket from %s: %r", short(peer_id), error)
+            return False
 
     def serve(self, protocol: str, handler: StreamHandler, *, streams_max: int) -> None:
         """Answer inbound streams; see `overlay.transport.Host`.
@@ -100,8 +150,35 @@ class Node:
         if protocol in self._served:
             raise LocalProtocolError(f"{protocol} is served already")
         self._served.add(protocol)
-        server = StreamServer(protocol, handler, streams_max=streams_max, linger=self._linger)
+        server = StreamServer(
+            protocol,
+            handler,
+            streams_max=streams_max,
+            linger=self._linger,
+            gate=self.gate,
+            needs_ticket=protocol != TICKET_PROTOCOL,
+        )
         self._driver.serve(self._wire_protocol(protocol), server.handle)
+
+    async def _exchange(self, peer_id: PeerId, protocol: str, body: bytes) -> bytes:
+        try:
+            return await exchange(await self.open_stream(peer_id, protocol), body)
+        except RemoteProtocolError as error:
+            self.gate.blame(peer_id, error.penalty, str(error))
+            raise
+
+    def _refuse_banned(self, peer_id: PeerId) -> None:
+        if self.gate.banned(peer_id):
+            raise PeerUnavailable(f"{short(peer_id)} is banned for its faults")
+
+    def drop(self, peer_id: PeerId) -> None:
+        """Close the connections to *peer_id*, soon."""
+        if not self.closing:
+            self._nursery.start_soon(self._driver.drop, peer_id)
+
+    async def explore(self) -> None:
+        """Look ourselves up in the DHT now; it happens by itself from time to time."""
+        await self._driver.explore()
 
     async def provide(self, key: bytes) -> None:
         """Publish that we serve *key*; see `overlay.transport.Host`."""
@@ -141,6 +218,7 @@ class Node:
 async def run_node(
     driver: Driver,
     gossip: GossipService,
+    gate: Gate,
     identity: Identity,
     *,
     network: str,
@@ -153,6 +231,7 @@ async def run_node(
     Args:
         driver: the peer below, already running.
         gossip: the sink that *driver* was given.
+        gate: the limits that *driver* was given.
         identity: the key that signs records.
         network: namespaces protocols and records.
         clock: returns unix seconds.
@@ -161,7 +240,9 @@ async def run_node(
     """
     dht = DhtService(driver, identity, network, clock)
     async with trio.open_nursery() as nursery:
-        node = Node(driver, gossip, dht, network, nursery)
+        node = Node(driver, gossip, dht, gate, network=network, nursery=nursery)
+        gate.on_ban(node.drop)
+        node.serve(TICKET_PROTOCOL, partial(sell_ticket, gate), streams_max=TICKETS_AT_ONCE_MAX)
         nursery.start_soon(dht.republish_forever)
         if explore_interval_s > 0:
             nursery.start_soon(_explore_forever, driver, node.connected, explore_interval_s, rng)
@@ -188,6 +269,12 @@ def parse_addresses(addresses: Sequence[str]) -> PeerAddress:
     except OverlayError as error:
         raise LocalProtocolError(f"{peer_id} is not a peer id") from error
     return PeerAddress(peer_id, tuple(bare for bare, _, _ in split)[:ADDRESSES_MAX])
+
+
+async def _nobody() -> int:
+    """Join nobody: a node without a list and without a memory."""
+    await trio.lowlevel.checkpoint()
+    return 0
 
 
 async def _linger_quietly(raw: ByteStream) -> None:

@@ -5,6 +5,7 @@ Two implementations exist: `overlay.host.open_host` (py-libp2p over TCP) and
 simulations). Nothing above this package knows which one it has.
 """
 
+import enum
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -90,9 +91,21 @@ StreamHandler = Callable[[Stream], Awaitable[None]]
 that escapes resets the stream and is logged; any other Exception is logged as our
 bug and resets the stream; neither ever ends the host."""
 
-Validator = Callable[[PeerId, bytes], bool]
+
+class Verdict(enum.Enum):
+    """What a validator thinks of a gossip message."""
+
+    ACCEPT = enum.auto()
+    """Deliver and forward it."""
+    IGNORE = enum.auto()
+    """Drop it, but blame nobody: it is stale, or of no use to us."""
+    REJECT = enum.auto()
+    """Drop it and blame who passed it on: no honest peer would have."""
+
+
+Validator = Callable[[PeerId, bytes], bool | Verdict]
 """(source, data) -> may this gossip message be delivered and forwarded? Must be
-quick, synchronous and never raise."""
+quick, synchronous and never raise. True is ACCEPT, False is IGNORE."""
 
 
 class Host(Protocol):

@@ -90,6 +90,8 @@ def _transfer(amount: str | None, to: str | None) -> Transfer:
 
 
 async def _faucet(config: NodeConfig, address: str, amount: NanoTon, output: Output) -> None:
+    if config.chain.is_liteserver:
+        raise ConfigError("the faucet is on the devnet's HTTP port: --chain-url http://...")
     try:
         await DevnetControl(config.chain.url).faucet(address, amount)
     except InvalidData as error:

@@ -6,7 +6,6 @@ import os
 import re
 import socket
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 
 import trio
@@ -15,10 +14,9 @@ from cocoon import assets
 from cocoon.cli.output import Output
 from cocoon.cli.running import run_until_stopped
 from cocoon.cli.settings import load
-from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
-from cocoon.node import open_node, open_seller
+from cocoon.node import open_hub_node, open_node, open_seller
 from cocoon.observe.lookout import Lookout
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
@@ -73,10 +71,13 @@ def node_command(parsed: argparse.Namespace, output: Output) -> int:
     lookout = Lookout(config)
 
     async def serve() -> None:
-        async with open_node(config) as node, lookout.watch(node) as metrics_url:
+        opened = open_hub_node if config.hub.enabled else open_node
+        async with opened(config) as node, lookout.watch(node) as metrics_url:
             output.say(f"peer id  {node.identity.peer_id}")
             for address in node.host.addresses:
                 output.say(f"address  {address}")
+            if config.hub.enabled:
+                output.say(f"hub      others set requester.via_hub = {node.identity.peer_id}")
             output.say("others join with --bootstrap and one of these; Ctrl-C stops")
             _say_how_to_look(output, metrics_url)
             output.event(
@@ -159,42 +160,3 @@ def _in_words(name: str, fields: dict[str, object]) -> str:
             return f"lost a job: {fields['reason']} {fields['detail']}"
         case _:
             return name
-
-
-def devnet_command(parsed: argparse.Namespace, output: Output) -> int:
-    """Run the embedded chain behind the toncenter v2 API."""
-    from contracts.devnet import serve_devnet  # noqa: PLC0415  (wasmtime and a web server)
-    from contracts.embedded import EmbeddedChain  # noqa: PLC0415
-    from contracts.emulator import open_emulator  # noqa: PLC0415
-
-    config = load(parsed)
-    directory = assets.require("ton-emulator", config.assets)
-    output.note("starting the chain (the first start compiles the emulator: a few seconds)")
-    emulator = open_emulator(directory)
-    if parsed.state is not None and parsed.state.exists():
-        chain = EmbeddedChain.load(emulator, parsed.state)
-    else:
-        chain = EmbeddedChain(emulator, unix_s=int(wall_clock()))
-
-    async def serve() -> None:
-        serve_chain = partial(
-            serve_devnet,
-            chain,
-            parsed.host,
-            parsed.port,
-            clock=lambda: int(wall_clock()),
-            persist_path=parsed.state,
-        )
-        async with trio.open_nursery() as nursery:
-            url: str = await nursery.start(serve_chain)
-            output.say(f"a TON chain of your own: {url}\n  coins: cocoon wallet faucet 10")
-            output.event("ready", url=url, network_id=emulator.network_id)
-
-    try:
-        run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
-    except OSError as error:
-        if error.errno not in CANNOT_BIND:
-            raise
-        where = f"{parsed.host}:{parsed.port}"
-        raise ConfigError(f"cannot listen on {where}: {os.strerror(error.errno)}") from error
-    return 0

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -30,8 +31,11 @@ CHAT_MODEL: Final = "SmolLM2-135M-Instruct"
 SPEECH_MODEL: Final = "whisper-tiny.en"
 QUESTION: Final = "List three fruits and say one sentence about each."
 DEVNET_PORT: Final = 8645
+EXTENSIONS: Final = "cocoon.commands"
+"""Entry points of packages that add commands: each is a function that takes an `Adder`."""
 TOKENS_MAX: Final = 1 << 20
 PORT_MAX: Final = 65_535
+WARP_MAX: Final = 316_224_000
 TEMPERATURE_MAX: Final = 10
 
 FAUCET_COINS: Final = "10"
@@ -48,6 +52,16 @@ exit codes
 {codes}
 
 The contract is not audited yet: the default chain is a devnet on this machine.
+"""
+
+
+KERNEL_LESSON: Final = """\
+A manifest names the code (CUDA C++ or PTX), its arguments with types and shapes, grid and block,
+and limits. Try: cocoon kernel run examples/kernels/saxpy
+
+The code is compiled without a view of this machine's files and run in a confined process, on a GPU
+where there is one, else on the CPU (slower: for trying things out). docs/customer-kernels.md has
+the rules.
 """
 
 
@@ -87,8 +101,8 @@ class Adder:
 
         Args:
             name: what people type.
-            run: ``module:function`` below `cocoon.cli`; called with the parsed
-                arguments and the `Output`, returns the exit code.
+            run: ``module:function`` below `cocoon.cli`, or ``package.module:function``;
+                called with the parsed arguments and the `Output`, returns the exit code.
             summary: one line.
             aliases: other names of the same command.
             epilog: a lesson below the options.
@@ -130,8 +144,13 @@ class Verbs:
 def run_command(parsed: argparse.Namespace, output: Output) -> int:
     """Load the module of the command that was chosen, run it, return the exit code."""
     module, _, function = parsed.run.partition(":")
-    code: int = getattr(import_module(f"cocoon.cli.{module}"), function)(parsed, output)
+    code: int = getattr(import_module(full_name(module)), function)(parsed, output)
     return code
+
+
+def full_name(module: str) -> str:
+    """Return the module of a command: below `cocoon.cli` unless it names its package."""
+    return module if "." in module else f"cocoon.cli.{module}"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -152,8 +171,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_init(adder)
     _add_nodes(adder)
     _add_jobs(adder)
+    _add_kernels(adder)
     _add_records(adder)
     _add_money(adder)
+    for extension in sorted(entry_points(group=EXTENSIONS), key=lambda each: each.name):
+        extension.load()(adder)
     return parser
 
 
@@ -189,7 +211,11 @@ def _add_network(*parsers: argparse.ArgumentParser) -> None:
             default=nothing,
             help="multiaddress of a peer to join",
         )
-        group.add_argument("--chain-url", default=nothing, help="HTTP API of the chain")
+        group.add_argument(
+            "--chain-url",
+            default=nothing,
+            help="HTTP API of the chain, or a liteserver configuration (.json)",
+        )
         group.add_argument("--network", default=nothing, help="name of the swarm")
 
 
@@ -203,7 +229,10 @@ def _add_demo(adder: Adder) -> None:
 
 
 def _add_prepare(adder: Adder) -> None:
-    adder.add("doctor", "prepare:doctor_command", "say what is missing, and how to mend it")
+    doctor = adder.add(
+        "doctor", "prepare:doctor_command", "say what is missing, and how to mend it"
+    )
+    doctor.add_argument("--chain-url", help="the chain to look for, instead of the settings'")
     config = adder.add("config", "prepare:config_command", "show the settings in force")
     config.add_argument("--explain", action="store_true", help="every option, unit and default")
     assets = adder.add(
@@ -234,24 +263,47 @@ def _add_nodes(adder: Adder) -> None:
     provide = adder.add("provide", "nodes:provide_command", "sell compute")
     provide.add_argument("--model", action="append", help="model to serve; can be repeated")
     provide.set_defaults(selling=True)
+    _add_devnet(adder)
+    for parser in (node, provide):
+        parser.add_argument("--listen", action="append", help="multiaddress to listen on")
+    for parser in (node, provide):
+        parser.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    _add_network(node, provide)
+
+
+DEVNET_ACTIONS: Final = ("run", "info", "warp", "snapshot", "snapshots", "restore")
+
+
+def _add_devnet(adder: Adder) -> None:
     devnet = adder.add(
-        "devnet", "nodes:devnet_command", "run a TON chain on this machine, for trials"
+        "devnet", "devnet:devnet_command", "run a TON chain on this machine, for trials"
+    )
+    devnet.add_argument(
+        "action",
+        choices=DEVNET_ACTIONS,
+        nargs="?",
+        default="run",
+        help="run one (the default), or turn the time of one that runs, found by --chain-url",
+    )
+    devnet.add_argument(
+        "value", type=whole(1, WARP_MAX), nargs="?", help="seconds to warp, snapshot to restore"
     )
     devnet.add_argument(
         "--port", type=whole(0, PORT_MAX), default=DEVNET_PORT, help="0 takes a free one"
     )
     devnet.add_argument("--host", default="127.0.0.1", help="who can reach it can print money")
     devnet.add_argument("--state", type=Path, help="file that keeps the chain over restarts")
-    adder.add("peers", "swarm:peers_command", "list the peers of the node that runs on this home")
-    swarm = adder.add(
-        "swarm", "swarm:swarm_command", "watch the node that runs on this home, and its market"
+    devnet.add_argument(
+        "--liteserver",
+        type=Path,
+        metavar="FILE",
+        help="serve the liteserver protocol too, with proofs; its configuration goes to FILE",
     )
-    swarm.add_argument("--once", action="store_true", help="print one picture and stop")
-    for parser in (node, provide):
-        parser.add_argument("--listen", action="append", help="multiaddress to listen on")
-    for parser in (node, provide, devnet):
-        parser.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
-    _add_network(node, provide)
+    devnet.add_argument(
+        "--liteserver-port", type=whole(0, PORT_MAX), default=0, help="0 takes a free one"
+    )
+    devnet.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    devnet.add_argument("--chain-url", help="the running devnet's HTTP API")
 
 
 def _add_jobs(adder: Adder) -> None:
@@ -278,6 +330,18 @@ def _add_jobs(adder: Adder) -> None:
     quotes.add_argument("--model", help="only this model")
     quotes.add_argument("--once", action="store_true", help="print one table and stop")
     _add_network(ask, hear, quotes)
+
+
+def _add_kernels(adder: Adder) -> None:
+    kernel = adder.add(
+        "kernel", "kernels:kernel_command", "run a CUDA kernel of your own", epilog=KERNEL_LESSON
+    )
+    run = Verbs(kernel).add("run", "compile, check and run what a manifest describes")
+    run.add_argument("manifest", type=Path, help="a job.toml, or the folder that holds one")
+    run.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="what runs it (auto)"
+    )
+    run.add_argument("--out", type=Path, default=None, help="save the outputs here, as .npy files")
 
 
 def _add_records(adder: Adder) -> None:

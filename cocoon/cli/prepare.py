@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 
 import msgspec
+import trio
 
 from cocoon import assets
 from cocoon.cli.output import Output
 from cocoon.cli.settings import load
+from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig, explain
-from cocoon.errors import MissingAsset
+from cocoon.errors import CocoonError, MissingAsset
+from contracts.errors import ContractError
 
 
 def config_command(parsed: argparse.Namespace, output: Output) -> int:
@@ -119,6 +122,20 @@ def _check_gpu() -> Finding:
     )
 
 
+def _check_kernels() -> Finding:
+    """Say whether customers' kernels can be compiled and confined here."""
+    from kernels.compile import find_nvrtc  # noqa: PLC0415  (looks for libraries)
+    from kernels.custom.confinement import can_confine  # noqa: PLC0415
+
+    name = "own kernels (optional)"
+    if find_nvrtc() is None:
+        remedy = "pip install 'cocoon-node[ptx]'"
+        return Finding(name, False, "no CUDA compiler (NVRTC)", remedy, optional=True)
+    if missing := can_confine():
+        return Finding(name, False, missing, "a newer Linux kernel", optional=True)
+    return Finding(name, True, "compiled and confined here", optional=True)
+
+
 def _check_home(config: NodeConfig) -> list[Finding]:
     remedy = "cocoon init"
     key, wallet = config.identity_file, config.wallet_keyfile
@@ -134,11 +151,44 @@ def _existing(path: Path) -> Path:
     return next(p for p in (path, *path.parents) if p.exists())
 
 
+CHAIN_S = 8.0
+
+
+def _check_chain(config: NodeConfig) -> Finding:
+    """Say which chain is reached, how fast, and whether what it says is proven."""
+    remedy = "cocoon devnet (in another terminal), or chain.url"
+    try:
+        detail = trio.run(_reach_chain, config)
+    except (ContractError, CocoonError, trio.TooSlowError, OSError) as error:
+        return Finding("chain", good=False, detail=str(error), remedy=remedy, optional=True)
+    return Finding("chain", good=True, detail=detail, optional=True)
+
+
+async def _reach_chain(config: NodeConfig) -> str:
+    from cocoon.node import open_chain  # noqa: PLC0415  (the whole node)
+
+    with trio.fail_after(CHAIN_S):
+        async with open_chain(config) as chain:
+            asked_at_s = trio.current_time()
+            unix_s = await chain.now_unix_s()
+            latency_ms = (trio.current_time() - asked_at_s) * 1000
+    kind, proven = "toncenter", "what it says is not proven"
+    if config.chain.is_liteserver:
+        kind, proven = "liteservers of", "every state is proven, or refused"
+    age_s = int(wall_clock()) - unix_s
+    age = f"{age_s} s old" if age_s >= 0 else f"{-age_s} s ahead of this machine's clock"
+    return (
+        f"{kind} {config.chain.url}: network {chain.network_id}, newest block {age}, "
+        f"{latency_ms:.0f} ms; {proven}"
+    )
+
+
 def doctor_command(parsed: argparse.Namespace, output: Output) -> int:
     """Say what is missing for which use, and the one command that mends it."""
     config = load(parsed)
     findings = [_check_python(), *_check_assets(config), *_check_home(config)]
-    findings += [_check_cpu_engine(), _check_ptx(), _check_gpu()]
+    findings += [_check_chain(config), _check_cpu_engine(), _check_ptx()]
+    findings += [_check_gpu(), _check_kernels()]
     output.table(
         "",
         ("", "what", "found", "to mend it"),

@@ -41,13 +41,19 @@ def load_as_buyer(parsed: argparse.Namespace) -> NodeConfig:
     return msgspec.structs.replace(config, network=network)
 
 
+def _chain_url(given: str | None) -> str | None:
+    """Let a file that is named on the command line count from here, not from the home."""
+    is_file = given is not None and given.endswith(".json") and "://" not in given
+    return str(Path(given).absolute()) if given is not None and is_file else given
+
+
 def chosen(parsed: argparse.Namespace) -> dict[str, object]:
     """Return the settings that command-line options stand for, by their names in the file."""
     options: dict[str, object] = {
         "network.name": getattr(parsed, "network", None),
         "network.bootstrap": getattr(parsed, "bootstrap", None),
         "network.listen_addresses": getattr(parsed, "listen", None),
-        "chain.url": getattr(parsed, "chain_url", None),
+        "chain.url": _chain_url(getattr(parsed, "chain_url", None)),
     }
     if getattr(parsed, "selling", False):
         options["provider.models"] = parsed.model

@@ -65,12 +65,14 @@ def funds_fault(payment: PaymentRef, state: Payee, spendable_min: NanoTon) -> st
     return ""
 
 
-def seen(channel: ChannelState, *, lt: int = 0) -> ChannelSeen:
-    """Return the event that tells the core what the chain shows."""
+def seen(channel: ChannelState, *, lt: int = 0, now_unix_s: int = 0) -> ChannelSeen:
+    """Return the event that tells the core what the chain shows, at the chain's *now_unix_s*."""
     return ChannelSeen(
         opened_lt=channel.opened_lt,
         total_max=channel.voucher_total_max_nanoton,
         paid_total=channel.paid_nanoton,
         close_at_unix_s=channel.close_at_unix_s,
         lt=lt,
+        now_unix_s=now_unix_s,
+        settled={key.hex(): worth for key, worth in channel.settled_nanoton.items()},
     )

@@ -13,10 +13,11 @@ from cocoon.payments.payee_book import Held
 from cocoon.payments.payee_store import PayeeStore
 from cocoon.payments.sightings import ChainContradiction, Sightings
 from contracts.chain import Chain
-from contracts.channel import RENT_NANOTON, RESERVE_NANOTON, ChannelState
+from contracts.channel import EXTERNAL_LOCKS_MAX, RENT_NANOTON, RESERVE_NANOTON, ChannelState
 from contracts.channel_client import claim as claim_on_chain
-from contracts.channel_client import read_channel
+from contracts.channel_client import claim_locked, read_channel
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
+from contracts.locks import LockedVoucher, Witness, is_settled
 from contracts.units import NO_MONEY, NanoTon
 
 BACKOFF_MAX: Final = 8
@@ -56,12 +57,20 @@ class Claiming:
         self._sightings = sightings
         self.clock = clock
         self._payee_address = payee_address
-        self._claim_margin_s = claim_margin_s
+        self.claim_margin_s = claim_margin_s
         self._claim_worth = claim_worth
         self._timeout_s = timeout_s
         self._refused: dict[str, NanoTon] = {}
         self._released_at_s: dict[str, float] = {}
         self._looks: dict[str, trio.Lock] = {}
+
+    async def chain_now_unix_s(self) -> int:
+        """Return the chain's time.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked.
+        """
+        return await self._chain.now_unix_s()
 
     async def watch(self, interval_s: float) -> None:
         """Look at every channel again and again, for ever; slower while the chain is away."""
@@ -71,7 +80,7 @@ class Claiming:
             rounds += 1
             failures = 0 if available else min(failures + 1, BACKOFF_MAX - 1)
             wait_s = interval_s * (1 + failures)
-            await trio.sleep(max(interval_s, min(wait_s, self._claim_margin_s / 4)))
+            await trio.sleep(max(interval_s, min(wait_s, self.claim_margin_s / 4)))
 
     async def _look_at_all(self, *, idle_too: bool) -> bool:
         """Return False when the chain is unavailable."""
@@ -108,8 +117,10 @@ class Claiming:
         """
         async with self._looks.setdefault(address, trio.Lock()):
             state = await self._observe(address)
+            if await self._must_claim(state):
+                worth = NO_MONEY
             for claim in state.claim(worth=worth):
-                if state.close_at_unix_s or self._refused.get(address) != claim.total:
+                if state.close_at_unix_s or self._refused.get(address) != claim.worth:
                     await self._claim(address, state, claim)
 
     async def _observe(self, address: str) -> Payee:
@@ -121,7 +132,14 @@ class Claiming:
         if channel.paid_nanoton > held.state.paid_total:
             # Count the money before the claim: `received` may lag behind, never miss a part.
             await self._account_for(address)
-        return await self._store.see(address, channel)
+        now_unix_s = await self._chain.now_unix_s() if held.state.locks else 0
+        return await self._store.see(address, channel, now_unix_s=now_unix_s)
+
+    async def _must_claim(self, state: Payee) -> bool:
+        """Tell whether a lock that we can open will be over soon."""
+        if not state.claim_by_unix_s:
+            return False
+        return state.claim_by_unix_s - await self._chain.now_unix_s() <= self.claim_margin_s
 
     async def _look(self, held: Held) -> ChannelState | None:
         """Read a channel, without a balance that cannot be: a claim does not wait for it."""
@@ -156,20 +174,52 @@ class Claiming:
             event = Settled(received=received, lt=ledger[-1].lt, gone=end is not None)
             await self._store.step(held, event)
 
+    async def _send(self, address: str, claim: Claim) -> None:
+        """Hand in a claim; of locks only those that are not over yet, a few at a time."""
+        timeout_s = self._timeout_s
+        if not claim.locks:
+            await claim_on_chain(
+                self._chain, address, claim.total, claim.signature, timeout_s=timeout_s
+            )
+            return
+        voucher = LockedVoucher(
+            total_nanoton=claim.total, locks=claim.locks, signature=claim.signature
+        )
+        for witnesses in await self._openable(address, claim):
+            await claim_locked(self._chain, address, voucher, witnesses, timeout_s=timeout_s)
+
+    async def _openable(self, address: str, claim: Claim) -> list[list[Witness | None]]:
+        """Return the witnesses to show, in one claim after another."""
+        channel = await read_channel(self._chain, address)
+        settled = {} if channel is None else channel.settled_nanoton
+        now_unix_s = await self._chain.now_unix_s()
+        due = [
+            number
+            for number, (lock, witness) in enumerate(zip(claim.locks, claim.witnesses, strict=True))
+            if witness is not None
+            and lock.deadline_unix_s >= now_unix_s
+            and not is_settled(lock, witness, settled)
+        ]
+        parts = [
+            due[i : i + EXTERNAL_LOCKS_MAX] for i in range(0, len(due), EXTERNAL_LOCKS_MAX)
+        ] or [[]]
+        return [
+            [witness if number in part else None for number, witness in enumerate(claim.witnesses)]
+            for part in parts
+        ]
+
     async def _claim(self, address: str, state: Payee, claim: Claim) -> None:
         if state.close_at_unix_s:
             left_s = state.close_at_unix_s - await self._chain.now_unix_s()
-            if left_s < self._claim_margin_s:
+            if left_s < self.claim_margin_s:
                 _log.warning("claiming %s only %d s before it closes", address, left_s)
 
         try:
-            await claim_on_chain(
-                self._chain, address, claim.total, claim.signature, timeout_s=self._timeout_s
-            )
+            await self._send(address, claim)
             await self._observe(address)
         except MessageRejected as error:
             # Too small to pay for its own transaction: not again until the voucher grows.
-            self._refused[address] = claim.total
+            self._refused[address] = claim.worth
             _log.warning(
                 "%d nanoton of %s cannot be claimed (exit code %s) as of %d",
                 state.unclaimed,

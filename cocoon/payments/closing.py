@@ -4,17 +4,23 @@ Each step looks at the chain first and sends only what is still missing, so each
 repeated after a crash.
 """
 
+from typing import Final
+
 import msgspec
 
-from cocoon.payments.channel import ENDED, Gone, Phase, Seen
+from cocoon.payments.channel import ENDED, Gone, LockExpired, LockFolded, Payer, Phase, Seen
 from cocoon.payments.onchain import ending, read_ledger, sent_to, wait_for_ending
 from cocoon.payments.payer_book import Channel
 from cocoon.payments.payer_store import PayerStore
 from contracts.chain import Chain, TransactionRecord
 from contracts.channel import ChannelState
 from contracts.channel_client import cooperative_close, finish, read_channel, start_close
+from contracts.locks import lock_id
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef, sign_start_close, sign_voucher
+
+LOCK_GRACE_S: Final = 30
+"""After a lock's deadline, for the state that shows its last claim to arrive."""
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +159,21 @@ class Closing:
             await finish(self._chain, address, timeout_s=self._timeout_s)
         return await self._end(address)
 
+    async def _end_locks(self, address: str, state: Payer, seen: ChannelState) -> None:
+        """Let go of locks whose deadline is over; what the chain paid for them is spent."""
+        now_unix_s = await self._chain.now_unix_s()
+        for lock in state.locks:
+            if lock.deadline_unix_s + LOCK_GRACE_S >= now_unix_s:
+                continue
+            key, worth = lock_id(lock), seen.settled_nanoton.get(lock_id(lock), 0)
+            total = self._store.get(address).state.signed_total
+            await self._store.step(
+                address,
+                LockFolded(lock_id=key, total=NanoTon(total + min(worth, lock.amount_nanoton)))
+                if worth
+                else LockExpired(lock_id=key, now_unix_s=now_unix_s),
+            )
+
     async def _end(self, address: str) -> Settlement:
         channel = self._store.get(address)
         ledger = await wait_for_ending(
@@ -171,6 +192,8 @@ class Closing:
             case Phase.RELEASING if state.release:
                 await self.close(address)
             case Phase.OPEN | Phase.RELEASING:
-                await self.refresh(address)
+                seen = await self.refresh(address)
+                if seen is not None and state.locks:
+                    await self._end_locks(address, state, seen)
             case _:
                 pass

@@ -10,8 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 import trio
@@ -24,15 +23,12 @@ from cocoon.payments.admission import (
     channel_fault,
     funds_fault,
     reference_fault,
-    seen,
 )
 from cocoon.payments.background import running
 from cocoon.payments.channel import (
     CloseRequested,
-    GrantWork,
     Payee,
     Refuse,
-    VoucherReceived,
 )
 from cocoon.payments.claiming import Claiming
 from cocoon.payments.durable import DurableLog
@@ -40,14 +36,19 @@ from cocoon.payments.journal import Journal
 from cocoon.payments.limits import NO_PAYEE_LIMITS, PayeeLimits, owed_fault
 from cocoon.payments.ownership import public_key, verify_close, verify_ownership
 from cocoon.payments.payee_book import Earnings, Held, PayeeBook, PayeeRecord
+from cocoon.payments.payee_channel import PayeeChannel
+from cocoon.payments.payee_routes import PayeeRoutes
+from cocoon.payments.payee_side import held_as_seen, refusal
 from cocoon.payments.payee_store import PayeeStore
-from cocoon.payments.sightings import Sighting, Sightings
+from cocoon.payments.sightings import Sightings
 from cocoon.payments.status import HeldStatus, describe_held
 from contracts.chain import Chain
 from contracts.channel import ChannelState
-from contracts.errors import ChainUnavailable, InvalidData
 from contracts.units import NO_MONEY, NanoTon, parse_coins
-from contracts.voucher import ChannelRef, sign_release, verify_voucher
+from contracts.voucher import (
+    ChannelRef,
+    sign_release,
+)
 
 __all__ = ["Earnings", "PayeeChannel", "PayeeService", "open_payee"]
 
@@ -58,96 +59,11 @@ CLAIM_WORTH: Final = parse_coins("1")
 CACHE_S: Final = 60.0
 """What the chain said of a channel is believed for so long when a job wants to start."""
 
-LOOK_TIMEOUT_S: Final = 5.0
-"""In mid-job the chain has so long to say whether the payer is leaving."""
-
-TOP_UP_LOOK_S: Final = 5.0
-"""A voucher above the deposit makes us look for a top-up at most this often."""
-
 _log = logging.getLogger(__name__)
 
 
-class PayeeChannel:
-    """A channel that pays for one running job; use it as a context manager, or call `done`.
-
-    Attributes:
-        address: of the contract, raw form.
-        payer_key: who signs its vouchers.
-        base_total: the total before this job: what the first voucher adds to.
-    """
-
-    def __init__(
-        self, service: "PayeeService", held: Held, ref: ChannelRef, base_total: NanoTon
-    ) -> None:
-        self._service = service
-        self._held = held
-        self._ref = ref
-        self.address = held.address
-        self.payer_key = held.payer_key
-        self.base_total = base_total
-
-    @property
-    def best_total(self) -> NanoTon:
-        """The newest voucher's total, and at least `base_total`."""
-        return max(self.base_total, self._service.state_of(self._held).best_total)
-
-    @property
-    def spendable_left(self) -> NanoTon:
-        """What vouchers can still grant."""
-        return NanoTon(self._service.state_of(self._held).total_max - self.best_total)
-
-    async def receive(self, voucher: VoucherMessage) -> None:
-        """Take a voucher; it is on the disk when this returns. The same one again is fine.
-
-        Raises:
-            PeerMisbehaved: the signature is not the payer's for this channel, or the
-                total does not grow.
-            PaymentError: above the deposit, the channel is closing or released, or the
-                chain has not said for too long that it is not. The voucher of a closing
-                or unseen channel is kept all the same: it pays for work done.
-        """
-        await self._service.receive(self._held, self._ref, voucher)
-
-    def done(self) -> None:
-        """The job is over: another one may use the channel. Idempotent."""
-        self._service.let_go(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.done()
-
-
-class PayeeService:
+class PayeeService(PayeeRoutes):
     """The payee's channels; made by `open_payee`."""
-
-    def __init__(
-        self,
-        store: PayeeStore,
-        sightings: Sightings,
-        claiming: Claiming,
-        *,
-        seed: bytes,
-        terms: PayeeTerms,
-        limits: PayeeLimits,
-        cache_s: float,
-        unseen_s_max: float,
-    ) -> None:
-        self._store = store
-        self._sightings = sightings
-        self._claiming = claiming
-        self._seed = seed
-        self._terms = terms
-        self._limits = limits
-        self._cache_s = cache_s
-        self._unseen_s_max = unseen_s_max
-        self._active: dict[str, PayeeChannel | None] = {}
 
     # --- working ----------------------------------------------------------------------
 
@@ -171,6 +87,9 @@ class PayeeService:
         fault = reference_fault(payment, self._terms)
         if fault:
             raise PaymentError(fault)
+        route = await self.admit_route(payment, transcript_hash, payer_signature, spendable_min)
+        if route is not None:
+            return route
         address = payment.channel_address
         if not verify_ownership(
             payment.payer_key,
@@ -237,33 +156,18 @@ class PayeeService:
         channel = await self._sight(payment.channel_address)
         fault = channel_fault(payment, channel, self._terms)
         if not fault:
-            fault = funds_fault(payment, self.state_of(_held(channel)), spendable_min)
+            fault = funds_fault(payment, self.state_of(held_as_seen(channel)), spendable_min)
         if fault and self._is_old(channel):
             # A top-up may have arrived since: never refuse on old knowledge.
             channel = await self._sight(payment.channel_address, afresh=True)
             fault = channel_fault(payment, channel, self._terms) or funds_fault(
-                payment, self.state_of(_held(channel)), spendable_min
+                payment, self.state_of(held_as_seen(channel)), spendable_min
             )
         fault = fault or self._age_fault(channel) or await self._owed_fault(channel)
         if fault:
             raise PaymentError(f"channel {channel.address}: {fault}")
         ref = channel.ref(self._terms.network_id)
-        return PayeeChannel(self, _held(channel), ref, NanoTon(payment.signed_total_nanoton))
-
-    def _is_old(self, channel: ChannelState) -> bool:
-        return self._sightings.age_s(channel.address) > 0
-
-    def _age_fault(self, channel: ChannelState) -> str:
-        """Return why a channel from before a restored backup cannot be worked for, or ""."""
-        restored_at_unix_s = self._store.book.restored_at_unix_s
-        sighting = self._sightings.last(channel.address)
-        known = 0 if sighting is None else sighting.opened_at_unix_s
-        if not restored_at_unix_s or known > restored_at_unix_s:
-            return ""
-        return (
-            "it may be older than the backup that our journal was restored from, and we may "
-            "have released it; open a new one"
-        )
+        return PayeeChannel(self, held_as_seen(channel), ref, NanoTon(payment.signed_total_nanoton))
 
     async def _owed_fault(self, channel: ChannelState) -> str:
         """Return why this payer owes too much, or ""; claim first, if that mends it."""
@@ -279,84 +183,6 @@ class PayeeService:
         return [
             each.state for each in self._store.book.channels.values() if each.payer_address == payer
         ]
-
-    async def _sight(self, address: str, *, afresh: bool = False) -> ChannelState:
-        """Return what the chain shows of a channel, or showed at most `cache_s` ago."""
-        sighting = self._sightings.last(address)
-        if sighting is None or afresh or self._sightings.age_s(address) > self._cache_s:
-            sighting = await self._look(address)
-            if address in self._store.book.channels:
-                await self._store.see(address, sighting.channel)
-        return sighting.channel
-
-    async def _look(self, address: str) -> Sighting:
-        known = self._store.book.channels.get(address)
-        granted = NO_MONEY if known is None else known.state.best_total
-        try:
-            sighting = await self._sightings.look(address, granted_total=granted)
-        except InvalidData as error:
-            raise PaymentError(f"channel {address}: {error}") from error
-        if sighting is None:
-            raise PaymentError(f"there is no channel at {address}")
-        return sighting
-
-    def state_of(self, held: Held) -> Payee:
-        """Return the present state: the journal's, or what was seen when nothing was paid yet."""
-        known = self._store.book.channels.get(held.address)
-        return held.state if known is None else known.state
-
-    async def receive(self, held: Held, ref: ChannelRef, voucher: VoucherMessage) -> None:
-        """Take a voucher; see `PayeeChannel.receive`."""
-        total, signature = NanoTon(voucher.total_nanoton), voucher.signature
-        if not verify_voucher(held.payer_key, ref, total, signature):
-            raise PeerMisbehaved(f"bad signature on a voucher for {held.address}")
-        state = self.state_of(held)
-        if total == state.best_total:
-            return
-        if total > state.total_max:
-            await self._look_for_top_up(held)
-        event = VoucherReceived(total=total, signature=signature)
-        effects = await self._store.step(held, event)
-        for effect in effects:
-            if isinstance(effect, Refuse):
-                raise refusal(effect)
-        if not any(isinstance(effect, GrantWork) for effect in effects):
-            raise PaymentError("the voucher grants no work")
-        if self._sightings.age_s(held.address) > self._unseen_s_max:
-            await self._look_in_mid_job(held, total)
-
-    async def _look_in_mid_job(self, held: Held, total: NanoTon) -> None:
-        """Find out whether the payer is leaving; go on within `PayeeLimits.unseen_max` if we can't.
-
-        Until `unseen_s_max` after the last look, a payer who left just then can still be
-        claimed from, so nothing is at risk. What is granted later is.
-        """
-        with trio.move_on_after(LOOK_TIMEOUT_S):
-            try:
-                await self._sight(held.address, afresh=True)
-            except ChainUnavailable as error:
-                _log.warning("working unseen for %s: %s", held.address, error)
-        if reason := self.state_of(held).barred:
-            raise PaymentError(reason)
-        sighting = self._sightings.last(held.address)
-        granted = NO_MONEY if sighting is None else sighting.granted_total
-        unseen = self._sightings.age_s(held.address) > self._unseen_s_max
-        if unseen and total - granted > self._limits.unseen_max:
-            raise PaymentError(
-                f"the chain has not told for {self._unseen_s_max:.0f} s whether {held.address} "
-                "is closing; the work waits for it"
-            )
-
-    async def _look_for_top_up(self, held: Held) -> None:
-        if self._sightings.age_s(held.address) >= TOP_UP_LOOK_S:
-            channel = await self._sight(held.address, afresh=True)
-            if held.address not in self._store.book.channels:
-                await self._store.hold(msgspec.structs.replace(held, state=_held(channel).state))
-
-    def let_go(self, channel: PayeeChannel) -> None:
-        """End a job's use of a channel; see `PayeeChannel.done`."""
-        if self._active.get(channel.address) is channel:
-            del self._active[channel.address]
 
     # --- settling ---------------------------------------------------------------------
 
@@ -382,7 +208,7 @@ class PayeeService:
 
     async def _release(self, request: CloseRequest) -> CloseRelease:
         address, total = request.channel_address, NanoTon(request.total_nanoton)
-        held = self._store.book.channels.get(address) or await self._newly_held(request)
+        held = self._store.book.channels.get(address) or await self._newlyheld_as_seen(request)
         ref = ChannelRef(self._terms.network_id, address, held.state.opened_lt)
         asked = ChannelRef(request.chain_network_id, address, request.opened_lt)
         signature = request.payer_signature
@@ -395,7 +221,7 @@ class PayeeService:
             total_nanoton=total, release_signature=sign_release(self._seed, ref, total)
         )
 
-    async def _newly_held(self, request: CloseRequest) -> Held:
+    async def _newlyheld_as_seen(self, request: CloseRequest) -> Held:
         """Return a channel that nothing was ever paid on."""
         payment = PaymentRef(
             chain_network_id=request.chain_network_id,
@@ -412,7 +238,7 @@ class PayeeService:
         fault = channel_fault(payment, channel, self._terms)
         if fault:
             raise PaymentError(f"channel {channel.address}: {fault}")
-        return _held(channel)
+        return held_as_seen(channel)
 
     async def settle_all(self, address: str = "") -> Earnings:
         """Claim everything that vouchers grant, however little; return the earnings after it.
@@ -436,21 +262,6 @@ class PayeeService:
     def earnings(self) -> Earnings:
         """Return what was settled on chain and what is not claimed yet, from the journal only."""
         return self._store.book.earnings()
-
-
-def _held(channel: ChannelState) -> Held:
-    state, _ = Payee().step(seen(channel))
-    return Held(
-        address=channel.address,
-        payer_key=channel.params.payer_key,
-        payer_address=channel.params.payer_address,
-        state=state,
-    )
-
-
-def refusal(effect: Refuse) -> PaymentError | PeerMisbehaved:
-    """Return the error that a core's refusal is told with."""
-    return PeerMisbehaved(effect.reason) if effect.peer_at_fault else PaymentError(effect.reason)
 
 
 @asynccontextmanager
@@ -491,11 +302,7 @@ async def open_payee(
         JournalLocked: another process uses this journal.
         JournalCorrupt: the journal is damaged; the message says what to do.
     """
-    if claim_margin_s + 2 * watch_interval_s > challenge_s_min:
-        raise ConfigError(
-            f"a channel that closes in {challenge_s_min} s (`challenge_s_min`) cannot be claimed "
-            f"{claim_margin_s} s earlier (`claim_margin_s`), looking every {watch_interval_s} s"
-        )
+    _check_times(claim_margin_s, watch_interval_s, challenge_s_min)
     terms = PayeeTerms(
         network_id=chain.network_id,
         payee_key=public_key(payee_seed),
@@ -506,11 +313,10 @@ async def open_payee(
     with journal:
         book = PayeeBook(journal.records)
         store = PayeeStore(book, DurableLog(journal, book))
-        sightings = Sightings(chain)
         claiming = Claiming(
             store,
             chain,
-            sightings,
+            sightings := Sightings(chain),
             clock=clock,
             payee_address=payee_address,
             claim_margin_s=claim_margin_s,
@@ -529,6 +335,14 @@ async def open_payee(
         )
         async with running(partial(claiming.watch, watch_interval_s)):
             yield service
+
+
+def _check_times(claim_margin_s: float, watch_interval_s: float, challenge_s_min: float) -> None:
+    if claim_margin_s + 2 * watch_interval_s > challenge_s_min:
+        raise ConfigError(
+            f"a channel that closes in {challenge_s_min} s (`challenge_s_min`) cannot be claimed "
+            f"{claim_margin_s} s earlier (`claim_margin_s`), looking every {watch_interval_s} s"
+        )
 
 
 def _open_journal(path: Path) -> Journal[PayeeRecord]:

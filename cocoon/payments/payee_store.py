@@ -42,10 +42,10 @@ class PayeeStore:
                 await self._log.append(*first, Happened(address=held.address, event=event))
             return effects
 
-    async def see(self, address: str, channel: ChannelState) -> Payee:
+    async def see(self, address: str, channel: ChannelState, *, now_unix_s: int = 0) -> Payee:
         """Take in what the chain shows of a channel in the book; return its state after."""
         held = self.book.channels[address]
-        await self.step(held, seen(channel))
+        await self.step(held, seen(channel, now_unix_s=now_unix_s))
         return self.book.channels[address].state
 
     def _lock(self, address: str) -> trio.Lock:

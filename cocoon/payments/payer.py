@@ -15,18 +15,15 @@ import trio
 
 from cocoon.clock import Clock
 from cocoon.errors import PaymentError, PeerMisbehaved
-from cocoon.messages import CloseRelease, CloseRequest, PaymentRef, VoucherMessage
+from cocoon.messages import CloseRelease, CloseRequest
 from cocoon.payments.background import running
 from cocoon.payments.channel import (
     ENDED,
+    LOCKS_OPEN_MAX,
     CloseStarted,
-    JobEnded,
-    JobStarted,
-    PayerEvent,
     Phase,
     ReleaseAsked,
     ReleaseReceived,
-    SignRequested,
 )
 from cocoon.payments.closing import Closing, Settlement, channel_ref
 from cocoon.payments.durable import DurableLog
@@ -34,7 +31,7 @@ from cocoon.payments.funding import Funding
 from cocoon.payments.journal import Journal
 from cocoon.payments.keys import random_secret
 from cocoon.payments.limits import NO_LIMITS, PayerLimits, room, room_fault
-from cocoon.payments.ownership import sign_close, sign_ownership
+from cocoon.payments.ownership import sign_close
 from cocoon.payments.payer_book import (
     Acknowledged,
     Channel,
@@ -42,14 +39,15 @@ from cocoon.payments.payer_book import (
     PayerBook,
     PayerRecord,
 )
+from cocoon.payments.payer_channel import PayerChannel
 from cocoon.payments.payer_store import PayerStore
 from cocoon.payments.recovery import find_channels
 from cocoon.payments.status import ChannelStatus, describe
 from contracts.chain import Chain
 from contracts.channel import OPEN_FEE_NANOTON
 from contracts.errors import ChainUnavailable, ContractError
-from contracts.units import NanoTon
-from contracts.voucher import sign_voucher, verify_release
+from contracts.units import NO_MONEY, NanoTon
+from contracts.voucher import verify_release
 from contracts.wallet import Wallet
 
 __all__ = ["PayerChannel", "PayerService", "Settlement", "open_payer"]
@@ -64,117 +62,6 @@ REFRESH_S: Final = 30.0
 AskRelease = Callable[[CloseRequest], Awaitable[CloseRelease]]
 
 _log = logging.getLogger(__name__)
-
-
-class PayerChannel:
-    """One channel to one payee, for one job at a time.
-
-    Attributes:
-        address: of the contract, raw form.
-    """
-
-    def __init__(self, store: PayerStore, network_id: int, address: str) -> None:
-        self._store = store
-        self._network_id = network_id
-        self.address = address
-
-    def __repr__(self) -> str:
-        return f"<PayerChannel {self.address} {self._channel.state.phase.value}>"
-
-    @property
-    def _channel(self) -> Channel:
-        return self._store.get(self.address)
-
-    @property
-    def payee_address(self) -> str:
-        """Where claims are paid to, raw form."""
-        return self._channel.params.payee_address
-
-    @property
-    def payee_key(self) -> bytes:
-        """The key that signs releases, 32 bytes."""
-        return self._channel.params.payee_key
-
-    @property
-    def ref(self) -> PaymentRef:
-        """What to put into `Accept`: the channel and its total before the next voucher."""
-        channel = self._channel
-        return PaymentRef(
-            chain_network_id=self._network_id,
-            channel_address=channel.address,
-            opened_lt=channel.state.opened_lt,
-            payer_key=channel.params.payer_key,
-            signed_total_nanoton=channel.state.signed_total,
-        )
-
-    @property
-    def signed_total(self) -> NanoTon:
-        """The total of the newest voucher."""
-        return self._channel.state.signed_total
-
-    @property
-    def spendable_left(self) -> NanoTon:
-        """What vouchers can still grant; 0 unless the channel is open."""
-        return self._channel.state.spendable_left
-
-    @property
-    def at_risk(self) -> NanoTon:
-        """What the running job's newest voucher added: paid, perhaps not delivered yet."""
-        return self._channel.state.at_risk
-
-    def sign_transcript(self, transcript_hash: bytes) -> bytes:
-        """Prove to the payee that we own the channel, for the job with this transcript."""
-        return sign_ownership(
-            self._channel.seed,
-            network_id=self._network_id,
-            channel_address=self.address,
-            transcript_hash=transcript_hash,
-        )
-
-    async def start_job(self, job_id: str, provider: str) -> None:
-        """Take the channel for a job; durable, so that a crash can tell what was at stake.
-
-        Raises:
-            PaymentError: another job holds it, or it is not open.
-        """
-        await self._store.step(self.address, JobStarted(job_id=job_id, provider=provider))
-
-    async def pay(self, total_nanoton: NanoTon, job_id: str) -> VoucherMessage:
-        """Sign a new cumulative total; it is on the disk before this returns.
-
-        The same total again gives the same voucher. A job that was not started is
-        started here.
-
-        Raises:
-            PaymentError: above the deposit, below an older total, or not the job that
-                holds the channel; nothing was signed.
-        """
-        state = self._channel.state
-        if not job_id or total_nanoton != state.signed_total or job_id != state.job_id:
-            events: tuple[PayerEvent, ...] = (SignRequested(job_id=job_id, total=total_nanoton),)
-            if not state.job_id:
-                events = (JobStarted(job_id=job_id, provider=""), *events)
-            await self._store.step(self.address, *events)
-        return VoucherMessage(total_nanoton=total_nanoton, signature=self._voucher(total_nanoton))
-
-    def newest_voucher(self) -> VoucherMessage | None:
-        """Return the newest voucher again, for a payee that may not have got it; None before one.
-
-        It is the same voucher to the last bit: nothing is signed a second time over
-        another amount.
-        """
-        total = self.signed_total
-        if not total:
-            return None
-        return VoucherMessage(total_nanoton=total, signature=self._voucher(total))
-
-    async def end_job(self, job_id: str) -> None:
-        """Let go of the channel; nothing of the job is in doubt any more. Idempotent."""
-        if self._channel.state.job_id == job_id:
-            await self._store.step(self.address, JobEnded(job_id=job_id))
-
-    def _voucher(self, total: NanoTon) -> bytes:
-        return sign_voucher(self._channel.seed, channel_ref(self._network_id, self._channel), total)
 
 
 class PayerService:
@@ -207,6 +94,16 @@ class PayerService:
         self._looked_at_s: dict[str, float] = {}
 
     @property
+    def store(self) -> PayerStore:
+        """The journal and its book, for the parts of payments that pay through channels."""
+        return self._store
+
+    @property
+    def chain(self) -> Chain:
+        """Where the money is."""
+        return self._chain
+
+    @property
     def network_id(self) -> int:
         """The global id of the chain."""
         return self._chain.network_id
@@ -220,6 +117,7 @@ class PayerService:
         *,
         spendable_min: NanoTon,
         deposit: NanoTon,
+        for_routes: bool = False,
     ) -> PayerChannel:
         """Return an open channel that no job uses and that can still pay *spendable_min*.
 
@@ -232,7 +130,7 @@ class PayerService:
             ChainUnavailable: not seen in time. Call again: nothing is paid twice.
         """
         async with self._payees.setdefault(payee_address, trio.Lock()):
-            for channel in self._usable(payee_address, payee_key):
+            for channel in self._usable(payee_address, payee_key, for_routes=for_routes):
                 address = channel.address
                 async with self._operation(address):
                     if await self._make_ready(address, spendable_min, deposit):
@@ -325,7 +223,37 @@ class PayerService:
         self._store.get(address)
         return PayerChannel(self._store, self._chain.network_id, address)
 
-    def _usable(self, payee_address: str, payee_key: bytes) -> list[Channel]:
+    def ready_channel(
+        self, payee_address: str, payee_key: bytes, *, spendable_min: NanoTon, for_routes: bool
+    ) -> PayerChannel | None:
+        """Return a channel that can pay this much now, without opening or filling one."""
+        for channel in self._usable(payee_address, payee_key, for_routes=for_routes):
+            if channel.state.spendable_left >= spendable_min:
+                return self.channel(channel.address)
+        return None
+
+    async def settled_on_chain(self, address: str, lock_id: bytes) -> NanoTon:
+        """Return what a lock has paid on the chain so far; 0 also when the channel is gone.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked.
+        """
+        seen = await self._closing.refresh(address)
+        return NO_MONEY if seen is None else seen.settled_nanoton.get(lock_id, NO_MONEY)
+
+    async def end_locks(self, address: str) -> None:
+        """Let go of a channel's locks whose deadline is over, as the chain shows them.
+
+        Raises:
+            ChainUnavailable: the chain could not be asked.
+        """
+        async with self._operation(address):
+            if self.phase(address) is Phase.OPEN:
+                await self._closing.advance(address)
+
+    def _usable(self, payee_address: str, payee_key: bytes, *, for_routes: bool) -> list[Channel]:
+        """Return the candidates; a channel is for one direct job, or for a few routes."""
+        locks_max = LOCKS_OPEN_MAX - 1 if for_routes else 0
         usable = [
             channel
             for channel in self._store.book.channels.values()
@@ -334,6 +262,7 @@ class PayerService:
             and channel.state.phase in (Phase.OPEN, Phase.OPENING)
             and not channel.state.job_id
             and not channel.state.restored
+            and len(channel.state.locks) <= locks_max
             and channel.address not in self._held
         ]
         return sorted(usable, key=lambda channel: -channel.state.spendable_left)

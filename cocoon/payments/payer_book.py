@@ -5,8 +5,10 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from cocoon.messages import PaymentRef
 from cocoon.payments.channel import JobEnded, Payer, PayerEvent, Phase
 from contracts.channel import ChannelParams
+from contracts.locks import KeyLock
 from contracts.units import NO_MONEY, NanoTon
 from contracts.wallet import SignedTransfer
 
@@ -79,8 +81,111 @@ class Acknowledged(_Record, frozen=True, tag="acknowledged"):
     job_id: str
 
 
+class Route(_Record, frozen=True, tag="route"):
+    """A virtual channel of ours through a hub; see `cocoon.payments.hub`.
+
+    Attributes:
+        key_seed: of the ephemeral key that pays through it. Secret.
+        hub, provider: peer ids.
+        upstream: the address of our channel to the hub.
+        lock: in that channel's vouchers.
+        payment: the hub's channel to the provider, as jobs name it; None until it is ready.
+        deadline_unix_s: of the provider's lock; 0 until it is ready.
+        paid: signed for the provider so far.
+        previous: before the newest payment of the running job.
+        job_id: the running job, or "".
+        job_before: `paid` when the running job started.
+    """
+
+    key_seed: bytes
+    hub: str
+    provider: str
+    upstream: str
+    lock: KeyLock
+    payment: PaymentRef | None = None
+    deadline_unix_s: int = 0
+    paid: NanoTon = NO_MONEY
+    previous: NanoTon = NO_MONEY
+    job_id: str = ""
+    job_before: NanoTon = NO_MONEY
+
+
+class RouteBecameReady(_Record, frozen=True, tag="route_ready"):
+    """The provider holds its lock."""
+
+    key: bytes
+    payment: PaymentRef
+    deadline_unix_s: int
+
+
+class RoutePaid(_Record, frozen=True, tag="route_paid"):
+    """A payment of the route's key is about to leave, over this cumulative amount."""
+
+    key: bytes
+    amount: NanoTon
+
+
+class RouteJob(_Record, frozen=True, tag="route_job"):
+    """A job starts to pay through the route; with "" it is over."""
+
+    key: bytes
+    job_id: str
+
+
+class RouteEnded(_Record, frozen=True, tag="route_ended"):
+    """The route's lock is folded into a voucher, or over."""
+
+    key: bytes
+
+
+class Forward(_Record, frozen=True, tag="forward"):
+    """A route that we, as a hub, carry.
+
+    Attributes:
+        key: the id of both its locks.
+        requester, provider: peer ids.
+        upstream, downstream: addresses of the two channels.
+        upstream_lock, lock: of the requester's voucher to us, and of ours to the provider.
+        opened_lt: the downstream channel's transactions before this cannot pay the lock.
+        settled: the provider took our voucher in its place: it will not claim, if honest.
+    """
+
+    key: bytes
+    requester: str
+    provider: str
+    upstream: str
+    upstream_lock: KeyLock
+    downstream: str
+    lock: KeyLock
+    settled: bool = False
+
+
+class ForwardSettled(_Record, frozen=True, tag="forward_settled"):
+    """The provider has taken a voucher in place of the lock."""
+
+    key: bytes
+
+
+class ForwardEnded(_Record, frozen=True, tag="forward_ended"):
+    """Nothing of the route is open on either side."""
+
+    key: bytes
+
+
+RouteRecord: TypeAlias = RouteBecameReady | RoutePaid | RouteJob
 PayerRecord: TypeAlias = (
-    Channel | FundingSigned | FundingSettled | Happened | InterruptedJob | Acknowledged
+    Channel
+    | FundingSigned
+    | FundingSettled
+    | Happened
+    | InterruptedJob
+    | Acknowledged
+    | Route
+    | RouteRecord
+    | RouteEnded
+    | Forward
+    | ForwardSettled
+    | ForwardEnded
 )
 
 
@@ -90,11 +195,14 @@ class PayerBook:
     Attributes:
         channels: by address, newest last.
         interrupted: by job id.
+        routes, forwards: open ones, by their key.
     """
 
     def __init__(self, records: Iterable[PayerRecord] = ()) -> None:
         self.channels: dict[str, Channel] = {}
         self.interrupted: dict[str, InterruptedJob] = {}
+        self.routes: dict[bytes, Route] = {}
+        self.forwards: dict[bytes, Forward] = {}
         for record in records:
             self.apply(record)
 
@@ -109,6 +217,24 @@ class PayerBook:
                 self.interrupted.pop(job_id, None)
             case FundingSigned() | FundingSettled() | Happened() if record.address in self.channels:
                 self.channels[record.address] = _applied(self.channels[record.address], record)
+            case _:
+                self._apply_to_route(record)
+
+    def _apply_to_route(self, record: PayerRecord) -> None:
+        change = msgspec.structs.replace
+        match record:
+            case Route():
+                self.routes[record.lock.key] = record
+            case Forward():
+                self.forwards[record.key] = record
+            case RouteBecameReady() | RoutePaid() | RouteJob() if record.key in self.routes:
+                self.routes[record.key] = _routed(self.routes[record.key], record)
+            case RouteEnded(key=key):
+                self.routes.pop(key, None)
+            case ForwardSettled(key=key) if key in self.forwards:
+                self.forwards[key] = change(self.forwards[key], settled=True)
+            case ForwardEnded(key=key):
+                self.forwards.pop(key, None)
             case _:
                 pass
 
@@ -126,6 +252,17 @@ class PayerBook:
                 at_risk_nanoton=state.at_risk,
             )
             yield Happened(address=channel.address, event=JobEnded(job_id=state.job_id))
+        for key, route in self.routes.items():
+            if not route.job_id:
+                continue
+            yield InterruptedJob(
+                job_id=route.job_id,
+                provider=route.provider,
+                channel=route.upstream,
+                paid_nanoton=NanoTon(route.paid - route.job_before),
+                at_risk_nanoton=NanoTon(route.paid - route.previous),
+            )
+            yield RouteJob(key=key, job_id="")
 
     def snapshot(self) -> Iterator[PayerRecord]:
         """Yield the fewest records that replay to the same book.
@@ -139,6 +276,19 @@ class PayerBook:
             if phases[address] is not Phase.LAPSED and address not in dropped:
                 yield channel
         yield from self.interrupted.values()
+        yield from self.routes.values()
+        yield from self.forwards.values()
+
+
+def _routed(route: Route, record: RouteRecord) -> Route:
+    change = msgspec.structs.replace
+    match record:
+        case RouteBecameReady(payment=payment, deadline_unix_s=deadline_unix_s):
+            return change(route, payment=payment, deadline_unix_s=deadline_unix_s)
+        case RoutePaid(amount=amount):
+            return change(route, paid=amount, previous=route.paid)
+        case RouteJob(job_id=job_id):
+            return change(route, job_id=job_id, job_before=route.paid, previous=route.paid)
 
 
 def _applied(channel: Channel, record: FundingSigned | FundingSettled | Happened) -> Channel:

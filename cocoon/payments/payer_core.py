@@ -5,6 +5,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from contracts.channel import EXTERNAL_LOCKS_MAX
+from contracts.locks import Lock, locked_nanoton
+from contracts.locks import lock_id as lock_id_of
 from contracts.units import NO_MONEY, NanoTon
 
 
@@ -54,6 +57,27 @@ class JobEnded(Frozen, frozen=True, tag="job_ended"):
     job_id: str
 
 
+class LockRequested(Frozen, frozen=True, tag="lock"):
+    """A voucher over *total* shall also carry this lock, beside those that are open."""
+
+    lock: Lock
+    total: NanoTon
+
+
+class LockFolded(Frozen, frozen=True, tag="fold"):
+    """A lock was opened by its witness: it goes, and what it paid is in *total*."""
+
+    lock_id: bytes
+    total: NanoTon
+
+
+class LockExpired(Frozen, frozen=True, tag="lock_expired"):
+    """The chain is past a lock's deadline, and shows that it paid nothing."""
+
+    lock_id: bytes
+    now_unix_s: int
+
+
 class ReleaseAsked(Frozen, frozen=True, tag="release_asked"):
     """The payee will be asked to close together: from here on nothing more is signed."""
 
@@ -84,6 +108,9 @@ PayerEvent: TypeAlias = (
     | JobStarted
     | SignRequested
     | JobEnded
+    | LockRequested
+    | LockFolded
+    | LockExpired
     | ReleaseAsked
     | ReleaseReceived
     | CloseStarted
@@ -104,6 +131,13 @@ class SignVoucher(Frozen, frozen=True):
     """Sign and hand over a voucher."""
 
     total: NanoTon
+
+
+class SignLocked(Frozen, frozen=True):
+    """Sign and hand over a voucher with locks."""
+
+    total: NanoTon
+    locks: tuple[Lock, ...]
 
 
 class AskRelease(Frozen, frozen=True):
@@ -129,7 +163,9 @@ class SendFinish(Frozen, frozen=True):
     after_unix_s: int
 
 
-PayerEffect: TypeAlias = Refuse | SignVoucher | AskRelease | SendClose | SendStartClose | SendFinish
+PayerEffect: TypeAlias = (
+    Refuse | SignVoucher | SignLocked | AskRelease | SendClose | SendStartClose | SendFinish
+)
 
 
 class Phase(enum.Enum):
@@ -143,6 +179,9 @@ class Phase(enum.Enum):
     CLOSED = "closed"
     LAPSED = "lapsed"
 
+
+LOCKS_OPEN_MAX: Final = EXTERNAL_LOCKS_MAX
+"""So that one claim can open all of them with no wallet's help."""
 
 RESTORED: Final = "the channel comes from a backup, which may lack vouchers: only for leaving"
 
@@ -164,6 +203,8 @@ class Payer(Frozen, frozen=True):
         job_id: the running job, or "".
         gone: how the money was shared out at the end.
         restored: from a backup, which may not know the newest voucher: only for leaving.
+        locks: open ones, part of the newest voucher; what they will be worth is not
+            known yet, so all of it is held back. None while a job pays directly.
     """
 
     phase: Phase = Phase.OPENING
@@ -179,12 +220,13 @@ class Payer(Frozen, frozen=True):
     close_at_unix_s: int = 0
     gone: Gone | None = None
     restored: bool = False
+    locks: tuple[Lock, ...] = ()
 
     @property
     def spendable_left(self) -> NanoTon:
         """What vouchers can still grant."""
         paying = self.phase is Phase.OPEN and not self.restored
-        left = self.total_max - self.signed_total if paying else 0
+        left = self.total_max - self.signed_total - locked_nanoton(self.locks) if paying else 0
         return NanoTon(max(0, left))
 
     @property
@@ -201,6 +243,8 @@ class Payer(Frozen, frozen=True):
                 return self._on_chain(event), ()
             case JobStarted() | SignRequested() | JobEnded():
                 return self._on_job(event)
+            case LockRequested() | LockFolded() | LockExpired():
+                return self._on_lock(event)
             case ReleaseAsked() | ReleaseReceived() | CloseStarted():
                 return self._on_close(event)
 
@@ -257,6 +301,8 @@ class Payer(Frozen, frozen=True):
     def _start(self, job_id: str, provider: str) -> tuple["Payer", tuple[PayerEffect, ...]]:
         if self.job_id or not job_id:
             return self, (Refuse(reason=f"job {self.job_id or '?'} still uses the channel"),)
+        if self.locks:
+            return self, (Refuse(reason="routes still use the channel"),)
         started = msgspec.structs.replace(
             self,
             job_id=job_id,
@@ -276,6 +322,48 @@ class Payer(Frozen, frozen=True):
         signed = msgspec.structs.replace(self, signed_total=total, previous_total=self.signed_total)
         return signed, (SignVoucher(total=total),)
 
+    def _on_lock(
+        self, event: LockRequested | LockFolded | LockExpired
+    ) -> tuple["Payer", tuple[PayerEffect, ...]]:
+        match event:
+            case LockRequested(lock=lock, total=total):
+                fault = self._lock_fault(lock, total)
+                locks = (*self.locks, lock)
+            case LockFolded(lock_id=lock_id, total=total):
+                fault = self._fold_fault(lock_id, total)
+                locks = tuple(each for each in self.locks if lock_id_of(each) != lock_id)
+            case LockExpired(lock_id=lock_id, now_unix_s=now_unix_s):
+                total = self.signed_total
+                dropped = [each for each in self.locks if lock_id_of(each) == lock_id]
+                over = [each for each in dropped if each.deadline_unix_s < now_unix_s]
+                fault = "" if over else "no such lock is over"
+                locks = tuple(each for each in self.locks if each not in over)
+        if fault:
+            return self, (Refuse(reason=fault),)
+        after = msgspec.structs.replace(self, signed_total=total, locks=locks)
+        return after, (SignLocked(total=total, locks=locks) if locks else SignVoucher(total=total),)
+
+    def _lock_fault(self, lock: Lock, total: NanoTon) -> str:
+        if self.phase is not Phase.OPEN or self.restored or self.job_id:
+            return f"the channel is {self.phase.value}, and takes no lock now"
+        if len(self.locks) >= LOCKS_OPEN_MAX:
+            return f"{LOCKS_OPEN_MAX} locks are open already"
+        if lock_id_of(lock) in map(lock_id_of, self.locks):
+            return "a lock with this digest or key is open already"
+        if total < self.signed_total:
+            return f"total {total} shrinks {self.signed_total}"
+        if total + locked_nanoton((*self.locks, lock)) > self.total_max:
+            return f"total {total} and its locks exceed the deposit's {self.total_max}"
+        return ""
+
+    def _fold_fault(self, lock_id: bytes, total: NanoTon) -> str:
+        lock = next((each for each in self.locks if lock_id_of(each) == lock_id), None)
+        if lock is None:
+            return "no such lock is open"
+        if not self.signed_total <= total <= self.signed_total + lock.amount_nanoton:
+            return f"total {total} is not what a lock over {lock.amount_nanoton} makes of it"
+        return ""
+
     def _on_close(
         self, event: ReleaseAsked | ReleaseReceived | CloseStarted
     ) -> tuple["Payer", tuple[PayerEffect, ...]]:
@@ -286,6 +374,8 @@ class Payer(Frozen, frozen=True):
                     return self, (Refuse(reason=f"job {self.job_id} still uses the channel"),)
                 if self.phase not in (Phase.OPEN, Phase.RELEASING):
                     return self, no
+                if self.locks:
+                    return self, (Refuse(reason="routes still use the channel"),)
                 after = msgspec.structs.replace(self, phase=Phase.RELEASING)
             case ReleaseReceived(total=total, signature=signature):
                 if self.phase is not Phase.RELEASING or total != self.signed_total:

@@ -405,6 +405,12 @@ class WorkerPool:
         """Return how many jobs could start now."""
         return len(self._idle)
 
+    def enlist(self, worker: Worker) -> None:
+        """Take in a worker that is ready and idle."""
+        self._members.append(worker)
+        self._idle.append(worker)
+        self._touch()
+
     def take(self) -> Worker | None:
         """Reserve an idle worker, or return None when all are busy."""
         self._touch()
@@ -452,9 +458,7 @@ class WorkerPool:
     @contextmanager
     def _enlisted(self, worker: Worker) -> Iterator[None]:
         self.ready = worker.ready
-        self._members.append(worker)
-        self._idle.append(worker)
-        self._touch()
+        self.enlist(worker)
         try:
             yield
         finally:

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,8 @@ PREKEY_TICK_S: Final = 0.2
 SESSIONS_MAX: Final = 64
 
 Tell = Callable[[str, dict[str, object]], None]
+OpenPool = Callable[[NodeConfig, str], AbstractAsyncContextManager[WorkerPool]]
+"""Runs the workers of the model with this name, for the length of the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,27 +328,43 @@ def model_limits(config: NodeConfig, kind: Kind, context_tokens: int) -> Limits:
     )
 
 
+@asynccontextmanager
+async def open_workers(config: NodeConfig, name: str) -> AsyncIterator[WorkerPool]:
+    """Run the worker processes of one model.
+
+    Raises:
+        ConfigError: no model has this name.
+        MissingAsset: its weights are not on this machine.
+        WorkerDied: they cannot be served.
+    """
+    async with open_pool(worker_spec(config, name), config.provider.slots) as pool:
+        yield pool
+
+
 async def _open_sales(
-    stack: AsyncExitStack, provider: Provider, config: NodeConfig, chain_network_id: int
+    stack: AsyncExitStack,
+    provider: Provider,
+    config: NodeConfig,
+    chain_network_id: int,
+    open_pool_of: OpenPool,
 ) -> None:
     """Start the workers of every model on sale."""
     if not config.provider.models:
         raise ConfigError("provider.models is empty: name at least one model to serve")
     for name in config.provider.models:
-        spec = worker_spec(config, name)
         try:
-            pool = await stack.enter_async_context(open_pool(spec, config.provider.slots))
+            pool = await stack.enter_async_context(open_pool_of(config, name))
         except WorkerDied as error:
             raise MissingAsset(f"{name}: {error}") from error
         ready = pool.ready
         if ready is None:
             raise MissingAsset(f"{name}: no worker became ready")
         model = ModelOnOffer(
-            kind=spec.kind,
+            kind=ready.kind,
             name=name,
             model_id=ready.model_id,
             engine_id=ready.engine_id,
-            limits=model_limits(config, spec.kind, ready.context_tokens),
+            limits=model_limits(config, ready.kind, ready.context_tokens),
         )
         terms = DeskTerms(
             peer_id=provider.identity.peer_id,
@@ -369,8 +387,20 @@ async def open_provider(
     config: NodeConfig,
     clock: Clock,
     tell: Tell,
+    open_pool_of: OpenPool = open_workers,
 ) -> AsyncIterator[Provider]:
     """Sell what the settings say, for the length of the block.
+
+    Args:
+        host: our node in the swarm.
+        identity: its key.
+        directory: what it knows of the market.
+        payee: takes vouchers and claims them.
+        payee_identity: how we want to be paid.
+        config: what is sold, and on which terms.
+        clock: unix time.
+        tell: hears what the operator may want to know.
+        open_pool_of: runs the workers of a model; a simulation brings its own.
 
     Raises:
         ConfigError, MissingAsset: a model is unknown, or not installed,
@@ -381,7 +411,7 @@ async def open_provider(
         host, identity, directory, config, clock, tell, payee, payee_identity, kept_quotes
     )
     async with AsyncExitStack() as stack:
-        await _open_sales(stack, provider, config, payee_identity.chain_network_id)
+        await _open_sales(stack, provider, config, payee_identity.chain_network_id, open_pool_of)
         provider.renew_statement()
         shop = provider.shop()
 

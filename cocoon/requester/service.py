@@ -21,7 +21,7 @@ from cocoon.clock import Clock
 from cocoon.confidential.tiers import check_tier
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory
-from cocoon.errors import CocoonError, JobFailed, NoProvider, PaymentError, Refused
+from cocoon.errors import CocoonError, JobFailed, NoProvider, PaymentError, PeerMisbehaved, Refused
 from cocoon.market.book import Listing
 from cocoon.market.explain import Explanation, explain
 from cocoon.market.match import Loss, Preferences, shortlist
@@ -45,6 +45,8 @@ from cocoon.messages import (
     message_hash,
 )
 from cocoon.payments.closing import Settlement
+from cocoon.payments.hub.requester import HubClient, RouteChannel
+from cocoon.payments.hub.wire import asking
 from cocoon.payments.payer import PayerChannel, PayerService
 from cocoon.requester.agreement import prepare
 from cocoon.requester.events import (
@@ -73,7 +75,7 @@ from cocoon.requester.run import RunningJob
 from cocoon.requester.talks import Agreed, Talks
 from cocoon.requester.tracks import Tracks
 from contracts.errors import ChainUnavailable, ContractError
-from contracts.units import NanoTon
+from contracts.units import NanoTon, parse_coins
 from overlay.errors import OverlayError, PeerUnavailable
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
@@ -89,6 +91,7 @@ DISCOVER_AGAIN_S: Final = 2.0
 RELEASE_TIMEOUT_S: Final = 15.0
 HANG_UP_S: Final = 2.0
 JOURNAL_S: Final = 5.0
+HUB_WATCH_S: Final = 5.0
 
 COMPLETE: Final = (Finish.STOP, Finish.LENGTH)
 
@@ -126,6 +129,7 @@ class Requester:
     clock: Clock
     rng: random.Random
     tracks: Tracks
+    hub: HubClient
     background: trio.Nursery
     _looked_up_s: dict[str, float] = field(default_factory=dict)
     """When the DHT was last asked for a resource class."""
@@ -374,15 +378,13 @@ class Requester:
     # --- one attempt ---
 
     async def _attempt(self, job: _Job, agreed: Agreed, attempt: Attempt) -> None:
-        deposit = self.config.requester.deposit_nanoton
-        async with self.payer.hold_channel(
-            agreed.offer.payee_address,
-            agreed.offer.payee_key,
-            spendable_min=NanoTon(agreed.offer.spendable_min_nanoton),
-            deposit=deposit,
-        ) as channel:
+        async with self._paying(agreed) as channel:
             attempt.channel = channel.address
-            self.tracks.paid_through(agreed.peer, channel.address)
+            if isinstance(channel, RouteChannel):
+                attempt.channel = channel.upstream
+                self.tracks.paid_through(self.config.requester.via_hub, channel.upstream)
+            else:
+                self.tracks.paid_through(agreed.peer, channel.address)
             await job.listener(ChannelReady(agreed.peer, channel.address, channel.spendable_left))
             part_id = f"{job.job_id}-{len(job.attempts)}"
             await channel.start_job(part_id, agreed.peer)
@@ -391,6 +393,40 @@ class Requester:
             finally:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + JOURNAL_S):
                     await channel.end_job(part_id)
+
+    @asynccontextmanager
+    async def _paying(self, agreed: Agreed) -> AsyncIterator[PayerChannel]:
+        """Hold what pays for a job: a route, when that is wished and saves an opening."""
+        offer, needed = agreed.offer, NanoTon(agreed.offer.spendable_min_nanoton)
+        payee = (offer.payee_address, offer.payee_key)
+        deposit = self.config.requester.deposit_nanoton
+        ready = self.payer.ready_channel(*payee, spendable_min=needed, for_routes=False)
+        route = None
+        if self.config.requester.via_hub and ready is None:
+            route = await self._route(agreed, needed)
+        if route is not None:
+            yield route
+            return
+        async with self.payer.hold_channel(
+            *payee, spendable_min=needed, deposit=deposit
+        ) as channel:
+            yield channel
+
+    async def _route(self, agreed: Agreed, needed: NanoTon) -> PayerChannel | None:
+        """Return a route through the hub; None when it cannot be had, and a channel must do."""
+        settings = self.config.requester
+        try:
+            return await self.hub.route_to(
+                settings.via_hub,
+                agreed.peer,
+                agreed.offer.payee_address,
+                agreed.offer.payee_key,
+                capacity=max(needed, parse_coins(settings.route_coins)),
+                deposit=settings.deposit_nanoton,
+            )
+        except (PaymentError, PeerMisbehaved, OverlayError, ContractError) as error:
+            logger.warning("not through the hub, but by a channel of our own: %s", error)
+            return None
 
     async def _run_attempt(
         self, job: _Job, agreed: Agreed, attempt: Attempt, channel: PayerChannel, part_id: str
@@ -534,7 +570,10 @@ async def open_requester(
     """Buy compute for the length of the block."""
     tracks = Tracks(config.home / "tracks.json")
     directory.book.know(tracks.with_receipts())
+    fee_max = parse_coins(config.requester.hub_fee_coins_max)
+    hub = HubClient(payer, payer.chain, asking(host), fee_max=fee_max)
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.watch, HUB_WATCH_S)
         yield Requester(
             host=host,
             identity=identity,
@@ -545,6 +584,7 @@ async def open_requester(
             clock=clock,
             rng=rng,
             tracks=tracks,
+            hub=hub,
             background=nursery,
         )
         nursery.cancel_scope.cancel()

@@ -26,6 +26,12 @@ PRIMING_TOKENS: Final = 8
 _CONTROL, _USER_DEFINED = 3, 4
 _DIGITS_APART: Final = frozenset({"smollm", "starcoder", "refact", "command-r", "codeshell"})
 _WHOLE_WORDS: Final = frozenset({"gpt-2", "default"})
+_PATTERN: Final = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_PATTERNS: Final = {"qwen2": _PATTERN % "", "llama-bpe": _PATTERN % "{1,3}"}
+"""How Qwen 2 and Llama 3 cut text: numbers digit by digit, or by up to three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +56,17 @@ class Tokenizer:
     ) -> None:
         self._encoder = encoder
         self._special = special
-        self._bytes = token_bytes(tokens, frozenset(special.values()))
-        self._longest_token_bytes = max(map(len, self._bytes))
+        self._tokens = tokens
+        self._special_ids = frozenset(special.values())
+        self._bytes: dict[int, bytes] = {}
+        self._longest_token = max(map(len, tokens))  # in characters; a byte is one or less
         longest_first = sorted(special, key=len, reverse=True)
         self._finder = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     @property
     def vocabulary(self) -> int:
         """Return how many tokens there are."""
-        return len(self._bytes)
+        return len(self._tokens)
 
     def special_id(self, text: str) -> int | None:
         """Return the id of a special token, or None."""
@@ -77,7 +85,7 @@ class Tokenizer:
             InvalidInput: the text certainly has more than *tokens_max* tokens, or has them.
         """
         parts = list(pieces)
-        longest = tokens_max * self._longest_token_bytes
+        longest = tokens_max * self._longest_token
         if sum(len(part.text) for part in parts) > longest:
             raise InvalidInput(f"the prompt has more than {tokens_max} tokens")
         ids: list[int] = []
@@ -89,6 +97,9 @@ class Tokenizer:
 
     def decode_bytes(self, token_id: int) -> bytes:
         """Return the bytes of a token; special tokens have none."""
+        if token_id not in self._bytes:  # made as they are needed: an answer uses few
+            special = token_id in self._special_ids
+            self._bytes[token_id] = b"" if special else _to_bytes(self._tokens[token_id])
         return self._bytes[token_id]
 
     def decode(self, token_ids: Iterable[int]) -> str:
@@ -162,31 +173,30 @@ def _merge(text: str, ids: dict[str, int]) -> tuple[str, str]:
 
 def _encoder(ids: dict[str, int], merges: list[tuple[str, str]], split: str) -> "BytePairEncoder":
     # Here, for the library is heavy and Whisper's decoding needs only the byte table.
+    from tokenizers import Regex, models, pre_tokenizers  # noqa: PLC0415
     from tokenizers import Tokenizer as BytePairEncoder  # noqa: PLC0415
-    from tokenizers import models, pre_tokenizers  # noqa: PLC0415
 
-    if split not in _DIGITS_APART | _WHOLE_WORDS:
+    if split not in _DIGITS_APART | _WHOLE_WORDS | _PATTERNS.keys():
         raise InvalidModelFile(f"pre-tokenizer {split[:40]!r} is not supported")
-    words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    encoder = BytePairEncoder(models.BPE(vocab=ids, merges=merges))
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=split not in _PATTERNS)
+    whole_first = split == "llama-bpe"  # a word that is a token stays whole
+    encoder = BytePairEncoder(models.BPE(vocab=ids, merges=merges, ignore_merges=whole_first))
+    before: list[pre_tokenizers.PreTokenizer] = []
     if split in _DIGITS_APART:
-        digits = pre_tokenizers.Digits(individual_digits=True)
-        encoder.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
-    else:
-        encoder.pre_tokenizer = words
+        before.append(pre_tokenizers.Digits(individual_digits=True))
+    elif split in _PATTERNS:
+        before.append(pre_tokenizers.Split(Regex(_PATTERNS[split]), "isolated"))
+    encoder.pre_tokenizer = pre_tokenizers.Sequence([*before, words])
     return encoder
 
 
 def token_bytes(tokens: Sequence[str], special: frozenset[int]) -> list[bytes]:
     """Return the bytes each token stands for; none for special ones."""
+    return [b"" if index in special else _to_bytes(token) for index, token in enumerate(tokens)]
+
+
+def _to_bytes(token: str) -> bytes:
     alphabet = byte_alphabet()
-    return [
-        b"" if index in special else _to_bytes(token, alphabet)
-        for index, token in enumerate(tokens)
-    ]
-
-
-def _to_bytes(token: str, alphabet: dict[str, int]) -> bytes:
     try:
         return bytes([alphabet[character] for character in token])
     except KeyError:

@@ -140,6 +140,21 @@ class SpeechModel:
         """Return the codes of the languages it tells apart; empty for an English-only model."""
         return tuple(name.strip("<|>") for name in self._words.languages)
 
+    def prompt(self, language: str | None = None) -> list[int]:
+        """Return the tokens that every window begins with."""
+        language_id = self._language_id(language)
+        tail = [] if language_id is None else [language_id, self._words.transcribe]
+        return [self._words.start, *tail]
+
+    def decode_features(
+        self, mel: Floats, *, language: str | None = None, tokens_max: int = WINDOW_TOKENS_MAX
+    ) -> list[int]:
+        """Return the greedy tokens, timestamps included, of one window's spectrogram."""
+        heard = self._network.encode(mel)
+        language_id = self._language_id(language) or self._detect(heard)
+        guess = self._decode(heard, language_id, Sampling(), lambda: False, tokens_max)
+        return [] if guess is None else guess.token_ids
+
     def transcribe(
         self, audio: Audio, *, should_stop: Callable[[], bool], language: str | None = None
     ) -> Iterator[SpeechSegment]:
@@ -216,6 +231,7 @@ class SpeechModel:
         language_id: int | None,
         sampling: Sampling,
         should_stop: Callable[[], bool],
+        tokens_max: int = WINDOW_TOKENS_MAX,
     ) -> _Guess | None:
         words, text = self._words, heard.new_text()
         logits = text.extend([words.start])
@@ -224,7 +240,7 @@ class SpeechModel:
             logits = text.extend([language_id, words.transcribe])
         token_ids: list[int] = []
         total = 0.0
-        while len(token_ids) < WINDOW_TOKENS_MAX:
+        while len(token_ids) < tokens_max:
             if should_stop():
                 return None
             apply_rules(logits, token_ids, words)

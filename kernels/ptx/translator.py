@@ -41,7 +41,24 @@ def translate(
     cpu_s: int = CPU_S,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Module:
-    """Return a PTX module that runs on this processor.
+    """Return a PTX module, linked into this process; see `translation_of`."""
+    return Module(
+        translation_of(
+            ptx, mode=mode, entries=entries, cache=cache, cpu_s=cpu_s, memory_bytes=memory_bytes
+        )
+    )
+
+
+def translation_of(
+    ptx: str | bytes,
+    *,
+    mode: Mode,
+    entries: Sequence[str] = (),
+    cache: Path | None = None,
+    cpu_s: int = CPU_S,
+    memory_bytes: int = MEMORY_BYTES,
+) -> Translation:
+    """Return a PTX module in machine code of this processor, as data: nothing is linked.
 
     Args:
         ptx: the text, as NVRTC or nvcc write it; a zero byte at the end does not matter.
@@ -65,7 +82,7 @@ def translate(
         found = _in_child(request)
         with contextlib.suppress(OSError):  # a read-only home costs time at every start
             kept.put(key, found.pack())
-    return Module(found)
+    return found
 
 
 def _read(kept: CodeCache, key: str) -> Translation | None:

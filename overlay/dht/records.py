@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from overlay.dht.keys import POSITIONS, value_wire_key
 from overlay.errors import LocalProtocolError, RemoteProtocolError
 from overlay.identity import SIGNATURE_BYTES, Identity, verify
 from overlay.ids import PeerId
@@ -107,7 +108,7 @@ def open_record(data: bytes, network: str, key: str, *, now_unix_s: float) -> Re
     if len(data) > RECORD_BYTES_MAX:
         raise RemoteProtocolError("record too long", penalty=10)
     body, signed = _decode(data)
-    if record_key(PeerId(body.peer_id), body.name) != key:
+    if not _may_lie_under(body, key):
         raise RemoteProtocolError("record under another record's key", penalty=10)
     if not now_unix_s < body.expires_at_unix_s <= now_unix_s + LIFETIME_S_MAX + CLOCK_SKEW_S:
         raise RemoteProtocolError("record expired, or lives too long")
@@ -139,6 +140,11 @@ def select_newest(values: list[bytes]) -> int:
     What does not decode counts as older than everything.
     """
     return max(range(len(values)), key=lambda index: (_seq(values[index]), -index))
+
+
+def _may_lie_under(body: RecordBody, key: str) -> bool:
+    own_key = record_key(PeerId(body.peer_id), body.name)
+    return any(value_wire_key(own_key, position) == key.encode() for position in range(POSITIONS))
 
 
 def _seq(data: bytes) -> int:

@@ -17,7 +17,7 @@ from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
 from overlay.gossip.limits import Rate, RateLimits
 from overlay.ids import PeerId, short
-from overlay.transport import GossipMessage, Validator
+from overlay.transport import GossipMessage, Validator, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +35,16 @@ class GossipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         source_burst: the same, at once after a silence.
         forwarder_rate_per_s: messages that one neighbour may hand us, per second.
         forwarder_burst: the same, at once after a silence.
+        topic_rate_per_s: messages of one topic that we judge, per second.
+        topic_burst: the same, at once after a silence.
     """
 
     source_rate_per_s: float = 5.0
     source_burst: int = 50
     forwarder_rate_per_s: float = 200.0
     forwarder_burst: int = 1000
+    topic_rate_per_s: float = 100.0
+    topic_burst: int = 1000
 
 
 class _Subscriber:
@@ -70,6 +74,9 @@ class GossipService:
         self._forwarders = RateLimits(
             Rate(config.forwarder_rate_per_s, config.forwarder_burst),
             keys_max=PEERS_REMEMBERED_MAX,
+        )
+        self._topics = RateLimits(
+            Rate(config.topic_rate_per_s, config.topic_burst), keys_max=PEERS_REMEMBERED_MAX
         )
         self._subscribers: dict[str, list[_Subscriber]] = {}
         self._membership = trio.Lock()
@@ -101,7 +108,7 @@ class GossipService:
         """
         if len(data) > MESSAGE_BYTES_MAX:
             raise LocalProtocolError(f"message of {len(data)} bytes, at most {MESSAGE_BYTES_MAX}")
-        if not self._valid(self._own_peer_id, topic, data):
+        if self._judge(self._own_peer_id, topic, data) is not Verdict.ACCEPT:
             logger.warning("our own message on %s is invalid, not published", topic)
             return
         await driver.publish(self._prefix + topic, data)
@@ -116,16 +123,21 @@ class GossipService:
             return self._refuse("size", forwarder)
         return self._topic(topic) is not None or self._refuse("topic", forwarder)
 
-    def validate(self, source: PeerId, topic: str, data: bytes) -> bool:
-        """Apply the author's rate limit and then the subscribers' validators."""
+    def validate(self, source: PeerId, topic: str, data: bytes) -> Verdict:
+        """Apply the budgets of the author and of the topic, and then the validators."""
         if source == self._own_peer_id:
-            return True  # judged in `publish`
+            return Verdict.ACCEPT  # judged in `publish`
         name = self._topic(topic)
         if name is None:
-            return self._refuse("topic", source)
+            return self._ignore("topic", source)
         if not self._sources.take(source, self._now_s()):
-            return self._refuse("source rate", source)
-        return self._valid(source, name, data) or self._refuse("invalid", source)
+            return self._ignore("source rate", source)
+        if not self._topics.take(name, self._now_s()):
+            return self._ignore("topic rate", source)
+        verdict = self._judge(source, name, data)
+        if verdict is not Verdict.ACCEPT:
+            self._refuse("rejected" if verdict is Verdict.REJECT else "invalid", source)
+        return verdict
 
     def deliver(self, source: PeerId, topic: str, data: bytes) -> None:
         """Queue a validated message for every subscriber that has room."""
@@ -145,12 +157,21 @@ class GossipService:
         name = topic.removeprefix(self._prefix)
         return name if topic.startswith(self._prefix) and name in self._subscribers else None
 
-    def _valid(self, source: PeerId, name: str, data: bytes) -> bool:
+    def _judge(self, source: PeerId, name: str, data: bytes) -> Verdict:
+        """Return the first verdict of a validator that is not ACCEPT."""
         try:
-            return all(each.validate(source, data) for each in self._subscribers.get(name, ()))
+            for subscriber in self._subscribers.get(name, ()):
+                verdict = subscriber.validate(source, data)
+                if verdict is not True and verdict is not Verdict.ACCEPT:
+                    return Verdict.IGNORE if verdict is False else verdict
         except Exception:  # the one place where a caller's validator may fail
             logger.exception("bug in the validator of %s", name)
-            return False
+            return Verdict.IGNORE
+        return Verdict.ACCEPT
+
+    def _ignore(self, reason: str, peer_id: PeerId) -> Verdict:
+        self._refuse(reason, peer_id)
+        return Verdict.IGNORE
 
     def _refuse(self, reason: str, peer_id: PeerId) -> bool:
         self.refused[reason] += 1

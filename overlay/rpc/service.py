@@ -8,6 +8,7 @@ from overlay.cleanup import shielded
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError, RemoteProtocolError, StreamClosed
 from overlay.ids import short
+from overlay.limits.gate import Gate
 from overlay.rpc.stream import FrameStream
 from overlay.transport import Stream, StreamHandler
 
@@ -18,7 +19,11 @@ CLOSE_S: Final = 2.0
 
 
 class StreamServer:
-    """Runs one protocol's handler for each inbound stream, at most *streams_max* at once."""
+    """Runs one protocol's handler for each inbound stream, at most *streams_max* at once.
+
+    Under load it serves only peers in good standing, if *needs_ticket*; a fault of the
+    peer that the handler raises lowers that standing.
+    """
 
     def __init__(
         self,
@@ -27,7 +32,11 @@ class StreamServer:
         *,
         streams_max: int,
         linger: Callable[[ByteStream], None],
+        gate: Gate,
+        needs_ticket: bool = True,
     ) -> None:
+        self._gate = gate
+        self._needs_ticket = needs_ticket
         self._protocol = protocol
         self._handler = handler
         self._streams_free = streams_max
@@ -35,15 +44,29 @@ class StreamServer:
 
     async def handle(self, raw: ByteStream) -> None:
         """Serve *raw* to its end. Raises nothing but cancellation."""
+        if self._needs_ticket and self._gate.must_pay(raw.peer_id):
+            self._gate.turn_away("stranger without a ticket")
+            await raw.reset()
+            return
         if self._streams_free <= 0:
             logger.info("too many %s streams, resetting one", self._protocol)
             await raw.reset()
             return
         self._streams_free -= 1
         try:
-            await self._handle_admitted(FrameStream(raw, inbound=True, linger=self._linger))
+            await self._handle_admitted(self._stream(raw))
         finally:
             self._streams_free += 1
+
+    def _stream(self, raw: ByteStream) -> FrameStream:
+        limits = self._gate.config
+        return FrameStream(
+            raw,
+            inbound=True,
+            linger=self._linger,
+            first_frame_s=limits.first_frame_s,
+            stall_s=limits.stall_s,
+        )
 
     async def _handle_admitted(self, stream: FrameStream) -> None:
         served = False
@@ -57,6 +80,8 @@ class StreamServer:
                 await (stream.aclose() if served else stream.reset())
 
     def _log(self, stream: Stream, error: Exception) -> None:
+        for fault in remote_faults(error):
+            self._gate.blame(stream.peer_id, fault.penalty, str(fault))
         if is_overlay_error(error):
             logger.info("%s from %s: %r", self._protocol, short(stream.peer_id), error)
         else:
@@ -68,6 +93,13 @@ def is_overlay_error(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(is_overlay_error(inner) for inner in error.exceptions)
     return isinstance(error, OverlayError)
+
+
+def remote_faults(error: BaseException) -> list[RemoteProtocolError]:
+    """Return the faults of the peer that *error* is, or that are inside it."""
+    if isinstance(error, BaseExceptionGroup):
+        return [fault for inner in error.exceptions for fault in remote_faults(inner)]
+    return [error] if isinstance(error, RemoteProtocolError) else []
 
 
 async def exchange(stream: Stream, body: bytes) -> bytes:

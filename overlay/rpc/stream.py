@@ -42,12 +42,22 @@ class FrameStream:
     Args:
         raw: the bytes below; owned by this object from now on.
         inbound: True when the peer opened it, and so owes us a first frame.
+        first_frame_s: patience for the first byte of an inbound stream.
+        stall_s: longest silence inside a frame.
         linger: takes over a byte stream that we closed and the peer did not yet.
     """
 
     def __init__(
-        self, raw: ByteStream, *, inbound: bool, linger: Callable[[ByteStream], None]
+        self,
+        raw: ByteStream,
+        *,
+        inbound: bool,
+        linger: Callable[[ByteStream], None],
+        first_frame_s: float = FIRST_FRAME_S,
+        stall_s: float = STALL_S,
     ) -> None:
+        self._first_frame_s = first_frame_s
+        self._stall_s = stall_s
         self._raw = raw
         self._linger = linger
         self._reader = FrameReader()
@@ -133,9 +143,9 @@ class FrameStream:
     def _read_deadline_s(self) -> float:
         now_s = trio.current_time()
         if self._reader.inside_frame:
-            budget_s = STALL_S + self._reader.frame_bytes / FRAME_RATE_MIN_BYTES_PER_S
-            return min(now_s + STALL_S, self._frame_began_at_s + budget_s)
-        return now_s + FIRST_FRAME_S if self._first_byte_due else math.inf
+            budget_s = self._stall_s + self._reader.frame_bytes / FRAME_RATE_MIN_BYTES_PER_S
+            return min(now_s + self._stall_s, self._frame_began_at_s + budget_s)
+        return now_s + self._first_frame_s if self._first_byte_due else math.inf
 
 
 async def linger(raw: ByteStream) -> None:

@@ -1,6 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
-from pytoniq_core.tlb.block import DepthBalanceInfo
+from pytoniq_core.tlb.block import DepthBalanceInfo  # noqa: TID251 - an oracle
 
 from contracts._proof_cells import ProofSlice, read_label
 from contracts.augmented import ACCOUNTS, OLD_BLOCKS, Tree, write_label

@@ -32,8 +32,8 @@ def data_cell(opened_lt: int = 7, paid: int = 0, deadline: int = U32_MAX) -> Cel
     init = decode_boc(channel.state_init(PARAMS))
     terms = init.refs[1].refs[0]
     payee = bytes.fromhex(PARAMS.payee_address[2:])
-    root = Builder().raw(PARAMS.payer_key).raw(payee).uint(opened_lt, 64)
-    return root.coins(paid).uint(deadline, 32).ref(terms).maybe_ref(None).end()
+    root = Builder().coins(paid).maybe_ref(None).raw(PARAMS.payer_key).raw(b"\xdd" * 32).raw(payee)
+    return root.uint(deadline, 32).uint(opened_lt, 64).ref(terms).end()
 
 
 def test_an_open_channel_is_read_from_its_account() -> None:
@@ -92,7 +92,7 @@ def test_impossible_challenge_periods_are_refused(challenge_s: int) -> None:
 
 def test_a_channel_with_an_impossible_challenge_period_is_refused_when_read() -> None:
     cell = data_cell()
-    terms = Builder().raw(PARAMS.payee_key).raw(bytes.fromhex(PARAMS.payer_address[2:]))
+    terms = Builder().raw(bytes.fromhex(PARAMS.payer_address[2:])).raw(PARAMS.payee_key)
     terms = terms.uint(U32_MAX, 32).uint(PARAMS.open_by_unix_s, 32).uint(PARAMS.salt, 64)
     with pytest.raises(InvalidData, match="impossible terms"):
         channel.parse_channel(account(Cell(cell.bits, cell.size_bits, (terms.end(),))))

@@ -19,8 +19,11 @@ from nacl.signing import SigningKey
 from contracts.address import friendly_address
 from contracts.cells import Builder, decode_boc, encode_boc, join_address
 from contracts.devnet import REQUEST_BYTES_MAX, serve_devnet
+from contracts.devnet_file import owning, read_devnet
+from contracts.devnet_service import SNAPSHOTS_MAX, open_devnet
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import DEVNET_NETWORK_ID, Emulator
+from contracts.errors import InvalidData, LocalContractError
 from contracts.toncenter import DevnetControl, Toncenter, open_toncenter
 from contracts.units import NanoTon
 from contracts.wallet import Transfer, Wallet, send_transfers
@@ -154,6 +157,27 @@ async def test_an_estimate_is_what_is_then_paid_and_changes_nothing(
     assert len(answer["result"]["destination_fees"]) == 1
 
 
+async def test_an_estimate_needs_no_good_signature_unless_asked_for(
+    devnet_url: str, chain: EmbeddedChain, wallet: Wallet
+) -> None:
+    unsigned = Wallet(b"\x06" * 32).transfer_message(0, [gift()], 2**32 - 1)
+    message = decode_boc(wallet.transfer_message(0, [gift()], 2**32 - 1))
+    init = message.refs[0]
+    call = {
+        "address": wallet.address,
+        "body": to_base64(encode_boc(decode_boc(unsigned).refs[-1])),
+        "init_code": to_base64(encode_boc(init.refs[0])),
+        "init_data": to_base64(encode_boc(init.refs[1])),
+    }
+    blocks = chain.last_block.seqno
+    answer = (await post(devnet_url, "/estimateFee", json.dumps(call).encode())).json()
+    assert answer["result"]["source_fees"]["gas_fee"] > 0
+    strict = json.dumps(call | {"ignore_chksig": False}).encode()
+    assert "exitcode=35" in (await post(devnet_url, "/estimateFee", strict)).json()["error"]
+    assert chain.last_block.seqno - blocks <= 3  # the clock's, and none of an estimate
+    assert chain.account(wallet.address).status == "uninit"
+
+
 async def test_a_refusal_says_the_exit_code_as_a_lite_server_does(
     devnet_url: str, toncenter: Toncenter, wallet: Wallet
 ) -> None:
@@ -186,6 +210,36 @@ async def test_a_block_has_a_header(devnet_url: str) -> None:
     assert header["result"]["id"] == last
     missing = await ask(devnet_url, "/getBlockHeader", workchain=-1, shard="0", seqno=10**9)
     assert (missing["ok"], missing["code"]) == (False, 500)
+
+
+async def test_blocks_are_found_and_their_transactions_listed_in_pages(
+    devnet_url: str, toncenter: Toncenter, wallet: Wallet
+) -> None:
+    await send_transfers(toncenter, wallet, [gift()], timeout_s=20)
+    sent = (await toncenter.transactions(wallet.address))[-1]
+    by_lt = (await ask(
+        devnet_url, "/lookupBlock", workchain=0, shard="8000000000000000", lt=sent.lt
+    ))["result"]  # fmt: skip
+    by_seqno = (await ask(
+        devnet_url, "/lookupBlock", workchain=0, shard="8000000000000000", seqno=by_lt["seqno"]
+    ))["result"]  # fmt: skip
+    assert by_lt == by_seqno
+    by_time = (await ask(
+        devnet_url, "/lookupBlock", workchain=-1, shard="8000000000000000", unixtime=sent.now_unix_s
+    ))["result"]  # fmt: skip
+    assert by_time["workchain"] == -1
+    assert by_time["seqno"] <= by_lt["seqno"]
+    page: dict = {"workchain": 0, "shard": "8000000000000000", "seqno": by_lt["seqno"], "count": 1}
+    first = (await ask(devnet_url, "/getBlockTransactions", **page))["result"]
+    assert (first["incomplete"], first["transactions"][0]["account"]) == (True, wallet.address)
+    after = first["transactions"][0]["lt"]
+    rest = (await ask(devnet_url, "/getBlockTransactions", **page, after_lt=after))["result"]
+    assert (rest["incomplete"], rest["transactions"][0]["account"]) == (False, FRIEND)
+    shards = (await ask(devnet_url, "/shards", seqno=by_lt["seqno"]))["result"]["shards"]
+    assert shards == [by_lt]
+    forms = (await ask(devnet_url, "/detectAddress", address=wallet.friendly))["result"]
+    assert forms["raw_form"] == wallet.address
+    assert forms["bounceable"]["b64url"] == friendly_address(wallet.address)
 
 
 async def test_the_faucet_prints_money_and_the_supply_knows_it(
@@ -251,6 +305,15 @@ async def test_a_snapshot_brings_back_money_and_time(
          % (b"0" * 64), 422),
         ("/estimateFee", b'{"address": "0:%s", "body": "AAAA"}' % (b"0" * 64), 422),
         ("/getConfigParam", b'{"config_id": 5}', 500),
+        ("/shards", b'{"seqno": 999999}', 500),
+        ("/lookupBlock", b'{"workchain": 0, "shard": "0"}', 422),
+        ("/lookupBlock", b'{"workchain": 7, "shard": "0", "seqno": 1}', 422),
+        ("/lookupBlock", b'{"workchain": 0, "shard": "0", "unixtime": 99999999999}', 500),
+        ("/getBlockTransactions", b'{"workchain": 0, "shard": "0", "seqno": 1, "count": 0}', 422),
+        ("/tryLocateTx", b'{"source": "x", "destination": "y", "created_lt": "1"}', 422),
+        ("/tryLocateTx", b'{"source": "0:%s", "destination": "0:%s", "created_lt": "1"}'
+         % (b"0" * 64, b"0" * 64), 500),
+        ("/detectAddress", b'{"address": "EQ"}', 422),
         ("/devnet/faucet", b'{"address": "0:%s", "amount_nanoton": "-1"}' % (b"0" * 64), 422),
         ("/devnet/faucet", b'{"address": "0:%s", "amount_nanoton": "0"}' % (b"0" * 64), 422),
         ("/devnet/faucet", b'{"address": "-1:%s", "amount_nanoton": "5"}' % (b"0" * 64), 422),
@@ -309,17 +372,18 @@ import sys, time, trio
 from functools import partial
 from pathlib import Path
 from contracts.devnet import serve_devnet
+from contracts.devnet_file import read_devnet
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import open_emulator
 path, emulator = Path(sys.argv[1]), open_emulator()
 now = lambda: int(time.time())
 if path.exists():
-    chain = EmbeddedChain.load(emulator, path)
+    chain, kept = read_devnet(emulator, path)
 else:
-    chain = EmbeddedChain(emulator, unix_s=now())
+    chain, kept = EmbeddedChain(emulator, unix_s=now()), {}
 async def main():
     async with trio.open_nursery() as nursery:
-        serve = partial(serve_devnet, chain, clock=now, persist_path=path)
+        serve = partial(serve_devnet, chain, clock=now, persist_path=path, kept=kept)
         print(await nursery.start(serve), flush=True)
 trio.run(main)
 """
@@ -355,17 +419,57 @@ async def test_after_a_kill_nothing_that_was_answered_is_lost(
                 assert (await client.account(FRIEND)).balance_nanoton == balance
                 if life == 0:
                     await control.faucet(made.address, NanoTon(10 * COIN))
+                assert await control.snapshot() == life + 1
+                assert [each.snapshot for each in await control.snapshots()] == [
+                    *range(1, life + 2)
+                ]
                 warped_unix_s = await control.warp(5000)
                 for amount in (COIN, 2 * COIN):
                     await send_transfers(client, made, [gift(amount)], timeout_s=20)
                 balance = (await client.account(FRIEND)).balance_nanoton
                 os.kill(running.pid, signal.SIGKILL)
                 running.wait()
-    restored = EmbeddedChain.load(emulator, path)
+    restored, _ = read_devnet(emulator, path)
     gifts = restored.transactions(FRIEND)
     assert [each.value_nanoton // COIN for each in gifts] == [1, 2, 1, 2, 1, 2]
     assert restored.account(FRIEND).balance_nanoton == balance
     assert restored.supply() == restored.minted_nanoton == 10 * COIN
+
+
+def test_two_devnets_do_not_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "chain.bin"
+    with owning(path), pytest.raises(LocalContractError, match="another devnet"), owning(path):
+        pytest.fail("it is taken")
+    with owning(path):
+        pass
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 40, b"\x83"])
+def test_a_damaged_file_of_a_devnet_is_refused(
+    tmp_path: Path, emulator: Emulator, damage: bytes
+) -> None:
+    (tmp_path / "chain.bin").write_bytes(damage)
+    with pytest.raises(InvalidData, match=r"chain\.bin"):
+        read_devnet(emulator, tmp_path / "chain.bin")
+
+
+async def test_a_snapshot_survives_a_restart(tmp_path: Path, emulator: Emulator) -> None:
+    path, clock = tmp_path / "chain.bin", lambda: 1_780_000_000
+    chain = EmbeddedChain(emulator, unix_s=clock())
+    async with open_devnet(chain, clock=clock, persist_path=path) as devnet:
+        await devnet.faucet(FRIEND, COIN)
+        number = await devnet.take_snapshot()
+        await devnet.faucet(FRIEND, COIN)
+    again, kept = read_devnet(emulator, path)
+    assert again.account(FRIEND).balance_nanoton == 2 * COIN
+    async with open_devnet(again, clock=clock, persist_path=path, kept=kept) as devnet:
+        await devnet.restore(number)
+        assert (await devnet.account(FRIEND))[0].balance_nanoton == COIN
+        for _ in range(SNAPSHOTS_MAX):
+            await devnet.take_snapshot()
+        with pytest.raises(InvalidData):
+            await devnet.restore(number)  # only the newest few are kept
+    assert len(read_devnet(emulator, path)[1]) == SNAPSHOTS_MAX
 
 
 async def test_a_kill_in_the_middle_of_traffic_leaves_a_chain_that_opens(
@@ -391,7 +495,7 @@ async def test_a_kill_in_the_middle_of_traffic_leaves_a_chain_that_opens(
             await trio.sleep(0.7)
             os.kill(running.pid, signal.SIGKILL)
         running.wait()
-    restored = EmbeddedChain.load(emulator, path)
+    restored, _ = read_devnet(emulator, path)
     assert answered > 0
     assert answered <= restored.minted_nanoton // COIN <= answered + 4
     assert restored.supply() == restored.minted_nanoton

@@ -95,10 +95,15 @@ def test_the_newest_key_block_is_remembered_for_its_own_network(tmp_path: Path) 
     assert recall_trusted(path, config) == config.trusted
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-                    lambda each: st.lists(each, max_size=3)
-                    | st.dictionaries(st.sampled_from(["liteservers", "validator", "ip", "id"]), each),
-                    max_leaves=12))  # fmt: skip
+KEYS = st.sampled_from(["liteservers", "validator", "ip", "id"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(KEYS, each),
+    max_leaves=12,
+)
+
+
+@given(JSON)
 def test_no_json_does_more_than_be_refused(value: object) -> None:
     with pytest.raises(InvalidData):
         parse_global_config(json.dumps(value).encode())

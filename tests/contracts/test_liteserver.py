@@ -10,11 +10,10 @@ import pytest
 import trio
 from lite_rig import LOOPBACK, SEED, LiteRig, open_rig
 
-from contracts import devnet_liteserver, lite_roster, proofs
+from contracts import devnet_liteserver, lite_roster, proofs, trusted_chain
 from contracts import lite_messages as lite
-from contracts import liteserver as client_module
 from contracts.adnl_stream import AdnlStream, accept_adnl, open_adnl
-from contracts.cells import join_address
+from contracts.cells import Cell, join_address
 from contracts.devnet_liteserver import LiteApi, server_seed
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import Emulator
@@ -36,6 +35,12 @@ async def rig(emulator: Emulator):
     async with open_rig(embedded) as made:
         await made.devnet.faucet(FRIEND, COIN)
         yield made
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    with trio.fail_after(10):
+        while not holds():  # noqa: ASYNC110 - nobody tells
+            await trio.sleep(0.01)
 
 
 Twist = Callable[[Boxed, LiteRig], Boxed]
@@ -121,8 +126,7 @@ async def test_a_lying_server_is_put_out_and_an_honest_one_is_asked(
     async with open_liteserver(rig.config_of(liar, honest), timeout_s=5) as chain:
         standing = chain.roster.standings[0]
         with trio.fail_after(10):
-            while 1 not in chain.roster.usable() or standing.reason == "not asked yet":
-                await trio.sleep(0.01)
+            await until(lambda: 1 in chain.roster.usable() and standing.reason != "not asked yet")
             while 0 in chain.roster.usable():
                 standing.latency_s = -1.0  # so that the liar is asked
                 assert (await chain.account(FRIEND)).balance_nanoton == COIN
@@ -139,7 +143,7 @@ async def test_without_an_honest_server_there_is_no_answer(rig: LiteRig, twist: 
     await rig.devnet.faucet(rig.rich, NanoTon(1000 * COIN))
     liar = await twisted_server(rig, twist)
     with pytest.raises(ChainUnavailable) as failed:
-        async with open_liteserver(rig.config_of(liar), timeout_s=1) as chain:
+        async with open_liteserver(rig.config_of(liar), timeout_s=0.4) as chain:
             await chain.account(FRIEND)
     assert f"{LOOPBACK}:{liar}" in str(failed.value)
 
@@ -178,9 +182,7 @@ async def test_a_dead_server_is_left_and_taken_again_after_a_probe(
         alive = trio.Event()
         for stream in streams:
             await stream.aclose()
-        with trio.fail_after(10):
-            while chain.roster.usable():
-                await trio.sleep(0.01)
+        await until(lambda: not chain.roster.usable())
         alive.set()
         assert (await chain.account(FRIEND)).balance_nanoton == COIN
         assert chain.roster.usable() == [0]
@@ -207,7 +209,7 @@ async def test_a_server_that_babbles_is_refused(rig: LiteRig) -> None:
 
     port = await raw_server(rig, babble)
     with pytest.raises(ChainUnavailable):
-        async with open_liteserver(rig.config_of(port), timeout_s=1):
+        async with open_liteserver(rig.config_of(port), timeout_s=0.4):
             pytest.fail("nothing was proven")
 
 
@@ -215,7 +217,7 @@ async def test_a_server_with_another_key_is_not_talked_to(rig: LiteRig) -> None:
     config = await rig.config()
     stranger = LiteServer(LOOPBACK, config.servers[0].port, config.servers[0].key[::-1])
     with pytest.raises(ChainUnavailable):
-        async with open_liteserver(replace(config, servers=(stranger,)), timeout_s=1):
+        async with open_liteserver(replace(config, servers=(stranger,)), timeout_s=0.4):
             pytest.fail("nothing was proven")
 
 
@@ -229,7 +231,7 @@ async def test_another_zero_state_is_refused(rig: LiteRig) -> None:
     config = await rig.config()
     other = replace(config, trusted=replace(config.trusted, root_hash=bytes(32)))
     with pytest.raises(ChainUnavailable, match="key block"):
-        async with open_liteserver(other, timeout_s=1):
+        async with open_liteserver(other, timeout_s=0.4):
             pytest.fail("nothing was proven")
 
 
@@ -245,9 +247,7 @@ async def test_no_state_before_one_that_was_seen_is_told(rig: LiteRig) -> None:
 
     behind, honest = await twisted_server(rig, stuck), await good_server(rig)
     async with open_liteserver(rig.config_of(behind, honest), timeout_s=5) as chain:
-        with trio.fail_after(10):
-            while len(chain.roster.usable()) < 2:
-                await trio.sleep(0.01)
+        await until(lambda: len(chain.roster.usable()) == 2)
         await rig.devnet.faucet(FRIEND, COIN)
         chain.roster.standings[0].latency_s = 100.0
         assert (await chain.account(FRIEND)).balance_nanoton == 2 * COIN
@@ -287,6 +287,32 @@ async def test_the_server_answers_garbage_with_an_error_and_lives(rig: LiteRig) 
             assert decode(answer.answer, lite.Failure).message
         await adnl.send(encode(lite.TcpPing(5)))
         assert decode(await adnl.receive(), lite.TcpPong) == lite.TcpPong(5)
+
+
+async def test_a_client_may_use_one_id_for_many_queries(rig: LiteRig) -> None:
+    server = (await rig.config()).servers[0]
+    query = encode(lite.AdnlQuery(bytes(32), encode(lite.Query(encode(lite.GetTime())))))
+    async with open_adnl(server.host, server.port, server.key, timeout_s=5) as adnl:
+        for _ in range(40):
+            await adnl.send(query)
+        with trio.fail_after(5):
+            for _ in range(40):
+                decode(await adnl.receive(), lite.AdnlAnswer)
+
+
+async def test_an_account_that_we_do_not_read_turns_us_against_nobody(
+    rig: LiteRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_data: bytes) -> Cell:
+        raise InvalidData("cells of an unsupported kind")
+
+    async with open_liteserver(await rig.config()) as chain:
+        with monkeypatch.context() as patch:
+            patch.setattr(proofs, "decode_boc", refuse)
+            with pytest.raises(proofs.Unreadable):
+                await chain.account(FRIEND)
+        assert chain.roster.usable() == [0]
+        assert (await chain.account(FRIEND)).balance_nanoton == COIN
 
 
 async def test_blocks_are_found_by_number_time_and_logical_time(rig: LiteRig) -> None:
@@ -333,7 +359,7 @@ def test_a_key_block_on_the_way_is_remembered(tmp_path: Path) -> None:
     """Only what is proven moves the trust; `_note` is where it moves."""
     seen: list[lite.BlockId] = []
     start = lite.BlockId(-1, lite.WHOLE_SHARD, 5, bytes(32), bytes(32))
-    trust = client_module.TrustedChain(start, seen.append)
+    trust = trusted_chain.TrustedChain(start, seen.append)
     header = proofs.Header(
         id=replace(start, seqno=9), network_id=1, key_block=True, unix_s=1, end_lt=1,
         state_hash=bytes(32),

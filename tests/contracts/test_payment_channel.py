@@ -22,9 +22,9 @@ from contracts.rehearsal import (
 )
 from contracts.units import NanoTon
 
-NOT_OPEN, PAYER_SIGNATURE, PAYEE_SIGNATURE, STATE_INIT, TOO_SMALL = 100, 101, 102, 103, 104
-BELOW_PAID, CLOSING, TOO_EARLY, ALREADY_OPEN, TOO_LATE, UNDERFUNDED = 105, 106, 107, 108, 109, 110
-BALLAST = 111
+PAYER_SIGNATURE, PAYEE_SIGNATURE, STATE_INIT, TOO_SMALL, BELOW_PAID = 51, 52, 53, 54, 55
+CLOSING, TOO_EARLY, ALREADY_OPEN, TOO_LATE, UNDERFUNDED, BALLAST = 56, 57, 58, 59, 60, 61
+UNDERFLOW = 9  # the TVM's: a cell has not what is read from it, or more
 
 
 @pytest.fixture
@@ -90,7 +90,8 @@ def test_a_claim_pays_the_payee_and_costs_the_channel_no_more_than_granted(
 def test_a_claim_by_internal_message_returns_what_was_attached(opened: Rehearsal) -> None:
     balance = opened.state.balance_nanoton
     opened.internal(COIN, opened.claim(COIN // 2))
-    assert opened.state.balance_nanoton == balance - COIN // 2
+    kept = opened.state.balance_nanoton - (balance - COIN // 2)
+    assert 0 <= kept < 700_000  # what an external message would cost on import
     assert 1.49 * COIN < opened.balance(PAYEE) < 1.5 * COIN
 
 
@@ -98,7 +99,8 @@ def test_an_internal_claim_cannot_use_attached_money_to_reach_the_reserve(
     opened: Rehearsal,
 ) -> None:
     opened.internal(COIN, opened.claim(5 * COIN))
-    assert opened.state.balance_nanoton == channel.RESERVE_NANOTON
+    kept = opened.state.balance_nanoton - channel.RESERVE_NANOTON
+    assert 0 <= kept < 700_000  # what an external message would cost on import
     assert opened.last.exit_code == 0
 
 
@@ -268,7 +270,7 @@ def test_closing_works_up_to_the_last_nanoton_that_can_be_paid(opened: Rehearsal
 
 def test_claims_around_the_minimum_are_refused_for_free_or_done_whole(opened: Rehearsal) -> None:
     here, outcomes = opened.chain.snapshot(), set()
-    for total in range(1_000_000, 2 * channel.CLAIM_NANOTON_MIN, 100_000):
+    for total in range(10_000_000, channel.CLAIM_NANOTON_MIN, 100_000):
         opened.chain.restore(here)
         try:
             record = opened.external(opened.claim(total))
@@ -279,12 +281,24 @@ def test_claims_around_the_minimum_are_refused_for_free_or_done_whole(opened: Re
             assert not record.aborted
             assert opened.state.paid_nanoton == total
             assert opened.balance(PAYEE) > 0
-            assert total >= channel.CLAIM_NANOTON_MIN - 500_000
+            burned = total - opened.balance(PAYEE)
+            assert burned < total // 4
     assert outcomes == {0, TOO_SMALL}
 
 
-def test_the_documented_minimum_is_claimable(opened: Rehearsal) -> None:
-    assert opened.external(opened.claim(channel.CLAIM_NANOTON_MIN)).exit_code == 0
+def test_the_documented_minimum_is_claimable_both_ways(opened: Rehearsal) -> None:
+    body, here = opened.claim(channel.CLAIM_NANOTON_MIN), opened.chain.snapshot()
+    assert opened.external(body).exit_code == 0
+    opened.chain.restore(here)
+    assert opened.internal(channel.MESSAGE_FEE_NANOTON, body).exit_code == 0
+
+
+def test_the_payer_can_burn_only_a_part_of_what_the_payee_has_earned(opened: Rehearsal) -> None:
+    """It sends the smallest claims that there are, again and again."""
+    step = channel.CLAIM_NANOTON_MIN
+    for number in range(1, 41):
+        opened.external(opened.claim(number * step))
+    assert opened.balance(PAYEE) > 40 * step * 4 // 5
 
 
 def test_the_payee_can_claim_while_the_payer_closes_until_it_is_finished(
@@ -368,7 +382,7 @@ def test_before_the_opening_no_signature_is_good(rig: Rehearsal) -> None:
         channel.close_body(NanoTon(0), None, voucher.sign_release(PAYEE_SEED, ref, NanoTon(0))),
     )
     for body in bodies:
-        refused(rig, body, NOT_OPEN)
+        refused(rig, body, PAYEE_SIGNATURE if body == bodies[2] else PAYER_SIGNATURE)
 
 
 def test_a_state_init_cannot_be_used_to_inflate_what_the_channel_pays_for_import(
@@ -387,30 +401,61 @@ def ballast(cell: Cell) -> Cell:
     return Builder().inline(cell).ref(heavy).end()
 
 
-def test_references_behind_a_message_are_refused(opened: Rehearsal) -> None:
-    for body in (opened.claim(COIN // 2), opened.start_close(), opened.close(COIN)):
-        refused(opened, encode_boc(ballast(decode_boc(body))), BALLAST)
-    opened.external(opened.start_close())
+def padded(cell: Cell, behind: int) -> bytes:
+    """Return *cell* with *behind* spare bits."""
+    return encode_boc(Builder().inline(cell).uint(0, behind).end())
+
+
+def test_whatever_stands_behind_a_message_makes_it_invalid(opened: Rehearsal) -> None:
+    claim, start = opened.claim(COIN // 2), opened.start_close()
+    for body, code in (
+        (claim, PAYER_SIGNATURE),
+        (start, PAYER_SIGNATURE),
+        (opened.close(COIN), PAYEE_SIGNATURE),
+    ):
+        refused(opened, padded(decode_boc(body), behind=8), code)
+        with pytest.raises(MessageRejected):
+            opened.external(encode_boc(ballast(decode_boc(body))))
+    opened.external(start)
     opened.chain.warp(CHALLENGE_S + 1)
-    refused(opened, encode_boc(ballast(decode_boc(channel.finish_body()))), BALLAST)
+    finish = decode_boc(channel.finish_body())
+    refused(opened, encode_boc(ballast(finish)), BALLAST)
+    refused(opened, padded(finish, behind=8), BALLAST)
+
+
+def test_the_payer_cannot_burn_the_deposit_with_ballast_that_it_signed(opened: Rehearsal) -> None:
+    """Else it could take back in fees what it has promised in vouchers."""
+    heavy = ballast(Builder().end()).refs[0]
+    tail = Builder().coins(COIN).ref(heavy)
+    signature = opened.sign(Builder().uint(voucher.TAG_VOUCHER, 24).coins(COIN).ref(heavy))
+    body = Builder().uint(channel.OP_CLAIM, 32).raw(signature).inline(tail.end()).end()
+    with pytest.raises(MessageRejected):
+        opened.external(encode_boc(body))
+    start = opened.sign(Builder().uint(voucher.TAG_START_CLOSE, 24).ref(heavy))
+    body = Builder().uint(channel.OP_START_CLOSE, 32).raw(start).ref(heavy).end()
+    refused(opened, encode_boc(body), UNDERFLOW)
+
+
+def test_the_payee_cannot_burn_the_change_with_ballast_that_it_signed(opened: Rehearsal) -> None:
+    heavy = ballast(Builder().end()).refs[0]
+    for behind in (Builder().coins(0).ref(heavy), Builder().coins(0).uint(0, 8)):
+        fields = behind.end()
+        signature = opened.sign(
+            Builder().uint(voucher.TAG_RELEASE, 24).inline(fields), seed=PAYEE_SEED
+        )
+        release = Builder().raw(signature).end()
+        # The reference to the release comes first, so what stands behind it is signed.
+        head = Builder().uint(channel.OP_CLOSE, 32).raw(bytes(64)).ref(release)
+        refused(opened, encode_boc(head.inline(fields).end()), UNDERFLOW)
 
 
 def test_ballast_behind_a_release_is_refused(opened: Rehearsal) -> None:
     body = decode_boc(opened.close(COIN))
     (release,) = body.refs
-    for padded in (ballast(release), Builder().inline(release).uint(0, 1).end()):
-        replaced = Cell(body.bits, body.size_bits, (padded,))
+    for padded_release in (ballast(release), Builder().inline(release).uint(0, 1).end()):
+        replaced = Cell(body.bits, body.size_bits, (padded_release,))
         with pytest.raises(MessageRejected):
             opened.external(encode_boc(replaced))
-
-
-def test_spare_bits_behind_a_claim_are_paid_for_by_the_payee(opened: Rehearsal) -> None:
-    """They cannot be refused cheaply, and need not be: one cell has 1023 bits at most."""
-    balance, body = opened.state.balance_nanoton, decode_boc(opened.claim(COIN // 2))
-    padded = Builder().inline(body).uint(0, 1023 - body.size_bits).end()
-    opened.external(encode_boc(padded))
-    assert opened.state.paid_nanoton == COIN // 2
-    assert opened.state.balance_nanoton >= balance - COIN // 2
 
 
 @pytest.mark.parametrize(

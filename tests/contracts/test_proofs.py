@@ -8,29 +8,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lite_rig import SEED
 from nacl.signing import SigningKey
-from pytoniq_core.boc.address import Address
-from pytoniq_core.boc.cell import Cell as LibraryCell
-from pytoniq_core.proof.check_proof import (
+from pytoniq_core.boc.address import Address  # noqa: TID251 - an oracle
+from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - an oracle
+from pytoniq_core.boc.cell import CellError  # noqa: TID251 - an oracle
+from pytoniq_core.proof.check_proof import (  # noqa: TID251 - an oracle
     check_account_proof,
     check_block_signatures,
     check_proof,
     check_shard_proof,
     compute_validator_set,
 )
-from pytoniq_core.tl.block import BlockIdExt
-from pytoniq_core.tlb.config import CatchainConfig, ConfigParam34
+from pytoniq_core.tl.block import BlockIdExt  # noqa: TID251 - an oracle
+from pytoniq_core.tlb.config import (  # noqa: TID251 - an oracle
+    CatchainConfig,
+    ConfigParam34,
+)
 
 from contracts import lite_messages as lite
 from contracts import proofs
 from contracts._merkle import encode_roots, merkle_proof
-from contracts._proof_cells import decode_proof, find, proven_root
-from contracts.blocks import Validator
+from contracts._proof_cells import ProofCell, decode_proof, find, proven_root
+from contracts.blocks import Block, Moment, Validator, make_block
 from contracts.cells import Builder, Cell, encode_boc, join_address
+from contracts.config import with_validators
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import Emulator
 from contracts.errors import ChainUnavailable, InvalidData
-from contracts.ledger import Ledger
+from contracts.ledger import Ledger, header_proof
 from contracts.tl import encode
+from contracts.trusted_chain import TrustedChain
 from contracts.units import NanoTon
 from contracts.wallet import Transfer, Wallet
 
@@ -322,6 +328,73 @@ def test_a_link_that_names_another_block_is_refused(ledger: Ledger) -> None:
             proofs.check_forward(replace(link, to=to), ledger.genesis.master_id)
 
 
+def key_block(ledger: Ledger, chain: EmbeddedChain, validator: Validator) -> Block:
+    """A key block after the newest one, by which *validator* is the next to sign."""
+    last = ledger.last.master
+    config = with_validators(chain.ledger.genesis.config, validator.as_set())
+    moment = Moment(
+        network_id=chain.network_id, seqno=last.id.seqno + 1, unix_s=chain.now_unix_s + 1,
+        start_lt=last.end_lt, end_lt=last.end_lt + 1,
+    )  # fmt: skip
+    states = (last.state, last.state)
+    by = ledger.genesis.validator
+    return make_block(moment, -1, states, (last.ref, None), by, key_config=config)
+
+
+def forward(from_block: lite.BlockId, proof: bytes, to: Block, by: Validator) -> lite.LinkForward:
+    key = proofs.read_header(to.root, to.id).key_block
+    dest = encode_roots([header_proof(to)])
+    return lite.LinkForward(key, from_block, to.id, dest, proof, by.sign_block(to.id))
+
+
+def test_trust_goes_on_from_key_block_to_key_block(ledger: Ledger, chain: EmbeddedChain) -> None:
+    first, second = ledger.genesis.validator, Validator(b"\x02" * 32)
+    zero, key = ledger.genesis.master_id, key_block(ledger, chain, second)
+    moment = Moment(
+        network_id=chain.network_id, seqno=key.id.seqno + 1, unix_s=chain.now_unix_s + 2,
+        start_lt=key.end_lt, end_lt=key.end_lt + 1,
+    )  # fmt: skip
+    later = make_block(moment, -1, (key.state, key.state), (key.ref, None), second)
+    shown = {cell.hash for cell in all_library_cells(key.root)}
+    config_proof = encode_roots([merkle_proof(key.root, shown)])
+    to_key = forward(zero, link_of(ledger).config_proof, key, first)
+    to_later = forward(key.id, config_proof, later, second)
+    seen: list[lite.BlockId] = []
+    trust = TrustedChain(zero, seen.append)
+    proof = lite.BlockProof(True, zero, later.id, (to_key, to_later))
+    header = trust.accept(proof, zero)
+    assert header is not None
+    assert (header.id, trust.key_block, seen) == (later.id, key.id, [key.id])
+    with pytest.raises(InvalidData, match="nobody that we know"):  # the old validators are gone
+        proofs.check_forward(forward(key.id, config_proof, later, first), key.id)
+    with pytest.raises(InvalidData, match="not a key block"):
+        plain = encode_roots([merkle_proof(later.root, {each.hash for each in
+                             all_library_cells(later.root)})])  # fmt: skip
+        proofs.check_forward(replace(to_later, from_block=later.id, config_proof=plain,
+                             to=replace(later.id, seqno=later.id.seqno + 1)), later.id)  # fmt: skip
+    with pytest.raises(InvalidData, match="without validators"):
+        TrustedChain(zero, seen.append).accept(
+            replace(proof, steps=(link_of(ledger), to_later)), zero
+        )
+    with pytest.raises(InvalidData, match="should"):
+        TrustedChain(zero, seen.append).accept(replace(proof, to=key.id), zero)
+    back = lite.LinkBack(False, zero, key.id, b"", b"", b"")
+    with pytest.raises(InvalidData, match="backward"):
+        TrustedChain(zero, seen.append).accept(replace(proof, steps=(back,)), zero)
+
+
+def all_library_cells(root: LibraryCell) -> list[LibraryCell]:
+    return [root, *(cell for ref in root.refs for cell in all_library_cells(ref))]
+
+
+def test_a_merkle_cell_that_lies_about_what_is_below_is_refused(ledger: Ledger) -> None:
+    proof = header_proof(ledger.last.master)
+    bits = proof.bits.copy()
+    bits.invert(100)
+    with pytest.raises(CellError):
+        ProofCell(bits, proof.refs, proof.type_)
+
+
 def test_blocks_that_are_not_kept_are_not_spoken_of(ledger: Ledger) -> None:
     strange = replace(newest(ledger), root_hash=bytes(32))
     with pytest.raises(ChainUnavailable):
@@ -329,6 +402,43 @@ def test_blocks_that_are_not_kept_are_not_spoken_of(ledger: Ledger) -> None:
     with pytest.raises(ChainUnavailable):
         ledger.block_proof(strange, None)
     assert ledger.block_proof(newest(ledger), None).steps == ()
+
+
+def test_a_transaction_is_proven_to_be_in_its_block(chain: EmbeddedChain, ledger: Ledger) -> None:
+    stored = chain.stored_transactions(WALLET.address)
+    for item in stored:
+        block, lt = ledger.by_seqno(item.seqno).base.id, item.record.lt
+        listed, more = ledger.block_transactions(block, (b"", 0), 100)
+        assert not more
+        assert item.record.hash in [hash_ for _, _, hash_ in listed]
+        answer = ledger.one_transaction(block, WALLET.address, lt)
+        assert proofs.check_transaction(answer, block, WALLET.address, lt).record == item.record
+    last, first = stored[-1], stored[0]
+    block = ledger.by_seqno(last.seqno).base.id
+    answer = ledger.one_transaction(block, WALLET.address, last.record.lt)
+    other = ledger.one_transaction(
+        ledger.by_seqno(first.seqno).base.id, WALLET.address, first.record.lt
+    )
+    for forged, where, address, lt in (
+        (replace(answer, transaction=other.transaction), block, WALLET.address, last.record.lt),
+        (other, block, WALLET.address, last.record.lt),
+        (answer, replace(block, root_hash=bytes(32)), WALLET.address, last.record.lt),
+        (answer, block, NOBODY, last.record.lt),
+        (answer, block, WALLET.address, last.record.lt + 1),
+        (replace(answer, proof=b""), block, WALLET.address, last.record.lt),
+    ):
+        with pytest.raises(InvalidData):
+            proofs.check_transaction(forged, where, address, lt)
+    with pytest.raises(ChainUnavailable):
+        ledger.one_transaction(block, NOBODY, 5)
+
+
+def test_a_block_names_the_one_before_it(ledger: Ledger) -> None:
+    last = ledger.last
+    before = ledger.by_seqno(last.base.id.seqno - 1)
+    for block, expected in ((last.base, before.base.id), (last.master, before.master.id)):
+        (proof,) = decode_proof(encode_roots([header_proof(block)]), 1)
+        assert proofs.read_previous(proven_root(proof, block.id.root_hash)) == expected
 
 
 # --- no bytes do more than be refused ---

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - an oracle
 
 import contracts
 from contracts import _pytoniq
@@ -135,6 +136,17 @@ def test_a_hostile_dictionary_is_refused(root: Cell) -> None:
     reader = Builder().maybe_ref(root).end().inner.begin_parse()
     with pytest.raises(InvalidData), _pytoniq.refusing("a dictionary"):
         reader.load_dict(32)
+
+
+@given(st.binary(max_size=127), st.integers(0, 7), st.integers(0, 4), st.integers(0, 3))
+def test_our_hashes_are_the_library_s(data: bytes, cut: int, refs: int, nesting: int) -> None:
+    size_bits = max(0, 8 * len(data) - cut)
+    bits = int.from_bytes(data, "big") >> (8 * len(data) - size_bits)
+    cell = Cell(bits, size_bits)
+    for _ in range(nesting):
+        cell = Cell(bits, size_bits, (cell,) * refs)
+    theirs = LibraryCell.one_from_boc(encode_boc(cell))
+    assert (cell.hash, cell.depth) == (theirs.hash, theirs.get_depth())
 
 
 def test_only_the_adapters_import_the_library() -> None:

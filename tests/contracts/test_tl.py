@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytoniq_core.tl.generator import TlGenerator
+from pytoniq_core.tl.generator import TlGenerator  # noqa: TID251 - an oracle
 
 from contracts import lite_messages as lite
 from contracts.errors import InvalidData, LocalContractError
@@ -27,6 +27,10 @@ NAMES = {
     "liteServer.sendMessage": lite.SendMessage,
     "liteServer.getTransactions": lite.GetTransactions,
     "liteServer.getBlockProof": lite.GetBlockProof,
+    "liteServer.getOneTransaction": lite.GetOneTransaction,
+    "liteServer.listBlockTransactions": lite.ListBlockTransactions,
+    "liteServer.transactionInfo": lite.TransactionInfo,
+    "liteServer.blockTransactions": lite.BlockTransactions,
     "liteServer.lookupBlock": lite.LookupBlock,
     "liteServer.getBlockHeader": lite.GetBlockHeader,
     "liteServer.getConfigAll": lite.GetConfigAll,
@@ -54,12 +58,18 @@ NAMES = {
     "consensus.candidateHashDataEmpty": lite.EmptyCandidate,
 }
 SIGNED = lite.OrdinarySignatures(1, 2, (lite.Signature(HASH, b"s" * 64),))
+SIMPLEX = lite.SimplexSignatures(3, 4, (), HASH, 5, b"candidate")
 MESSAGES: list[Boxed] = [
     lite.GetMasterchainInfo(),
     lite.GetAccountState(BLOCK, lite.AccountId(0, HASH)),
     lite.GetTransactions(16, lite.AccountId(0, HASH), 2**64 - 1, HASH),
     lite.GetBlockProof(0, BLOCK),
     lite.GetBlockProof(1, BLOCK, BLOCK),
+    lite.GetOneTransaction(BLOCK, lite.AccountId(0, HASH), 5),
+    lite.ListBlockTransactions(BLOCK, 0x87, 9, lite.TransactionId3(HASH, 7)),
+    lite.ListBlockTransactions(BLOCK, 7, 9),
+    lite.BlockTransactions(BLOCK, 3, True, (lite.TransactionId(7, HASH, 8, HASH),), b""),
+    lite.TransactionInfo(BLOCK, b"proof", b"transaction"),
     lite.LookupBlock(2, lite.ShortBlockId(-1, 5, 6), lt=7),
     lite.LookupBlock(4, lite.ShortBlockId(-1, 5, 6), utime=8),
     lite.GetConfigParams(0, BLOCK, (1, -2, 3)),
@@ -75,9 +85,7 @@ MESSAGES: list[Boxed] = [
         steps=(
             lite.LinkForward(False, BLOCK, BLOCK, b"d", b"c", SIGNED),
             lite.LinkBack(True, BLOCK, BLOCK, b"d", b"p", b"s"),
-            lite.LinkForward(
-                True, BLOCK, BLOCK, b"", b"", lite.SimplexSignatures(3, 4, (), HASH, 5, b"candidate")
-            ),
+            lite.LinkForward(True, BLOCK, BLOCK, b"", b"", SIMPLEX),
         ),
     ),
 ]  # fmt: skip

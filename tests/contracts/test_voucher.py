@@ -25,8 +25,9 @@ totals = st.integers(0, (1 << 120) - 1).map(NanoTon)
 
 
 def oracle_digest(tag: int, ref: ChannelRef, total: int | None) -> bytes:
-    builder = begin_cell().store_uint(tag, 32).store_int(ref.network_id, 32)
-    builder = builder.store_address(Address(ref.address)).store_uint(ref.opened_lt, 64)
+    domain = begin_cell().store_int(ref.network_id, 32).store_address(Address(ref.address))
+    domain = domain.store_uint(ref.opened_lt, 64)
+    builder = begin_cell().store_bytes(domain.end_cell().hash).store_uint(tag, 24)
     if total is not None:
         builder = builder.store_coins(total)
     return builder.end_cell().hash

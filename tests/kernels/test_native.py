@@ -7,11 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_files import family_bytes, family_metadata, family_tensors, gguf_bytes, quantised
 
-from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, LaunchError
+from kernels.errors import (
+    DeviceUnavailable,
+    InvalidInput,
+    InvalidModelFile,
+    KernelError,
+    LaunchError,
+)
 from kernels.models.decoder import Step
 from kernels.models.gguf import GgufFile, open_gguf
 from kernels.models.llama import NumpyDecoder
@@ -184,6 +190,32 @@ def test_impossible_shapes_open_nothing(numbers) -> None:
     shape = library.Shape(**dict(zip(names, numbers, strict=False)), epsilon=1e-5)
     if numbers[8] > 1024 or min(numbers[:9]) < 1:
         assert calls.co_open(ctypes.byref(shape), numbers[9], numbers[10], None, None) is None
+
+
+GOOD = family_bytes("llama", "Q4_1")
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_damaged_file_is_a_typed_error_or_computes(tmp_path: Path, data) -> None:
+    try:
+        loaded = library.load()
+    except DeviceUnavailable as error:
+        pytest.skip(str(error))
+    damaged = bytearray(GOOD)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(GOOD) - 8))
+        damaged[place : place + 8] = data.draw(st.binary(min_size=8, max_size=8))
+    path = tmp_path / "damaged.gguf"
+    path.write_bytes(damaged)
+    try:
+        decoder = NativeDecoder(open_gguf(path), loaded)
+        logits = decoder.new_sequence(4).extend([1, 2, 3])
+    except (KernelError, MemoryError):
+        return
+    assert logits.shape == (decoder.config.vocabulary,)
 
 
 def test_weights_that_are_not_finite_are_refused(native, tmp_path: Path) -> None:

@@ -110,3 +110,19 @@ def test_text_that_cannot_fit_is_refused_before_it_is_encoded(tokenizer: Tokeniz
 def test_broken_vocabularies_are_refused(tmp_path: Path, changes) -> None:
     with pytest.raises(InvalidModelFile):
         build(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    ("split", "text", "pieces"),
+    [
+        ("smollm", "hello 1234", ["hello", " ", "1", "2", "3", "4"]),
+        ("gpt-2", "hello 1234", ["hello", " 1234"]),
+        ("qwen2", "hello 1234 it's", ["hello", " ", "1", "2", "3", "4", " it", "'s"]),
+        ("llama-bpe", "hello 12345!\n", ["hello", " ", "123", "45", "!\n"]),
+    ],
+)
+def test_each_family_cuts_text_its_own_way(tmp_path: Path, split, text, pieces) -> None:
+    tokenizer = build(tmp_path, tokenizer__ggml__pre=split)
+    assert tokenizer.decode(tokenizer.encode_plain(text)) == text
+    cut = tokenizer._encoder.pre_tokenizer.pre_tokenize_str(text)
+    assert [text[start:end] for _, (start, end) in cut] == pieces

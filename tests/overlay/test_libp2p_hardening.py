@@ -19,7 +19,7 @@ from overlay import (
     generate_identity,
     open_host,
 )
-from overlay._libp2p_hardening import WINDOW_HARD_CAP_BYTES, _CappedBuffers
+from overlay._libp2p_hardening import WINDOW_HARD_CAP_BYTES, _CappedBuffers, _Unread
 
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
 
@@ -151,11 +151,30 @@ async def test_a_cancelled_host_closes_its_sockets_within_three_seconds() -> Non
 
 
 def test_unread_bytes_beyond_any_window_are_refused() -> None:
-    buffers = _CappedBuffers()
+    buffers = _CappedBuffers(_Unread(100 << 20))
     buffers[1] = bytearray()
     buffers[1].extend(bytes(WINDOW_HARD_CAP_BYTES))
     with pytest.raises(Exception, match="window violated"):
         buffers[1].extend(b"x")
+
+
+def test_unread_bytes_are_counted_over_all_streams_and_connections() -> None:
+    everybody = _Unread(1000)
+    one, other = _CappedBuffers(_Unread(600, everybody)), _CappedBuffers(_Unread(600, everybody))
+    one[1], one[3], other[1] = bytearray(), bytearray(), bytearray()
+    one[1].extend(bytes(400))
+    with pytest.raises(Exception, match="too many unread bytes"):
+        one[3].extend(bytes(300))
+    other[1].extend(bytes(600))
+    with pytest.raises(Exception, match="too many unread bytes"):
+        one[3].extend(b"x")
+    del one[1][:150]
+    one[3].extend(bytes(100))
+    assert everybody.held_bytes == 950
+    del one[1]
+    one.pop(3, None)
+    other.clear()
+    assert everybody.held_bytes == 0
 
 
 IDLE_NODE = """

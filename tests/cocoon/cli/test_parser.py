@@ -5,10 +5,18 @@ import inspect
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import entry_points
 
 import pytest
 
-from cocoon.cli.parser import CHAT_MODEL, DEVNET_PORT, SPEECH_MODEL, make_parser
+from cocoon.cli.parser import (
+    CHAT_MODEL,
+    DEVNET_PORT,
+    EXTENSIONS,
+    SPEECH_MODEL,
+    full_name,
+    make_parser,
+)
 from cocoon.config import NodeConfig
 from cocoon.errors import EXIT_CODES, EXIT_MEANINGS
 from cocoon.requester import inputs
@@ -27,8 +35,10 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 def test_every_promised_command_is_there() -> None:
     wanted = "init node provide ask transcribe quotes explain receipts channels wallet devnet"
-    more = "doctor demo config assets peers swarm channel"
-    assert {*wanted.split(), *more.split()} <= commands().keys()
+    more = "doctor demo config assets peers swarm channel kernel"
+    here = {*wanted.split(), *more.split()}
+    extensions = {each.name for each in entry_points(group=EXTENSIONS)}
+    assert here | extensions == commands().keys()
 
 
 @pytest.mark.parametrize("name", commands())
@@ -45,7 +55,7 @@ def test_every_command_has_help_and_the_common_options(
 @pytest.mark.parametrize("name", commands())
 def test_every_command_has_a_function_that_takes_arguments_and_output(name: str) -> None:
     module, _, function = commands()[name].get_default("run").partition(":")
-    run = getattr(import_module(f"cocoon.cli.{module}"), function)
+    run = getattr(import_module(full_name(module)), function)
     assert list(inspect.signature(run).parameters) == ["parsed", "output"]
     assert run.__doc__
 

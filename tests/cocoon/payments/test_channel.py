@@ -345,7 +345,7 @@ class Hostile(RuleBasedStateMachine):
         state = self.payee
         if state.close_at_unix_s and state.unclaimed and not state.gone:
             assert state.claim(worth=10**9) == (
-                Claim(total=state.best_total, signature=state.best_signature),
+                Claim(total=state.best_total, signature=state.best_signature, worth=state.worth),
             )
 
 

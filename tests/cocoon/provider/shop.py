@@ -20,10 +20,13 @@ from cocoon.config import (
 )
 from cocoon.directory import Directory, open_directory
 from cocoon.messages import Kind, Turn
-from cocoon.node import _serve_releases
+from cocoon.node import serve_releases
+from cocoon.payments.hub.messages import HubTerms
+from cocoon.payments.hub.service import Hub
+from cocoon.payments.hub.wire import open_hub, serve_routes
 from cocoon.payments.ownership import public_key
-from cocoon.payments.payee import open_payee
-from cocoon.payments.payer import open_payer
+from cocoon.payments.payee import PayeeService, open_payee
+from cocoon.payments.payer import PayerService, open_payer
 from cocoon.provider import service
 from cocoon.provider.runner import WorkerSpec
 from cocoon.provider.service import Provider, open_provider
@@ -31,6 +34,7 @@ from cocoon.provider.session import Session
 from cocoon.requester.plan import ChatRequest
 from cocoon.requester.service import Requester, open_requester
 from cocoon.statements import Payee as PayeeIdentity
+from contracts.units import parse_coins
 from contracts.wallet import Wallet
 from overlay.identity import Identity
 from overlay.memory import MemoryNetwork, open_network
@@ -52,6 +56,7 @@ class Market:
     nursery: trio.Nursery
     sessions: int = 0
     told: dict[str, list[tuple[str, dict[str, object]]]] = field(default_factory=dict)
+    payees: dict[str, PayeeService] = field(default_factory=dict)
 
     def config(self, name: str, **sections) -> NodeConfig:
         home = self.home / name
@@ -135,8 +140,66 @@ class Market:
                 tell=tell,
             ) as provider,
         ):
-            _serve_releases(host, payee)
+            serve_releases(host, payee)
+            serve_routes(host, payee)
+            self.payees[terms.address] = payee
             yield provider
+
+    async def hub(self, providers: list[Provider], coins: str = "1") -> "HubStage":
+        """Run a hub that has a channel with each of *providers*."""
+        identity = Identity(b"hub".ljust(32, b"!"))
+        config = self.config("hub")
+        host, _ = await self.host(identity)
+        seed = identity.peer_id.encode()[-32:]
+        wallet = Wallet(seed, network_id=self.world.chain.network_id)
+        self.world.chain.faucet(wallet.address, parse_coins("20"))
+        payee = await self._start(
+            open_payee(
+                chain=self.world.payee_chain,
+                payee_seed=seed,
+                payee_address=wallet.address,
+                journal_path=config.payee_journal,
+                clock=self.network.clock,
+                challenge_s_min=CHALLENGE_S,
+                watch_interval_s=0.05,
+            )
+        )
+        payer = await self._start(
+            open_payer(
+                chain=self.world.payer_chain,
+                wallet=wallet,
+                journal_path=config.payer_journal,
+                clock=self.network.clock,
+                challenge_s=CHALLENGE_S,
+                watch_interval_s=0.05,
+            )
+        )
+        for provider in providers:
+            paid = provider.payee_identity
+            await payer.open_channel(paid.address, paid.key, parse_coins(coins))
+        terms = HubTerms(
+            chain_network_id=self.world.chain.network_id,
+            payee_address=wallet.address,
+            payee_key=public_key(seed),
+            challenge_s_min=CHALLENGE_S,
+            fee_base_nanoton=parse_coins("0.005"),
+            fee_ppm=1000,
+            capacity_max_nanoton=parse_coins("1"),
+            route_s_max=3000,
+            margin_s=900,
+        )
+        hub = await self._start(
+            open_hub(
+                host,
+                payer,
+                payee,
+                self.world.payee_chain,
+                terms=terms,
+                watch_interval_s=0.05,
+            )
+        )
+        serve_releases(host, payee)
+        return HubStage(identity.peer_id, hub, payer, payee, terms)
 
     async def requester(self, name: str = "requester", **settings) -> Requester:
         config = self.config(
@@ -186,6 +249,17 @@ class Market:
 
     def events(self, number: int, kind: str) -> list[dict[str, object]]:
         return [fields for event, fields in self.told[f"provider-{number}"] if event == kind]
+
+
+@dataclass
+class HubStage:
+    """A running hub."""
+
+    peer_id: str
+    hub: Hub
+    payer: PayerService
+    payee: PayeeService
+    terms: HubTerms
 
 
 @asynccontextmanager

@@ -1,0 +1,5 @@
+"""Benchmarks of the models on this machine's CPU, beside llama.cpp, whisper.cpp and CTranslate2.
+
+``python -m kernels.bench``. The peers are optional (``pip install "cocoon-node[peers]"``);
+each figure of ours is checked against the NumPy reference before it is timed.
+"""

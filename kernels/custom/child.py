@@ -1,0 +1,130 @@
+"""One request to a confined child process, and its answer, within limits."""
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from typing import IO, Final
+
+from kernels.custom.errors import LimitExceeded
+
+STARTED: Final = b"S"
+"""The child's first byte: it is confined, and begins with the customer's part now."""
+STARTUP_S: Final = 60.0
+LAST_WORDS_MAX: Final = 500
+
+
+class ChildDied(Exception):
+    """The child ended without an answer; the message holds how, and its last words."""
+
+
+def ask_child(
+    module: str, request: bytes, *, work_s: float, answer_bytes_max: int, what: str
+) -> bytes:
+    """Run ``python -m module`` with *request* on its standard input; return what it answers.
+
+    Args:
+        module: the child's program; it writes `STARTED` once it is confined.
+        request: bytes for its standard input.
+        work_s: how long it may work after that; then it is killed.
+        answer_bytes_max: a longer answer is cut off, and the child killed.
+        what: is being done, for the message.
+
+    Raises:
+        LimitExceeded: it did not answer in time.
+        ChildDied: it crashed, was killed by the system, or did not start.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", _bootstrap(module)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+    )
+    try:
+        return _talk(process, request, work_s, answer_bytes_max, what)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def _bootstrap(module: str) -> str:
+    """Return a program that runs *module* with this process's import path, nothing else of it."""
+    run = f"runpy.run_module({module!r}, run_name='__main__')"
+    return f"import sys, runpy; sys.path[:] = {sys.path!r}; {run}"
+
+
+def _talk(
+    process: "subprocess.Popen[bytes]",
+    request: bytes,
+    work_s: float,
+    answer_bytes_max: int,
+    what: str,
+) -> bytes:
+    assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018  (pipes)
+    words = _Collector(process.stderr)
+    writer = threading.Thread(target=_write, args=(process.stdin, request), daemon=True)
+    writer.start()
+    answer = b""
+    if _read(process.stdout, 1, time.monotonic() + STARTUP_S) == STARTED:
+        until_s = time.monotonic() + work_s
+        answer = _read(process.stdout, answer_bytes_max + 1, until_s)
+        if time.monotonic() >= until_s:
+            raise LimitExceeded(f"{what} was stopped after {work_s:.1f} s")
+    process.wait(5)
+    if process.returncode == 0 and 0 < len(answer) <= answer_bytes_max:
+        return answer
+    raise ChildDied(_how(process.returncode, words.text()))
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    with contextlib.suppress(OSError):  # it died: its exit code tells
+        pipe.write(data)
+        pipe.close()
+
+
+def _read(pipe: IO[bytes], size: int, until_s: float) -> bytes:
+    """Return up to *size* bytes: fewer at the end of the pipe, or when time is up."""
+    found = bytearray()
+    while len(found) < size:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0 or not select.select([pipe], [], [], left_s)[0]:
+            break
+        part = os.read(pipe.fileno(), min(size - len(found), 1 << 20))
+        if not part:
+            break
+        found += part
+    return bytes(found)
+
+
+class _Collector:
+    """Keeps the last words of the child; what is more flows by."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._kept = b""
+        self._thread = threading.Thread(target=self._run, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def _run(self, pipe: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while part := os.read(pipe.fileno(), 4096):
+                self._kept = (self._kept + part)[-4 * LAST_WORDS_MAX :]
+
+    def text(self) -> str:
+        self._thread.join(1)
+        lines = self._kept.decode(errors="replace").strip().splitlines()
+        return lines[-1][:LAST_WORDS_MAX] if lines else "it said nothing"
+
+
+def _how(status: int | None, words: str) -> str:
+    if status is not None and status < 0:
+        return f"ended by signal {-status}: {words}"
+    return f"ended with status {status}: {words}"

@@ -1,0 +1,43 @@
+"""Multiaddr text: which part of the internet an address belongs to. Pure code.
+
+Limits and routing tables count by address prefix, because addresses are what an
+attacker pays for: a /24 of IPv4, a /48 of IPv6.
+"""
+
+import functools
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+IPV4_PREFIX_BITS: Final = 24
+IPV6_PREFIX_BITS: Final = 48
+LOCAL: Final = ""
+"""The prefix of what is no public address (loopback, private, DNS names): not limited."""
+
+
+@functools.lru_cache(maxsize=16_384)
+def prefix_of(address: str) -> str:
+    """Return the prefix of a multiaddr or of a plain IP address, `LOCAL` if it has none.
+
+    >>> prefix_of("/ip4/198.18.7.9/tcp/4001"), prefix_of("/ip6/2a01:4f8:1:2::3/tcp/1")
+    ('', '2a01:4f8:1::/48')
+    >>> prefix_of("8.8.4.4")
+    '8.8.4.0/24'
+    """
+    parts = address.split("/")
+    host = parts[2] if len(parts) > 2 and parts[1] in ("ip4", "ip6") else address
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return LOCAL
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if not ip.is_global:
+        return LOCAL
+    bits = IPV4_PREFIX_BITS if ip.version == 4 else IPV6_PREFIX_BITS
+    return str(ipaddress.ip_network((ip, bits), strict=False))
+
+
+def first_prefix(addresses: Iterable[str]) -> str:
+    """Return the prefix of the first public address among *addresses*, else `LOCAL`."""
+    return next((prefix for each in addresses if (prefix := prefix_of(each))), LOCAL)

@@ -1,0 +1,65 @@
+"""Points of the key space, and how far apart they are. Pure code.
+
+Sources: P. Maymounkov, D. Mazieres, "Kademlia", 2002; libp2p specs, kad-dht/README.md
+(a point is the SHA-256 of the bytes of a peer id or of a key).
+"""
+
+import functools
+import hashlib
+from typing import Final
+
+import base58
+
+KEY_BITS: Final = 256
+POSITIONS: Final = 2
+"""At how many unrelated points of the key space everything is stored."""
+_MULTIHASH_SHA256: Final = b"\x12\x20"
+_SALT_DOMAIN: Final = b"cocoon/dht/position/v1\0"
+
+
+def point_of(key: bytes) -> int:
+    """Return the point at which *key* is stored."""
+    return int.from_bytes(hashlib.sha256(key).digest(), "big")
+
+
+@functools.lru_cache(maxsize=65_536)
+def point_of_peer(peer_id: str) -> int:
+    """Return the point of a peer.
+
+    Raises:
+        ValueError: *peer_id* is not base58.
+    """
+    return point_of(base58.b58decode(peer_id))
+
+
+def common_bits(one: int, other: int) -> int:
+    """Return how many leading bits two points share.
+
+    >>> common_bits(0, 1), common_bits(5, 5), common_bits(0, 1 << 255)
+    (255, 256, 0)
+    """
+    return KEY_BITS - (one ^ other).bit_length()
+
+
+def provider_wire_key(digest: str, position: int) -> bytes:
+    """Return the multihash under which providers of *digest* (64 hex digits) are kept.
+
+    Position 0 is the plain key, where any libp2p node looks. The others are unrelated
+    points, so that whoever surrounds one of them with Sybils does not hide the key.
+    """
+    raw = bytes.fromhex(digest)
+    if position:
+        raw = hashlib.sha256(_SALT_DOMAIN + bytes([position]) + raw).digest()
+    return _MULTIHASH_SHA256 + raw
+
+
+def value_wire_key(key: str, position: int) -> bytes:
+    """Return the key under which the record *key* ("/cocoon/" and hex) is kept.
+
+    Positions are as for `provider_wire_key`.
+    """
+    if not position:
+        return key.encode()
+    namespace, _, name = key.rpartition("/")
+    salted = hashlib.sha256(_SALT_DOMAIN + bytes([position]) + name.encode()).hexdigest()
+    return f"{namespace}/{salted}".encode()

@@ -1,0 +1,47 @@
+"""`python -m overlay.soak [--json] [--only ...] [--inputs N] [--seconds S]`."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+
+from overlay.soak import dht, fuzz, wire
+from overlay.soak.rows import Row
+
+
+def main() -> int:
+    """Run the scenarios, print the table, return 1 if anything does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m overlay.soak", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON list")
+    parser.add_argument("--only", nargs="*", choices=("fuzz", "dht", "wire"), default=None)
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="fuzzed inputs")
+    parser.add_argument("--nodes", type=int, default=200, help="nodes of the DHT scenarios")
+    parser.add_argument("--lookups", type=int, default=400, help="look-ups of each of them")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="length of each wire attack")
+    arguments = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    scenarios: dict[str, Callable[[], list[Row]]] = {
+        "fuzz": lambda: fuzz.run(arguments.inputs),
+        "dht": lambda: dht.run(arguments.nodes, arguments.lookups),
+        "wire": lambda: wire.run(arguments.seconds),
+    }
+    rows: list[Row] = []
+    for name in arguments.only or scenarios:
+        print(f"running {name} ...", file=sys.stderr)  # noqa: T201
+        rows += scenarios[name]()
+    print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else _table(rows))  # noqa: T201
+    return 0 if all(row.passed for row in rows) else 1
+
+
+def _table(rows: list[Row]) -> str:
+    lines = []
+    for row in rows:
+        lines.append(f"{'ok  ' if row.passed else 'FAIL'} {row.name}")
+        lines.append(f"       {row.figure}   (limit: {row.limit})")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

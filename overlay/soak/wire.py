@@ -1,0 +1,273 @@
+"""Attacks on a real node over loopback TCP: floods, slow streams, half-open connections."""
+
+import random
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Final
+
+import trio
+
+from overlay.errors import OverlayError
+from overlay.gossip.service import GossipConfig
+from overlay.host import DhtConfig, HostConfig, open_host
+from overlay.identity import generate_identity
+from overlay.limits.budget import LimitsConfig
+from overlay.node import Node
+from overlay.soak.rows import Row, resident_mib
+from overlay.transport import GossipMessage, Stream
+
+LOOPBACK: Final = ("/ip4/127.0.0.1/tcp/0",)
+TOPIC: Final = "quotes"
+ECHO: Final = "/echo/1"
+ATTACKERS: Final = 10
+FLOOD_PER_S: Final = 1000
+STREAMS: Final = 1000
+HALF_OPEN: Final = 200
+GROWTH_MIB_MAX: Final = 64.0
+RECOVERY_S: Final = 5.0
+SLACK_MS: Final = 50.0
+"""Noise of a shared machine that is not held against the p99."""
+
+
+def run(seconds: float) -> list[Row]:
+    """Run every attack for about *seconds* each."""
+    rows: list[Row] = []
+    for attack in (partial(_flood, seconds), _slow_streams, _half_open, partial(_churn, seconds)):
+        rows += trio.run(attack)
+    return rows
+
+
+@asynccontextmanager
+async def _open(limits: LimitsConfig | None = None) -> AsyncIterator[Node]:
+    config = HostConfig(
+        listen_addresses=LOOPBACK,
+        network="soak",
+        dht=DhtConfig(explore_interval_s=0),
+        gossip=GossipConfig(),
+        limits=limits or LimitsConfig(),
+    )
+    async with open_host(config, generate_identity(), clock=time.time) as node:  # noqa: TID251
+        yield node
+
+
+async def _echo(stream: Stream) -> None:
+    await stream.send(await stream.receive())
+
+
+async def _flood(seconds: float) -> list[Row]:
+    """Honest gossip before, during and after ten peers flood with forged messages."""
+    async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
+        publisher, middle, reader = [await stack.enter_async_context(_open()) for _ in range(3)]
+        await publisher.connect(middle.addresses)
+        await reader.connect(middle.addresses)
+        delays_ms: list[float] = []
+        for node in (publisher, middle):
+            nursery.start_soon(_follow, node, lambda _message: None)
+        nursery.start_soon(_follow, reader, lambda message: delays_ms.append(_age_ms(message)))
+        await trio.sleep(3)
+        quiet = await _publish(publisher, delays_ms, seconds)
+        before_mib = resident_mib()
+        attackers = [await stack.enter_async_context(_open()) for _ in range(ATTACKERS)]
+        with trio.CancelScope() as flood:
+            nursery.start_soon(_run_flood, attackers, middle, flood)
+            loud = await _publish(publisher, delays_ms, seconds)
+            flood.cancel()
+        growth_mib = resident_mib() - before_mib
+        await trio.sleep(RECOVERY_S)
+        after = await _publish(publisher, delays_ms, seconds / 2)
+        nursery.cancel_scope.cancel()
+    return [
+        Row(
+            f"forged quotes at {FLOOD_PER_S}/s from {ATTACKERS} peers: honest p99",
+            f"{quiet:.0f} ms before, {loud:.0f} ms during, {after:.0f} ms after",
+            f"at most doubled (and {SLACK_MS:.0f} ms of noise)",
+            loud <= 2 * quiet + SLACK_MS and after <= 2 * quiet + SLACK_MS,
+        ),
+        Row(
+            "memory during the flood, its senders included",
+            f"{growth_mib:+.0f} MiB",
+            f"{GROWTH_MIB_MAX:.0f} MiB",
+            growth_mib <= GROWTH_MIB_MAX,
+        ),
+    ]
+
+
+async def _follow(node: Node, take: Callable[[GossipMessage], None]) -> None:
+    async with node.subscribe(TOPIC, lambda *_: True) as messages:
+        async for message in messages:
+            take(message)
+
+
+def _age_ms(message: GossipMessage) -> float:
+    return 1000 * (time.perf_counter() - float(message.data))
+
+
+async def _publish(publisher: Node, delays_ms: list[float], seconds: float) -> float:
+    """Publish four messages a second; return the p99 of their delay at the reader."""
+    delays_ms.clear()
+    for _ in range(max(8, int(4 * seconds))):
+        await publisher.publish(TOPIC, str(time.perf_counter()).encode())
+        await trio.sleep(0.25)
+    await trio.sleep(1)
+    if len(delays_ms) < 2:
+        return float("inf")
+    return statistics.quantiles(delays_ms, n=100)[-1]
+
+
+async def _run_flood(attackers: list[Node], target: Node, scope: trio.CancelScope) -> None:
+    with scope:
+        async with trio.open_nursery() as nursery:
+            for attacker in attackers:
+                nursery.start_soon(_flood_from, attacker, target)
+
+
+async def _flood_from(attacker: Node, target: Node) -> None:
+    """Send forged and replayed messages for as long as the target takes them."""
+    rng = random.Random(attacker.peer_id)  # noqa: S311  (garbage)
+    pause_s = ATTACKERS / FLOOD_PER_S * 10
+    while True:
+        try:
+            await attacker.connect(target.addresses)
+            raw = await attacker._driver.open_stream(  # noqa: SLF001  (the attacker's own)
+                target.peer_id, "/cocoon/soak/meshsub/1.1.0"
+            )
+            while True:
+                await raw.write(b"".join(_forged(attacker, rng) for _ in range(10)))
+                await trio.sleep(pause_s)
+        except OverlayError:
+            await trio.sleep(pause_s)
+
+
+def _forged(attacker: Node, rng: random.Random) -> bytes:
+    """Return one framed GossipSub RPC whose only message has a wrong signature."""
+    raw_id = bytes.fromhex("002408011220") + rng.randbytes(32)
+    topic = f"cocoon/soak/{TOPIC}".encode()
+    message = b"".join(
+        bytes([number << 3 | 2, len(part)]) + part
+        for number, part in (
+            (1, raw_id),
+            (2, attacker.peer_id[-8:].encode() + rng.randbytes(8)),
+            (3, rng.randbytes(8)),
+            (4, topic),
+            (5, bytes(64)),
+        )
+    )
+    size = len(message)
+    publish = b"\x12" + bytes([size & 0x7F | 0x80, size >> 7]) + message
+    size = len(publish)
+    return bytes([size & 0x7F | 0x80, size >> 7]) + publish
+
+
+async def _slow_streams() -> list[Row]:
+    """Open a thousand streams that never say anything; serve honest ones meanwhile."""
+    limits = LimitsConfig(first_frame_s=5.0)
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(_open(limits))
+        honest = await stack.enter_async_context(_open())
+        attackers = [await stack.enter_async_context(_open()) for _ in range(4)]
+        server.serve(ECHO, _echo, streams_max=2000)
+        await honest.connect(server.addresses)
+        before_mib = resident_mib()
+        opened = 0
+        for attacker in attackers:
+            await attacker.connect(server.addresses)
+            opened += await _open_silent(attacker, server, STREAMS // len(attackers))
+        served = 0
+        for _ in range(20):
+            with trio.move_on_after(5):
+                served += await honest.request(server.peer_id, ECHO, b"x") == b"x"
+        held = server.gate.streams.total
+        growth_mib = resident_mib() - before_mib
+        await trio.sleep(limits.first_frame_s + 12)
+        left = server.gate.streams.total
+    return [
+        Row(
+            f"{opened} silent streams ({held} held): honest requests",
+            f"{served} of 20 served, {growth_mib:+.0f} MiB with their senders, {left} streams left",
+            "20 of 20, at most 40 streams left",
+            served == 20 and left <= 40,
+        )
+    ]
+
+
+async def _open_silent(attacker: Node, server: Node, count: int) -> int:
+    opened = 0
+    for _ in range(count):
+        try:
+            stream = await attacker.open_stream(server.peer_id, ECHO)
+            opened += stream.peer_id == server.peer_id
+        except OverlayError:
+            continue
+    return opened
+
+
+async def _half_open() -> list[Row]:
+    """Connect sockets that never begin a handshake; let honest nodes in meanwhile."""
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(_open())
+        server.serve(ECHO, _echo, streams_max=8)
+        port = int(server.addresses[0].split("/")[4])
+        for _ in range(HALF_OPEN):
+            socket = await trio.open_tcp_stream("127.0.0.1", port)
+            stack.push_async_callback(trio.aclose_forcefully, socket)
+        await trio.sleep(1)
+        held = server.gate.handshakes.total
+        start_s = trio.current_time()
+        served = False
+        while not served and trio.current_time() - start_s < 60:
+            served = await _try_once(server)
+        waited_s = trio.current_time() - start_s
+    return [
+        Row(
+            f"{HALF_OPEN} half-open connections ({held} held): an honest node",
+            f"served after {waited_s:.1f} s" if served else "not served",
+            "served within 30 s",
+            served and waited_s <= 30,
+        )
+    ]
+
+
+async def _try_once(server: Node) -> bool:
+    async with _open() as honest:
+        with trio.move_on_after(5):
+            try:
+                await honest.connect(server.addresses)
+                return await honest.request(server.peer_id, ECHO, b"x") == b"x"
+            except OverlayError:
+                await trio.sleep(0.5)
+    return False
+
+
+async def _churn(seconds: float) -> list[Row]:
+    """Let nodes come and go; memory and tasks of the process must stay flat."""
+    async with _open() as anchor:
+        anchor.serve(ECHO, _echo, streams_max=64)
+        for _ in range(10):
+            await _visit(anchor)
+        before_mib, before_tasks = resident_mib(), trio.lowlevel.current_statistics().tasks_living
+        end_s, visits = trio.current_time() + seconds, 0
+        while trio.current_time() < end_s:
+            await _visit(anchor)
+            visits += 1
+        await trio.sleep(12)
+        growth_mib = resident_mib() - before_mib
+        tasks = trio.lowlevel.current_statistics().tasks_living - before_tasks
+    allowed_mib = 16 + visits * 0.02
+    return [
+        Row(
+            f"{visits} nodes came, spoke and left",
+            f"{growth_mib:+.1f} MiB, {tasks:+d} tasks",
+            f"at most {allowed_mib:.0f} MiB and 20 tasks",
+            growth_mib <= allowed_mib and tasks <= 20,
+        )
+    ]
+
+
+async def _visit(anchor: Node) -> None:
+    async with _open() as guest:
+        await guest.connect(anchor.addresses)
+        await guest.request(anchor.peer_id, ECHO, b"x")
+        await guest.find_providers(b"model")

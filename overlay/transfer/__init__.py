@@ -1,0 +1,1 @@
+"""Large contents from peer to peer: named by their hash, checked, resumable, bounded."""

@@ -1,0 +1,1 @@
+"""GossipSub: one message through a million peers, and whole routers with heartbeats and scores."""

@@ -1,0 +1,1 @@
+"""Kademlia: routing tables and iterative lookups, with churn, Sybil and eclipse attackers."""

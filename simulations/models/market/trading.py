@@ -1,0 +1,411 @@
+"""The kernel of `exchange`: one second of the market after the other."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from cocoon.market.price import PPM
+from simulations.models.compiled import (
+    U64,
+    Bytes,
+    Floats,
+    Int32s,
+    Int64s,
+    compiled,
+    compiled_inline,
+)
+from simulations.models.draws import below, draw, exponential, mixed, unit
+from simulations.models.market.price_rule import next_level_ppm, price_at, utilisation_ppm
+
+_PPM = PPM
+_WAITING_MAX = 1 << 20
+_NO_PRICE = 1 << 62
+_DRAWS_PER_JOB = 8
+COST_NANOTON = 20_000
+"""Median cost of a slot-second."""
+VALUE_BINS = 512
+OCTAVE_LOW, OCTAVE_HIGH = -4, 10
+"""The histogram of values reaches from 1/16 to 1024 median costs, in bins of equal ratio."""
+_BINS_PER_OCTAVE = VALUE_BINS / (OCTAVE_HIGH - OCTAVE_LOW)
+_REQUESTS, _REFUSED, _LOST, _WAR = range(4)
+
+
+class Shop(NamedTuple):
+    """Providers: `load` columns are slots running, busy slot-ms of the window, last change."""
+
+    cost: Int64s
+    base: Int64s
+    level: Int64s
+    utilisation: Int64s
+    load: Int64s
+    stays: Bytes
+    profit: Floats
+
+
+class Demand(NamedTuple):
+    """Requesters; `rate` is jobs a second before the shock."""
+
+    rate: float
+    value_mu: float
+    value_sigma: float
+    job_s: float
+    patience_s: int
+    herd: float
+    haggle_below_ppm: int
+    shock_at_s: int
+    shock_factor: float
+    war_rate: float
+    widens: bool
+    measured_from_s: int
+    key: np.uint64
+
+
+class Book(NamedTuple):
+    """Quotes as they were in the last seconds, one row each.
+
+    `price` is 0 for who has no free slot or is gone; `near` lists the providers near the
+    best price, then the next cheapest, then all others with a free slot; `summary` holds the
+    best price and how many are near it, in the first two groups, and listed at all.
+    `ending` chains the jobs that end in a second.
+    """
+
+    price: Int64s
+    near: Int32s
+    summary: Int64s
+    ending: Int32s
+
+
+class Counters(NamedTuple):
+    """Sums by minute (columns above), wanted slot-seconds by minute and value, totals."""
+
+    minutes: Floats
+    wanted: Floats
+    totals: Floats
+
+
+@compiled_inline
+def _count_busy(shop: Shop, one: int, now: int) -> None:
+    shop.load[one, 1] += shop.load[one, 0] * (now - shop.load[one, 2]) * 1000
+    shop.load[one, 2] = now
+
+
+@compiled_inline
+def _claimed(level: int, wanted: int, slot_ms: int) -> int:
+    """Return the busy time that moves a level towards the *wanted* one, or holds it."""
+    if level < wanted:
+        return slot_ms
+    if level > wanted + wanted // 100:
+        return 0
+    return slot_ms // 2
+
+
+@compiled_inline
+def _step(
+    shop: Shop,
+    one: int,
+    now: int,
+    slots: int,
+    pretended: int,
+    floor: int,
+    cap: int,
+    elasticity: int,
+    step_max: int,
+    window_s: int,
+) -> None:
+    """End the window of one provider."""
+    _count_busy(shop, one, now)
+    slot_ms = slots * window_s * 1000
+    busy_ms = shop.load[one, 1]
+    if pretended:
+        busy_ms = _claimed(shop.level[one], pretended, slot_ms)
+    shop.utilisation[one] = utilisation_ppm(busy_ms, slot_ms)
+    shop.level[one] = next_level_ppm(
+        shop.level[one], shop.utilisation[one], floor, cap, elasticity, step_max
+    )
+    shop.load[one, 1] = 0
+
+
+@compiled
+def _publish(shop: Shop, book: Book, row: int, slots: int, near_ppm: int, ask_max: int) -> None:
+    """Write everybody's quote into one row of the book, and who is near the best."""
+    best, price, near = _NO_PRICE, book.price[row], book.near[row]
+    for one in range(shop.cost.size):
+        price[one] = 0
+        if shop.load[one, 0] < slots:
+            price[one] = price_at(shop.base[one], shop.level[one])
+            best = min(best, price[one])
+    limit, count = best + best // _PPM * near_ppm + best % _PPM * near_ppm // _PPM, 0
+    for one in range(shop.cost.size):
+        if 0 < price[one] <= limit:
+            near[count] = one
+            count += 1
+    known = count
+    while known < min(ask_max, shop.cost.size):
+        best_next, who = _NO_PRICE, -1
+        for one in range(shop.cost.size):
+            if limit < price[one] < best_next:
+                listed = False
+                for place in range(count, known):
+                    listed = listed or near[place] == one
+                if not listed:
+                    best_next, who = price[one], one
+        if who < 0:
+            break
+        near[known] = who
+        known += 1
+    listed_first, free = known, known
+    for one in range(shop.cost.size):
+        if price[one] > limit:
+            listed = False
+            for place in range(count, listed_first):
+                listed = listed or near[place] == one
+            if not listed:
+                near[free] = one
+                free += 1
+    book.summary[row, 0], book.summary[row, 1] = best, count
+    book.summary[row, 2], book.summary[row, 3] = known, free
+
+
+@compiled_inline
+def _cheapest(book: Book, row: int) -> int:
+    """Return the cheapest provider in a row, or -1."""
+    found = -1
+    for place in range(book.summary[row, 1]):
+        one = book.near[row, place]
+        if found < 0 or book.price[row, one] < book.price[row, found]:
+            found = one
+    return found
+
+
+@compiled_inline
+def _lowest_price(shop: Shop, one: int, discount: int, floor: int) -> int:
+    """Return what a provider agrees to when it is countered, as `cocoon.market.desk` does."""
+    level = shop.level[one]
+    if shop.utilisation[one] < 400_000:
+        level = max(-(-level * (_PPM - discount) // _PPM), min(floor, level))
+    return price_at(shop.base[one], level)
+
+
+@compiled
+def _ask(
+    shop: Shop,
+    book: Book,
+    counters: Counters,
+    row: int,
+    value: int,
+    herd: bool,
+    bits: np.uint64,
+    slots: int,
+    ask_max: int,
+    near_ppm: int,
+    wide: bool,
+) -> int:
+    """Ask the shortlist (or anybody who is free when *wide*); return who wins, or -1."""
+    near, known = book.summary[row, 1], book.summary[row, 2]
+    best_price, offers = _NO_PRICE, 0
+    offered = np.empty(16, np.int64)
+    if herd:
+        only = _cheapest(book, row)
+    for turn in range(1 if herd else min(ask_max, known)):
+        if herd:
+            one = only
+        elif wide:
+            one = book.near[row, below(mixed(bits + U64(turn)), book.summary[row, 3])]
+        elif turn < near:
+            # A shuffle would take the near ones in random order; a strided walk from a random
+            # start asks different ones, each equally often.
+            one = book.near[row, (below(bits, near) + turn * (near // min(ask_max, near))) % near]
+        else:
+            one = book.near[row, turn]
+        if one < 0 or book.price[row, one] > value + value // 4:
+            continue
+        counters.totals[_REQUESTS] += 1
+        if shop.load[one, 0] >= slots:
+            counters.totals[_REFUSED] += 1
+            continue
+        price = price_at(shop.base[one], shop.level[one])
+        if price <= value:
+            offered[offers] = one
+            offers += 1
+            best_price = min(best_price, price)
+    limit = best_price + best_price // _PPM * near_ppm
+    good = 0
+    for place in range(offers):
+        one = offered[place]
+        if price_at(shop.base[one], shop.level[one]) <= limit:
+            offered[good] = one
+            good += 1
+    if good == 0:
+        return -1
+    return int(offered[below(bits << U64(32), good)])
+
+
+@compiled_inline
+def _value_bin(value: float) -> int:
+    place = int((math.log2(value / COST_NANOTON) - OCTAVE_LOW) * _BINS_PER_OCTAVE)
+    return min(max(place, 0), VALUE_BINS - 1)
+
+
+@compiled_inline
+def _jobs_this_second(rate: float, bits: np.uint64) -> int:
+    """Return a Poisson variate: by inversion when small, by the normal law when large."""
+    if rate > 50.0:
+        angle = 2.0 * math.pi * unit(bits)
+        size = math.sqrt(2.0 * exponential(mixed(bits)))
+        return max(0, int(rate + math.sqrt(rate) * size * math.cos(angle) + 0.5))
+    left, count = unit(bits), 0
+    chance = math.exp(-rate)
+    while left > chance and count < 1000:
+        left -= chance
+        count += 1
+        chance *= rate / count
+    return count
+
+
+@compiled
+def _lose_providers(shop: Shop, slots: int) -> None:
+    for one in range(shop.cost.size):
+        if not shop.stays[one]:
+            shop.load[one, 0] = slots + 1
+            shop.load[one, 1] = 0
+
+
+@compiled_inline
+def _sample(shop: Shop, counters: Counters, minute: int, slots: int, gone: bool) -> None:
+    """Add the state of all providers to the minute."""
+    level, busy, there = 0.0, 0.0, 0
+    for one in range(shop.cost.size):
+        if not gone or shop.stays[one]:
+            there += 1
+            level += shop.level[one]
+            busy += min(shop.load[one, 0], slots)
+    counters.minutes[minute, 2] = level / max(1, there)
+    counters.minutes[minute, 3] = busy / max(1, there * slots)
+
+
+@compiled
+def trade(
+    shop: Shop,
+    demand: Demand,
+    book: Book,
+    counters: Counters,
+    slots: int,
+    duration_s: int,
+    ask_max: int,
+    near_ppm: int,
+    colluding: int,
+    pretended: int,
+    wash_slots: int,
+    floor: int,
+    cap: int,
+    elasticity: int,
+    step_max: int,
+    window_s: int,
+    discount: int,
+) -> None:
+    """Run the market for *duration_s* seconds."""
+    providers, depth = shop.cost.size, book.price.shape[0]
+    room = providers * slots * 2 + 16
+    following, worker = np.empty(room, np.int32), np.empty(room, np.int32)
+    for entry in range(room):
+        following[entry] = entry + 1
+    following[room - 1] = -1
+    spare, waiting, number = 0, 0, 0
+    queue = np.empty((_WAITING_MAX, 2), np.int64)
+    for one in range(colluding):
+        shop.load[one, 0] = wash_slots
+    for row in range(depth):
+        _publish(shop, book, row, slots, near_ppm, ask_max)
+    for now in range(duration_s):
+        gone = demand.shock_at_s > 0 and now >= demand.shock_at_s
+        if demand.shock_at_s > 0 and now == demand.shock_at_s:
+            _lose_providers(shop, slots)
+        entry = book.ending[now]
+        while entry >= 0:
+            one, after = worker[entry], following[entry]
+            if not gone or shop.stays[one]:
+                _count_busy(shop, one, now)
+                shop.load[one, 0] -= 1
+            following[entry] = spare
+            spare = entry
+            entry = after
+        for one in range(now % window_s, providers, window_s):
+            if now > 0 and (not gone or shop.stays[one]):
+                holds = pretended if one < colluding else 0
+                _step(shop, one, now, slots, holds, floor, cap, elasticity, step_max, window_s)
+        _publish(shop, book, now % depth, slots, near_ppm, ask_max)
+        minute = now // 60
+        if now % 60 == 30:
+            _sample(shop, counters, minute, slots, gone)
+        rate = demand.rate * (demand.shock_factor if gone else 1.0)
+        fresh = _jobs_this_second(rate, draw(demand.key, 2 * now))
+        war = _jobs_this_second(demand.war_rate, draw(demand.key, 2 * now + 1))
+        old, waiting = waiting, 0
+        for turn in range(old + fresh + war):
+            is_war = turn >= old + fresh
+            if turn < old:
+                which, born = queue[turn, 0], queue[turn, 1]
+                if (now - born + 1) & (now - born):  # tries after 1, 3, 7, 15, 31 ... seconds
+                    queue[waiting, 0], queue[waiting, 1] = which, born
+                    waiting += 1
+                    continue
+            else:
+                which, born = number, now
+                number += 1
+            own = mixed(demand.key ^ U64(which + 1))
+            angle = 2.0 * math.pi * unit(draw(own, 1))
+            normal = math.sqrt(2.0 * exponential(draw(own, 0))) * math.cos(angle)
+            value = int(math.exp(demand.value_mu + demand.value_sigma * normal))
+            length = 1 + int(demand.job_s * exponential(draw(own, 2)))
+            herd = unit(draw(own, 3)) < demand.herd
+            if is_war:
+                value = 2**40
+            elif turn >= old:
+                counters.wanted[minute, _value_bin(value)] += length
+            age = 1 + below(draw(own, 4), depth - 1)
+            row = (now - age + depth) % depth
+            bits = draw(own, _DRAWS_PER_JOB + now - born)
+            one = _ask(
+                shop,
+                book,
+                counters,
+                row,
+                value,
+                herd,
+                bits,
+                slots,
+                ask_max,
+                near_ppm,
+                demand.widens and now > born,
+            )
+            if one < 0 or (is_war and one < colluding):
+                if not is_war and now - born < demand.patience_s and waiting < _WAITING_MAX:
+                    queue[waiting, 0], queue[waiting, 1] = which, born
+                    waiting += 1
+                elif not is_war and book.summary[row, 0] <= value:
+                    counters.totals[_LOST] += 1
+                continue
+            price = price_at(shop.base[one], shop.level[one])
+            target = value // _PPM * demand.haggle_below_ppm
+            if demand.haggle_below_ppm < _PPM and price > target:
+                lowest = _lowest_price(shop, one, discount, floor)
+                price = min(price, max(target, lowest)) if target >= lowest else price
+            _count_busy(shop, one, now)
+            shop.load[one, 0] += 1
+            if now >= demand.measured_from_s:
+                shop.profit[one] += (price - shop.cost[one]) * length
+            if is_war:
+                counters.totals[_WAR] += price * length
+            else:
+                counters.minutes[minute, 0] += length
+                counters.minutes[minute, 1] += price * length
+                counters.minutes[minute, 4] += (value - shop.cost[one]) * length
+                counters.minutes[minute, 5] += (value - price) * length
+            end = now + length
+            if end < duration_s and spare >= 0:
+                entry = spare
+                spare = following[entry]
+                worker[entry] = one
+                following[entry] = book.ending[end]
+                book.ending[end] = entry

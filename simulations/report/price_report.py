@@ -1,0 +1,336 @@
+"""Writes docs/price-report.md and its plots from a study; every number and verdict is computed."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from simulations.models.market.clearing import MINUTE_S
+from simulations.plots import draw_one
+from simulations.report.price_study import (
+    SCENES,
+    SHOCK_AT_S,
+    SHOCKED_S,
+    WASH,
+    Manipulation,
+    Shock,
+    Study,
+)
+from simulations.sweep.statistics import Estimate
+
+FILE: Final = "price-report.md"
+CAPACITY_WELFARE: Final = 0.8
+"""Below this share of the optimum a scene counts as one in which the market fails."""
+_FIGURES: Final = {
+    "settles_min": "settles, min",
+    "overshoot": "overshoot",
+    "oscillation": "oscillation",
+    "busy_swing": "swing of load",
+    "welfare": "welfare / optimum",
+    "level": "level",
+    "refused": "asked a full one",
+}
+_SHARES: Final = {"overshoot", "oscillation", "busy_swing", "welfare", "refused"}
+
+HEAD: Final = f"""\
+# What the price rule does under stress
+
+Written by `cocoon sim report price`; do not edit. The model is `simulations/models/market` (what
+it leaves out is in [models-of-the-swarm.md](models-of-the-swarm.md)), its price rule is bit for
+bit that of `cocoon/market/price.py` with the default terms: zone 40 to 60 %, elasticity 5 %, at
+most 2 % in a window of 60 s, floor 0.5, cap 4. Two slots a provider, jobs of 60 s on average,
+costs that differ by 25 %, a base price of twice the cost, values of 4 median costs (log-normal,
+0.6), and requesters that want 70 % of the capacity before they see a price. Shocks come after
+{SHOCK_AT_S // 60} minutes of {SHOCKED_S // 60}. Intervals are 95 % over seeds; one seed has none.
+
+Words: *settles*: minutes from the shock (else from the start) until the price (mean of 5 minutes)
+stays within 5 % of where it ends. *Overshoot*: highest price over where it ends. *Oscillation*
+and *swing of load*: standard deviation over mean in the last half hour, of the price, and of the
+busy share minute by minute. *Welfare*: value less cost of what was sold, over the most that a
+planner who knows all values could have got from the same minute (last half hour).
+"""
+
+
+def _number(name: str, one: Estimate) -> str:
+    scale, unit = (100, " %") if name in _SHARES else (1, "")
+    digits = 0 if name == "settles_min" else 2 if name == "level" else 1
+    text = f"{one.mean * scale:.{digits}f}"
+    if one.runs > 1:
+        text += f" ± {one.half_width * scale:.{digits}f}"
+    return text + unit
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def shock_tables(study: Study) -> str:
+    """Return one table for each scene."""
+    parts = []
+    for scene in SCENES:
+        rows = [
+            [f"{one.providers:,}", *(_number(name, one.figures[name]) for name in _FIGURES)]
+            for one in study.shocks
+            if one.scene == scene
+        ]
+        parts.append(f"### {scene[0].upper()}{scene[1:]}\n")
+        parts.append(_table(["providers", *_FIGURES.values()], rows))
+    return "\n".join(parts)
+
+
+def _signed(one: Estimate) -> str:
+    width = f" ± {one.half_width * 100:.0f}" if one.runs > 1 else ""
+    return f"{one.mean * 100:+.0f}{width} %"
+
+
+def manipulation_table(rows: Sequence[Manipulation]) -> str:
+    """Return what each strategy gains at each size."""
+    return _table(
+        ["providers", "in one hand", "strategy", "its profit", "price paid", "buyers' gain"],
+        [
+            [
+                f"{one.providers:,}",
+                f"{one.members:,}",
+                one.strategy,
+                _signed(one.gain),
+                _signed(one.price),
+                _signed(one.buyers),
+            ]
+            for one in rows
+        ],
+    )
+
+
+def pays(one: Manipulation) -> bool:
+    """Tell whether a gain is there beyond the interval (one seed proves none)."""
+    return one.gain.runs > 1 and one.gain.mean - one.gain.half_width > 0.01
+
+
+def best(rows: Sequence[Manipulation], providers: int) -> Manipulation:
+    """Return the strategy that gains most at one size."""
+    return max((r for r in rows if r.providers == providers), key=lambda one: one.gain.mean)
+
+
+# --- what follows ---------------------------------------------------------------------------
+
+
+def conclusions(study: Study) -> str:
+    """Return what the numbers say, sentence by sentence."""
+    found = [
+        _on_stability(study),
+        _on_speed(study),
+        _on_small(study),
+        _on_cartel(study),
+        _on_wash(study),
+        *_on_failures(study),
+        _on_proposal(study),
+    ]
+    return "\n".join(f"{place}. {text}" for place, text in enumerate(found, start=1)) + "\n"
+
+
+def _worst(shocks: Sequence[Shock], name: str) -> Shock:
+    return max(shocks, key=lambda one: one.figures[name].mean)
+
+
+def _at(study: Study, scene: str) -> list[Shock]:
+    return [one for one in study.shocks if one.scene == scene]
+
+
+def _on_stability(study: Study) -> str:
+    ordinary = [one for one in study.shocks if "herd" not in one.scene]
+    swing, over = _worst(ordinary, "oscillation"), _worst(ordinary, "overshoot")
+    share = swing.figures["oscillation"].mean
+    verdict = "**The price does not oscillate**" if share < 0.05 else "**The price oscillates**"
+    return (
+        f"{verdict}: at worst {share:.1%} around its mean ({swing.scene}, {swing.providers:,} "
+        f"providers), and it overshoots by at most {over.figures['overshoot'].mean:.1%}. The dead "
+        "zone and the short step see to that."
+    )
+
+
+def _on_speed(study: Study) -> str:
+    slow = [one.figures["settles_min"].mean for one in _at(study, "demand x10")]
+    return (
+        f"**It is slow.** After demand x10 it needs {min(slow):.0f} to {max(slow):.0f} minutes: a "
+        "step is at most 2 % a minute, so doubling takes 35. Until then the cheap are full and "
+        "requesters are turned away. That is the price of the line above; `elasticity_ppm` and "
+        "`step_max_ppm` move the balance, for each operator."
+    )
+
+
+def _on_small(study: Study) -> str:
+    tops = [best(study.small, size) for size in study.sizes]
+    paying = [one for one in tops if pays(one)]
+    listed = "; ".join(
+        f"{one.members} of {one.providers:,}: {_signed(one.gain)} ({one.strategy})" for one in tops
+    )
+    if not paying:
+        return (
+            "**No gain was found for one provider (or one in a hundred) that lies about its "
+            "load**, at any size: whoever holds its price up is passed over, and who undercuts "
+            f"earns less a job. Best tries, with the interval that a gain could hide in: {listed}."
+        )
+    return (
+        "**A single hand can gain** at "
+        f"{', '.join(f'{one.providers:,}' for one in paying)} providers. Best tries: {listed}."
+    )
+
+
+def _on_cartel(study: Study) -> str:
+    tops = [best(study.cartel, size) for size in study.sizes]
+    paying = [one for one in tops if pays(one)]
+    listed = "; ".join(
+        f"{one.members:,} of {one.providers:,}: {_signed(one.gain)} with {_signed(one.price)} on "
+        f"the price ({one.strategy})"
+        for one in tops
+    )
+    if not paying:
+        return f"**Three in ten in one hand gain nothing certain**, either. Best tries: {listed}."
+    largest = max(one.providers for one in paying)
+    beyond = [size for size in study.sizes if size > largest]
+    until = (
+        f"from {beyond[0]:,} providers on it did not pay here" if beyond else "at no size tried not"
+    )
+    sizes = ", ".join(f"{one.providers:,}" for one in paying)
+    return (
+        f"**A cartel of three in ten does gain** at {sizes} "
+        f"providers; {until}. It holds its price near everybody else's and leaves the others to "
+        f"ration. Best tries: {listed}. No rule that rests on one's own load can prevent that; "
+        "buyers' ceilings bound it."
+    )
+
+
+def _on_wash(study: Study) -> str:
+    washed = [one for one in [*study.small, *study.cartel] if one.strategy == WASH]
+    top = max(washed, key=lambda one: one.gain.mean)
+    hurt = min(washed, key=lambda one: one.buyers.mean)
+    return (
+        f"**Wash trades lose money**: at best {_signed(top.gain)} of profit. They do harm: "
+        f"{hurt.members:,} of {hurt.providers:,} that wash cost buyers {_signed(hurt.buyers)}."
+    )
+
+
+def _on_failures(study: Study) -> list[str]:
+    found = []
+    for scene in SCENES:
+        failing = [
+            one
+            for one in _at(study, scene)
+            if one.figures["welfare"].mean < CAPACITY_WELFARE and "widen" not in scene
+        ]
+        if failing:
+            listed = ", ".join(
+                f"{one.figures['welfare'].mean:.0%} at {one.providers:,}" for one in failing
+            )
+            found.append(
+                f"**The market fails under “{scene}”**: welfare is {listed} providers. "
+                + _WHY.get(scene, "")
+            )
+    return found
+
+
+_WHY: Final = {
+    "demand x10": (
+        "Not the price, the choice of whom to ask is at fault: everybody asks the few that are "
+        "cheapest and were free a second ago, finds them taken, and comes again, while dearer ones "
+        "stay idle. The more requesters share one view, the worse."
+    ),
+    "all buyers a herd": (
+        "Requesters that ask only the cheapest in sight meet each other there. The draw among the "
+        "near-best and the four requests of `cocoon.market.match` are what keeps the market alive; "
+        "they must stay the default."
+    ),
+    "30 % wash traders": "Washed slots are gone, and the level of the washers keeps others' up.",
+}
+
+
+def _on_proposal(study: Study) -> str:
+    before, after = _at(study, "demand x10"), _at(study, "demand x10, retries widen")
+    listed = "; ".join(
+        f"{one.providers:,}: {one.figures['welfare'].mean:.0%} becomes "
+        f"{two.figures['welfare'].mean:.0%}"
+        for one, two in zip(before, after, strict=True)
+    )
+    return (
+        "**Proposed change** (not made; it is in `cocoon.market.match`, not in the price rule): a "
+        "requester that was refused should draw whom it asks next from *all* providers with a free "
+        "slot at a price that it accepts, not from the near-best again. With demand x10, welfare "
+        "at "
+        f"{listed}."
+    )
+
+
+# --- plots ----------------------------------------------------------------------------------
+
+
+def plots(study: Study, folder: Path) -> list[Path]:
+    """Draw the price over time for each scene, the load under x10, and the gains."""
+    made: list[Path] = []
+    for scene in SCENES:
+        name = "price-" + "-".join(scene.replace("%", "percent").replace(",", "").split())
+
+        def lines(axes: Any, _: object, scene: str = scene) -> None:  # noqa: ANN401
+            for one in _at(study, scene):
+                minutes = [place * MINUTE_S / 60 for place in range(one.price.size)]
+                axes.plot(minutes, one.price / one.price[-30:].mean(), label=f"{one.providers:,}")
+            axes.set(xlabel="minutes", ylabel="price / where it ends", title=scene)
+            axes.legend(title="providers")
+
+        made += draw_one(folder, name, lines, [])
+
+    def load(axes: Any, _: object) -> None:  # noqa: ANN401
+        for scene, style in (("demand x10", "-"), ("demand x10, retries widen", "--")):
+            last = _at(study, scene)[-1]
+            axes.plot(last.busy, style, label=f"{scene}, {last.providers:,}")
+        axes.set(xlabel="minutes", ylabel="busy share of slots", title="Load under demand x10")
+        axes.legend()
+
+    def gains(axes: Any, _: object) -> None:  # noqa: ANN401
+        for size in study.sizes:
+            rows = [r for r in study.cartel if r.providers == size and r.level]
+            axes.plot([r.level for r in rows], [r.gain.mean * 100 for r in rows], "o-", label=size)
+        axes.axhline(0, color="0.5")
+        axes.set(
+            xlabel="level held, as a share of the honest one",
+            ylabel="gain, % of profit",
+            title="A cartel of three in ten",
+        )
+        axes.legend(title="providers")
+
+    made += draw_one(folder, "price-load", load, [])
+    return made + draw_one(folder, "price-cartel", gains, [])
+
+
+def write(study: Study, folder: Path) -> list[Path]:
+    """Write the report and its plots into *folder*; return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = plots(study, folder)
+    images = "\n".join(
+        f"![{path.stem}]({path.relative_to(folder).as_posix()})"
+        for path in drawn
+        if path.suffix == ".svg"
+    )
+    text = "\n".join(
+        [
+            HEAD,
+            "## Conclusions\n",
+            conclusions(study),
+            "## Shocks\n",
+            shock_tables(study),
+            "## Manipulation\n",
+            "A manipulator says it is busier or idler than it is until its level is where it "
+            "wants it (load is a provider's own word), or really fills its slots with jobs to "
+            "itself. Profits are of the second half, against the same members being honest in "
+            "the same runs.\n",
+            "### One provider, or one in a hundred\n",
+            manipulation_table(study.small),
+            "### A cartel of three in ten\n",
+            manipulation_table(study.cartel),
+            "## Plots\n",
+            images,
+        ]
+    )
+    path = folder / FILE
+    path.write_text(text + "\n", encoding="utf-8")
+    return [path, *drawn]

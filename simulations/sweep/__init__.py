@@ -1,0 +1,1 @@
+"""Sweeps: a scenario for many values and seeds, on local cores, a Dask cluster or any executor."""

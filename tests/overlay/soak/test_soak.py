@@ -1,0 +1,48 @@
+"""The short forms of what `python -m overlay.soak` runs for long."""
+
+import os
+
+import pytest
+
+from overlay.errors import RemoteProtocolError
+from overlay.soak import dht, fuzz
+from overlay.soak.__main__ import main
+
+INPUTS = int(os.environ.get("COCOON_FUZZ_INPUTS", "30000"))
+
+
+def test_no_damaged_input_crashes_a_decoder() -> None:
+    [row] = fuzz.run(INPUTS)
+    assert row.passed, row
+
+
+def test_a_crash_is_reported_with_its_input(monkeypatch) -> None:
+    def crash(data: bytes) -> None:
+        if data != b"valid":
+            raise KeyError("planted")
+
+    monkeypatch.setattr(fuzz, "targets", lambda: [("planted", crash, b"valid")])
+    with pytest.raises(KeyError) as caught:
+        fuzz.run(10)
+    assert "planted with" in caught.value.__notes__[0]
+
+
+def test_a_refusal_is_no_crash(monkeypatch) -> None:
+    def refuse(data: bytes) -> None:
+        if data != b"valid":
+            raise RemoteProtocolError("no")
+
+    monkeypatch.setattr(fuzz, "targets", lambda: [("refusing", refuse, b"valid")])
+    assert fuzz.run(10)[0].passed
+
+
+def test_churn_sybils_and_partitions_in_small() -> None:
+    rows = dht.run(nodes=50, lookups=40)
+    assert len(rows) == 3
+    assert all(row.passed for row in rows), rows
+
+
+def test_the_command_prints_a_table(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["soak", "--only", "fuzz", "--inputs", "200"])
+    assert main() == 0
+    assert "ok   200 damaged inputs" in capsys.readouterr().out
