@@ -3,7 +3,7 @@
 `kernels.ptx.translate` does it in a child; call this directly only there and in tests.
 """
 
-from kernels.ptx._llvm import compile_text
+from kernels.ptx._llvm import compile_text, scheduler_code
 from kernels.ptx.errors import InvalidPtx
 from kernels.ptx.layout import EntryLayout, called_functions, place_entry, place_statics
 from kernels.ptx.mode import Mode
@@ -91,4 +91,4 @@ def compile_ptx(text: str, mode: Mode, entries: tuple[str, ...] = ()) -> Transla
     """
     module, translation = lower(text, mode, entries)
     code = compile_text(module, level=1 if mode is Mode.STRICT else 3)
-    return translation.with_code(code)
+    return translation.with_code(code, scheduler_code())

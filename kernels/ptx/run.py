@@ -49,7 +49,7 @@ class Module:
     def __init__(self, translation: Translation) -> None:
         self.mode: Final = Mode(translation.mode)
         self._translation = translation
-        self._object = LoadedObject(translation.code)
+        self._object = LoadedObject(translation.scheduler, translation.code)
         self._entries = {each.name: Entry(self, each, self._object) for each in translation.entries}
         self._statics: weakref.WeakKeyDictionary[Arena, Block] = weakref.WeakKeyDictionary()
 
