@@ -29,8 +29,8 @@ SOURCES = ("%tid.x", "%ctaid.x", "%ntid.x", 1, 3, 7)
 
 def program(chance: random.Random, depth: int = 0, *, may_wait: bool = True) -> list[tuple]:
     found: list[tuple] = []
-    for _ in range(chance.randint(2, 6)):
-        kind = chance.choice(["op", "op", "op", "mov", "wait", "loop", "if"])
+    for _ in range(chance.randint(4, 9)):
+        kind = chance.choice(["op", "op", "op", "op", "mov", "wait", "wait", "loop", "if"])
         if kind == "mov":
             found.append(("mov", chance.randrange(REGISTERS), chance.choice(SOURCES)))
         elif kind == "wait" and may_wait:
