@@ -104,6 +104,14 @@ def _check_cpu_engine() -> Finding:
     return Finding("CPU engine", found.usable, found.detail, found.remedy, optional=True)
 
 
+def _check_ptx() -> Finding:
+    from kernels.device import PTX_REMEDY, probe_ptx  # noqa: PLC0415  (looks for libraries)
+
+    lacks = probe_ptx()
+    detail = "; ".join(lacks) or "usable"
+    return Finding("CUDA on the CPU (optional)", not lacks, detail, PTX_REMEDY, optional=True)
+
+
 def _check_gpu() -> Finding:
     from kernels.device import probe_gpu  # noqa: PLC0415  (loads driver libraries)
 
@@ -179,7 +187,8 @@ def doctor_command(parsed: argparse.Namespace, output: Output) -> int:
     """Say what is missing for which use, and the one command that mends it."""
     config = load(parsed)
     findings = [_check_python(), *_check_assets(config), *_check_home(config)]
-    findings += [_check_chain(config), _check_cpu_engine(), _check_gpu(), _check_kernels()]
+    findings += [_check_chain(config), _check_cpu_engine(), _check_ptx()]
+    findings += [_check_gpu(), _check_kernels()]
     output.table(
         "",
         ("", "what", "found", "to mend it"),
