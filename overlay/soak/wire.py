@@ -59,7 +59,7 @@ async def _echo(stream: Stream) -> None:
 
 async def _flood(seconds: float) -> list[Row]:
     """Honest gossip before, during and after ten peers flood with forged messages."""
-    async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
         publisher, middle, reader = [await stack.enter_async_context(_open()) for _ in range(3)]
         await publisher.connect(middle.addresses)
         await reader.connect(middle.addresses)
@@ -71,10 +71,10 @@ async def _flood(seconds: float) -> list[Row]:
         quiet = await _publish(publisher, delays_ms, seconds)
         before_mib = resident_mib()
         attackers = [await stack.enter_async_context(_open()) for _ in range(ATTACKERS)]
-        with trio.CancelScope() as flood:
-            nursery.start_soon(_run_flood, attackers, middle, flood)
-            loud = await _publish(publisher, delays_ms, seconds)
-            flood.cancel()
+        flood = trio.CancelScope()
+        nursery.start_soon(_run_flood, attackers, middle, flood)
+        loud = await _publish(publisher, delays_ms, seconds)
+        flood.cancel()
         growth_mib = resident_mib() - before_mib
         await trio.sleep(RECOVERY_S)
         after = await _publish(publisher, delays_ms, seconds / 2)
