@@ -2,10 +2,12 @@
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from overlay.dht.kademlia import REPLICAS, interleave
-from overlay.dht.keys import POSITIONS, point_of, point_of_peer, provider_wire_key
+from overlay.dht.keys import POSITIONS, point_of, point_of_peer, provider_wire_key, value_wire_key
 from overlay.dht.model import open_model, populate
 from overlay.dht.table import STALE_S
 from overlay.dht.wire import Kind, Message
@@ -116,6 +118,15 @@ async def test_a_parted_swarm_finds_together_again(model, autojump_clock) -> Non
         await node.explore()
     await nodes[20].provide(KEY)
     assert await nodes[2].find_providers(KEY, 20)
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_positions_of_one_key_are_far_apart(digest) -> None:
+    for wire_key in (provider_wire_key, value_wire_key):
+        text = digest.hex() if wire_key is provider_wire_key else f"/cocoon/{digest.hex()}"
+        points = [point_of(wire_key(text, position)) for position in range(3)]
+        assert len({point >> 252 for point in points}) == 3
+    assert value_wire_key(f"/cocoon/{digest.hex()}", 0) == f"/cocoon/{digest.hex()}".encode()
 
 
 def test_no_list_fills_the_merged_one_alone() -> None:
