@@ -45,6 +45,7 @@ from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
+from overlay.limits.standing import BAN_SCORE
 from overlay.transport import PeerAddress
 
 logger = logging.getLogger(__name__)
@@ -318,7 +319,13 @@ async def open_driver(
     router = gossip_fixes.Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
     )
-    pubsub = gossip_fixes.SafePubsub(host, router, sink, first_seqno=int(clock() * 1e9))
+    pubsub = gossip_fixes.SafePubsub(
+        host,
+        router,
+        sink,
+        first_seqno=int(clock() * 1e9),
+        banish=lambda peer_id: gate.blame(peer_id, -BAN_SCORE, "its gossip"),
+    )
     async with AsyncExitStack() as stack:
         stack.callback(ledger.close_all)
         await stack.enter_async_context(host.run(listen))

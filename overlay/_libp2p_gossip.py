@@ -9,6 +9,7 @@ import functools
 import logging
 import math
 import random
+from collections.abc import Callable
 from typing import Any, Final
 
 import trio
@@ -31,6 +32,7 @@ from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.wire import MessageReader
 from overlay.driver import GossipSink
+from overlay.errors import RemoteProtocolError
 from overlay.gossip.score import (
     GOSSIP_THRESHOLD,
     GRAYLIST_THRESHOLD,
@@ -231,11 +233,20 @@ class SafePubsub(Pubsub):
     """Pubsub that survives its input and hands messages straight to a `GossipSink`.
 
     Args:
+        banish: called with a neighbour whose score fell below the graylist threshold.
         first_seqno: greater than any that we ever used. Upstream starts from the unix
             time in seconds, so that after a restart peers drop us as seen already.
     """
 
-    def __init__(self, host: IHost, router: Router, sink: GossipSink, *, first_seqno: int) -> None:
+    def __init__(
+        self,
+        host: IHost,
+        router: Router,
+        sink: GossipSink,
+        *,
+        first_seqno: int,
+        banish: Callable[[PeerId], None],
+    ) -> None:
         super().__init__(
             host,
             router,
@@ -248,6 +259,7 @@ class SafePubsub(Pubsub):
         self._own_id = host.get_id().to_bytes()
         self.counter = first_seqno
         self._sink = sink
+        self._banish = banish
 
     async def continuously_read_stream(self, stream: INetStream) -> None:
         """Read RPCs until the peer ends, breaks a rule, or stops in the middle of one.
@@ -271,6 +283,9 @@ class SafePubsub(Pubsub):
                 await stream.reset()
 
     async def _take_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC) -> None:
+        if self._gossip.scorer.is_graylisted(peer_id, [""]):
+            self._banish(_text(peer_id.to_bytes()))
+            raise RemoteProtocolError("graylisted")
         for msg in rpc.publish:
             await self.push_msg(peer_id, msg)
         if len(rpc.subscriptions) > SUBSCRIPTIONS_MAX:
@@ -304,7 +319,10 @@ class SafePubsub(Pubsub):
                 scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
             return
         id_ = content_id(msg)
-        if self._seen.has(id_, now_s) or not scorer.allow_publish(forwarder, [topic]):
+        if not scorer.allow_publish(forwarder, [topic]):
+            scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
+            return
+        if self._seen.has(id_, now_s):
             return
         own = msg.from_id == self._own_id
         if not signed_by_its_author(msg) or (own and forwarder != self.my_id):
