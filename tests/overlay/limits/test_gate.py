@@ -85,6 +85,26 @@ async def test_faults_ban_a_peer_and_cut_its_connection(autojump_clock: MockCloc
         assert not server.gate.banned(client.peer_id)
 
 
+async def test_draining_lets_work_end_and_takes_no_more(autojump_clock: MockClock) -> None:
+    async def work(stream: Stream) -> None:
+        await stream.receive()
+        await trio.sleep(5)
+        await stream.send(b"done")
+
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        server, client = await open_pair(stack, LimitsConfig())
+        server.serve(ECHO, work, streams_max=8)
+        stream = await client.open_stream(server.peer_id, ECHO)
+        await stream.send(b"job")
+        await trio.sleep(1)
+        assert not await server.drain(1)
+        with pytest.raises(PeerUnavailable):
+            await client.request(server.peer_id, ECHO, b"x")
+        nursery.start_soon(server.drain, 60)
+        assert await stream.receive() == b"done"
+        assert await server.drain(1)
+
+
 def open_tcp_host(limits: LimitsConfig):
     config = HostConfig(
         listen_addresses=("/ip4/127.0.0.1/tcp/0",),
