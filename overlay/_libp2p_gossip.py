@@ -282,6 +282,15 @@ class SafePubsub(Pubsub):
             with shielded(RESET_S):
                 await stream.reset()
 
+    @property
+    def wire_protocol(self) -> str:
+        """The protocol id that our gossip streams have."""
+        return str(self._gossip.protocols[0])
+
+    def mesh_peers(self) -> set[ID]:
+        """Return the peers that are in a mesh of ours."""
+        return {peer for peers in self._gossip.mesh.values() for peer in peers}
+
     async def _take_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC) -> None:
         if self._gossip.scorer.is_graylisted(peer_id, [""]):
             self._banish(_text(peer_id.to_bytes()))
