@@ -83,6 +83,20 @@ async def test_dead_peers_leave_the_tables(model, autojump_clock) -> None:
     assert all(len(node.table) > 10 for node in model.nodes.values())
 
 
+async def test_a_node_that_was_cut_off_finds_back_by_itself(model, autojump_clock) -> None:
+    nodes = await populate(model, 20)
+    await nodes[3].provide(KEY)
+    lonely = nodes[10]
+    model.part(1, [lonely.table.own_id])
+    for _ in range(3):
+        await lonely.explore()
+    assert len(lonely.table) < 3
+    model.part(0, [lonely.table.own_id])
+    assert await lonely.find_providers(KEY, 20)
+    await lonely.explore()
+    assert len(lonely.table) > 10
+
+
 async def test_sybils_around_a_key_do_not_hide_its_provider(model, autojump_clock) -> None:
     nodes = await populate(model, 60)
     target = point_of(provider_wire_key(KEY, 0))
