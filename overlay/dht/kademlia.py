@@ -40,8 +40,8 @@ logger = logging.getLogger(__name__)
 QUERY_S: Final = 5.0
 """Patience with one peer."""
 TICK_S: Final = 0.1
-REPLICAS: Final = 10
-"""How many peers keep a record at each of its positions."""
+REPLICAS: Final = 7
+"""How many peers keep a record at each of its positions: 21 in all, about k of the paper."""
 STORE_AT_ONCE: Final = 8
 CANDIDATES_MAX: Final = 32
 """Peers that asked us, and that we are about to ask."""
