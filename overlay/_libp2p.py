@@ -261,7 +261,12 @@ def _peer_address(info: PeerInfo) -> PeerAddress:
 
 @asynccontextmanager
 async def open_driver(
-    config: HostConfig, identity: Identity, sink: GossipSink, *, clock: Callable[[], float]
+    config: HostConfig,
+    identity: Identity,
+    sink: GossipSink,
+    *,
+    clock: Callable[[], float],
+    transport: Any = None,
 ) -> AsyncGenerator[Libp2pDriver]:
     """Run a libp2p host for the length of the block; see `overlay.host.open_host`."""
     hardening.check_version()
@@ -271,7 +276,7 @@ async def open_driver(
     kademlia.install_kademlia_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     ledger = hardening.SocketLedger()
-    host, swarm = _make_host(config, identity, listen, ledger)
+    host, swarm = _make_host(config, identity, listen, ledger, transport)
     dht = kademlia.make_kademlia(host, config.network, clock)
     router = gossip_fixes.Router(
         gossip_fixes.network_protocol(config.network),
@@ -292,7 +297,11 @@ async def open_driver(
 
 
 def _make_host(
-    config: HostConfig, identity: Identity, listen: list[Multiaddr], ledger: hardening.SocketLedger
+    config: HostConfig,
+    identity: Identity,
+    listen: list[Multiaddr],
+    ledger: hardening.SocketLedger,
+    transport: Any,
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
     noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
@@ -312,6 +321,7 @@ def _make_host(
         ),
         addrs_factory=lambda candidates: announce or announced_addresses(candidates),
         disable_identify_address_discovery=True,
+        transports=None if transport is None else [transport],
     )
     swarm = host.get_network()
     if not isinstance(host, BasicHost) or not isinstance(swarm, Swarm):

@@ -51,7 +51,11 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 @asynccontextmanager
 async def open_host(
-    config: HostConfig, identity: Identity, *, clock: Callable[[], float]
+    config: HostConfig,
+    identity: Identity,
+    *,
+    clock: Callable[[], float],
+    transport: object | None = None,
 ) -> AsyncGenerator[Node]:
     """Run a node for the length of the block; the yielded object is a `Host`.
 
@@ -61,6 +65,7 @@ async def open_host(
         config: where to listen, and the limits.
         identity: the key that the node is known by.
         clock: returns unix seconds.
+        transport: what carries bytes instead of TCP; see `overlay._libp2p_memory`.
 
     Raises:
         LocalProtocolError: an address does not parse.
@@ -71,7 +76,7 @@ async def open_host(
     if not config.listen_addresses:
         raise LocalProtocolError("no address to listen on")
     gossip = GossipService(identity.peer_id, config.network, config.gossip, trio.current_time)
-    driver_block = open_driver(config, identity, gossip, clock=clock)
+    driver_block = open_driver(config, identity, gossip, clock=clock, transport=transport)
     async with unwrapped(_open_node(config, identity, gossip, driver_block, clock)) as node:
         yield node
 

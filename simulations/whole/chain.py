@@ -163,7 +163,7 @@ class LedgerChain:
         transfers = [_read_transfer(cell) for cell in sent]
         going = [t for t in transfers if t.value <= ledger.wallets[address]]
         out = tuple(OutMessage(t.destination, NanoTon(t.value)) for t in going)
-        self._record(address, "", NO_MONEY, message_hash, fee, out, body)
+        self._record(address, body, message_hash=message_hash, fee=fee, out=out)
         for transfer in going:
             self._deliver(address, transfer)
 
@@ -177,13 +177,17 @@ class LedgerChain:
             ledger.wallets[source] -= value
             ledger.wallets[to] = ledger.wallets.get(to, 0) + value
             refused = ""
-            self._record(to, source, NanoTon(value), bytes(32), 0, (), transfer.body)
+            self._record(to, transfer.body, source=source, value=NanoTon(value))
             return
         moved = ledger.history[to][-1] if to in ledger.history and not refused else None
         fee = moved.fee if moved else 0
-        exit_code = REFUSED if refused else 0
         self._record(
-            to, source, NanoTon(value), bytes(32), fee, (), transfer.body, exit_code=exit_code
+            to,
+            transfer.body,
+            source=source,
+            value=NanoTon(value),
+            fee=fee,
+            exit_code=REFUSED if refused else 0,
         )
 
     def _open(self, address: str, init: Cell, value: int) -> str:
@@ -203,9 +207,8 @@ class LedgerChain:
         if refused:
             raise MessageRejected(refused, exit_code=REFUSED)
         moved = self.ledger.history[address][-1]
-        self._record(
-            address, "", NO_MONEY, message_hash, moved.fee, self._out(address, moved), body
-        )
+        out = self._out(address, moved)
+        self._record(address, body, message_hash=message_hash, fee=moved.fee, out=out)
 
     def _channel_step(self, address: str, reader: Slice) -> str:
         ledger, now_unix_s = self.ledger, self._now()
@@ -239,13 +242,13 @@ class LedgerChain:
     def _record(
         self,
         account: str,
-        source: str,
-        value: NanoTon,
-        message_hash: bytes,
-        fee: int,
-        out: tuple[OutMessage, ...],
         body: Cell,
         *,
+        source: str = "",
+        value: NanoTon = NO_MONEY,
+        message_hash: bytes = bytes(32),
+        fee: int = 0,
+        out: tuple[OutMessage, ...] = (),
         exit_code: int = 0,
     ) -> None:
         record = TransactionRecord(

@@ -165,10 +165,11 @@ async def _work(swarm: Swarm, record: _Record, progress: Callable[[float], None]
     async with trio.open_nursery() as nursery:
         for at, member in enumerate(swarm.requesters):
             nursery.start_soon(_buy, swarm, member, at, record)
-        for step in range(20):
-            await trio.sleep(duration_s / 20)
+        end_s = trio.current_time() + duration_s
+        while (left_s := end_s - trio.current_time()) > 0:
+            await trio.sleep(min(left_s, swarm.scenario.record.sample_s))
             _sample_prices(swarm, record)
-            progress((step + 1) / 20)
+            progress(1 - left_s / duration_s)
         nursery.cancel_scope.deadline = trio.current_time() + LAST_JOBS_S
 
 
@@ -249,6 +250,11 @@ def _outcome(scenario: Scenario, record: _Record, swarm: Swarm) -> Outcome:
         "first_output_p50_s": firsts[len(firsts) // 2] if firsts else 0.0,
         "failovers": sum(job.failovers for job in jobs),
         "channels": len(ledger.history),
+        **{
+            name: getattr(swarm.ether, name)
+            for name in ("connections", "sent_bytes")
+            if hasattr(swarm.ether, name)
+        },
         "chain": "ledger (not the TVM)",
         "workers": "stub (no model)",
         "event_log_sha256": digest.hexdigest(),
@@ -274,7 +280,6 @@ def _tables(record: _Record) -> dict[str, dict[str, list[Any]]]:
             for at, name in enumerate(("at_s", "provider", "seq", "level_ppm", "free_slots"))
         },
         "refusal": {
-            "reason": list(record.reasons),
-            "count": list(record.reasons.values()),
+            "reason": list(record.reasons.elements()),
         },
     }

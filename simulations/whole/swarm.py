@@ -113,14 +113,15 @@ class Swarm:
 
     async def _keep(self, opened: AbstractAsyncContextManager[T]) -> T:
         """Enter a context manager in a task of its own; it stays open until the end."""
+        send, receive = trio.open_memory_channel[T](1)
 
-        async def run(*, task_status: trio.TaskStatus[T] = trio.TASK_STATUS_IGNORED) -> None:
+        async def run() -> None:
             async with opened as value:
-                task_status.started(value)
+                send.send_nowait(value)
                 await trio.sleep_forever()
 
-        value: T = await self.nursery.start(run)
-        return value
+        self.nursery.start_soon(run)
+        return await receive.receive()
 
     def _identity(self, name: str) -> Identity:
         return Identity(hashlib.sha256(f"{self.seed}/{name}".encode()).digest())
