@@ -117,7 +117,7 @@ def ipfs(quick: bool) -> list[Row]:
             "ProbeLab at IETF 118",
             "80 %",
             f"{fast:.0%}",
-            bool(0.6 < fast <= 1),
+            None,
             "Ours is a world of three continents with nobody dead.",
         ),
     ]
@@ -174,7 +174,7 @@ def gossip(quick: bool) -> list[Row]:
             "same, chapter 12, as quoted by Barcelona Supercomputing Center",
             "1,177 / 1,027 ms",
             f"{cold[0]:,.0f} / {cold[1]:,.0f} ms",
-            0.25 < cold[0] / 1_177 < 4,
+            None,
             "Our sybils graft at the same heartbeat as everybody and fill whole meshes; ours are "
             "measured from 60 to 75 s, with 5 to 10 messages a second instead of 120, so scores "
             "learn more slowly.",
