@@ -318,7 +318,7 @@ async def open_driver(
     gate: Gate,
     *,
     clock: Callable[[], float],
-    transport: Any = None,  # noqa: ANN401 - libp2p's own, which only its adapters name
+    transport: Any = None,
 ) -> AsyncGenerator[Libp2pDriver]:
     """Run a libp2p host for the length of the block; see `overlay.host.open_host`."""
     hardening.check_version()
@@ -363,7 +363,7 @@ def _make_host(
     ledger: hardening.SocketLedger,
     *,
     gate: Gate,
-    transport: Any,  # noqa: ANN401
+    transport: Any,
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
     noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
