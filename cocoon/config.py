@@ -292,7 +292,7 @@ class LimitsConfig(Section, frozen=True):
     ] = 32 << 20
     chunk_tokens: Annotated[
         int, Meta(ge=1, le=4096, description="output tokens sent before they are paid")
-    ] = 16
+    ] = 64
     chunk_audio_s: Annotated[
         int, Meta(ge=1, le=600, description="seconds of audio transcribed before they are paid")
     ] = 30
