@@ -1,12 +1,13 @@
 """The Llama-family decoder on a `Device`: every number is computed by the kernels of ``cuda/``.
 
-The same loop drives a card and the ``cpu`` device, where each kernel is its NumPy reference; that
-is how it is tested without a card. Through PyCUDA on an emulated driver it agreed with
+The same loop drives a card and the ``cpu`` devices, in NumPy or through PTX; that is how it is
+tested without a card. Through PyCUDA on an emulated driver it agreed with
 `kernels.models.llama` on real weights; it was never run on a card by us.
 
 Precisions: ``q8`` keeps weights and activations as int8 with a scale per 32 values, a quarter of
-the bytes that decoding must read; ``f32`` is for checking. Prefill and decode of the same tokens
-give the same bits (see ``cuda/matmul.cu``), so a text continued elsewhere continues the same.
+the bytes that decoding must read, and is exact: every device gives the same bits, whether tokens
+come one by one or many at once (see ``cuda/common.cuh``), so a text continued elsewhere continues
+the same, and an answer can be checked byte for byte. ``f32`` is for checking the model.
 
 Sources: as `kernels.models.llama`; int8 activations: Dettmers et al., "LLM.int8()", 2022, and GGML.
 """
@@ -20,9 +21,11 @@ from numpy.typing import NDArray
 
 from kernels.device import Argument, Buffer, Device
 from kernels.errors import DeviceUnavailable, InvalidInput
+from kernels.exact import rotary_angles
 from kernels.models.weights import LlamaConfig, LlamaLayer, LlamaWeights
-from kernels.reference import quantise
-from kernels.registry import HEAD_DIM_MAX, Q8_BLOCK, WARP, kernel
+from kernels.quantised import Q8_BLOCK, quantise
+from kernels.registry import HEAD_DIM_MAX, kernel
+from kernels.spec_parts import WARP
 
 Precision: TypeAlias = Literal["q8", "f32"]
 Floats: TypeAlias = NDArray[np.float32]
@@ -71,6 +74,7 @@ class _Scratch:
     """Memory for `CHUNK_TOKENS` tokens, used anew by every layer."""
 
     ids: Buffer
+    places: Buffer
     hidden: Buffer
     last: Buffer
     last_id: Buffer
@@ -177,6 +181,7 @@ class DeviceDecoder:
         qkv_width = config.query_width + 2 * config.kv_width
         return _Scratch(
             ids=self._allocate(4 * tokens),
+            places=self._allocate(8 * tokens),
             hidden=self._allocate(4 * tokens * config.width),
             last=self._allocate(4 * config.width),
             last_id=self._allocate(4),
@@ -202,7 +207,7 @@ class DeviceSequence:
         self._buffers: list[Buffer] = []
         self.length_tokens = 0
         try:
-            cosines, sines = _rotations(config, capacity_tokens)
+            cosines, sines = rotary_angles(config.rope_base, config.head_width, capacity_tokens)
             self._cosines, self._sines = (
                 self._allocate(cosines.nbytes),
                 self._allocate(sines.nbytes),
@@ -251,6 +256,9 @@ class DeviceSequence:
         """Queue all layers over one chunk; the result is in the scratch memory."""
         tokens, scratch = len(token_ids), self._decoder.scratch
         self._device.copy_in(scratch.ids, np.asarray(token_ids, np.int32).data)
+        positions = np.arange(self.length_tokens, self.length_tokens + tokens, dtype=np.int32)
+        places = np.stack([np.zeros_like(positions), positions], axis=1)
+        self._device.copy_in(scratch.places, places.data)
         self._embed(scratch.ids, scratch.hidden, tokens)
         for index, layer in enumerate(self._decoder.layers):
             normed = self._norm(layer.attention_norm, tokens)
@@ -364,15 +372,17 @@ class DeviceSequence:
             "qkv": scratch.qkv,
             "keys": self._keys[index],
             "values": self._values[index],
+            "places": scratch.places,
             "tokens": tokens,
             "heads": config.heads,
             "kv_heads": config.kv_heads,
             "head_dim": config.head_width,
             "context": self._capacity_tokens,
-            "first_position": self.length_tokens,
+            "slots": 1,
         }
         self._run("rope_cache", cosines=self._cosines, sines=self._sines, **shared)
-        self._run("attention", outputs=scratch.mixed, **shared)
+        name = "attention" if config.heads == config.kv_heads else "attention_group"
+        self._run(name, outputs=scratch.mixed, **shared)
 
 
 def unsupported_shape(config: LlamaConfig, precision: Precision) -> str:
@@ -398,10 +408,3 @@ def _quantise_rows(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
         part = slice(row, row + step)
         quants[part], scales[part] = quantise(matrix[part])
     return quants, scales
-
-
-def _rotations(config: LlamaConfig, tokens: int) -> tuple[Floats, Floats]:
-    """Return cosines and sines, (tokens, head width / 2), of the rotary angles."""
-    exponents = np.arange(0, config.head_width, 2, dtype=np.float64) / config.head_width
-    angles = np.arange(tokens)[:, None] * config.rope_base**-exponents
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
