@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.quantised import F32, F64, I8, I32, Q8_BLOCK, quantise, unpack_q4
+from kernels.quantised import F32, F64, I8, I32, I64, Q8_BLOCK, quantise, unpack_q4
 
 WARP: Final = 32
 NORM_THREADS: Final = 256
@@ -57,8 +57,8 @@ def exp(x: F32) -> F32:
     series = (series * (r * r) + r) + ONE
     with np.errstate(invalid="ignore"):  # of what is no number nothing comes of the power
         power = ((n.astype(np.int32) + 127) << 23).view(np.float32)
-    found: F32 = np.where(small, np.float32(0), series * power)
-    return found
+    values: F32 = np.where(small, np.float32(0), series * power)
+    return values
 
 
 def lane_sum(terms: F32) -> F32:
@@ -75,7 +75,7 @@ def _butterfly(lanes: F32) -> F32:
     while len(lanes) > 1:
         middle = len(lanes) // 2
         lanes = lanes[:middle] + lanes[middle:]
-    return lanes[0]
+    return np.asarray(lanes[0])
 
 
 def _row_parts(rows: int, terms_per_row: int) -> Iterator[slice]:
@@ -508,6 +508,25 @@ def _gated(gate_up: F32) -> F32:
     return gated
 
 
+def sample_weights(
+    scores: F32, best: I32, temperatures: F64, weights: I64, *, tokens: int, vocabulary: int
+) -> None:
+    """Likelihood of each token against the likeliest, in units of 2^-44."""
+    wide = scores.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):  # what is no number weighs nothing
+        below = wide - np.take_along_axis(wide, best[:, None].astype(np.intp), axis=1)
+        x = below / temperatures[:, None]
+    known = (x <= 0) & (x >= -31)
+    x = np.where(known, x, 0.0)
+    n = np.rint(x * 1.4426950408889634)
+    r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
+    series = np.ones_like(r)
+    for i in range(13, 0, -1):
+        series = 1.0 + series * r / float(i)
+    scale = ((n.astype(np.int64) + 1023 + 44) << 52).view(np.float64)
+    weights[...] = np.where(known, series * scale, 0.0).astype(np.int64)
+
+
 def rotary_angles(base: float, head_dim: int, tokens: int) -> tuple[F32, F32]:
     """Return cosines and sines, (tokens, head_dim / 2), of the rotary angles.
 
@@ -556,8 +575,9 @@ EXACT: Final[dict[str, Callable[..., None]]] = {
     "rms_norm": rms_norm,
     "rms_norm_q8": rms_norm_q8,
     "rope_cache": rope_cache,
+    "sample_weights": sample_weights,
     "swiglu": swiglu,
     "swiglu_q8": swiglu_q8,
 }
 """By the name of the kernel. What moves or rounds values and computes nothing (embeddings,
-``quantise_q8``, ``argmax``) is exact in `kernels.reference` already."""
+``quantise_q8``, ``argmax``, ``sample``) is exact in `kernels.reference` already."""

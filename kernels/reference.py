@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.quantised import F32, F64, I8, I32, Q8_BLOCK, dequantise, dequantise_q4, quantise
+from kernels.quantised import F32, F64, I8, I32, I64, Q8_BLOCK, dequantise, dequantise_q4, quantise
 from kernels.reference_speech import SPEECH_REFERENCES
 
 ATTENTION_CHUNK: Final = 256
@@ -272,6 +272,33 @@ def argmax(scores: F32, best: I32, **_sizes: int) -> None:
     best[...] = numbers.argmax(axis=-1)
 
 
+def sample_weights(scores: F32, best: I32, temperatures: F64, weights: I64, **_sizes: int) -> None:
+    """Likelihood of each token against the likeliest, in units of 2^-44; no number weighs 0."""
+    wide = scores.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        below = wide - np.take_along_axis(wide, best[:, None].astype(np.intp), axis=1)
+        shares = np.exp(np.minimum(below, 0) / temperatures[:, None])
+    known = (below <= 0) & (below / temperatures[:, None] >= -31)
+    weights[...] = np.where(known, np.nan_to_num(shares) * 2.0**44, 0)
+
+
+def sample(
+    scores: F32, weights: I64, best: I32, rules: I64, chosen: I32, *, vocabulary: int, **_sizes: int
+) -> None:
+    """Choose by top_k, top_p and a draw in integers; -1 if the largest score is not finite."""
+    for token, (top_k, top_p, draw) in enumerate(rules.tolist()):
+        chosen[token] = best[token]
+        if not np.isfinite(scores[token, best[token]]):
+            chosen[token] = -1
+        elif top_k != 1:
+            order = np.argsort(-scores[token], kind="stable")[: top_k or vocabulary]
+            sums = np.cumsum(weights[token, order])
+            needed = min(int(sums[-1]), -(-int(sums[-1]) * top_p >> 53))
+            kept = int(np.searchsorted(sums, max(1, needed)))
+            drawn = int(sums[kept]) * draw >> 53
+            chosen[token] = order[np.searchsorted(sums, drawn, side="right")]
+
+
 def _wide(quants: I8, scales: F32) -> F64:
     blocks = quants.reshape(*scales.shape, Q8_BLOCK).astype(np.float64)
     return (blocks * scales[..., None].astype(np.float64)).reshape(quants.shape)
@@ -312,6 +339,8 @@ REFERENCES: Final[dict[str, Callable[..., Any]]] = SPEECH_REFERENCES | {
         embed_q8,
         embed_q4,
         argmax,
+        sample_weights,
+        sample,
     )
 }
 """By `KernelSpec.reference`."""

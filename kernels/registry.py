@@ -44,6 +44,9 @@ FAMILIES: Final = (
 """The CUDA sources, without the suffix."""
 
 HEAD_DIM_MAX: Final = 256
+VOCABULARY_MAX: Final = 1 << 18
+"""Tokens to choose from: the sum of their weights, at most 2^44 each, must fit an integer."""
+
 ATTENTION_CHUNK: Final = 256
 """Positions that attention takes at a time; see cuda/attention.cu."""
 
@@ -385,6 +388,50 @@ def _argmax(name: str, *, naive: bool) -> KernelSpec:
     )
 
 
+def _sampling_sizes(s: Scalars) -> str:
+    most = VOCABULARY_MAX
+    return "" if integer(s, "vocabulary") <= most else f"more than {most} tokens to choose from"
+
+
+def _sample_weights() -> KernelSpec:
+    return KernelSpec(
+        name="sample_weights",
+        family="sampling",
+        reference="sample_weights",
+        parameters=(
+            read("scores", shape("tokens", "vocabulary")),
+            read("best", shape("tokens"), Dtype.I32),
+            read("temperatures", shape("tokens"), Dtype.F64),
+            written("weights", shape("tokens", "vocabulary"), Dtype.I64),
+            *sizes("tokens", "vocabulary"),
+        ),
+        block=(256, 1, 1),
+        grid=lambda s: (ceil_div(integer(s, "vocabulary"), 256), integer(s, "tokens"), 1),
+        requires=_sampling_sizes,
+        tolerance=1e-12,
+    )
+
+
+def _sample() -> KernelSpec:
+    return KernelSpec(
+        name="sample",
+        family="sampling",
+        reference="sample",
+        parameters=(
+            read("scores", shape("tokens", "vocabulary")),
+            read("weights", shape("tokens", "vocabulary"), Dtype.I64),
+            read("best", shape("tokens"), Dtype.I32),
+            read("rules", shape("tokens", 3), Dtype.I64),
+            written("chosen", shape("tokens"), Dtype.I32),
+            *sizes("tokens", "vocabulary"),
+        ),
+        block=(256, 1, 1),
+        grid=lambda s: (integer(s, "tokens"), 1, 1),
+        requires=_sampling_sizes,
+        tolerance=0.0,
+    )
+
+
 def _quantise() -> KernelSpec:
     return KernelSpec(
         name="quantise_q8",
@@ -430,6 +477,8 @@ _KERNELS: Final = {
         _embedding("embed_q4", "q4"),
         _argmax("argmax_naive", naive=True),
         _argmax("argmax", naive=False),
+        _sample_weights(),
+        _sample(),
         *SPEECH_KERNELS,
     )
 }

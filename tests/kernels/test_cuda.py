@@ -27,7 +27,7 @@ from kernels.errors import DeviceUnavailable, LaunchError
 from kernels.exact import EXACT
 from kernels.registry import kernel, kernel_names
 
-MOVERS = {"quantise_q8", "embed_f32", "embed_q8", "argmax", "argmax_naive", "write_cache"}
+MOVERS = {"quantise_q8", "embed_f32", "embed_q8", "argmax", "argmax_naive", "sample", "write_cache"}
 """They round or move values only; their references give the same bits."""
 
 ROUTES = ("ptx", "cuda") if probe_gpu().usable else ("ptx",)

@@ -21,6 +21,7 @@ from kernels import exact
 from kernels._cpu import CpuDevice
 from kernels.device import Device
 from kernels.models.llama_cuda import DeviceDecoder
+from kernels.models.sampling import Sampling, choose, uniform
 from kernels.quantised import dequantise_q4, quantise, quantise_q4
 from kernels.registry import kernel
 from kernels.spec import Role
@@ -186,3 +187,41 @@ def test_a_whole_model_gives_the_same_bytes_in_prefill_and_decode_on_both_device
     for token in ids:
         last = one_by_one.extend([token])
     assert last.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(0.8, top_k=40, top_p=0.95, seed=1),
+        Sampling(1.0, seed=2),
+        Sampling(3.0, top_p=0.5, seed=2**64 - 1),
+        Sampling(0.05, top_k=3, seed=4),
+        Sampling(1.5, top_p=0.0, seed=5),
+        Sampling(1.5, top_k=1, seed=6),
+    ],
+    ids=str,
+)
+def test_a_token_drawn_on_a_device_is_the_one_that_the_host_draws(
+    card: Device, sampling: Sampling
+) -> None:
+    tokens, vocabulary = 25, 777
+    scores = np.random.default_rng(8).normal(0, 3, (tokens, vocabulary)).astype(np.float32)
+    scores[:, 5] = scores[:, 700]  # ties
+    sizes: Sizes = {"tokens": tokens, "vocabulary": vocabulary}
+    draws = [uniform(sampling.seed, position) for position in range(tokens)]
+    arrays: Arrays = {
+        "scores": scores,
+        "best": np.zeros(tokens, np.int32),
+        "temperatures": np.full(tokens, sampling.temperature),
+        "weights": np.zeros((tokens, vocabulary), np.int64),
+        "rules": np.array(
+            [[sampling.top_k, int(sampling.top_p * 2**53), int(u * 2**53)] for u in draws]
+        ),
+        "chosen": np.zeros(tokens, np.int32),
+    }
+    for name in ("argmax", "sample_weights", "sample"):
+        spec = kernel(name)
+        arrays |= run(card, spec, {each.name: arrays[each.name] for each in spec.arrays}, sizes)
+    wanted = [choose(row, sampling, position) for position, row in enumerate(scores)]
+    assert arrays["chosen"].tolist() == wanted
+    assert len(set(wanted)) > 3

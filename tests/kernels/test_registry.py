@@ -21,6 +21,8 @@ ELEMENTS = {
     "float": Dtype.F32,
     "float4": Dtype.F32,
     "int": Dtype.I32,
+    "long long": Dtype.I64,
+    "double": Dtype.F64,
     "signed char": Dtype.I8,
     "int4": Dtype.I8,
 }
