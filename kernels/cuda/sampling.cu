@@ -172,14 +172,16 @@ __device__ __forceinline__ Found descend(const Row& row, unsigned long long last
 }
 
 __device__ __forceinline__ long long sum_up_to(const Row& row, unsigned long long last) {
-    __shared__ unsigned long long total;
-    if (threadIdx.x == 0) total = 0;
-    __syncthreads();
-    long long mine = 0;
+    __shared__ long long partial[SAMPLE_THREADS / WARP];
+    long long mine = 0, total = 0;
     for (int i = threadIdx.x; i < row.vocabulary; i += SAMPLE_THREADS)
         if (key_of(row.scores[i], i) <= last) mine += row.weights[i];
-    atomicAdd(&total, mine);
+#pragma unroll
+    for (int distance = WARP / 2; distance > 0; distance /= 2)
+        mine += __shfl_xor_sync(FULL_WARP, mine, distance);
+    if (threadIdx.x % WARP == 0) partial[threadIdx.x / WARP] = mine;
     __syncthreads();
+    for (int w = 0; w < SAMPLE_THREADS / WARP; ++w) total += partial[w];
     return total;
 }
 
