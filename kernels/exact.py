@@ -305,10 +305,8 @@ class _Mix:
         self.values = np.where(where[..., None], values, self.values)
 
     def result(self) -> F32:
-        """Return the values over the weights; where nothing was seen, zeros."""
-        seen = np.broadcast_to(self.total[..., None] > 0, self.values.shape)
-        total = np.broadcast_to(self.total[..., None], self.values.shape)
-        return np.divide(self.values, total, out=np.zeros_like(self.values), where=seen)
+        """Return the values over the weights."""
+        return np.asarray(self.values / self.total[..., None])
 
 
 def _minus(least: F32, above: F32) -> F32:
@@ -398,7 +396,6 @@ def attention(
     slots: int,
 ) -> None:
     """Causal attention; the order of operations is the same in all exact versions."""
-    outputs[...] = 0
     for token in map(int, np.flatnonzero(_known(places, context, slots))):
         slot, position = places[token]
         visible = slice(0, position + 1)
@@ -456,7 +453,6 @@ def attention_merge(
     chunks: int,
 ) -> None:
     """Fold the chunks of each token and head."""
-    outputs[...] = 0
     for token in map(int, np.flatnonzero(_known(places, context, slots))):
         position = places[token, 1]
         if position >= chunks * CHUNK:

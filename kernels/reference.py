@@ -141,7 +141,6 @@ def attention(
 ) -> None:
     """Causal softmax attention, the queries of a group over one key-value head."""
     queries = qkv.reshape(tokens, heads + 2 * kv_heads, head_dim)[:, :heads].astype(np.float64)
-    outputs[...] = 0
     for token, (slot, position) in enumerate(places):
         if _in_cache(keys, slot, position):
             grouped = queries[token].reshape(kv_heads, heads // kv_heads, head_dim)
@@ -193,7 +192,6 @@ def attention_merge(
     **_sizes: int,
 ) -> None:
     """Put the chunks of each token together, each scaled to the largest score of all."""
-    outputs[...] = 0
     for token, (slot, position) in enumerate(places):
         if 0 <= slot < slots and 0 <= position < min(context, chunks * ATTENTION_CHUNK):
             seen = partials[token, :, : position // ATTENTION_CHUNK + 1].astype(np.float64)

@@ -211,7 +211,7 @@ def _attention(name: str, blocks: Callable[[Scalars], int], *, naive: bool = Fal
             read("keys", _CACHE_SHAPE),
             read("values", _CACHE_SHAPE),
             _PLACES,
-            written("outputs", shape("tokens", "heads", "head_dim")),
+            changed("outputs", shape("tokens", "heads", "head_dim")),
             *_ATTENTION_SCALARS,
         ),
         block=(32, 1, 1) if naive else (128, 1, 1),
@@ -232,7 +232,7 @@ def _attention_split() -> KernelSpec:
             read("keys", _CACHE_SHAPE),
             read("values", _CACHE_SHAPE),
             _PLACES,
-            written("partials", _partials_shape),
+            changed("partials", _partials_shape),
             *_ATTENTION_SCALARS,
             *sizes("chunks"),
         ),
@@ -251,7 +251,7 @@ def _attention_merge() -> KernelSpec:
         parameters=(
             read("partials", _partials_shape),
             _PLACES,
-            written("outputs", shape("tokens", "heads", "head_dim")),
+            changed("outputs", shape("tokens", "heads", "head_dim")),
             *sizes("tokens", "heads", "head_dim", "context", "slots", "chunks"),
         ),
         block=(128, 1, 1),
@@ -265,6 +265,8 @@ def _attention_full() -> KernelSpec:
     def trouble(s: Scalars) -> str:
         if integer(s, "head_dim") % WARP or integer(s, "head_dim") > HEAD_DIM_MAX:
             return f"head_dim is not a multiple of {WARP} up to {HEAD_DIM_MAX}"
+        if not integer(s, "positions"):
+            return "no positions"
         if integer(s, "stride") < integer(s, "heads") * integer(s, "head_dim"):
             return "stride is less than the queries of a token"
         return ""

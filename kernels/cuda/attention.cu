@@ -5,10 +5,11 @@
 //
 // Shapes: qkv (tokens, (heads + 2 kv_heads) * head_dim), queries first; keys, values
 //   (slots, kv_heads, context, head_dim); places (tokens, 2), a row is slot | position; outputs
-//   (tokens, heads * head_dim). A place outside the cache gives zeros.
+//   (tokens, heads * head_dim). A token whose place is outside the cache is passed over: so a launch
+//   can serve one text of a batch.
 //   All but naive: head_dim a multiple of 32, at most 256.
 //   attention_split and _merge: partials (tokens, heads, chunks, head_dim + 2), an entry is the
-//   weighted values | largest score | sum of weights; a position from 256 chunks on gives zeros.
+//   weighted values | largest score | sum of weights; a position from 256 chunks on is passed over.
 //   attention_full: no mask, for an encoder and for cross-attention. queries (tokens, stride), of
 //   which the first heads * head_dim of a row are used; keys, values (heads, positions, head_dim).
 // Sources: Vaswani et al., 2017; online softmax: Milakov and Gimelshein, 2018; GQA: Ainslie et
@@ -54,13 +55,13 @@ extern "C" __global__ void attention_naive(
         float* __restrict__ outputs, int tokens, int heads, int kv_heads, int head_dim,
         int context, int slots) {
     const int head = blockIdx.x * blockDim.x + threadIdx.x, token = blockIdx.y;
-    if (head >= heads) return;
+    const int count = visible(places, token, context, slots);
+    if (head >= heads || count == 0) return;
     const float* query = qkv + ((size_t)token * (heads + 2 * kv_heads) + head) * head_dim;
     const int kv_head = places[2 * token] * kv_heads + head / (heads / kv_heads);
     const size_t group = (size_t)kv_head * context * head_dim;
     float* output = outputs + ((size_t)token * heads + head) * head_dim;
     const float scale = 1.0f / sqrtf((float)head_dim);
-    const int count = visible(places, token, context, slots);
     float largest = FLOAT_LOWEST;
     for (int p = 0; p < count; ++p) {
         float score = 0.0f;
@@ -76,7 +77,7 @@ extern "C" __global__ void attention_naive(
         total += weight;
         for (int i = 0; i < head_dim; ++i) output[i] += weight * values[group + (size_t)p * head_dim + i];
     }
-    for (int i = 0; i < head_dim && count > 0; ++i) output[i] /= total;
+    for (int i = 0; i < head_dim; ++i) output[i] /= total;
 }
 
 // What a block shares: its queries, scaled, and what each warp found in the chunk.
@@ -193,8 +194,7 @@ __device__ __forceinline__ void store_mix(float* output, const Mix& mix, int hea
 #pragma unroll
     for (int i = 0; i < PER_THREAD_MAX; ++i) {
         const int at = i * ATTENTION_THREADS + threadIdx.x;
-        if (at < head_dim)
-            output[at] = mix.total > 0.0f ? __fdiv_rn(mix.values[i], mix.total) : 0.0f;
+        if (at < head_dim) output[at] = __fdiv_rn(mix.values[i], mix.total);
     }
 }
 
@@ -205,6 +205,7 @@ __device__ __forceinline__ void attend(
         int head_dim, int count) {
     __shared__ Shared<QUERIES> shared;
     Mix mixes[QUERIES];
+    if (count == 0) return;  // the whole block
     load_queries(shared, queries, used, head_dim);
     for (int first = 0; first < count; first += CHUNK) {
         mix_positions(shared, keys, values, used, head_dim, first, min(count, first + CHUNK));
@@ -299,8 +300,9 @@ extern "C" __global__ void __launch_bounds__(128) attention_merge(
         int chunks) {
     const int token = blockIdx.y, count = visible(places, token, context, slots);
     const size_t head = (size_t)token * heads + blockIdx.x;
+    if (count == 0 || count > chunks * CHUNK) return;  // the whole block
     Mix all;
-    for (int chunk = 0; chunk * CHUNK < count && count <= chunks * CHUNK; ++chunk) {
+    for (int chunk = 0; chunk * CHUNK < count; ++chunk) {
         const float* partial = partials + (head * chunks + chunk) * (head_dim + 2);
         Mix mix;
         mix.largest = partial[head_dim];

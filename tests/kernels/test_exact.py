@@ -147,6 +147,7 @@ class LayerOfWeights:
             sines=self.angles[1],
             **shared,
         )
+        turned["outputs"] = np.zeros((tokens, HEADS, HEAD_DIM), np.float32)
         mixed = launch("attention_group", attention, **turned)["outputs"]
         blocks = mixed.size // 32
         packed = launch("quantise_q8", {"blocks": blocks}, inputs=mixed.reshape(blocks, 32))

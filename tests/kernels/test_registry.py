@@ -127,6 +127,7 @@ def test_sizes_that_the_kernel_cannot_do_are_refused() -> None:
     full = {"heads": 2, "head_dim": 64, "positions": 3, "tokens": 4}
     assert "stride" in trouble(kernel("attention_full"), stride=127, **full)
     assert trouble(kernel("attention_full"), stride=128, **full) == ""
+    assert "positions" in trouble(kernel("attention_full"), stride=128, **{**full, "positions": 0})
     assert "32" in trouble(kernel("matmul_q8_t1"), columns=48)
 
 
