@@ -396,16 +396,23 @@ def attention(
     slots: int,
 ) -> None:
     """Causal attention; the order of operations is the same in all exact versions."""
-    for token in map(int, np.flatnonzero(_known(places, context, slots))):
-        slot, position = places[token]
-        visible = slice(0, position + 1)
-        mixed = _attend(
-            _grouped(qkv, token, heads, kv_heads, head_dim),
-            keys[slot, :, visible],
-            values[slot, :, visible],
-            np.asarray(position + 1, np.int32),
-        )
-        outputs[token] = mixed.reshape(heads, head_dim)
+    group = heads // kv_heads
+    queries = qkv[:, : heads * head_dim].reshape(tokens, kv_heads, group, head_dim)
+    known = np.flatnonzero(_known(places, context, slots))
+    for slot in np.unique(places[known, 0]):
+        rows = known[places[known, 0] == slot]
+        for part in _row_parts(len(rows), heads * CHUNK * WARP):
+            some = rows[part]
+            counts = np.repeat(places[some, 1] + 1, group)
+            visible = slice(0, int(counts.max()))
+            mixed = _attend(
+                queries[some].transpose(1, 0, 2, 3).reshape(kv_heads, -1, head_dim),
+                keys[slot, :, visible],
+                values[slot, :, visible],
+                counts,
+            )
+            by_token = mixed.reshape(kv_heads, len(some), group, head_dim).transpose(1, 0, 2, 3)
+            outputs[some] = by_token.reshape(len(some), heads, head_dim)
 
 
 def attention_split(

@@ -20,6 +20,7 @@ from test_llama_cuda import random_weights, token_ids
 from kernels import exact
 from kernels._cpu import CpuDevice
 from kernels.device import Device
+from kernels.models.decoder import Step
 from kernels.models.llama_cuda import DeviceDecoder
 from kernels.models.sampling import Sampling, choose, uniform
 from kernels.quantised import dequantise_q4, quantise, quantise_q4
@@ -177,7 +178,7 @@ def test_a_decode_step_gives_the_same_bytes_at_batch_1_8_and_32_on_both_devices(
             assert found.tobytes() == together[part].tobytes(), (size, start)
 
 
-def test_a_whole_model_gives_the_same_bytes_in_prefill_and_decode_on_both_devices(
+def test_a_whole_model_gives_the_same_bytes_in_prefill_decode_and_batch_on_both_devices(
     card: Device,
 ) -> None:
     weights, ids = random_weights(tied=True), token_ids(12)
@@ -188,6 +189,10 @@ def test_a_whole_model_gives_the_same_bytes_in_prefill_and_decode_on_both_device
     for token in ids:
         last = one_by_one.extend([token])
     assert last.tobytes() == whole.tobytes()
+    steps = [Step(on_card.new_sequence(16 + index), ids) for index in range(8)]
+    for row in on_card.extend_together(steps):
+        assert row is not None
+        assert row.tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize(
