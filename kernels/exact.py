@@ -525,7 +525,7 @@ def sample_weights(
     r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
     series = np.ones_like(r)
     for i in range(13, 0, -1):
-        series = 1.0 + series * r / float(i)
+        series = 1.0 + series * r * (1.0 / i)
     scale = ((n.astype(np.int64) + 1023 + 44) << 52).view(np.float64)
     weights[...] = np.where(known, series * scale, 0.0).astype(np.int64)
 

@@ -88,7 +88,8 @@ __device__ __forceinline__ long long weight_of(double x) {
                                __dmul_rn(n, 1.90821492927058770002e-10));
     double series = 1.0;
 #pragma unroll
-    for (int i = 13; i > 0; --i) series = __dadd_rn(1.0, __ddiv_rn(__dmul_rn(series, r), (double)i));
+    for (int i = 13; i > 0; --i)
+        series = __dadd_rn(1.0, __dmul_rn(__dmul_rn(series, r), 1.0 / i));
     const double scale = __longlong_as_double((long long)((int)n + 1023 + WEIGHT_BITS) << 52);
     return (long long)__dmul_rn(series, scale);
 }

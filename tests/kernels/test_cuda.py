@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from kernel_cases import (
     ATTENTION,
+    Arrays,
     Sizes,
     cases_of,
     judged,
     largest_error,
+    mel_table,
     open_card,
     random_arrays,
     run,
@@ -25,6 +27,7 @@ from kernels._cpu import CpuDevice
 from kernels.device import Device, probe_gpu
 from kernels.errors import DeviceUnavailable, LaunchError
 from kernels.exact import EXACT
+from kernels.models.mel import log_mel
 from kernels.registry import kernel, kernel_names
 
 MOVERS = {"quantise_q8", "embed_f32", "embed_q8", "argmax", "argmax_naive", "sample", "write_cache"}
@@ -102,6 +105,23 @@ def test_all_versions_of_attention_have_the_same_bits_alone_and_in_a_batch(card:
         alone = {**arrays, **{name: arrays[name][part] for name in ("qkv", "places", "outputs")}}
         found = run(card, spec, alone, {**scalars, "tokens": 1})["outputs"]
         assert np.array_equal(found[0], together[token])
+
+
+def test_the_spectrogram_is_that_of_the_host(card: Device) -> None:
+    samples = np.random.default_rng(5).standard_normal(8000, np.float32) / 10
+    sizes: Sizes = {"count": 8000, "frames": 50, "bands": 80}
+    arrays: Arrays = {
+        "samples": samples,
+        "tables": mel_table("tables", 80),
+        "filters": mel_table("filters", 80),
+        "logs": np.zeros((80, 50), np.float32),
+        "peaks": np.zeros(50, np.float32),
+        "mel": np.zeros((80, 50), np.float32),
+    }
+    for name in ("log_mel", "log_mel_scale"):
+        spec = kernel(name)
+        arrays |= run(card, spec, {each.name: arrays[each.name] for each in spec.arrays}, sizes)
+    assert np.abs(arrays["mel"] - log_mel(samples, 80)).max() < 1e-5
 
 
 def test_memory_is_zero_when_allocated_and_when_cleared(card: Device) -> None:

@@ -5,6 +5,7 @@ programs written apart in two languages; `test_cuda` does the same for each kern
 """
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -19,7 +20,9 @@ from test_llama_cuda import random_weights, token_ids
 
 from kernels import exact
 from kernels._cpu import CpuDevice
+from kernels.compile import family_source
 from kernels.device import Device
+from kernels.exact import EXACT
 from kernels.models.decoder import Step
 from kernels.models.llama_cuda import DeviceDecoder
 from kernels.models.sampling import Sampling, choose, uniform
@@ -50,6 +53,20 @@ def test_a_sum_by_lanes_is_the_sum_of_its_terms(count: int, seed: int) -> None:
     terms = np.random.default_rng(seed).integers(-1000, 1000, (count, 3)).astype(np.float32)
     assert exact.lane_sum(terms).tolist() == terms.sum(axis=0).tolist()
     assert exact.block_sum(terms.T).tolist() == terms.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize("name", sorted(EXACT))
+def test_an_exact_kernel_has_no_instruction_that_devices_may_round_differently(
+    card: Device, name: str
+) -> None:
+    from kernels._cpu_ptx import compile_to_ptx
+
+    ptx = compile_to_ptx(family_source(kernel(name).family))
+    body = re.search(rf"\.entry {name}\(.*?^}}", ptx, re.DOTALL | re.MULTILINE)
+    assert body is not None
+    free = r"\b(?:fma\.\S+|(?:add|sub|mul|div|sqrt|rcp)\.f(?:32|64)|\S+\.approx\S*|\S+\.ftz\S*)"
+    assert re.findall(free, body[0]) == []  # what has no ".rn" may be fused by the assembler
+    assert ".rn.f" in body[0]
 
 
 def test_rotary_angles_are_those_of_the_formula_far_out_too() -> None:
