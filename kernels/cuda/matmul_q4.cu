@@ -9,7 +9,7 @@
 //   (IEEE binary16): step low, least high; inputs (tokens, columns), input_scales
 //   (tokens, columns / 32) as q8 (common.cuh); outputs (tokens, rows). columns a multiple of 32.
 // Source: GGML's Q4_1 (and Q4_0, whose least is -8 step), with the scales apart so that 16 bytes of
-// quants are aligned; 5 bits a weight, and nothing is lost against the file.
+// quants are aligned; 5 bits a weight, as in the file.
 //
 // Versions
 //   matmul_q4_naive  one thread an output, one value at a time, in float.

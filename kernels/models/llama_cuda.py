@@ -5,10 +5,11 @@ tested without a card. Through PyCUDA on an emulated driver it agreed with
 `kernels.models.llama` on real weights; it was never run on a card by us.
 
 Precisions: ``q8`` keeps weights and activations as int8 with a scale per 32 values, a quarter of
-the bytes that decoding must read; ``q4`` keeps weights in 4 bits. Both are exact: every device
-gives the same bits, whether tokens come one by one or many at once, alone or in a batch with other
-texts (see ``cuda/common.cuh``), so a text continued elsewhere continues the same, and an answer can
-be checked byte for byte. ``f32`` is for checking the model.
+the bytes that decoding must read; ``q4`` keeps the layers' weights in 4 bits (nothing is lost of a
+Q4_1 file) and the embedding in 8. Both are exact: every device gives the same bits, whether tokens
+come one by one or many at once, alone or in a batch with other texts (see ``cuda/common.cuh``), so
+a text continued elsewhere continues the same, and an answer can be checked byte for byte. ``f32``
+is for checking the model.
 
 Sources: as `kernels.models.llama`; int8 activations: Dettmers et al., "LLM.int8()", 2022, and GGML.
 """
@@ -53,6 +54,7 @@ QUANTISE_VALUES: Final = 1 << 20
 class _Matrix:
     """Weights on the device; `arguments` are those of a product or of an embedding."""
 
+    layout: Precision
     rows: int
     columns: int
     values: Buffer
@@ -146,9 +148,10 @@ class DeviceDecoder:
             self._device.free(self._buffers.pop())
 
     def _load(self, weights: LlamaWeights) -> None:
-        self.embedding = self._matrix(weights.embedding)
+        outer: Precision = "f32" if self.precision == "f32" else "q8"
+        self.embedding = self._matrix(weights.embedding, outer)
         tied = weights.output is weights.embedding
-        self.output = self.embedding if tied else self._matrix(weights.output)
+        self.output = self.embedding if tied else self._matrix(weights.output, outer)
         self.output_norm = self._floats(weights.output_norm)
         self.layers = tuple(self._layer(layer) for layer in weights.layers)
         self.scratch = self._new_scratch()
@@ -156,19 +159,19 @@ class DeviceDecoder:
     def _layer(self, layer: LlamaLayer) -> _Layer:
         return _Layer(
             attention_norm=self._floats(layer.attention_norm),
-            query_key_value=self._matrix(layer.query_key_value),
-            attention_out=self._matrix(layer.attention_out),
+            query_key_value=self._matrix(layer.query_key_value, self.precision),
+            attention_out=self._matrix(layer.attention_out, self.precision),
             feed_forward_norm=self._floats(layer.feed_forward_norm),
-            gate_up=self._matrix(layer.gate_up),
-            down=self._matrix(layer.down),
+            gate_up=self._matrix(layer.gate_up, self.precision),
+            down=self._matrix(layer.down, self.precision),
         )
 
-    def _matrix(self, matrix: Floats) -> _Matrix:
+    def _matrix(self, matrix: Floats, layout: Precision) -> _Matrix:
         rows, columns = matrix.shape
-        if self.precision == "f32":
-            return _Matrix(rows, columns, self._floats(matrix), None)
-        quants, scales = _quantise_rows(matrix, quantise if self.precision == "q8" else quantise_q4)
-        return _Matrix(rows, columns, self._upload(quants), self._upload(scales))
+        if layout == "f32":
+            return _Matrix(layout, rows, columns, self._floats(matrix), None)
+        quants, scales = _quantise_rows(matrix, quantise if layout == "q8" else quantise_q4)
+        return _Matrix(layout, rows, columns, self._upload(quants), self._upload(scales))
 
     def _floats(self, values: Floats) -> Buffer:
         return self._upload(np.ascontiguousarray(values, np.float32))
@@ -276,7 +279,7 @@ class DeviceDecoder:
 
     def _embed(self, ids: Buffer, outputs: Buffer, tokens: int) -> None:
         self._run(
-            f"embed_{self.precision}",
+            f"embed_{self.embedding.layout}",
             **self.embedding.arguments("table", "scales"),
             ids=ids,
             outputs=outputs,
@@ -331,7 +334,7 @@ class DeviceDecoder:
         self, matrix: _Matrix, inputs: Arguments, outputs: Buffer, tokens: int, accumulate: int = 0
     ) -> None:
         self._run(
-            f"matmul_{self.precision}_{'t1' if tokens == 1 else 't8'}",
+            f"matmul_{matrix.layout}_{'t1' if tokens == 1 else 't8'}",
             **matrix.arguments("weights", "weight_scales"),
             **inputs,
             outputs=outputs,
