@@ -363,6 +363,9 @@ class ProviderConfig(Section, frozen=True):
     unpaid_timeout_s: Annotated[
         int, Meta(ge=1, le=3600, description="stop a job when a due voucher takes longer")
     ] = 20
+    drain_s: Annotated[
+        int, Meta(ge=0, le=3600, description="how long running jobs may go on when we are stopped")
+    ] = 30
     claim_coins: Annotated[
         str, Meta(max_length=32, description="claim on chain when a channel owes us this, in coins")
     ] = "1"
@@ -470,6 +473,11 @@ class NodeConfig(Section, frozen=True):
     def payee_journal(self) -> Path:
         """What this node earned and may still have to claim."""
         return self.home / "payee.journal"
+
+    @property
+    def swarm_directory(self) -> Path:
+        """The peers that answered, and those that are banned, kept over a restart."""
+        return self.home / "swarm"
 
     @property
     def receipts(self) -> Path:

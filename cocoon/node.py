@@ -45,7 +45,6 @@ from contracts.chain import Chain
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.keystore import read_keyfile, read_public
 from contracts.lite_config import read_global_config
-from contracts.liteserver import open_liteserver
 from contracts.toncenter import open_toncenter
 from contracts.units import parse_coins
 from contracts.wallet import Wallet
@@ -56,8 +55,6 @@ from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
 
-JOIN_TIMEOUT_S: Final = 10.0
-JOIN_RETRY_S: Final = 5.0
 RELEASE_TIMEOUT_S: Final = 20.0
 CLOSE_STREAMS_MAX: Final = 32
 PAYEE_WATCH_S: Final = 5.0
@@ -88,27 +85,16 @@ class Account:
 # --- the swarm ---
 
 
-async def _join_once(host: Host, bootstrap: tuple[str, ...]) -> bool:
-    """Dial every bootstrap peer; return whether one answered."""
-    joined = False
-    for address in bootstrap:
-        try:
-            with trio.fail_after(JOIN_TIMEOUT_S):
-                await host.connect([address])
-            joined = True
-        except (PeerUnavailable, trio.TooSlowError) as error:
-            logger.info("bootstrap peer %s did not answer: %s", address, error)
-        except LocalProtocolError as error:
-            raise ConfigError(f"network.bootstrap: {error}") from error
-    return joined
+async def _join(host: Host) -> int:
+    """Dial the bootstrap peers and those that answered in an earlier run.
 
-
-async def _keep_joined(host: Host, bootstrap: tuple[str, ...]) -> None:
-    """Dial the bootstrap peers again whenever we are alone."""
-    while True:
-        await trio.sleep(JOIN_RETRY_S)
-        if not host.connected_peers():
-            await _join_once(host, bootstrap)
+    Raises:
+        ConfigError: an address of the list is none.
+    """
+    try:
+        return await host.join()
+    except LocalProtocolError as error:
+        raise ConfigError(f"network.bootstrap: {error}") from error
 
 
 @asynccontextmanager
@@ -128,21 +114,17 @@ async def open_node(
         announce_addresses=network.announce_addresses,
         network=network.name,
         connections_max=network.connections_max,
+        bootstrap=network.bootstrap,
+        state_directory=str(config.swarm_directory),
     )
     async with (
         open_host(settings, identity, clock=clock) as host,
         open_directory(host, network=network.name, clock=clock, kinds=KINDS) as directory,
-        trio.open_nursery() as nursery,
     ):
-        joined = await _join_once(host, network.bootstrap)
+        joined = await _join(host)
         if must_join and not joined:
             raise PeerUnavailable(_not_joined_words(network.bootstrap))
-        if network.bootstrap:
-            nursery.start_soon(_keep_joined, host, network.bootstrap)
-        try:
-            yield Node(config, identity, host, directory, clock)
-        finally:
-            nursery.cancel_scope.cancel()
+        yield Node(config, identity, host, directory, clock)
 
 
 def _not_joined_words(bootstrap: tuple[str, ...]) -> str:
@@ -151,7 +133,10 @@ def _not_joined_words(bootstrap: tuple[str, ...]) -> str:
             "no bootstrap peer is set: give --bootstrap ADDRESS, or put network.bootstrap "
             "into the settings (`cocoon node` prints its address)"
         )
-    return f"none of {len(bootstrap)} bootstrap peers answers; are they running?"
+    return (
+        f"none of {len(bootstrap)} bootstrap peers answers, nor any peer of an earlier run; "
+        "are they running?"
+    )
 
 
 # --- money ---
@@ -197,6 +182,8 @@ async def open_chain(config: NodeConfig) -> AsyncIterator[Chain]:
     """
     chain = config.chain
     if chain.is_liteserver:
+        from contracts.liteserver import open_liteserver  # noqa: PLC0415  (wasmtime)
+
         async with open_liteserver(
             read_global_config(config.in_home(chain.url)),
             timeout_s=chain.timeout_s,

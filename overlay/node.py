@@ -61,8 +61,9 @@ class Node:
         self._network = network
         self._nursery = nursery
         self._served: set[str] = set()
-        self.join: Callable[[], Awaitable[int]] = _nobody
-        """Dials the configured and the remembered peers; returns how many answered."""
+        self._servers: list[StreamServer] = []
+        self.joining: Callable[[], Awaitable[int]] = _nobody
+        """What `join` does: dials the configured and the remembered peers."""
         self.connected = trio.Event()
         """Set by the first successful `connect`."""
         self.closing = False
@@ -158,7 +159,24 @@ class Node:
             gate=self.gate,
             needs_ticket=protocol != TICKET_PROTOCOL,
         )
+        self._servers.append(server)
         self._driver.serve(self._wire_protocol(protocol), server.handle)
+
+    async def join(self) -> int:
+        """Join by all known ways; see `overlay.transport.Host`."""
+        return await self.joining()
+
+    async def drain(self, patience_s: float) -> bool:
+        """Before leaving: refuse new streams, let those that are served come to their end.
+
+        Returns:
+            False when some had not ended after *patience_s*; leaving cuts them.
+        """
+        with trio.move_on_after(patience_s) as scope:
+            async with trio.open_nursery() as nursery:
+                for server in self._servers:
+                    nursery.start_soon(server.drain)
+        return not scope.cancelled_caught
 
     async def _exchange(self, peer_id: PeerId, protocol: str, body: bytes) -> bytes:
         try:
