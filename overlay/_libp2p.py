@@ -4,7 +4,7 @@ With its siblings `overlay._libp2p_*` this is the only module that imports libp2
 no exception of libp2p leaves it: they become `overlay.errors`. The fixes that 0.8.1
 needs before it can face strangers are in the siblings.
 """
-# ruff: noqa: TID251  (the border to libp2p: its privates, its loose types)
+# ruff: noqa: ANN401, TID251  (the border to libp2p: its privates, its loose types)
 
 import logging
 import random
@@ -35,6 +35,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
 from overlay._libp2p_addresses import announced_addresses, bare, parse
+from overlay._libp2p_trim import carries, trim_forever
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
@@ -45,6 +46,7 @@ from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
+from overlay.limits.standing import BAN_SCORE
 from overlay.transport import PeerAddress
 
 logger = logging.getLogger(__name__)
@@ -146,9 +148,20 @@ class Libp2pDriver:
         )
         self.serve(self._dht_protocol, self._dht.serve)
 
-    async def run(self) -> None:
-        """Keep the DHT in order until cancelled."""
-        await self._dht.run()
+    async def run(self, connections_max: int, rng: random.Random) -> None:
+        """Keep the DHT and the connections in order until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._dht.run)
+            nursery.start_soon(
+                trim_forever, self._swarm.get_connections, self._in_use, connections_max, rng
+            )
+
+    def _in_use(self, connection: Any) -> bool:
+        """Return whether a connection carries more than gossip and the DHT, or is in a mesh."""
+        meshes = self._pubsub.mesh_peers()
+        if connection.muxed_conn.peer_id in meshes:
+            return True
+        return carries(connection, (self._dht_protocol, self._pubsub.wire_protocol))
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -319,7 +332,13 @@ async def open_driver(
     router = gossip_fixes.Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
     )
-    pubsub = gossip_fixes.SafePubsub(host, router, sink, first_seqno=int(clock() * 1e9))
+    pubsub = gossip_fixes.SafePubsub(
+        host,
+        router,
+        sink,
+        first_seqno=int(clock() * 1e9),
+        banish=lambda peer_id: gate.blame(peer_id, -BAN_SCORE, "its gossip"),
+    )
     async with AsyncExitStack() as stack:
         stack.callback(ledger.close_all)
         await stack.enter_async_context(host.run(listen))
@@ -332,7 +351,7 @@ async def open_driver(
         await pubsub.wait_until_ready()
         driver = Libp2pDriver(host, swarm, pubsub, config.network, clock=clock, rng=rng)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(driver.run)
+            nursery.start_soon(driver.run, config.connections_max, rng)
             yield driver
             nursery.cancel_scope.cancel()
 

@@ -9,6 +9,7 @@ import functools
 import logging
 import math
 import random
+from collections.abc import Callable
 from typing import Any, Final
 
 import trio
@@ -16,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from libp2p.abc import IHost, INetStream
 from libp2p.custom_types import TProtocol
+from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.peer.id import ID
 from libp2p.pubsub import gossipsub, mcache, pubsub
 from libp2p.pubsub.gossipsub import GossipSub
@@ -28,7 +30,9 @@ from libp2p.pubsub.validators import signature_validator
 from overlay._libp2p_hardening import replace_attribute
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
+from overlay.dht.wire import MessageReader
 from overlay.driver import GossipSink
+from overlay.errors import RemoteProtocolError
 from overlay.gossip.score import (
     GOSSIP_THRESHOLD,
     GRAYLIST_THRESHOLD,
@@ -49,6 +53,10 @@ HEARTBEAT_S: Final = 1
 RPC_QUEUE_MAX: Final = 1024
 RPC_BYTES_MAX: Final = 1 << 20
 RESET_S: Final = 0.5
+STALL_S: Final = 10.0
+"""How long a begun RPC may take to come in."""
+READ_BYTES: Final = 16 * 1024
+SUBSCRIPTIONS_MAX: Final = 100
 _ED25519_PREFIX: Final = bytes.fromhex("002408011220")
 _ED25519_ID_BYTES: Final = 38
 _SIGNING_PREFIX: Final = b"libp2p-pubsub:"
@@ -96,11 +104,15 @@ class Scorer(PeerScorer):
             )
         )
         self._scores = scores
+        self._latest: dict[ID, float] = {}
 
     def score(self, peer: ID, topics: list[str]) -> float:
-        """Return the score of *peer*; it is the same for all topics."""
+        """Return the score of *peer*, at most a heartbeat old; it is the same for all topics."""
         del topics
-        return self._scores.score(peer, trio.current_time())
+        known = self._latest.get(peer)
+        if known is None:
+            known = self._latest[peer] = self._scores.score(peer, trio.current_time())
+        return known
 
     def allow_publish(self, peer: ID, topics: list[str]) -> bool:
         """Return whether *peer* gets and brings messages."""
@@ -111,7 +123,9 @@ class Scorer(PeerScorer):
         return self.score(peer, topics) >= GOSSIP_THRESHOLD
 
     def on_heartbeat(self, dt_seconds: float = 1.0) -> None:
-        """Do nothing: our counters fade by the clock."""
+        """Look again: our counters fade by the clock."""
+        del dt_seconds
+        self._latest.clear()
 
     def on_join_mesh(self, peer: ID, topic: str) -> None:
         """Note that *peer* is in the mesh."""
@@ -124,6 +138,7 @@ class Scorer(PeerScorer):
     def remove_peer(self, peer: ID) -> None:
         """Forget *peer*, but not its faults."""
         self._scores.disconnected(peer, trio.current_time())
+        self._latest.pop(peer, None)
 
     def on_first_delivery(self, peer: ID, topic: str) -> None:
         """Note a merit."""
@@ -134,10 +149,12 @@ class Scorer(PeerScorer):
         """Note a fault."""
         del topic
         self._scores.invalid(peer, trio.current_time())
+        self._latest.pop(peer, None)
 
     def penalize_behavior(self, peer: ID, amount: float = 1.0) -> None:
         """Note a breach of the protocol."""
         self._scores.misbehaved(peer, amount, trio.current_time())
+        self._latest.pop(peer, None)
 
     penalize_graft_flood = penalize_behavior
     penalize_iwant_spam = penalize_behavior
@@ -216,11 +233,20 @@ class SafePubsub(Pubsub):
     """Pubsub that survives its input and hands messages straight to a `GossipSink`.
 
     Args:
+        banish: called with a neighbour whose score fell below the graylist threshold.
         first_seqno: greater than any that we ever used. Upstream starts from the unix
             time in seconds, so that after a restart peers drop us as seen already.
     """
 
-    def __init__(self, host: IHost, router: Router, sink: GossipSink, *, first_seqno: int) -> None:
+    def __init__(
+        self,
+        host: IHost,
+        router: Router,
+        sink: GossipSink,
+        *,
+        first_seqno: int,
+        banish: Callable[[PeerId], None],
+    ) -> None:
         super().__init__(
             host,
             router,
@@ -233,15 +259,51 @@ class SafePubsub(Pubsub):
         self._own_id = host.get_id().to_bytes()
         self.counter = first_seqno
         self._sink = sink
+        self._banish = banish
 
     async def continuously_read_stream(self, stream: INetStream) -> None:
-        """Drop the stream on malformed input (upstream: six bytes end the host)."""
+        """Read RPCs until the peer ends, breaks a rule, or stops in the middle of one.
+
+        Upstream (0.8.1) reads lengths byte by byte, starts a task for each message, and
+        lets malformed input end the host (six bytes do). To drop: it does none of that.
+        """
+        peer_id = stream.muxed_conn.peer_id
+        reader = MessageReader(RPC_BYTES_MAX)
         try:
-            await super().continuously_read_stream(stream)
+            while True:
+                with trio.fail_after(STALL_S if reader.waiting_bytes else math.inf):
+                    reader.feed(await stream.read(READ_BYTES))
+                while (data := reader.next_message()) is not None:
+                    await self._take_rpc(peer_id, rpc_pb2.RPC.FromString(data))
+        except StreamEOF:
+            return
         except Exception as error:  # noqa: BLE001  (strangers' input, any failure)
             logger.debug("gossip stream dropped: %r", error)
             with shielded(RESET_S):
                 await stream.reset()
+
+    @property
+    def wire_protocol(self) -> str:
+        """The protocol id that our gossip streams have."""
+        return str(self._gossip.protocols[0])
+
+    def mesh_peers(self) -> set[ID]:
+        """Return the peers that are in a mesh of ours."""
+        return {peer for peers in self._gossip.mesh.values() for peer in peers}
+
+    async def _take_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC) -> None:
+        if self._gossip.scorer.is_graylisted(peer_id, [""]):
+            self._banish(_text(peer_id.to_bytes()))
+            raise RemoteProtocolError("graylisted")
+        for msg in rpc.publish:
+            await self.push_msg(peer_id, msg)
+        if len(rpc.subscriptions) > SUBSCRIPTIONS_MAX:
+            self._gossip.scorer.penalize_behavior(peer_id)
+        else:
+            for subscription in rpc.subscriptions:
+                self.handle_subscription(peer_id, subscription)
+        if rpc.HasField("control"):
+            await self._gossip.handle_rpc(rpc, peer_id)
 
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
         """Judge, deliver and forward one message; survive bad keys (upstream: the host ends).
@@ -262,10 +324,14 @@ class SafePubsub(Pubsub):
             return
         topic = msg.topicIDs[0]
         if not self._sink.admit(_text(forwarder.to_bytes()), topic, len(msg.data)):
-            scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
+            if topic in self.topic_ids:  # else it has not heard yet that we left
+                scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
             return
         id_ = content_id(msg)
-        if self._seen.has(id_, now_s) or not scorer.allow_publish(forwarder, [topic]):
+        if not scorer.allow_publish(forwarder, [topic]):
+            scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
+            return
+        if self._seen.has(id_, now_s):
             return
         own = msg.from_id == self._own_id
         if not signed_by_its_author(msg) or (own and forwarder != self.my_id):

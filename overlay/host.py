@@ -54,7 +54,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     announce_addresses: tuple[str, ...] = ()
     network: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "main"
     connections_max: Annotated[int, msgspec.Meta(ge=1)] = 300
-    health_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    health_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     bootstrap: tuple[str, ...] = ()
     state_directory: str = ""
     limits: LimitsConfig = LimitsConfig()

@@ -61,6 +61,7 @@ class Node:
         self._network = network
         self._nursery = nursery
         self._served: set[str] = set()
+        self._servers: list[StreamServer] = []
         self.join: Callable[[], Awaitable[int]] = _nobody
         """Dials the configured and the remembered peers; returns how many answered."""
         self.connected = trio.Event()
@@ -158,7 +159,20 @@ class Node:
             gate=self.gate,
             needs_ticket=protocol != TICKET_PROTOCOL,
         )
+        self._servers.append(server)
         self._driver.serve(self._wire_protocol(protocol), server.handle)
+
+    async def drain(self, patience_s: float) -> bool:
+        """Before leaving: refuse new streams, let those that are served come to their end.
+
+        Returns:
+            False when some had not ended after *patience_s*; leaving cuts them.
+        """
+        with trio.move_on_after(patience_s) as scope:
+            async with trio.open_nursery() as nursery:
+                for server in self._servers:
+                    nursery.start_soon(server.drain)
+        return not scope.cancelled_caught
 
     async def _exchange(self, peer_id: PeerId, protocol: str, body: bytes) -> bytes:
         try:

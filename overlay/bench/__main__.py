@@ -69,6 +69,8 @@ def _finish(child: "subprocess.Popen[str]") -> dict[str, float]:
         out, _ = child.communicate(timeout=CHILD_S)
     finally:
         child.kill()
+    if not out.strip():
+        raise SystemExit("a measurement ended without a figure (its error is above)")
     figures: dict[str, float] = json.loads(out.strip().splitlines()[-1])
     return figures
 

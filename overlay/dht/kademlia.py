@@ -23,6 +23,7 @@ from overlay.dht.keys import (
     KEY_BITS,
     POSITIONS,
     point_of,
+    point_of_peer,
     provider_wire_key,
     value_wire_key,
 )
@@ -144,13 +145,15 @@ class Kademlia:
     async def find_providers(self, digest: str, providers_max: int) -> list[PeerAddress]:
         """Return who provides *digest* (64 hex digits), by the word of both positions.
 
-        What single peers say is interleaved, so that nobody fills the list alone.
+        What single peers say is interleaved, the nearest to the key first, so that nobody
+        fills the list alone. A look-up does not stop at the first who name many: a liar
+        asked on the way could end it so.
         """
         heard: list[list[Sequence[PeerAddress]]] = [[] for _ in range(POSITIONS)]
         async with trio.open_nursery() as nursery:
             for position in range(POSITIONS):
                 key = provider_wire_key(digest, position)
-                nursery.start_soon(self._ask_providers, key, heard[position], providers_max)
+                nursery.start_soon(self._ask_providers, key, heard[position])
         return interleave([interleave(lists, providers_max) for lists in heard], providers_max)
 
     async def get_values(self, key: str) -> list[bytes]:
@@ -225,19 +228,19 @@ class Kademlia:
             self.table.answered(peer, trio.current_time())
         return answer
 
-    async def _ask_providers(
-        self, key: bytes, heard: list[Sequence[PeerAddress]], providers_max: int
-    ) -> None:
+    async def _ask_providers(self, key: bytes, heard: list[Sequence[PeerAddress]]) -> None:
+        target = point_of(key)
         own_store = self.server.answer(self._own_id, "", Message(Kind.GET_PROVIDERS, key))
-        heard.append(own_store.providers)
+        answers: dict[int, Sequence[PeerAddress]] = {}
 
-        def take(_sender: PeerId, answer: Message) -> bool:
+        def take(sender: PeerId, answer: Message) -> bool:
             if answer.providers:
-                heard.append(answer.providers)
-            return len({peer.peer_id for each in heard for peer in each}) >= providers_max
+                answers[point_of_peer(sender) ^ target] = answer.providers
+            return False
 
-        lookup = Lookup(point_of(key), self._own_id)
-        await self._walk(lookup, Message(Kind.GET_PROVIDERS, key), take)
+        await self._walk(Lookup(target, self._own_id), Message(Kind.GET_PROVIDERS, key), take)
+        heard.append(own_store.providers)
+        heard.extend(answers[distance] for distance in sorted(answers))
 
     async def _ask_values(self, key: bytes, found: dict[bytes, None]) -> None:
         own_store = self.server.answer(self._own_id, "", Message(Kind.GET_VALUE, key))

@@ -6,7 +6,7 @@ Source: Kademlia, sections 2.2 and 2.4 (k-buckets; old contacts that live are ke
 """
 
 import heapq
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +20,8 @@ BUCKET_SIZE: Final = 20
 """k of the paper."""
 PREFIX_PER_BUCKET_MAX: Final = 2
 PREFIX_PER_TABLE_MAX: Final = 8
+LOST_MAX: Final = 64
+FEW: Final = 3
 STALE_S: Final = 1800.0
 """A contact that did not answer for so long may be replaced, and should be asked."""
 
@@ -45,6 +47,7 @@ class RoutingTable:
         self._contacts: dict[PeerId, _Contact] = {}
         self._buckets: dict[int, dict[PeerId, _Contact]] = {}
         self._prefixes: Counter[str] = Counter()
+        self._lost: OrderedDict[PeerId, PeerAddress] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._contacts)
@@ -59,6 +62,7 @@ class RoutingTable:
 
     def answered(self, peer: PeerAddress, now_s: float) -> bool:
         """Note that *peer* answered us; return whether it is in the table now."""
+        self._lost.pop(peer.peer_id, None)
         known = self._contacts.get(peer.peer_id)
         if known is not None:
             self._refresh(known, peer, now_s)
@@ -75,10 +79,16 @@ class RoutingTable:
         return True
 
     def failed(self, peer_id: PeerId) -> bool:
-        """Drop a peer that did not answer; return whether it was here."""
+        """Drop a peer that did not answer; return whether it was here.
+
+        It is remembered for the case that nobody answers: then it is we who were cut off.
+        """
         contact = self._contacts.pop(peer_id, None)
         if contact is None:
             return False
+        self._lost[peer_id] = contact.peer
+        if len(self._lost) > LOST_MAX:
+            self._lost.popitem(last=False)
         index = self._bucket_index(contact.point)
         del self._buckets[index][peer_id]
         if not self._buckets[index]:
@@ -98,10 +108,16 @@ class RoutingTable:
     def closest(
         self, point: int, count: int, *, without: Collection[PeerId] = ()
     ) -> list[PeerAddress]:
-        """Return the *count* known peers nearest to *point*, nearest first."""
+        """Return the *count* known peers nearest to *point*, nearest first.
+
+        When hardly anybody is left, those that we lost are worth another try.
+        """
         contacts = (each for each in self._contacts.values() if each.peer.peer_id not in without)
         nearest = heapq.nsmallest(count, contacts, key=lambda each: each.point ^ point)
-        return [each.peer for each in nearest]
+        peers = [each.peer for each in nearest]
+        if len(self._contacts) < FEW:
+            peers += [each for each in self._lost.values() if each.peer_id not in without]
+        return peers[:count]
 
     def stale(self, now_s: float, count: int) -> list[PeerAddress]:
         """Return at most *count* peers that we have not heard for `STALE_S`, oldest first."""

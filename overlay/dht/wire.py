@@ -150,9 +150,13 @@ class MessageReader:
     """Turns a byte stream, cut anywhere, into encoded messages.
 
     Invariant: holds at most one unfinished message and what the last `feed` brought.
+
+    Args:
+        bytes_max: the longest message.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_max: int = MESSAGE_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
         self._buffer = bytearray()
 
     @property
@@ -176,12 +180,12 @@ class MessageReader:
             if byte < 0x80:
                 return self._take(index + 1, length)
         if len(self._buffer) >= VARINT_BYTES_MAX:
-            raise RemoteProtocolError("DHT message of endless length", penalty=10)
+            raise RemoteProtocolError("message of endless length", penalty=10)
         return None
 
     def _take(self, start: int, length: int) -> bytes | None:
-        if length > MESSAGE_BYTES_MAX:
-            raise RemoteProtocolError(f"announced a DHT message of {length} bytes", penalty=10)
+        if length > self._bytes_max:
+            raise RemoteProtocolError(f"announced a message of {length} bytes", penalty=10)
         if len(self._buffer) < start + length:
             return None
         data = bytes(self._buffer[start : start + length])

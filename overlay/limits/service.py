@@ -4,6 +4,7 @@ The asker sends b"ticket?" and gets 16 bytes of challenge and a number of bits; 
 bits nothing is asked. Else it sends an 8-byte nonce and gets one byte, 1, if it is good.
 """
 
+import threading
 from typing import Final
 
 import trio
@@ -49,22 +50,21 @@ async def buy_ticket(stream: Stream) -> bool:
     challenge, bits = read_challenge(await stream.receive())
     if not bits:
         return False
-    with trio.CancelScope() as scope:
-        nonce = await _solve_in_thread(challenge, bits, scope)
+    nonce = await _solve_in_thread(challenge, bits)
     if nonce is None:
         return False
     await stream.send(nonce)
     return await stream.receive() == ACCEPTED
 
 
-async def _solve_in_thread(challenge: bytes, bits: int, scope: trio.CancelScope) -> bytes | None:
-    gone = trio.Event()
+async def _solve_in_thread(challenge: bytes, bits: int) -> bytes | None:
+    gone = threading.Event()
     try:
         return await trio.to_thread.run_sync(
             solve,
             challenge,
             bits,
-            lambda: gone.is_set() or scope.cancel_called,
+            gone.is_set,
             abandon_on_cancel=True,  # type: ignore[call-arg]
         )
     finally:

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+import trio
+
 from overlay.cleanup import shielded
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError, RemoteProtocolError, StreamClosed
@@ -39,11 +41,17 @@ class StreamServer:
         self._needs_ticket = needs_ticket
         self._protocol = protocol
         self._handler = handler
+        self._streams_max = streams_max
         self._streams_free = streams_max
+        self._closed = False
+        self._quiet = trio.Event()
         self._linger = linger
 
     async def handle(self, raw: ByteStream) -> None:
         """Serve *raw* to its end. Raises nothing but cancellation."""
+        if self._closed:
+            await raw.reset()
+            return
         if self._needs_ticket and self._gate.must_pay(raw.peer_id):
             self._gate.turn_away("stranger without a ticket")
             await raw.reset()
@@ -57,6 +65,14 @@ class StreamServer:
             await self._handle_admitted(self._stream(raw))
         finally:
             self._streams_free += 1
+            if self._closed and self._streams_free == self._streams_max:
+                self._quiet.set()
+
+    async def drain(self) -> None:
+        """Take no new streams, and wait until those that are served have ended."""
+        self._closed = True
+        if self._streams_free < self._streams_max:
+            await self._quiet.wait()
 
     def _stream(self, raw: ByteStream) -> FrameStream:
         limits = self._gate.config

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
+import trio
+
 from overlay.soak import dht, fuzz, wire
 from overlay.soak.rows import Row
 
@@ -20,8 +22,11 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=200, help="nodes of the DHT scenarios")
     parser.add_argument("--lookups", type=int, default=400, help="look-ups of each of them")
     parser.add_argument("--seconds", type=float, default=3600.0, help="length of each wire attack")
+    parser.add_argument("--flood", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
+    if arguments.flood:
+        trio.run(wire.flood, arguments.flood)
     scenarios: dict[str, Callable[[], list[Row]]] = {
         "fuzz": lambda: fuzz.run(arguments.inputs),
         "dht": lambda: dht.run(arguments.nodes, arguments.lookups),

@@ -2,10 +2,12 @@
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from overlay.dht.kademlia import REPLICAS, interleave
-from overlay.dht.keys import POSITIONS, point_of, point_of_peer, provider_wire_key
+from overlay.dht.keys import POSITIONS, point_of, point_of_peer, provider_wire_key, value_wire_key
 from overlay.dht.model import open_model, populate
 from overlay.dht.table import STALE_S
 from overlay.dht.wire import Kind, Message
@@ -81,6 +83,20 @@ async def test_dead_peers_leave_the_tables(model, autojump_clock) -> None:
     assert all(len(node.table) > 10 for node in model.nodes.values())
 
 
+async def test_a_node_that_was_cut_off_finds_back_by_itself(model, autojump_clock) -> None:
+    nodes = await populate(model, 20)
+    await nodes[3].provide(KEY)
+    lonely = nodes[10]
+    model.part(1, [lonely.table.own_id])
+    for _ in range(3):
+        await lonely.explore()
+    assert len(lonely.table) < 3
+    model.part(0, [lonely.table.own_id])
+    assert await lonely.find_providers(KEY, 20)
+    await lonely.explore()
+    assert len(lonely.table) > 10
+
+
 async def test_sybils_around_a_key_do_not_hide_its_provider(model, autojump_clock) -> None:
     nodes = await populate(model, 60)
     target = point_of(provider_wire_key(KEY, 0))
@@ -116,6 +132,15 @@ async def test_a_parted_swarm_finds_together_again(model, autojump_clock) -> Non
         await node.explore()
     await nodes[20].provide(KEY)
     assert await nodes[2].find_providers(KEY, 20)
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_positions_of_one_key_are_far_apart(digest) -> None:
+    for wire_key in (provider_wire_key, value_wire_key):
+        text = digest.hex() if wire_key is provider_wire_key else f"/cocoon/{digest.hex()}"
+        points = [point_of(wire_key(text, position)) for position in range(3)]
+        assert len({point >> 252 for point in points}) == 3
+    assert value_wire_key(f"/cocoon/{digest.hex()}", 0) == f"/cocoon/{digest.hex()}".encode()
 
 
 def test_no_list_fills_the_merged_one_alone() -> None:

@@ -1,0 +1,48 @@
+"""Tells when a fix for a bug of py-libp2p can go: each bug is probed in plain py-libp2p.
+
+A failure here is good news: delete the fix that docs/upstream.md names.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROBE = Path(__file__).with_name("upstream_probe.py")
+PAPER = Path(__file__).parents[2] / "docs" / "upstream.md"
+NAMES = [
+    "slow_dial",
+    "raising_handler_ends_host",
+    "dead_address_hides_live_one",
+    "auto_connector_dials_unasked",
+    "inbound_slots_are_lost",
+    "dht_prefix_is_not_used",
+    "seqno_starts_at_the_second",
+    "message_cache_ignores_the_id_function",
+    "malformed_rpc_ends_host",
+    "plaintext_is_offered",
+]
+
+
+@pytest.fixture(scope="module")
+def probed() -> dict[str, bool]:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(PROBE)], capture_output=True, timeout=300, check=False
+    )
+    return dict(json.loads(line) for line in done.stdout.decode().splitlines())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bug_is_still_there(probed, name) -> None:
+    assert probed[name], f"fixed upstream: the workaround for {name} can go (docs/upstream.md)"
+
+
+def test_the_probes_do_not_cry_wolf(probed) -> None:
+    assert probed["control"] is False
+
+
+def test_every_probe_is_in_the_paper() -> None:
+    paper = PAPER.read_text(encoding="utf-8")
+    assert [name for name in NAMES if f"`{name}`" not in paper] == []
