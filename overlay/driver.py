@@ -82,6 +82,10 @@ class Driver(Protocol):
         """Our full multiaddrs, each ending in /p2p/<peer id>."""
         ...
 
+    async def new_addresses(self) -> None:
+        """Wait until `addresses` changed while we run; what we published names the old ones."""
+        ...
+
     async def connect(self, peer: PeerAddress) -> None:
         """Dial *peer* and add it to the routing table.
 

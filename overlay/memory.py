@@ -223,6 +223,10 @@ class MemoryDriver:
         """The peers that we are linked to."""
         return tuple(self._neighbours)
 
+    async def new_addresses(self) -> None:
+        """Never: addresses in memory do not change."""
+        await trio.sleep_forever()
+
     async def connect(self, peer: PeerAddress) -> None:
         """Link to *peer*, if it is there under one of its addresses."""
         if not all(each.startswith("/memory/") for each in peer.addresses):

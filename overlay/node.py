@@ -258,6 +258,7 @@ async def run_node(
         gate.on_ban(node.drop)
         node.serve(TICKET_PROTOCOL, partial(sell_ticket, gate), streams_max=TICKETS_AT_ONCE_MAX)
         nursery.start_soon(dht.republish_forever)
+        nursery.start_soon(_republish_when_moved, driver, dht)
         if explore_interval_s > 0:
             nursery.start_soon(_explore_forever, driver, node.connected, explore_interval_s, rng)
         try:
@@ -296,6 +297,12 @@ async def _linger_quietly(raw: ByteStream) -> None:
         await linger(raw)
     except OverlayError as error:
         logger.debug("closed stream ended early: %r", error)
+
+
+async def _republish_when_moved(driver: Driver, dht: DhtService) -> None:
+    while True:
+        await driver.new_addresses()
+        await dht.republish()
 
 
 async def _explore_forever(

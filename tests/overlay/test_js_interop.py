@@ -11,8 +11,10 @@ from libp2p.host.ping import PingService
 from libp2p.peer.id import ID
 
 from overlay import DhtConfig, HostConfig, Identity, PeerId, Stream, generate_identity, open_host
+from overlay.addresses import is_circuit
 from overlay.dht.records import provider_key, record_key, sign_record
 from overlay.node import Node
+from overlay.relay.core import RelayConfig
 from tests.overlay.js_peer import JsPeer, open_js_peer
 
 NETWORK = "interop"
@@ -30,11 +32,13 @@ async def reverse(stream: Stream) -> None:
 
 
 @asynccontextmanager
-async def open_ours() -> AsyncGenerator[Node]:
+async def open_ours(*relays: str, relay: RelayConfig | None = None) -> AsyncGenerator[Node]:
     config = HostConfig(
         listen_addresses=("/ip4/127.0.0.1/tcp/0",),
         network=NETWORK,
         dht=DhtConfig(explore_interval_s=0),
+        relays=relays,
+        relay=relay,
     )
     async with open_host(config, generate_identity(), clock=now_unix_s) as node:
         node.serve(ECHO, reverse, streams_max=8)
@@ -148,3 +152,35 @@ async def test_the_dht_finds_both_ways() -> None:
                 each.rpartition("/p2p/")[0] for each in other.addresses
             }
             assert js.peer_id in {each.peer_id for each in one._driver.known_peers()}
+
+
+async def test_js_libp2p_is_reached_through_our_relay() -> None:
+    async with open_js_peer(NETWORK) as js, open_ours(relay=RelayConfig()) as relay:
+        with trio.fail_after(WAIT_S * 2):
+            await js("listen", address=f"{relay.addresses[0]}/p2p-circuit")
+            while True:
+                ways = [each for each in await js("addresses") if is_circuit(each)]
+                if ways:
+                    break
+                await trio.sleep(0.1)
+            async with open_ours() as ours:
+                assert await ours.connect(ways[:1]) == js.peer_id
+                assert await ours.request(PeerId(js.peer_id), ECHO, b"stressed") == b"desserts"
+
+
+async def test_we_are_reached_through_a_relay_of_js_libp2p() -> None:
+    async with (
+        open_js_peer(NETWORK, "relay") as relay,
+        open_js_peer(NETWORK) as js,
+        open_ours((await full(relay))[0]) as ours,
+        open_ours() as other,
+    ):
+        with trio.fail_after(WAIT_S * 2):
+            while True:
+                ways = [each for each in ours.addresses if is_circuit(each)]
+                if ways:
+                    break
+                await trio.sleep(0.1)
+            assert await js.exchange(ways[0], b"stressed") == [b"desserts"]
+            assert await other.connect(ways) == ours.peer_id
+            assert await other.request(ours.peer_id, ECHO, b"stressed") == b"desserts"
