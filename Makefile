@@ -9,7 +9,7 @@ TOOLS  := $(VENV)/.tools
 ASSETS := $(VENV)/.assets
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup demo test conformance lint check bench clean
+.PHONY: help setup tools demo test conformance lint check bench clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -33,23 +33,25 @@ $(ASSETS): $(STAMP) kernels/models/catalog.json contracts/assets.json
 	$(BIN)/cocoon assets fetch demo
 	@touch $@
 
+tools: setup $(TOOLS)  ## install what tests, linters and simulations need
+
 demo: setup  ## a paid, encrypted, streamed answer from a swarm of real nodes on this machine
 	$(BIN)/cocoon demo
 
-test: setup $(TOOLS)  ## pass the tests
+test: tools  ## pass the tests
 	$(BIN)/cocoon assets fetch tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-conformance: setup $(TOOLS)  ## let clients of TON that we did not write use our chain
+conformance: tools  ## let clients of TON that we did not write use our chain
 	$(PIP) --require-hashes -r requirements/conformance.txt
 	$(BIN)/python -m pytest -rs tests/contracts/test_tonlib.py tests/contracts/test_ton_client.py
 
-lint: setup $(TOOLS)  ## style, types and layers
+lint: tools  ## style, types and layers
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: setup $(TOOLS)  ## compile the CUDA kernels for seven generations of cards; compare
+check: tools  ## compile the CUDA kernels for seven generations of cards; compare
 	$(BIN)/python -m kernels.check
 
 bench: setup  ## measure what the market adds to a job

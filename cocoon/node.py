@@ -45,7 +45,6 @@ from contracts.chain import Chain
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.keystore import read_keyfile, read_public
 from contracts.lite_config import read_global_config
-from contracts.liteserver import open_liteserver
 from contracts.toncenter import open_toncenter
 from contracts.units import parse_coins
 from contracts.wallet import Wallet
@@ -197,6 +196,8 @@ async def open_chain(config: NodeConfig) -> AsyncIterator[Chain]:
     """
     chain = config.chain
     if chain.is_liteserver:
+        from contracts.liteserver import open_liteserver  # noqa: PLC0415  (wasmtime)
+
         async with open_liteserver(
             read_global_config(config.in_home(chain.url)),
             timeout_s=chain.timeout_s,

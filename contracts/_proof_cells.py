@@ -41,6 +41,7 @@ __all__ = [
     "decode_cells",
     "decode_proof",
     "find",
+    "find_from",
     "first_hash",
     "proven_root",
     "read_label",
@@ -196,9 +197,13 @@ def find(root: LibraryCell, key: int, key_bits: int) -> ProofSlice | None:
     Raises:
         InvalidData: the proof does not show whether it is there.
     """
+    return find_from(ProofSlice(root), key, key_bits)
+
+
+def find_from(reader: ProofSlice, key: int, key_bits: int) -> ProofSlice | None:
+    """Do the same as `find`, in a dictionary whose first edge is at the reader's place."""
     left = key_bits
     while True:
-        reader = ProofSlice(root)
         size, label = read_label(reader, left)
         if size > left or label != key >> (left - size) & ((1 << size) - 1):
             return None
@@ -207,7 +212,7 @@ def find(root: LibraryCell, key: int, key_bits: int) -> ProofSlice | None:
             return reader
         left -= 1
         first, second = reader.below(), reader.below()
-        root = second if key >> left & 1 else first
+        reader = ProofSlice(second if key >> left & 1 else first)
 
 
 def read_label(reader: ProofSlice, bits_max: int) -> tuple[int, int]:

@@ -46,6 +46,17 @@ OLD_BLOCKS: Final = Augmentation(32, _newest, lambda builder, value: builder.uin
 """``OldMcBlocksInfo``: by number; whether there is a key block, and the latest time."""
 
 
+def _write_fees(builder: Builder, nanoton: int) -> Builder:
+    return builder.coins(nanoton).uint(0, 1)
+
+
+BLOCK_ACCOUNTS: Final = Augmentation(256, lambda first, second: first + second, _write_fees)
+"""``ShardAccountBlocks``: by address; the sum of the fees, in nanotons."""
+
+BLOCK_TRANSACTIONS: Final = Augmentation(64, lambda first, second: first + second, _write_fees)
+"""The transactions of an ``AccountBlock``: by logical time; the sum of the fees."""
+
+
 class _Edge(msgspec.Struct, frozen=True):
     """One edge: the bits of the key on it, what it tells, its cell, and a leaf or two edges."""
 
@@ -88,6 +99,10 @@ class Tree(msgspec.Struct, frozen=True):
             edge, key = edge.forks[key >> bits & 1], key & ((1 << bits) - 1)
         return None
 
+    def items(self) -> list[tuple[int, Cell]]:
+        """Return every key and its value, by key."""
+        return [] if self.root is None else _items(self.root, 0)
+
     def path(self, key: int) -> list[Cell]:
         """Return the cells that show what is at *key*, or that nothing is."""
         found: list[Cell] = []
@@ -104,6 +119,14 @@ class Tree(msgspec.Struct, frozen=True):
         """Append the dictionary."""
         builder.maybe_ref(None if self.root is None else self.root.cell)
         return self.kind.write(builder, self.told)
+
+
+def _items(edge: _Edge, above: int) -> list[tuple[int, Cell]]:
+    key = above << edge.size | edge.label
+    if edge.leaf is not None:
+        return [(key, edge.leaf)]
+    first, second = _forks(edge)
+    return [*_items(first, key << 1), *_items(second, key << 1 | 1)]
 
 
 def _put(

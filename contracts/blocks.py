@@ -5,13 +5,14 @@ holds the accounts, and one of the masterchain, whose state names it. The one va
 signs the latter; the zero state names the validator. All of it is a function of the chain's
 seed and history, so it is the same after a restart.
 
-What a block of a real network has beyond that is left empty here: descriptions of messages
-and transactions, most of the older blocks in the masterchain's state, and what an update
+What a block of a real network has beyond that is left empty here: descriptions of messages,
+most of the older blocks in the masterchain's state, and what an update
 changed.
 
 Source: TON `crypto/block/block.tlb`.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, Self
 
@@ -19,7 +20,7 @@ import msgspec
 from nacl.signing import SigningKey
 
 from contracts._merkle import LibraryCell, encode_roots, merkle_update, put_below
-from contracts.augmented import ACCOUNTS, OLD_BLOCKS, Tree, write_label
+from contracts.augmented import ACCOUNTS, BLOCK_ACCOUNTS, OLD_BLOCKS, Tree, write_label
 from contracts.cells import Builder, Cell, encode_boc
 from contracts.config import crc32c, with_validators
 from contracts.lite_messages import (
@@ -112,6 +113,7 @@ class Validator:
 
 NO_ACCOUNTS: Final = Tree(ACCOUNTS)
 NO_BLOCKS: Final = Tree(OLD_BLOCKS)
+NO_ACCOUNT_BLOCKS: Final = Tree(BLOCK_ACCOUNTS)
 
 OLD_BLOCKS_KEPT: Final = 32
 OLD_HUNDREDS_KEPT: Final = 1_700
@@ -143,12 +145,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A block and the state after it."""
+    """A block and the state after it.
+
+    Attributes:
+        accounts_cell: its ``ShardAccountBlocks``.
+    """
 
     id: BlockId
     root: LibraryCell
     state: State
     end_lt: int
+    accounts_cell: Cell
 
     @property
     def ref(self) -> BlockRef:
@@ -248,6 +255,7 @@ def make_block(
     validator: Validator,
     *,
     key_config: Cell | None = None,
+    accounts: Tree = NO_ACCOUNT_BLOCKS,
 ) -> Block:
     """Return a block.
 
@@ -258,7 +266,9 @@ def make_block(
         refs: the block before it, and for the basechain the newest of the masterchain.
         validator: whose set made it.
         key_config: the parameters, which make it a key block of the masterchain.
+        accounts: its transactions, see `account_block`.
     """
+    accounts_cell = accounts.write(Builder()).end()
     before, after = states
     previous, master = refs
     top = Builder().uint(0x11EF55AA, 32).sint(moment.network_id, 32).end()
@@ -268,12 +278,12 @@ def make_block(
             _info(moment, previous, master, validator, key=key_config is not None).inner,
             _value_flow(before.total_nanoton, after.total_nanoton).inner,
             merkle_update(before.root, after.root),
-            _extra(moment, workchain, after, key_config).inner,
+            _extra(moment, workchain, (after, accounts_cell), key_config).inner,
         ),
     )
     file_hash = sha256(encode_roots([root])).digest()
     id_ = BlockId(workchain, WHOLE_SHARD, moment.seqno, root.get_hash(0), file_hash)
-    return Block(id_, root, after, moment.end_lt)
+    return Block(id_, root, after, moment.end_lt, accounts_cell)
 
 
 def _info(
@@ -301,10 +311,12 @@ def _value_flow(before_nanoton: int, after_nanoton: int) -> Cell:
     return flow.ref(Builder().uint(0, 4 * 5).end()).end()
 
 
-def _extra(moment: Moment, workchain: int, after: State, key_config: Cell | None) -> Cell:
+def _extra(
+    moment: Moment, workchain: int, parts: tuple[State, Cell], key_config: Cell | None
+) -> Cell:
+    after, accounts = parts
     messages_in = Builder().uint(0, 1 + 4 + 5).end()
     messages_out = Builder().uint(0, 1 + 5).end()
-    accounts = Builder().uint(0, 1 + 5).end()
     seed = sha256(b"seed" + moment.seqno.to_bytes(4, "big")).digest()
     extra = Builder().uint(0x4A33F6FD, 32).ref(messages_in).ref(messages_out).ref(accounts)
     extra.raw(seed).raw(bytes(32))
@@ -316,6 +328,23 @@ def _extra(moment: Moment, workchain: int, after: State, key_config: Cell | None
     if key_config is not None:
         custom.raw(CONFIG_ADDRESS).ref(key_config)
     return extra.maybe_ref(custom.end()).end()
+
+
+def account_block(account: bytes, transactions: Tree, cells: Sequence[Cell]) -> Cell:
+    """Return the ``AccountBlock`` of an account.
+
+    Args:
+        account: 32 bytes.
+        transactions: by logical time; at least one.
+        cells: the same in order, as ``Transaction`` cells.
+    """
+    assert transactions.root is not None  # noqa: S101 - there is at least one
+    before, after = cells[0].refs[1].parse(), cells[-1].refs[1].parse()
+    update = Builder().uint(before.uint(8), 8).raw(before.raw(32))
+    after.uint(8 + 256)
+    update.raw(after.raw(32))
+    block = Builder().uint(5, 4).raw(account).inline(transactions.root.cell)
+    return block.ref(update.end()).end()
 
 
 def zero_id(workchain: int, state: State) -> BlockId:

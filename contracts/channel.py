@@ -18,7 +18,7 @@ import msgspec
 from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address, split_address
 from contracts.chain import Account
 from contracts.errors import InvalidData, LocalContractError
-from contracts.locks import LockedVoucher, Witness, locks_cell, witnesses_cell
+from contracts.locks import LockedVoucher, Witness, locks_cell, read_shown, witnesses_cell
 from contracts.units import NO_MONEY, NanoTon
 from contracts.voucher import KEY_BYTES, SIGNATURE_BYTES, ChannelRef
 
@@ -42,15 +42,24 @@ MESSAGE_FEE_NANOTON: Final = NanoTon(10_000_000)
 """Enough to attach to an internal Claim, Close, StartClose or Finish."""
 
 EXTERNAL_LOCKS_MAX: Final = 2
-"""A claim that opens more locks than this must be sent by internal message."""
+"""A claim that opens more locks than this, or one on a channel that remembers many of them,
+needs more gas than an external message may use before it is accepted (exit code -14): it goes
+by internal message."""
 
 _LOCK_FEE_NANOTON: Final = 4_000_000
 
-CLAIM_NANOTON_MIN: Final = NanoTon(16_000_000)
-"""Claims below this are refused at the prices of `gas.json` (the contract computes it).
+CLAIM_NANOTON_MIN: Final = NanoTon(4_000_000)
+"""A channel's first claim may be this small, at the prices of `gas.json`.
 
-About seven times the fee of a claim, so that the payer, who can send the payee's vouchers
-too, burns only a small part of them. At the prices of 2026 it is a sixth of this.
+Later ones must be worth this and what was paid before, up to `CLAIM_NANOTON_SURE`. (The
+contract computes both; at the prices of 2026 they are a sixth.)
+"""
+
+CLAIM_NANOTON_SURE: Final = NanoTon(16_000_000)
+"""A claim of this is never too small, with one lock or none.
+
+It is several times the fee of a claim, so that the payer, who can send the payee's vouchers
+too, burns only a part of them.
 """
 
 CHALLENGE_S_MAX: Final = 30 * 86_400
@@ -133,7 +142,16 @@ class _Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def channel_code() -> Cell:
     """Return the compiled contract, from `build/payment_channel.json`."""
-    path = Path(__file__).with_name("build") / "payment_channel.json"
+    return read_build("payment_channel.json")
+
+
+def read_build(name: str) -> Cell:
+    """Return the code in a file of `build/`.
+
+    Raises:
+        LocalContractError: it is not what its hash says.
+    """
+    path = Path(__file__).with_name("build") / name
     built = msgspec.json.decode(path.read_bytes(), type=_Build)
     code = decode_boc(base64.b64decode(built.code_boc))
     if code.hash.hex() != built.code_hash:
@@ -195,6 +213,7 @@ def locked_claim_body(voucher: LockedVoucher, witnesses: Sequence[Witness | None
 
     Several locks cost more gas than an external message may use before it is accepted
     (`EXTERNAL_LOCKS_MAX`): send such a claim from a wallet, with `locked_claim_fee` attached.
+    The smallest claim grows with the number of locks: it is eight times the gas of checking it.
 
     Args:
         voucher: the payee's newest.
@@ -267,6 +286,24 @@ def read_action(body: bytes) -> ChannelAction:
         return ChannelAction(_STEPS.get(op, "unknown"))
     except InvalidData:
         return ChannelAction("unknown")
+
+
+def read_witnesses(body: bytes) -> dict[bytes, Witness]:
+    """Return what a locked claim's body (a BoC) shows, by `locks.lock_id`; {} for anything else.
+
+    Signatures are not checked here. Whoever holds the same lock elsewhere learns its witness
+    so, when the other side is silent.
+    """
+    try:
+        reader = decode_boc(body).parse()
+        if reader.uint(32) != OP_CLAIM_LOCKED:
+            return {}
+        reader.raw(SIGNATURE_BYTES)
+        reader.coins()
+        witnesses, locks = reader.ref(), reader.ref()
+        return read_shown(locks, witnesses)
+    except InvalidData:
+        return {}
 
 
 def finish_body() -> bytes:

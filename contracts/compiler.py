@@ -1,4 +1,4 @@
-"""Compiles the contract; a developer's tool: ``python -m contracts.compiler``.
+"""Compiles the contracts; a developer's tool: ``python -m contracts.compiler``.
 
 Runs the official Tolk compiler (WebAssembly in the npm package ``@ton/tolk-js``,
 pinned in `assets.json`) without Node.js. The result is checked in under `build/`
@@ -20,7 +20,9 @@ from contracts.errors import LocalContractError
 ASSET: Final = "tolk"
 SOURCES: Final = Path(__file__).with_name("tolk")
 ENTRY: Final = "payment_channel.tolk"
+JETTON_ENTRY: Final = "jetton_channel.tolk"
 BUILD: Final = Path(__file__).with_name("build") / "payment_channel.json"
+JETTON_BUILD: Final = BUILD.with_name("jetton_channel.json")
 
 _REALPATH, _READ = 0, 1
 
@@ -107,9 +109,9 @@ class _Reader:
         return (self._sources / Path(name).name).read_text()
 
 
-def build() -> dict[str, str]:
-    """Compile the payment channel and describe the result as in `build/`."""
-    code = compile_tolk(ENTRY, SOURCES)
+def build(entry: str = ENTRY) -> dict[str, str]:
+    """Compile a contract and describe the result as in `build/`."""
+    code = compile_tolk(entry, SOURCES)
     return {
         "compiler": f"{assets.pinned(ASSET).package} {assets.pinned(ASSET).version}",
         "code_hash": decode_boc(code).hash.hex(),
@@ -118,11 +120,12 @@ def build() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write `build/payment_channel.json`."""
-    result = build()
-    BUILD.parent.mkdir(exist_ok=True)
-    BUILD.write_text(json.dumps(result, indent=2) + "\n")
-    sys.stdout.write(f"{result['code_hash']} {BUILD.name}\n")
+    """Write the files in `build/`."""
+    for entry, target in ((ENTRY, BUILD), (JETTON_ENTRY, JETTON_BUILD)):
+        result = build(entry)
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(json.dumps(result, indent=2) + "\n")
+        sys.stdout.write(f"{result['code_hash']} {target.name}\n")
 
 
 if __name__ == "__main__":

@@ -307,8 +307,11 @@ class Api:
         }
 
     async def estimate_fee(self, parameters: Mapping[str, Any]) -> Json:
-        """EstimateFee: what a message would cost. Signatures are checked, whatever is asked."""
-        fees = await self._devnet.estimate(_estimated_message(checked(parameters, _OfEstimate)))
+        """EstimateFee: what a message would cost."""
+        asked = checked(parameters, _OfEstimate)
+        fees = await self._devnet.estimate(
+            _estimated_message(asked), ignore_signatures=asked.ignore_chksig
+        )
         return toncenter_json.estimated_fees(fees)
 
     def _block(self, seqno: int) -> Block:

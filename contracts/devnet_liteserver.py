@@ -37,6 +37,10 @@ HELLO_S: Final = 10.0
 IDLE_S: Final = 300.0
 QUERY_S: Final = 10.0
 WAIT_POLL_S: Final = 0.05
+LIST_MODES: Final = 0x87
+"""Account, logical time and hash, after a place; neither backwards nor with a proof."""
+
+LIST_MAX: Final = 256
 NOT_READY: Final = 651
 FAILED: Final = 0
 VERSION: Final = 0x101
@@ -51,6 +55,8 @@ _QUERIES: Final = (
     lite.SendMessage,
     lite.GetTransactions,
     lite.GetBlockProof,
+    lite.GetOneTransaction,
+    lite.ListBlockTransactions,
     lite.LookupBlock,
     lite.GetBlockHeader,
     lite.GetConfigAll,
@@ -281,6 +287,23 @@ class LiteApi:
         cells = [decode_boc(item.boc, check_sum=False).inner for item in page]
         return lite.TransactionList(tuple(map(_block_of, page)), encode_roots(cells))
 
+    async def _one_transaction(self, query: lite.GetOneTransaction) -> Boxed:
+        address = join_address(query.account.workchain, query.account.account)
+        return await self._devnet.ask_ledger(
+            lambda led: led.one_transaction(query.id, address, query.lt)
+        )
+
+    async def _list_transactions(self, query: lite.ListBlockTransactions) -> Boxed:
+        if query.mode & ~LIST_MODES:
+            raise InvalidData(f"mode {query.mode} is not supported here")
+        after = (b"", 0) if query.after is None else (query.after.account, query.after.lt)
+        count = min(query.count, LIST_MAX)
+        found, more = await self._devnet.ask_ledger(
+            lambda led: led.block_transactions(query.id, after, count)
+        )
+        ids = tuple(lite.TransactionId(query.mode & 7, *each) for each in found)
+        return lite.BlockTransactions(query.id, query.count, more, ids, b"")
+
     async def _block_proof(self, query: lite.GetBlockProof) -> Boxed:
         return await self._devnet.ask_ledger(
             lambda led: led.block_proof(query.known_block, query.target_block)
@@ -316,6 +339,8 @@ class LiteApi:
         lite.SendMessage: _send,
         lite.GetTransactions: _transactions,
         lite.GetBlockProof: _block_proof,
+        lite.GetOneTransaction: _one_transaction,
+        lite.ListBlockTransactions: _list_transactions,
         lite.LookupBlock: _lookup,
         lite.GetBlockHeader: _block_header,
         lite.GetConfigAll: _config,

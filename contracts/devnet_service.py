@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from contracts import tlb
-from contracts.cells import Cell, decode_boc
+from contracts.cells import Cell
 from contracts.chain import Account
 from contracts.devnet_file import Kept, write_devnet
 from contracts.embedded import Block, EmbeddedChain, StoredTransaction
@@ -157,8 +157,12 @@ class Devnet:
         async with self._lock:
             return await trio.to_thread.run_sync(run)
 
-    async def estimate(self, boc: bytes) -> tuple[Fees, ...]:
+    async def estimate(self, boc: bytes, *, ignore_signatures: bool = False) -> tuple[Fees, ...]:
         """Return what an external message would cost, by transaction; nothing changes.
+
+        Args:
+            boc: the message.
+            ignore_signatures: take every signature for a good one.
 
         Raises:
             InvalidData: it is no external message.
@@ -166,7 +170,10 @@ class Devnet:
         """
         async with self._lock:
             self._read_clock()
-            return await trio.to_thread.run_sync(self._estimate, boc)
+            run = partial(
+                self._chain.dry_run, boc, self._now_unix_s, ignore_signatures=ignore_signatures
+            )
+            return tuple(map(parse_fees, await trio.to_thread.run_sync(run)))
 
     async def take_snapshot(self) -> int:
         """Remember the present state, over restarts too; return its number.
@@ -250,21 +257,6 @@ class Devnet:
         chain = self._chain
         total, burned = chain.supply(), chain.burned_nanoton
         return Supply(NanoTon(total - burned), burned, total, chain.minted_nanoton)
-
-    def _estimate(self, boc: bytes) -> tuple[Fees, ...]:
-        chain = self._chain
-        before = chain.snapshot()
-        try:
-            chain.send_external(boc, self._now_unix_s)
-            done = [
-                item
-                for address in chain.snapshot().history
-                for item in chain.stored_transactions(address, before.lt, HISTORY_MAX)
-            ]
-        finally:
-            chain.restore(before)
-        done.sort(key=lambda item: item.record.lt)
-        return tuple(parse_fees(decode_boc(item.boc)) for item in done)
 
 
 @asynccontextmanager

@@ -20,17 +20,29 @@ import msgspec
 
 from contracts import tlb
 from contracts.assets import write_atomically
+from contracts.block_draft import (
+    EXTERNAL_MESSAGE_BYTES_MAX,
+    MESSAGE_DEPTH_MAX,
+    Block,
+    Draft,
+    StoredTransaction,
+    read_external,
+)
 from contracts.blocks import BlockRef, Moment
-from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address
-from contracts.chain import Account, OutMessage, TransactionRecord
+from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address, split_address
+from contracts.chain import Account, TransactionRecord
 from contracts.emulator import Emulator, GetMethodResult
 from contracts.errors import InvalidData, LocalContractError
-from contracts.ledger import Ledger
+from contracts.ledger import Done, Ledger
 from contracts.units import NanoTon
 
-EXTERNAL_MESSAGE_BYTES_MAX: Final = 1 << 16
-MESSAGE_DEPTH_MAX: Final = 256
-"""Deeper messages overflow the emulator's stack (a real network takes 512)."""
+__all__ = [
+    "EXTERNAL_MESSAGE_BYTES_MAX",
+    "MESSAGE_DEPTH_MAX",
+    "Block",
+    "EmbeddedChain",
+    "StoredTransaction",
+]
 
 TRANSACTIONS_PER_BLOCK_MAX: Final = 256
 HISTORY_PER_ACCOUNT: Final = 256
@@ -48,42 +60,6 @@ OLD_REFS: Final = 64
 """How many older blocks a chain that goes on remembers the names of, for its real blocks."""
 
 _FORMAT: Final = 1
-_LT_STEP: Final = 1_000_000
-
-
-class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """The header of a block.
-
-    Attributes:
-        transactions: how many it holds.
-        root_hash, file_hash: chained to the block before; those of the masterchain's
-            block when a `Ledger` makes real ones.
-        base_root_hash, base_file_hash: those of the basechain's block, if it is real.
-    """
-
-    seqno: int
-    unix_s: int
-    start_lt: int
-    end_lt: int
-    transactions: int
-    root_hash: bytes
-    file_hash: bytes
-    base_root_hash: bytes = bytes(32)
-    base_file_hash: bytes = bytes(32)
-
-
-class StoredTransaction(msgspec.Struct, frozen=True):
-    """A transaction as it is kept: its record, its block, and the cell as a BoC.
-
-    Attributes:
-        base_root_hash, base_file_hash: of the basechain's block, empty if it is not real.
-    """
-
-    record: TransactionRecord
-    seqno: int
-    boc: bytes
-    base_root_hash: bytes = b""
-    base_file_hash: bytes = b""
 
 
 class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -237,16 +213,34 @@ class EmbeddedChain:
             MessageRejected: the account did not accept it; nothing has changed, but
                 the clock.
         """
-        cell = decode_boc(boc, size_bytes_max=EXTERNAL_MESSAGE_BYTES_MAX)
-        message = tlb.parse_message(cell)
-        if not message.external or not message.destination:
-            raise InvalidData("not an external message to an account")
-        if cell.depth > MESSAGE_DEPTH_MAX:
-            raise InvalidData(f"a message nests deeper than {MESSAGE_DEPTH_MAX} cells")
+        cell = read_external(boc)
         if now is not None:
             self.advance_to(now)
         self._make_block([cell])
         return cell.hash
+
+    def dry_run(
+        self, boc: bytes, now: int | None = None, *, ignore_signatures: bool = False
+    ) -> list[Cell]:
+        """Return the transactions that `send_external` would make; nothing changes.
+
+        Args:
+            boc: the ``Message``.
+            now: the time of the block; the last block's when None or earlier.
+            ignore_signatures: take every signature for a good one.
+
+        Raises:
+            InvalidData, MessageRejected: see `send_external`.
+        """
+        unix_s = max(self._unix_s, now or 0)
+        draft = Draft(
+            self._emulator, self._shards, self._seed, unix_s, self._lt,
+            ignore_signatures=ignore_signatures,
+        )  # fmt: skip
+        draft.queue.append(read_external(boc))
+        while draft.queue and len(draft.done) < TRANSACTIONS_PER_BLOCK_MAX:
+            draft.deliver()
+        return draft.cells
 
     def send_internal(self, boc: bytes) -> None:
         """Deliver an internal message as if its source had sent it; its value is minted.
@@ -408,7 +402,7 @@ class EmbeddedChain:
 
     def _make_block(self, messages: list[Cell]) -> None:
         """Deliver *messages* and what follows; all of it or, on an error, nothing."""
-        draft = _Draft(self._emulator, self._shards, self._seed, self._unix_s, self._lt)
+        draft = Draft(self._emulator, self._shards, self._seed, self._unix_s, self._lt)
         draft.queue.extend((*messages, *self._pending))
         while draft.queue and len(draft.done) < TRANSACTIONS_PER_BLOCK_MAX:
             draft.deliver()
@@ -421,7 +415,7 @@ class EmbeddedChain:
             history = self._history.setdefault(record.account, deque(maxlen=self._history_max))
             history.append(item)
 
-    def _append_block(self, draft: "_Draft") -> None:
+    def _append_block(self, draft: Draft) -> None:
         before = self._blocks[-1] if self._blocks else None
         seqno = before.seqno + 1 if before else 1
         block = Block(
@@ -440,9 +434,14 @@ class EmbeddedChain:
             self._hundreds.append(block)
         draft.name(block, real=self._ledger is not None)
 
-    def _hashes(self, block: Block, before: Block | None, draft: "_Draft") -> dict[str, bytes]:
+    def _hashes(self, block: Block, before: Block | None, draft: Draft) -> dict[str, bytes]:
         if self._ledger is not None:
-            pair = self._ledger.add(_moment(self.network_id, block), draft.shards)
+            done = [
+                Done(split_address(record.account)[1], record.lt, record.fees_nanoton, cell)
+                for record, cell in draft.records()
+                if record.account.startswith("0:")
+            ]
+            pair = self._ledger.add(_moment(self.network_id, block), draft.shards, done)
             return {
                 "root_hash": pair.master.id.root_hash,
                 "file_hash": pair.master.id.file_hash,
@@ -473,81 +472,6 @@ def _refs(block: Block) -> tuple[BlockRef, BlockRef]:
         BlockRef(block.end_lt, block.seqno, block.root_hash, block.file_hash),
         BlockRef(block.end_lt, block.seqno, block.base_root_hash, block.base_file_hash),
     )
-
-
-class _Draft:
-    """A block in the making. Nothing of it counts until the chain takes it over."""
-
-    def __init__(
-        self, emulator: Emulator, shards: dict[str, str], seed: bytes, unix_s: int, lt: int
-    ) -> None:
-        self._emulator = emulator
-        self._before = shards
-        self._seed = seed
-        self._unix_s = unix_s
-        self.start_lt = self.lt = (lt // _LT_STEP + 1) * _LT_STEP
-        self.shards: dict[str, str] = {}
-        self.queue: deque[Cell] = deque()
-        self.done: list[StoredTransaction] = []
-        self.burned = 0
-
-    def deliver(self) -> None:
-        """Run the next message on its destination, and queue what that sends.
-
-        Raises:
-            MessageRejected: an external message was not accepted.
-        """
-        cell = self.queue.popleft()
-        message = tlb.parse_message(cell)
-        if cell.depth > MESSAGE_DEPTH_MAX:  # a contract sent it; it can not be delivered
-            self.burned += message.value_nanoton + message.fees_nanoton
-            return
-        address = message.destination
-        shard = self.shards.get(address) or self._before.get(address) or _NO_ACCOUNT
-        emulated = self._emulator.run_transaction(
-            shard,
-            cell,
-            now_unix_s=self._unix_s,
-            lt=self.lt + 1,
-            seed=sha256(self._seed + self.lt.to_bytes(8, "big")).digest(),
-        )
-        info = tlb.parse_transaction(emulated.transaction)
-        self.shards[address] = emulated.shard_account
-        self.lt = info.lt + len(info.out_messages)
-        self.burned += info.fees_nanoton + message.fees_nanoton
-        self.queue.extend(out.cell for out in info.out_messages if out.destination)
-        self.done.append(_stored(message, info, emulated.transaction))
-
-    def name(self, block: Block, *, real: bool) -> None:
-        """Write the block's name into its transactions."""
-        hashes = (block.base_root_hash, block.base_file_hash) if real else (b"", b"")
-        self.done = [
-            StoredTransaction(item.record, block.seqno, item.boc, *hashes) for item in self.done
-        ]
-
-
-_NO_ACCOUNT: Final = base64.b64encode(encode_boc(tlb.NO_ACCOUNT)).decode()
-
-
-def _stored(message: tlb.Message, info: tlb.TransactionInfo, cell: Cell) -> StoredTransaction:
-    record = TransactionRecord(
-        account=message.destination,
-        lt=info.lt,
-        hash=cell.hash,
-        now_unix_s=info.now_unix_s,
-        fees_nanoton=NanoTon(info.fees_nanoton),
-        gas_used=info.gas_used,
-        exit_code=info.exit_code,
-        aborted=info.aborted,
-        source=message.source,
-        value_nanoton=NanoTon(message.value_nanoton),
-        message_hash=message.cell.hash,
-        out_messages=tuple(
-            OutMessage(out.destination, NanoTon(out.value_nanoton)) for out in info.out_messages
-        ),
-        body=encode_boc(message.body),
-    )
-    return StoredTransaction(record, 0, encode_boc(cell))
 
 
 def method_id(name: str) -> int:

@@ -128,7 +128,14 @@ class Emulator:
             raise InvalidData("the emulator refuses its configuration")
 
     def run_transaction(
-        self, shard_account: str, message: Cell, *, now_unix_s: int, lt: int, seed: bytes
+        self,
+        shard_account: str,
+        message: Cell,
+        *,
+        now_unix_s: int,
+        lt: int,
+        seed: bytes,
+        ignore_signatures: bool = False,
     ) -> Emulated:
         """Run one message on one account.
 
@@ -138,6 +145,7 @@ class Emulator:
             now_unix_s: time of the block.
             lt: the least logical time that the transaction may have.
             seed: the block's randomness, 32 bytes.
+            ignore_signatures: take every signature for a good one: for estimates only.
 
         Raises:
             MessageRejected: the account did not accept an external message.
@@ -147,7 +155,7 @@ class Emulator:
             "utime": now_unix_s,
             "lt": str(lt),
             "rand_seed": seed.hex(),
-            "ignore_chksig": False,
+            "ignore_chksig": ignore_signatures,
             "debug_enabled": False,
         }
         output = self._ask(

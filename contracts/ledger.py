@@ -5,16 +5,17 @@ ledger keeps as many blocks as the chain, each with its state; states share what
 """
 
 import base64
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
 from contracts import tlb
 from contracts._merkle import LibraryCell, encode_roots, merkle_proof
-from contracts.augmented import Tree
+from contracts.augmented import BLOCK_TRANSACTIONS, Tree
 from contracts.blocks import (
     BASECHAIN,
+    NO_ACCOUNT_BLOCKS,
     NO_ACCOUNTS,
     NO_BLOCKS,
     Block,
@@ -22,12 +23,13 @@ from contracts.blocks import (
     Genesis,
     Moment,
     State,
+    account_block,
     basechain_state,
     make_block,
     masterchain_state,
     with_old_block,
 )
-from contracts.cells import Cell, decode_boc, encode_boc, split_address
+from contracts.cells import Builder, Cell, decode_boc, encode_boc, split_address
 from contracts.errors import ChainUnavailable, InvalidData
 from contracts.lite_messages import (
     MASTERCHAIN,
@@ -37,17 +39,34 @@ from contracts.lite_messages import (
     ConfigInfo,
     LinkForward,
     MasterchainInfo,
+    TransactionInfo,
 )
 
 BLOCKS_KEPT: Final = 1024
 
 
+class Done(NamedTuple):
+    """A transaction of a block: whose, when, for how much, and its cell."""
+
+    account: bytes
+    lt: int
+    fees_nanoton: int
+    cell: Cell
+
+
 class Pair(msgspec.Struct, frozen=True):
-    """A block of the masterchain, and the basechain's that it names."""
+    """A block of the masterchain, and the basechain's that it names.
+
+    Attributes:
+        accounts: ``ShardAccountBlocks`` of the latter.
+        transactions: of each account in it, by logical time.
+    """
 
     master: Block
     base: Block
     unix_s: int
+    accounts: Tree
+    transactions: dict[bytes, Tree]
 
 
 class Ledger:
@@ -113,23 +132,26 @@ class Ledger:
             self._old_blocks = with_old_block(self._old_blocks, ref)
         self._master = self._master_state(moment, base), master
 
-    def add(self, moment: Moment, changed: Mapping[str, str]) -> Pair:
+    def add(self, moment: Moment, changed: Mapping[str, str], done: Sequence[Done] = ()) -> Pair:
         """Make the next blocks.
 
         Args:
             moment: of the blocks.
             changed: accounts that are new or other than before, as ``ShardAccount`` BoCs.
+            done: the transactions, by logical time.
         """
         self._update(changed)
         (base_before, base_ref), (master_before, master_ref) = self._base, self._master
         self._old_blocks = with_old_block(self._old_blocks, master_ref)
         base_state = basechain_state(moment, self._accounts, master_ref)
+        accounts, transactions = _account_blocks(done)
         base = make_block(
             moment,
             BASECHAIN,
             (base_before, base_state),
             (base_ref, master_ref),
             self.genesis.validator,
+            accounts=accounts,
         )
         master_state = self._master_state(moment, base.ref)
         master = make_block(
@@ -140,7 +162,7 @@ class Ledger:
             self.genesis.validator,
         )
         self._base, self._master = (base_state, base.ref), (master_state, master.ref)
-        self._last = pair = Pair(master, base, moment.unix_s)
+        self._last = pair = Pair(master, base, moment.unix_s, accounts, transactions)
         self._pairs[moment.seqno] = pair
         self._pairs.pop(moment.seqno - BLOCKS_KEPT, None)
         return pair
@@ -209,6 +231,43 @@ class Ledger:
             state=b"" if leaf is None else encode_boc(leaf.refs[0]),
         )
 
+    def one_transaction(self, id_: BlockId, address: str, lt: int) -> TransactionInfo:
+        """Return a transaction, with the proof that it is in a block.
+
+        Raises:
+            ChainUnavailable: that block is not kept, or the transaction is not in it.
+        """
+        pair, key = self.pair(id_), int.from_bytes(split_address(address)[1], "big")
+        found = pair.transactions.get(split_address(address)[1])
+        leaf = None if found is None else found.find(lt)
+        if id_ != pair.base.id or found is None or leaf is None:
+            raise ChainUnavailable("the transaction is not in the block")
+        extra = pair.base.root.refs[3]
+        shown = {pair.base.root.get_hash(0), extra.get_hash(0), pair.base.accounts_cell.hash}
+        shown |= {cell.hash for cell in (*pair.accounts.path(key), *found.path(lt))}
+        proof = encode_roots([merkle_proof(pair.base.root, shown)])
+        return TransactionInfo(id_, proof, encode_boc(leaf.refs[0]))
+
+    def block_transactions(
+        self, id_: BlockId, after: tuple[bytes, int], count: int
+    ) -> tuple[list[tuple[bytes, int, bytes]], bool]:
+        """Return account, logical time and hash of a block's transactions after a place.
+
+        Returns:
+            At most *count* of them, by account and logical time, and whether there are more.
+
+        Raises:
+            ChainUnavailable: that block is not kept.
+        """
+        pair = self.pair(id_)
+        found = [
+            (account, lt, leaf.refs[0].hash)
+            for account, tree in sorted(pair.transactions.items())
+            for lt, leaf in tree.items()
+            if id_ == pair.base.id and (account, lt) > after
+        ]
+        return found[:count], len(found) > count
+
     def block_proof(self, known: BlockId, target: BlockId | None) -> BlockProof:
         """Return how a block follows from the zero state.
 
@@ -263,6 +322,19 @@ class Ledger:
                 self._accounts = self._accounts.drop(key)
             else:
                 self._accounts = self._accounts.put(key, cell, info.balance_nanoton)
+
+
+def _account_blocks(done: Sequence[Done]) -> tuple[Tree, dict[bytes, Tree]]:
+    accounts, transactions = NO_ACCOUNT_BLOCKS, dict[bytes, Tree]()
+    cells: dict[bytes, list[Cell]] = {}
+    for account, lt, fees_nanoton, cell in done:
+        tree = transactions.get(account, Tree(BLOCK_TRANSACTIONS))
+        transactions[account] = tree.put(lt, Builder().ref(cell).end(), fees_nanoton)
+        cells.setdefault(account, []).append(cell)
+    for account, tree in transactions.items():
+        block = account_block(account, tree, cells[account])
+        accounts = accounts.put(int.from_bytes(account, "big"), block, tree.told)
+    return accounts, transactions
 
 
 def all_cells(root: Cell) -> list[Cell]:

@@ -177,6 +177,32 @@ class GetBlockProof(Boxed, frozen=True):
     target_block: Annotated[BlockId | None, OnlyIf(0)] = None
 
 
+class GetOneTransaction(Boxed, frozen=True):
+    """``liteServer.getOneTransaction``: with a proof that it is in that block."""
+
+    NUMBER: ClassVar = 0xD40F24EA
+    id: BlockId
+    account: AccountId
+    lt: Lt
+
+
+class TransactionId3(Bare, frozen=True):
+    """``liteServer.transactionId3``: a place in a block's order."""
+
+    account: Hash
+    lt: Lt
+
+
+class ListBlockTransactions(Boxed, frozen=True):
+    """``liteServer.listBlockTransactions``: by account and logical time, after a place."""
+
+    NUMBER: ClassVar = 0xADFCC7DA
+    id: BlockId
+    mode: Unsigned
+    count: Unsigned
+    after: Annotated[TransactionId3 | None, OnlyIf(7)] = None
+
+
 class LookupBlock(Boxed, frozen=True):
     """``liteServer.lookupBlock``: by number, logical time or time."""
 
@@ -294,6 +320,35 @@ class TransactionList(Boxed, frozen=True):
     NUMBER: ClassVar = 0x6F26C60B
     ids: tuple[BlockId, ...]
     transactions: Data
+
+
+class TransactionInfo(Boxed, frozen=True):
+    """``liteServer.transactionInfo``."""
+
+    NUMBER: ClassVar = 0x0EDEED47
+    id: BlockId
+    proof: Data
+    transaction: Data
+
+
+class TransactionId(Bare, frozen=True):
+    """``liteServer.transactionId``; what of it is there, the mode says."""
+
+    mode: Unsigned
+    account: Annotated[bytes | None, Hash.__metadata__[0], OnlyIf(0)] = None
+    lt: Annotated[int | None, Lt.__metadata__[0], OnlyIf(1)] = None
+    hash: Annotated[bytes | None, Hash.__metadata__[0], OnlyIf(2)] = None
+
+
+class BlockTransactions(Boxed, frozen=True):
+    """``liteServer.blockTransactions``."""
+
+    NUMBER: ClassVar = 0xBD8CAD2B
+    id: BlockId
+    req_count: Unsigned
+    incomplete: Flag
+    ids: tuple[TransactionId, ...]
+    proof: Data
 
 
 class BlockHeader(Boxed, frozen=True):

@@ -25,16 +25,14 @@ from contracts.emulator import Emulator, open_emulator
 from contracts.errors import ChainUnavailable, ContractError, InvalidData, LocalContractError
 from contracts.lite_config import LiteConfig, recall_trusted, remember_trusted
 from contracts.lite_connection import LiteConnection, open_connection
+from contracts.lite_history import LastSeen
 from contracts.lite_messages import (
     AccountId,
     AccountState,
     BlockId,
-    BlockProof,
     GetAccountState,
-    GetBlockProof,
     GetMasterchainInfo,
     GetTransactions,
-    LinkForward,
     MasterchainInfo,
     SendMessage,
     SendStatus,
@@ -49,11 +47,11 @@ from contracts.proofs import (
     ProvenAccount,
     Unreadable,
     check_account,
-    check_forward,
     check_transactions,
 )
 from contracts.records import Linked
 from contracts.tl import encode
+from contracts.trusted_chain import TrustedChain, prove
 from contracts.units import NanoTon
 from contracts.vm_stack import StackValue, decode_stack, encode_stack
 
@@ -63,84 +61,15 @@ CONNECTIONS_MAX: Final = 4
 """Servers that are kept connected; the others of a configuration stand by."""
 
 PAGES_MAX: Final = 400
-PROOFS_MAX: Final = 4_096
-"""Answers on the way from the trusted key block to the newest block."""
-
 REASONS_MAX: Final = 8
 BEST_POLL_S: Final = 0.05
-HEADERS_KEPT: Final = 64
+SEEN_KEPT: Final = 1_024
+LOOK_AGAIN_BLOCKS: Final = 256
+"""An account that is not there and was not found in the past is looked for again after these."""
+
 CATCH_UP_MS: Final = 2_000
 
 T = TypeVar("T")
-
-
-class TrustedChain:
-    """What has been proven of the masterchain so far, by whatever server.
-
-    Args:
-        trusted: a key block or the zero state.
-        remember: is told each newer key block.
-    """
-
-    def __init__(self, trusted: BlockId, remember: Callable[[BlockId], None]) -> None:
-        self.key_block = trusted
-        self.newest_seqno = trusted.seqno
-        self._remember = remember
-        self._headers: dict[BlockId, Header] = {}
-
-    def header(self, block: BlockId) -> Header | None:
-        """Return the header of a block that has been proven, if it is remembered."""
-        return self._headers.get(block)
-
-    def accept(self, proof: BlockProof, known: BlockId) -> Header | None:
-        """Follow the links of an answer; return the last header.
-
-        Raises:
-            InvalidData: they do not lead from *known* anywhere.
-        """
-        header: Header | None = None
-        at = known
-        for link in proof.steps:
-            if not isinstance(link, LinkForward):
-                raise InvalidData(f"a backward link, though {known} is a key block")
-            if header is not None and not header.key_block:
-                raise InvalidData("links that go on from a block without validators")
-            header = check_forward(link, at)
-            at = link.to
-            self._note(header)
-        if header is None or at != proof.to:
-            raise InvalidData("links that do not lead to where they should")
-        return header
-
-    def _note(self, header: Header) -> None:
-        self._headers[header.id] = header
-        while len(self._headers) > HEADERS_KEPT:
-            del self._headers[next(iter(self._headers))]
-        self.newest_seqno = max(self.newest_seqno, header.id.seqno)
-        if header.key_block and header.id.seqno > self.key_block.seqno:
-            self.key_block = header.id
-            self._remember(header.id)
-
-
-async def prove(trust: TrustedChain, connection: LiteConnection, block: BlockId) -> Header:
-    """Return the header of *block* when it follows from what is trusted.
-
-    Raises:
-        ChainUnavailable: the server can not show that.
-        InvalidData: it shows something else.
-    """
-    for _ in range(PROOFS_MAX):
-        header = trust.header(block)
-        if header is not None:
-            return header
-        known = trust.key_block
-        if block.seqno <= known.seqno:
-            raise ChainUnavailable(f"the server is behind: it tells of {block}, before {known}")
-        proof = await connection.ask(GetBlockProof(1, known, block), BlockProof)
-        last = trust.accept(proof, known)
-        if last is None or (last.id != block and trust.key_block == known):
-            raise InvalidData(f"a proof that does not get any closer to {block}")
-    raise ChainUnavailable(f"the way to {block} is too long")
 
 
 class Liteserver:
@@ -160,6 +89,8 @@ class Liteserver:
         self._emulating = trio.Lock()
         self._first = trio.Event()
         self._network_id = 0
+        self._alive: dict[str, tuple[int, ProvenAccount]] = {}
+        self._gone: dict[str, tuple[int, list[Linked]]] = {}
 
     @property
     def network_id(self) -> int:
@@ -279,13 +210,44 @@ class Liteserver:
     async def _proven(self, address: str, connection: LiteConnection) -> ProvenAccount:
         head = await self._head(connection)
         query = GetAccountState(head.id, AccountId.of(address))
-        return check_account(await connection.ask(query, AccountState), head.id, address)
+        proven = check_account(await connection.ask(query, AccountState), head.id, address)
+        if proven.info.last_transaction_lt:
+            self._alive[address] = proven.master_seqno, proven
+            self._gone.pop(address, None)
+            while len(self._alive) > SEEN_KEPT:
+                del self._alive[next(iter(self._alive))]
+        return proven
 
     async def _history(
         self, address: str, since_lt: int, connection: LiteConnection
     ) -> list[Linked]:
-        info = (await self._proven(address, connection)).info
-        lt, hash_ = info.last_transaction_lt, info.last_transaction_hash
+        proven = await self._proven(address, connection)
+        if proven.info.last_transaction_lt or address.startswith("-1:"):
+            return await self._pages(address, since_lt, proven, connection)
+        seqno, found = self._gone.get(address, (-LOOK_AGAIN_BLOCKS, []))
+        if not found and proven.master_seqno - seqno >= LOOK_AGAIN_BLOCKS:
+            found = await self._past(address, proven, connection)
+            self._gone[address] = proven.master_seqno, found
+            while len(self._gone) > SEEN_KEPT:
+                del self._gone[next(iter(self._gone))]
+        return [linked for linked in found if linked.record.lt > since_lt]
+
+    async def _past(
+        self, address: str, gone: ProvenAccount, connection: LiteConnection
+    ) -> list[Linked]:
+        """Return the history of an account that is not there any more, newest first."""
+        search, now = LastSeen(self._trust, connection, address), gone.master_seqno
+        alive = self._alive.get(address) or await search.before(now)
+        if alive is None:
+            return []
+        last, first_gone = await search.between(alive, (now, gone))
+        ending = await search.last_transactions(last, first_gone)
+        return ending[::-1] + await self._pages(address, 0, last, connection)
+
+    async def _pages(
+        self, address: str, since_lt: int, proven: ProvenAccount, connection: LiteConnection
+    ) -> list[Linked]:
+        lt, hash_ = proven.info.last_transaction_lt, proven.info.last_transaction_hash
         workchain = split_address(address)[0]
         found: list[Linked] = []
         for _ in range(PAGES_MAX):

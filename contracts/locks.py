@@ -29,7 +29,7 @@ import msgspec
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from contracts.cells import Builder, Cell
+from contracts.cells import Builder, Cell, Slice
 from contracts.errors import InvalidData, LocalContractError
 from contracts.units import NO_MONEY, SUPPLY_NANOTON_MAX, NanoTon
 
@@ -194,6 +194,35 @@ def _chain(fields: list[Builder]) -> Cell:
     while fields:
         cell = fields.pop().ref(cell).end()
     return cell
+
+
+def read_shown(locks: Cell, witnesses: Cell) -> dict[bytes, Witness]:
+    """Return the witnesses of a claim by the digest or key of their locks; nothing is verified.
+
+    Raises:
+        InvalidData: the two are no chains of locks and witnesses of one length.
+    """
+    shown: dict[bytes, Witness] = {}
+    for _ in range(LOCKS_MAX):
+        lock, witness = locks.parse(), witnesses.parse()
+        is_key_lock, name = lock.flag(), lock.raw(DIGEST_BYTES)
+        lock.coins()
+        lock.uint(32)
+        if witness.flag():
+            shown[name] = _read_witness(witness, is_key_lock=is_key_lock)
+        if not lock.refs_left:
+            lock.end()
+            witness.end()
+            return shown
+        locks, witnesses = lock.ref(), witness.ref()
+    raise InvalidData(f"more than {LOCKS_MAX} locks")
+
+
+def _read_witness(witness: Slice, *, is_key_lock: bool) -> Witness:
+    if not is_key_lock:
+        return Preimage(witness.raw(DIGEST_BYTES))
+    signature = witness.raw(_SIGNATURE_BYTES)
+    return KeyPayment(NanoTon(witness.coins()), signature)
 
 
 def _witness_fields(witness: Witness | None) -> Builder:

@@ -28,6 +28,7 @@ from contracts._proof_cells import (
     decode_cells,
     decode_proof,
     find,
+    find_from,
     first_hash,
     proven_root,
     state_hash_of,
@@ -47,6 +48,7 @@ from contracts.lite_messages import (
     OrdinarySignatures,
     Signature,
     SimplexSignatures,
+    TransactionInfo,
     TransactionList,
 )
 from contracts.records import Linked, read_transaction
@@ -60,6 +62,7 @@ TRANSACTIONS_MAX: Final = 16
 VALIDATORS_MAX: Final = 1000
 SHARD_DEPTH_MAX: Final = 60
 
+_ACCOUNT_BLOCK: Final = 5
 _BLOCK: Final = 0x11EF55AA
 _BLOCK_INFO: Final = 0x9BC7A987
 _STATE: Final = 0x9023AFE2
@@ -110,10 +113,14 @@ class ProvenAccount(msgspec.Struct, frozen=True):
 
     Attributes:
         unix_s: the time of the shard's block that it is of.
+        shard_block: that block.
+        master_seqno: the masterchain's block that was asked for.
     """
 
     info: tlb.AccountInfo
     unix_s: int
+    shard_block: BlockId
+    master_seqno: int
 
 
 def read_header(block: LibraryCell, expected: BlockId) -> Header:
@@ -144,6 +151,28 @@ def read_header(block: LibraryCell, expected: BlockId) -> Header:
         end_lt=end_lt,
         state_hash=state_hash_of(block),
     )
+
+
+def read_previous(block: LibraryCell) -> BlockId:
+    """Return the block before a proven one of a shard that was neither split nor merged then.
+
+    Raises:
+        InvalidData: it was, or the proof does not show.
+    """
+    top = ProofSlice(block)
+    top.uint(64)
+    info = ProofSlice(top.below())
+    info.uint(64)
+    not_master, after_merge, _, after_split = (info.flag() for _ in range(4))
+    info.uint(4 + 8 + 64)
+    workchain, shard = _shard(info)
+    if not_master:
+        info.below()
+    previous = ProofSlice(info.below())
+    previous.uint(64)
+    if after_merge or after_split:
+        raise InvalidData("a shard that was split or merged")
+    return BlockId(workchain, shard, previous.uint(32), previous.raw(32), previous.raw(32))
 
 
 def _shard(reader: ProofSlice) -> tuple[int, int]:
@@ -186,7 +215,8 @@ def check_account(answer: AccountState, trusted: BlockId, address: str) -> Prove
         proven_root(block, answer.shard_block.root_hash), expected=answer.shard_block
     )
     leaf = _find_account(proven_root(state, header.state_hash), account)
-    return ProvenAccount(_open_account(leaf, answer.state), header.unix_s)
+    info = _open_account(leaf, answer.state)
+    return ProvenAccount(info, header.unix_s, answer.shard_block, trusted.seqno)
 
 
 def _shard_block(proof: bytes, trusted: BlockId, workchain: int, account: bytes) -> BlockId:
@@ -307,6 +337,46 @@ def check_transactions(
         page.append(linked)
         lt, hash_ = linked.before_lt, linked.before_hash
     return page
+
+
+def check_transaction(answer: TransactionInfo, block: BlockId, address: str, lt: int) -> Linked:
+    """Return the transaction that *answer* proves to be in a block.
+
+    Args:
+        answer: of a liteserver.
+        block: of the account's shard, proven.
+        address: raw form.
+        lt: of the transaction.
+
+    Raises:
+        InvalidData: it is not in that block.
+        Unreadable: it is of a kind that we do not read.
+    """
+    workchain, account = split_address(address)
+    (proof,) = decode_proof(answer.proof, roots=1)
+    extra = ProofSlice(proven_root(proof, block.root_hash).refs[3])
+    if extra.uint(32) != _EXTRA:
+        raise InvalidData("not a block")
+    extra.below()
+    extra.below()
+    accounts = ProofSlice(extra.below()).maybe_below()
+    leaf = None if accounts is None else find(accounts, int.from_bytes(account, "big"), 256)
+    if leaf is not None:
+        leaf.skip_currencies()
+        if leaf.uint(4) != _ACCOUNT_BLOCK or leaf.raw(32) != account:
+            raise InvalidData("not an account's part of a block")
+        leaf = find_from(leaf, lt, 64)
+    if leaf is None:
+        raise InvalidData(f"no transaction {lt} of {address} in {block}")
+    leaf.skip_currencies()
+    hash_ = leaf.below().get_hash(0)
+    cells = _blaming(_decode_page, answer.transaction, hash_)
+    if [cell.hash for cell in cells] != [hash_]:
+        raise InvalidData("a transaction that is not the proven one")
+    try:
+        return read_transaction(workchain, cells[0])
+    except InvalidData as error:
+        raise Unreadable(str(error)) from error
 
 
 def _decode_page(data: bytes) -> list[Cell]:

@@ -6,7 +6,6 @@ with those references, in `Mode.STRICT`, and what customers' kernels run on.
 """
 
 import functools
-import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,26 +24,18 @@ from kernels.compile import (
     find_nvrtc,
 )
 from kernels.device import (
+    PTX_REMEDY,
     Argument,
     Buffer,
     DeviceKind,
     HostBytes,
     MemoryInfo,
     check_launch,
+    probe_ptx,
 )
 from kernels.errors import DeviceUnavailable, LaunchError
 from kernels.ptx import Arena, Block, Entry, Mode, translate
 from kernels.spec import KernelSpec, Role
-
-
-def missing_parts() -> tuple[str, ...]:
-    """Return what the device lacks, in words, or nothing."""
-    found = []
-    if importlib.util.find_spec("llvmlite") is None:
-        found.append("llvmlite is not installed")
-    if find_nvrtc() is None:
-        found.append("the CUDA compiler library NVRTC is missing")
-    return tuple(found)
 
 
 @functools.cache
@@ -99,8 +90,8 @@ class PtxDevice:
         memory_bytes: int | None = None,
         cache: Path | None = None,
     ) -> None:
-        if missing := missing_parts():
-            raise DeviceUnavailable("; ".join(missing) + "; try: pip install 'cocoon-node[ptx]'")
+        if missing := probe_ptx():
+            raise DeviceUnavailable(f"{'; '.join(missing)}; try: {PTX_REMEDY}")
         self.kind: DeviceKind = "cpu"
         self.name = f"CPU (PTX, {mode.value})"
         self._mode = mode

@@ -3,8 +3,8 @@
 A device is driven by one thread and blocks: callers give it a worker process. The numbers of a
 launch are checked by the kernel's spec before any device sees them.
 
-The ``cuda`` device was built with real NVRTC and real PyCUDA and run on an emulated driver; it
-was never run on a card by us, and `GpuReport.note` says so to the operator.
+The ``cuda`` device was built with real NVRTC and real PyCUDA and is tested on an emulated driver;
+it was never run on a card by us, and `GpuReport.note` says so to the operator.
 """
 
 import ctypes
@@ -30,6 +30,9 @@ PLANS_MAX: Final = 1024
 
 SELF_TEST_S: Final = 60
 """Seconds that the start of a card may take in the probe's child process."""
+
+PTX_REMEDY: Final = "pip install 'cocoon-node[ptx]'"
+"""What mends all that `probe_ptx` finds."""
 
 UNPROVEN: Final = "the GPU path is built and emulated, and was never run on a card by us"
 
@@ -302,6 +305,16 @@ def _start_trouble() -> str:
     if done.returncode == 0:
         return ""
     return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:300]
+
+
+def probe_ptx() -> tuple[str, ...]:
+    """Return what running CUDA sources on the processor lacks, a sentence each, or nothing."""
+    found = []
+    if importlib.util.find_spec("llvmlite") is None:
+        found.append("llvmlite is not installed")
+    if find_nvrtc() is None:
+        found.append("the CUDA compiler library NVRTC is missing")
+    return tuple(found)
 
 
 def available_devices() -> tuple[DeviceKind, ...]:

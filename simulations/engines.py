@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from cocoon.errors import ConfigError, MissingAsset
-from simulations.scenario import Scenario
+from simulations.scenario import Scenario, Section
 
 MIB: Final = 1 << 20
 EXTRA: Final = ("numba", "pyarrow", "matplotlib", "scipy", "distributed", "dask")
@@ -60,6 +60,7 @@ class Engine:
         base_bytes: what it takes with nobody in it.
         node_bytes: more for each node.
         nodes: how many it is meant for, in words.
+        ignores: keys, or whole tables, of a scenario that it does not simulate.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Engine:
     node_bytes: int
     nodes: str
     extra_bytes: Callable[[Scenario], int] = lambda scenario: 0
+    ignores: tuple[str, ...] = ()
 
     def load(self) -> Run:
         """Return the function.
@@ -80,10 +82,34 @@ class Engine:
         loaded: Run = getattr(_import(module, self.name), function)
         return loaded
 
+    def ignored(self, scenario: Scenario) -> list[str]:
+        """Return the keys that *scenario* sets and this engine does not simulate."""
+        return [
+            name
+            for ignored in self.ignores
+            for name in _keys(ignored)
+            if _value(scenario, name) != _value(Scenario(), name)
+        ]
+
     def estimate_bytes(self, scenario: Scenario) -> int:
         """Return about how much memory one run of *scenario* takes, at its highest."""
         nodes = scenario.population.nodes + scenario.attackers.sybils
         return self.base_bytes + nodes * self.node_bytes + self.extra_bytes(scenario)
+
+
+def _value(scenario: Scenario, name: str) -> object:
+    value: object = scenario
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _keys(name: str) -> list[str]:
+    """Return the full names of all keys below a table, or the key itself."""
+    table = _value(Scenario(), name)
+    if isinstance(table, Section):
+        return [f"{name}.{key}" for key in table.__struct_fields__]
+    return [name]
 
 
 def _import(module: str, what: str) -> Any:  # noqa: ANN401  (a module)
@@ -109,6 +135,14 @@ def _events_bytes(scenario: Scenario) -> int:
     return lines * (180 if scenario.record.event_log else 24)
 
 
+NOT_IN_WHOLE_NODES: Final = (
+    *("attackers", "faults", "churn", "workload.arrivals", "workload.trace"),
+    *("workload.shock_at_s", "workload.providers_lost", "prices.counter_below_ppm"),
+)
+NOT_ON_MEMORY: Final = (
+    *("link.upload_mbps", "link.download_mbps", "link.duplication", "link.reordering"),
+)
+
 ENGINES: Final[dict[str, Engine]] = {
     engine.name: engine
     for engine in (
@@ -116,26 +150,29 @@ ENGINES: Final[dict[str, Engine]] = {
             name="exact",
             summary="the production protocol cores under seeded events: every fault, checkers",
             run="simulations.exact.run:run",
-            base_bytes=90 * MIB,
-            node_bytes=60_000,
+            base_bytes=110 * MIB,
+            node_bytes=350_000,
             nodes="2 to 1,000",
             extra_bytes=_events_bytes,
+            ignores=("attackers.sybils",),
         ),
         Engine(
             name="nodes",
             summary="whole nodes (their trio services) in one process in virtual time",
             run="simulations.whole.run:run",
-            base_bytes=150 * MIB,
-            node_bytes=900_000,
+            base_bytes=125 * MIB,
+            node_bytes=500_000,
             nodes="2 to 500",
+            ignores=(*NOT_IN_WHOLE_NODES, *NOT_ON_MEMORY),
         ),
         Engine(
             name="libp2p",
             summary="whole nodes on unmodified py-libp2p over an in-memory transport",
             run="simulations.whole.run:run_libp2p",
             base_bytes=160 * MIB,
-            node_bytes=2_500_000,
+            node_bytes=4_500_000,
             nodes="2 to 100",
+            ignores=(*NOT_IN_WHOLE_NODES, "link"),
         ),
     )
 }
@@ -170,6 +207,21 @@ def engine_of(scenario: Scenario) -> Engine:
     return found
 
 
+def check_supported(scenario: Scenario) -> None:
+    """Make sure that the engine simulates everything that the scenario asks for.
+
+    Raises:
+        ConfigError: names what it does not.
+    """
+    engine = engine_of(scenario)
+    ignored = engine.ignored(scenario)
+    if ignored:
+        raise ConfigError(
+            f"{scenario.name}: engine {engine.name!r} does not simulate {', '.join(ignored)}; "
+            "leave them at their defaults, or take another engine (`cocoon sim list`)"
+        )
+
+
 def free_bytes() -> int:
     """Return how much memory this machine can still give, as its kernel says."""
     try:
@@ -186,8 +238,10 @@ def check_memory(scenario: Scenario, *, at_once: int = 1) -> int:
     """Return the estimate in bytes of *at_once* runs of *scenario*.
 
     Raises:
-        ConfigError: it is more than the scenario allows or the machine has.
+        ConfigError: it is more than the scenario allows or the machine has, or the
+            engine does not simulate all of it.
     """
+    check_supported(scenario)
     engine = engine_of(scenario)
     needed = engine.estimate_bytes(scenario) * at_once
     allowed = scenario.record.memory_mb_max * MIB or free_bytes()

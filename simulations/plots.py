@@ -110,17 +110,28 @@ def draw_prices(axes: Axes, columns: Sequence[Table]) -> None:
         for points in levels.values():
             axes.step(*zip(*points, strict=True), where="post", color="0.7", linewidth=0.7)
     moments, means = _mean_over_time(columns)
-    axes.plot(moments, means, color="C3", linewidth=2, label="mean")
+    axes.step(moments, means, where="post", color="C3", linewidth=2, label="mean")
     axes.set(xlabel="seconds", ylabel="price, as a multiple of base", title="Price levels")
     axes.legend()
 
 
 def _mean_over_time(columns: Sequence[Table]) -> tuple[list[float], list[float]]:
-    sums: dict[float, list[float]] = {}
-    for table in columns:
-        for at_s, level_ppm in zip(table["at_s"], table["level_ppm"], strict=True):
-            sums.setdefault(at_s // 10 * 10.0, []).append(level_ppm / 1e6)
-    return list(map(float, sorted(sums))), [sum(sums[at]) / len(sums[at]) for at in sorted(sums)]
+    """Return moments, and the mean over all providers of the level that held then."""
+    holds: dict[tuple[int, Any], float] = {}
+    changes = sorted(
+        (at_s, run, provider, level_ppm / 1e6)
+        for run, table in enumerate(columns)
+        for at_s, provider, level_ppm in zip(
+            table["at_s"], table["provider"], table["level_ppm"], strict=True
+        )
+    )
+    moments: list[float] = []
+    means: list[float] = []
+    for at_s, run, provider, level in changes:
+        holds[run, provider] = level
+        moments.append(at_s)
+        means.append(sum(holds.values()) / len(holds))
+    return moments, means
 
 
 @drawing("refusals", "refusal")

@@ -26,6 +26,7 @@ SHIPPED_WITH_THE_CODE = (
     "cocoon/data/voice-note.ogg",
     "contracts/assets.json",
     "contracts/gas.json",
+    "contracts/build/jetton_channel.json",
     "contracts/build/payment_channel.json",
     "contracts/build/wallets.json",
     "kernels/models/catalog.json",

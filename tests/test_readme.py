@@ -32,6 +32,7 @@ PAPERS = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("adr/*.md")),
+    *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md")),
 )
 RUN_UNTIL_STOPPED = {"devnet", "node", "provide"}
 SHELL = {".", "FIRST=/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."}
@@ -166,14 +167,31 @@ class Terminals:
         self._directory = directory
         self._stack = stack
         self._first = self._chain_url = ""
+        self._printed = ""
 
     def type(self, words: list[str]) -> str:
         """Run one command as it stands, but on ports that are free here; return its output."""
-        line = [self._on_free_ports(word) for word in words]
+        line = [self._as_typed(word) for word in words]
         if words[0] in RUN_UNTIL_STOPPED:
             self._start([*line, "--json", "-v"])
             return ""
-        return self._finish(line, expected=0)
+        if words[:2] == ["wallet", "create"]:
+            self._use_this_chain(self._directory / words[words.index("--home") + 1])
+        said = self._finish(line, expected=0)
+        self._printed += said
+        return said
+
+    def _use_this_chain(self, home: Path) -> None:
+        """Say where the page's devnet is: there it is on the port that all homes expect."""
+        home.mkdir(mode=0o700)
+        (home / "config.toml").write_text(f'[chain]\nurl = "{self._chain_url}"\n')
+
+    def _as_typed(self, word: str) -> str:
+        """Return what a reader would type: ``...`` is the rest of what was printed last."""
+        if not word.endswith("..."):
+            return self._on_free_ports(word)
+        start = re.escape(word.removesuffix("..."))
+        return re.findall(rf"(?<!\w){start}[\w-]{{16,}}", self._printed)[-1]
 
     def _on_free_ports(self, word: str) -> str:
         if word == "$FIRST":
@@ -251,10 +269,11 @@ def events(process: subprocess.Popen) -> Iterator[dict]:
 
 @pytest.fixture
 def page(tmp_path) -> Path:
-    """A directory with nothing in it but the voice note, as in a clone."""
+    """A directory with nothing in it but the voice note and the examples, as in a clone."""
     note = tmp_path / "cocoon" / "data" / "voice-note.ogg"
     note.parent.mkdir(parents=True)
     shutil.copy(ROOT / "cocoon" / "data" / "voice-note.ogg", note)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     return tmp_path
 
 
@@ -278,3 +297,9 @@ def test_the_page_runs_from_top_to_bottom(page) -> None:
     assert "balance  4.98" in said["wallet show"]
     assert "challenge_s" in said["config --explain"]
     assert said["channels exit"]
+    assert "0.75" in said["channel top-up"]
+    assert said["channel claim"]
+    assert " back, fees " in said["channel close"]
+    assert "meter: " in said["kernel run"]
+    assert "selling" in said["swarm --once"] or "provider" in said["swarm --once"]
+    assert list((page / "first-run").rglob("*.png"))

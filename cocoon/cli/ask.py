@@ -45,7 +45,7 @@ class Bill:
     def note(self, event: JobProgress, requester: Requester) -> None:
         """Take in a step of the job."""
         if isinstance(event, ChannelReady):
-            total = requester.payer.channel(event.address).signed_total
+            total = requester.payer.signed_through(event.address)
             self.totals_before.setdefault(event.address, total)
         elif isinstance(event, OutputCame):
             self.tokens = event.tokens
@@ -53,7 +53,7 @@ class Bill:
     def close(self, requester: Requester) -> None:
         """Count what was signed, from the channels themselves."""
         self.paid_nanoton = sum(
-            requester.payer.channel(address).signed_total - before
+            requester.payer.signed_through(address) - before
             for address, before in self.totals_before.items()
         )
 

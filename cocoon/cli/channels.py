@@ -26,11 +26,20 @@ from cocoon.payments.notes import ReleaseNote, read_note
 from cocoon.payments.payee_book import PayeeBook, PayeeRecord
 from cocoon.payments.payer import PayerService
 from cocoon.payments.payer_book import PayerBook, PayerRecord
-from cocoon.payments.status import ChannelStatus, HeldStatus, describe, describe_held
+from cocoon.payments.status import (
+    ChannelStatus,
+    HeldStatus,
+    RouteStatus,
+    describe,
+    describe_held,
+    describe_route,
+    moment,
+)
 from cocoon.words import interrupted_words
 from contracts.errors import ContractError
 from contracts.units import TICKER, NanoTon, format_coins
 from overlay.errors import OverlayError
+from overlay.ids import short
 
 OPENING_TIMEOUT_S: Final = 30.0
 FINISH_TIMEOUT_S: Final = 60.0
@@ -69,8 +78,12 @@ def list_channels(config: NodeConfig, output: Output) -> int:
     now_unix_s = wall_clock()
     paying = [describe(each, now_unix_s) for each in payer.channels.values()]
     paid = [describe_held(each, now_unix_s) for each in payee.channels.values()]
+    routes = [describe_route(each) for each in payer.routes.values()]
+    risks = [each.at_risk for each in paying] + [each.at_risk for each in routes]
+    at_risk = _total(risks)
     earned = payee.earnings()
-    _show(paying, paid, output)
+    _show(paying, paid, at_risk, output)
+    _show_routes(routes, now_unix_s, output)
     for job in payer.interrupted.values():
         output.say(interrupted_words(job))
     output.say(
@@ -81,7 +94,8 @@ def list_channels(config: NodeConfig, output: Output) -> int:
         {
             "paying": paying,
             "paid": paid,
-            "at_risk_nanoton": _total(each.at_risk for each in paying),
+            "routes": routes,
+            "at_risk_nanoton": at_risk,
             "held_nanoton": _total(each.held for each in paying),
             "interrupted_jobs": list(payer.interrupted.values()),
             "earned": {"settled_nanoton": earned.settled, "unclaimed_nanoton": earned.unclaimed},
@@ -90,12 +104,14 @@ def list_channels(config: NodeConfig, output: Output) -> int:
     return 0
 
 
-def _show(paying: list[ChannelStatus], paid: list[HeldStatus], output: Output) -> None:
+def _show(
+    paying: list[ChannelStatus], paid: list[HeldStatus], at_risk: NanoTon, output: Output
+) -> None:
     rows = [(c.address, c.words, format_coins(c.at_risk), c.back_words) for c in paying]
     output.table("we pay", ("channel", "state", "at risk", "money back"), rows)
-    at_risk = format_coins(_total(each.at_risk for each in paying))
     held = format_coins(_total(each.held for each in paying))
-    output.say(f"money at risk now: {at_risk} {TICKER}; in channels and ours: {held} {TICKER}")
+    now = format_coins(at_risk)
+    output.say(f"money at risk now: {now} {TICKER}; in channels and ours: {held} {TICKER}")
     live = [each for each in paid if each.unclaimed or each.words == "open"]
     if live:
         output.table(
@@ -103,6 +119,17 @@ def _show(paying: list[ChannelStatus], paid: list[HeldStatus], output: Output) -
             ("channel", "state", "not claimed yet"),
             [(each.address, each.words, format_coins(each.unclaimed)) for each in live],
         )
+
+
+def _show_routes(routes: list[RouteStatus], now_unix_s: float, output: Output) -> None:
+    if not routes:
+        return
+    rows = []
+    for each in routes:
+        ends = moment(each.ends_unix_s, now_unix_s) if each.ends_unix_s else "not answered"
+        paid = f"{format_coins(each.paid)} of {format_coins(each.capacity)}"
+        rows.append((short(each.provider), short(each.hub), paid, format_coins(each.at_risk), ends))
+    output.table("routes", ("provider", "hub", "paid", "at risk", "ends"), rows)
 
 
 def _total(amounts: Iterable[NanoTon]) -> NanoTon:

@@ -264,6 +264,11 @@ def _add_nodes(adder: Adder) -> None:
     provide.add_argument("--model", action="append", help="model to serve; can be repeated")
     provide.set_defaults(selling=True)
     _add_devnet(adder)
+    adder.add("peers", "swarm:peers_command", "list the peers of the node that runs on this home")
+    swarm = adder.add(
+        "swarm", "swarm:swarm_command", "watch the node that runs on this home, and its market"
+    )
+    swarm.add_argument("--once", action="store_true", help="print one picture and stop")
     for parser in (node, provide):
         parser.add_argument("--listen", action="append", help="multiaddress to listen on")
     for parser in (node, provide):

@@ -104,6 +104,14 @@ def _check_cpu_engine() -> Finding:
     return Finding("CPU engine", found.usable, found.detail, found.remedy, optional=True)
 
 
+def _check_ptx() -> Finding:
+    from kernels.device import PTX_REMEDY, probe_ptx  # noqa: PLC0415  (looks for libraries)
+
+    lacks = probe_ptx()
+    detail = "; ".join(lacks) or "usable"
+    return Finding("CUDA on the CPU (optional)", not lacks, detail, PTX_REMEDY, optional=True)
+
+
 def _check_gpu() -> Finding:
     from kernels.device import probe_gpu  # noqa: PLC0415  (loads driver libraries)
 
@@ -168,8 +176,9 @@ async def _reach_chain(config: NodeConfig) -> str:
     if config.chain.is_liteserver:
         kind, proven = "liteservers of", "every state is proven, or refused"
     age_s = int(wall_clock()) - unix_s
+    age = f"{age_s} s old" if age_s >= 0 else f"{-age_s} s ahead of this machine's clock"
     return (
-        f"{kind} {config.chain.url}: network {chain.network_id}, newest block {age_s} s old, "
+        f"{kind} {config.chain.url}: network {chain.network_id}, newest block {age}, "
         f"{latency_ms:.0f} ms; {proven}"
     )
 
@@ -178,7 +187,8 @@ def doctor_command(parsed: argparse.Namespace, output: Output) -> int:
     """Say what is missing for which use, and the one command that mends it."""
     config = load(parsed)
     findings = [_check_python(), *_check_assets(config), *_check_home(config)]
-    findings += [_check_chain(config), _check_cpu_engine(), _check_gpu(), _check_kernels()]
+    findings += [_check_chain(config), _check_cpu_engine(), _check_ptx()]
+    findings += [_check_gpu(), _check_kernels()]
     output.table(
         "",
         ("", "what", "found", "to mend it"),

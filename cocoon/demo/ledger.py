@@ -3,14 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from cocoon.demo.report import Balance, SettledChannel
 from cocoon.demo.stage import Stage
+from cocoon.payments.journal import read_records
+from cocoon.payments.payee_book import PayeeBook, PayeeRecord
 from cocoon.requester.events import Attempt
 from contracts.chain import Chain, TransactionRecord
 from contracts.channel import ChannelAction, read_action
 from contracts.toncenter import open_toncenter
+from contracts.units import NO_MONEY, NanoTon
 
 TRANSACTIONS_MAX: Final = 1000
 
@@ -41,8 +45,17 @@ class Books:
         done = await self.transactions(address)
         return max((action.total for action, _ in done if action.total is not None), default=0)
 
-    async def settled(self, attempt: Attempt, how: str, provider_wallet: str) -> SettledChannel:
-        """Read from the chain how a channel's money was shared out."""
+    async def settled(
+        self, attempt: Attempt, how: str, provider_wallet: str, voucher_total: int
+    ) -> SettledChannel:
+        """Read from the chain how a channel's money was shared out.
+
+        Args:
+            attempt: the part of a job that the channel paid for.
+            how: the channel was left.
+            provider_wallet: address of the payee.
+            voucher_total: of the last voucher that reached the provider.
+        """
         done = await self.transactions(attempt.channel)
         for action, record in done:
             self.gas[action.step] = max(self.gas.get(action.step, 0), record.gas_used)
@@ -56,7 +69,8 @@ class Books:
             provider=attempt.provider,
             address=attempt.channel,
             how=how,
-            voucher_total=attempt.channel_total_nanoton,
+            voucher_total=voucher_total,
+            never_arrived=attempt.channel_total_nanoton - voucher_total,
             paid_on_chain=await self.paid_on_chain(attempt.channel),
             to_provider=to_provider,
             refunded=refunded,
@@ -105,3 +119,10 @@ async def open_books(stage: Stage) -> AsyncIterator[Books]:
         supply = await stage.control.supply()
         before = await _balances(chain, wallets)
         yield Books(chain, wallets, before, int(supply.fees_nanoton))
+
+
+def vouchers_held(home: Path, channel: str) -> NanoTon:
+    """Return the total of the newest voucher that a provider, which is down, has on disk."""
+    records = read_records(home / "payee.journal", PayeeRecord)
+    held = PayeeBook(records).channels.get(channel)
+    return held.state.best_total if held is not None else NO_MONEY

@@ -18,7 +18,9 @@ class SettledChannel(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         how: "together", or "alone" against a provider that was gone.
-        voucher_total: the total of the last voucher that was signed.
+        voucher_total: the total of the last voucher that reached the provider.
+        never_arrived: what was signed beyond it, for text that came, when the provider was
+            dead already: nobody can claim it.
         paid_on_chain: what the contract credited to the payee: equal to voucher_total.
         to_provider, refunded, fees: where the money went; a claim's fees come out of
             what it pays.
@@ -28,6 +30,7 @@ class SettledChannel(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     how: str
     voucher_total: int
+    never_arrived: int
     paid_on_chain: int
     to_provider: int
     refunded: int

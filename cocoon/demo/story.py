@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import trio
 
 from cocoon.demo.cast import CHALLENGE_S, KILL_AT_TOKEN, VICTIM
-from cocoon.demo.ledger import Books, open_books
+from cocoon.demo.ledger import Books, open_books, vouchers_held
 from cocoon.demo.report import DemoReport, Loser, SettledChannel
 from cocoon.demo.stage import Stage
 from cocoon.errors import PaymentError
@@ -22,12 +22,13 @@ from cocoon.requester.inputs import CHAT_MODEL, model_id, speech_request
 from cocoon.requester.plan import ChatRequest
 from cocoon.requester.service import Requester
 from cocoon.words import progress_words
-from contracts.units import NanoTon
+from contracts.units import TICKER, NanoTon, format_coins
 
 OUTPUT_TOKENS_MAX: Final = 160
 QUOTES_TIMEOUT_S: Final = 60.0
 SETTLE_TIMEOUT_S: Final = 90.0
 POLL_S: Final = 0.2
+POWER_CUT_DELAY_S: Final = 1.0
 
 Listener = Callable[[JobProgress], Awaitable[None]]
 
@@ -122,6 +123,8 @@ class Story:
                 self.narrator.write(event.text)
                 if event.tokens >= KILL_AT_TOKEN and not killed:
                     killed = True
+                    # Vouchers that are under way reach it first: what it never got it cannot claim.
+                    await trio.sleep(POWER_CUT_DELAY_S)
                     self._cut_power()
             else:
                 self._tell(event)
@@ -181,25 +184,34 @@ class Story:
                 continue
             how = "alone" if attempt.failure else "together"
             self.narrator.step(f"settling with {self.stage.name_of(attempt.provider)}: {how}")
+            total = attempt.channel_total_nanoton
             if attempt.failure:
-                await self._leave_alone(requester, books, attempt)
+                total = await self._leave_alone(requester, books, attempt)
             else:
                 await requester.close_channel(attempt.channel)
             wallet = self.stage.wallet_of(attempt.provider)
-            settled.append(await books.settled(attempt, how, wallet))
+            settled.append(await books.settled(attempt, how, wallet, total))
         self._time("settlement", began_s)
         return settled
 
-    async def _leave_alone(self, requester: Requester, books: Books, attempt: Attempt) -> None:
-        """The provider is dead: start the lone exit. It comes back, and claims in time."""
+    async def _leave_alone(self, requester: Requester, books: Books, attempt: Attempt) -> NanoTon:
+        """The provider is dead: start the lone exit. It comes back, and claims in time.
+
+        Returns the total of the last voucher that reached it: a fast one has sent more when
+        its power is cut, and what was signed for that has nowhere to go.
+        """
         channel = requester.payer.channel(attempt.channel)
         await requester.payer.exit_alone(channel)
         player = self.stage.player(VICTIM)
+        held = await trio.to_thread.run_sync(vouchers_held, player.home, attempt.channel)
+        if (lost := attempt.channel_total_nanoton - held) > 0:
+            coins = format_coins(NanoTon(lost))
+            self.narrator.say(f"{coins} {TICKER} was signed and never reached it: it stays here")
         self.narrator.step(
             f"{VICTIM} is started again; it finds its vouchers in its journal and claims"
         )
         await self.stage.start(player)
-        await self._wait_for_claim(books, attempt.channel, attempt.channel_total_nanoton)
+        await self._wait_for_claim(books, attempt.channel, held)
         self.narrator.step(
             f"the challenge period ({CHALLENGE_S} s) passes: our chain's clock is moved on"
         )
@@ -207,7 +219,7 @@ class Story:
         with trio.move_on_after(SETTLE_TIMEOUT_S):
             while requester.payer.phase(attempt.channel) is not Phase.CLOSED:  # noqa: ASYNC110
                 await trio.sleep(POLL_S)
-            return
+            return held
         raise PaymentError("the lone exit was not finished in time")
 
     async def _wait_for_claim(self, books: Books, address: str, total: NanoTon) -> None:

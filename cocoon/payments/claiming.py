@@ -144,7 +144,7 @@ class Claiming:
     async def _look(self, held: Held) -> ChannelState | None:
         """Read a channel, without a balance that cannot be: a claim does not wait for it."""
         try:
-            granted_total = held.state.best_total
+            granted_total = held.state.worth
             sighting = await self._sightings.look(held.address, granted_total=granted_total)
         except ChainContradiction as error:
             _log.warning("%s", error)

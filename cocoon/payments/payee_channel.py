@@ -23,6 +23,10 @@ class Keeper(Protocol):
         """Take a voucher."""
         ...
 
+    async def stay_in_sight(self, held: Held) -> None:
+        """See to it that the chain has told lately whether the payer is leaving."""
+        ...
+
     async def open_lock(self, address: str, lock: Lock, payment: KeyPayment) -> NanoTon:
         """Take a payment of a lock's key."""
         ...
@@ -126,3 +130,4 @@ class RouteTill(PayeeChannel):
             return
         payment = KeyPayment(amount, voucher.signature)
         await self._service.open_lock(self.address, self._lock, payment)
+        await self._service.stay_in_sight(self._held)

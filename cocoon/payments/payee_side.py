@@ -82,7 +82,7 @@ class PayeeSide:
 
     async def _look(self, address: str) -> Sighting:
         known = self._store.book.channels.get(address)
-        granted = NO_MONEY if known is None else known.state.best_total
+        granted = NO_MONEY if known is None else known.state.worth
         try:
             sighting = await self._sightings.look(address, granted_total=granted)
         except InvalidData as error:
@@ -126,10 +126,18 @@ class PayeeSide:
                 raise refusal(effect)
         if not any(isinstance(effect, GrantWork) for effect in effects):
             raise PaymentError("the voucher grants no work")
-        if self._sightings.age_s(held.address) > self._unseen_s_max:
-            await self._look_in_mid_job(held, total)
+        await self.stay_in_sight(held)
 
-    async def _look_in_mid_job(self, held: Held, total: NanoTon) -> None:
+    async def stay_in_sight(self, held: Held) -> None:
+        """Find out whether the payer is leaving, when that was long ago.
+
+        Raises:
+            PaymentError: it is; or the chain cannot be asked, and too much was granted since.
+        """
+        if self._sightings.age_s(held.address) > self._unseen_s_max:
+            await self._look_in_mid_job(held)
+
+    async def _look_in_mid_job(self, held: Held) -> None:
         """Find out whether the payer is leaving; go on within `PayeeLimits.unseen_max` if we can't.
 
         Until `unseen_s_max` after the last look, a payer who left just then can still be
@@ -145,7 +153,7 @@ class PayeeSide:
         sighting = self._sightings.last(held.address)
         granted = NO_MONEY if sighting is None else sighting.granted_total
         unseen = self._sightings.age_s(held.address) > self._unseen_s_max
-        if unseen and total - granted > self._limits.unseen_max:
+        if unseen and self.state_of(held).worth - granted > self._limits.unseen_max:
             raise PaymentError(
                 f"the chain has not told for {self._unseen_s_max:.0f} s whether {held.address} "
                 "is closing; the work waits for it"

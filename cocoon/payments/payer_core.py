@@ -183,6 +183,8 @@ class Phase(enum.Enum):
 LOCKS_OPEN_MAX: Final = EXTERNAL_LOCKS_MAX
 """So that one claim can open all of them with no wallet's help."""
 
+ROUTED: Final = "routes still use the channel; `cocoon channels` says until when"
+
 RESTORED: Final = "the channel comes from a backup, which may lack vouchers: only for leaving"
 
 ENDED: Final = frozenset({Phase.CLOSED, Phase.LAPSED})
@@ -302,7 +304,7 @@ class Payer(Frozen, frozen=True):
         if self.job_id or not job_id:
             return self, (Refuse(reason=f"job {self.job_id or '?'} still uses the channel"),)
         if self.locks:
-            return self, (Refuse(reason="routes still use the channel"),)
+            return self, (Refuse(reason=ROUTED),)
         started = msgspec.structs.replace(
             self,
             job_id=job_id,
@@ -375,7 +377,7 @@ class Payer(Frozen, frozen=True):
                 if self.phase not in (Phase.OPEN, Phase.RELEASING):
                     return self, no
                 if self.locks:
-                    return self, (Refuse(reason="routes still use the channel"),)
+                    return self, (Refuse(reason=ROUTED),)
                 after = msgspec.structs.replace(self, phase=Phase.RELEASING)
             case ReleaseReceived(total=total, signature=signature):
                 if self.phase is not Phase.RELEASING or total != self.signed_total:

@@ -34,7 +34,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
         channel: what the server said.
         opened_at_unix_s: when it was opened; 0 when the server no longer knows.
         at_s: when we looked, by `trio.current_time`.
-        granted_total: of the best voucher at that time.
+        granted_total: what our best voucher was worth at that time.
     """
 
     channel: ChannelState

@@ -7,7 +7,7 @@ import msgspec
 
 from cocoon.payments.channel import ENDED, RESTORED, Payer, Phase
 from cocoon.payments.payee_book import Held
-from cocoon.payments.payer_book import Channel
+from cocoon.payments.payer_book import Channel, Route
 from contracts.units import NO_MONEY, TICKER, NanoTon, format_coins
 
 _PLAIN_WORDS: Final = {
@@ -78,6 +78,36 @@ def describe(channel: Channel, now_unix_s: float) -> ChannelStatus:
         back_words=_back_words(channel, now_unix_s),
         money_back_unix_s=state.close_at_unix_s if state.phase is Phase.CLOSING else 0,
         restored=state.restored,
+    )
+
+
+class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the list of routes that we pay through.
+
+    Attributes:
+        capacity: locked in the channel to the hub until the route ends.
+        ends_unix_s: at the provider's side; 0 while the hub has not answered.
+    """
+
+    hub: str
+    provider: str
+    channel: str
+    capacity: NanoTon
+    paid: NanoTon
+    at_risk: NanoTon
+    ends_unix_s: int
+
+
+def describe_route(route: Route) -> RouteStatus:
+    """Say where a route through a hub stands."""
+    return RouteStatus(
+        hub=route.hub,
+        provider=route.provider,
+        channel=route.upstream,
+        capacity=route.lock.amount_nanoton,
+        paid=route.paid,
+        at_risk=NanoTon(route.paid - route.previous if route.job_id else 0),
+        ends_unix_s=route.deadline_unix_s,
     )
 
 

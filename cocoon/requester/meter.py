@@ -4,7 +4,10 @@ The mirror of `cocoon.provider.lease`, which states the billing rule.
 """
 
 from dataclasses import dataclass, field
+from operator import ge
 from typing import Final
+
+from msgspec.structs import astuple
 
 from cocoon.errors import PeerMisbehaved
 from cocoon.market.price import chunk_cost, cost
@@ -69,31 +72,23 @@ class MeterWatch:
     def _problem(self, meter: Meter, tokens_received: int) -> str:
         seen, prompt_tokens = self.seen, meter.prompt_tokens + meter.cached_tokens
         billed = meter.output_tokens
-        checks = (
-            (_grew(seen, meter), "it ran backwards"),
-            (
-                self.kind is not Kind.CHAT or billed == tokens_received,
-                f"{billed} tokens billed, {tokens_received} received",
-            ),
-            (
-                not seen.prompt_tokens or meter.prompt_tokens == seen.prompt_tokens,
-                f"the prompt grew from {seen.prompt_tokens} tokens",
-            ),
-            (
-                billed <= self.output_tokens_max,
-                f"more than the {self.output_tokens_max} tokens asked for",
-            ),
-            (
-                prompt_tokens <= self.prompt_tokens_max,
-                f"the prompt cannot be {prompt_tokens} tokens long",
-            ),
-            (
-                meter.audio_ms <= self.audio_ms_max,
-                f"the audio is only {self.audio_ms_max} ms long",
-            ),
-            (meter.gpu_ms == 0, "GPU time is not sold here"),
-        )
-        return next((words for holds, words in checks if not holds), "")
+        if not _grew(seen, meter):
+            problem = "it ran backwards"
+        elif self.kind is Kind.CHAT and billed != tokens_received:
+            problem = f"{billed} tokens billed, {tokens_received} received"
+        elif seen.prompt_tokens and meter.prompt_tokens != seen.prompt_tokens:
+            problem = f"the prompt grew from {seen.prompt_tokens} tokens"
+        elif billed > self.output_tokens_max:
+            problem = f"more than the {self.output_tokens_max} tokens asked for"
+        elif prompt_tokens > self.prompt_tokens_max:
+            problem = f"the prompt cannot be {prompt_tokens} tokens long"
+        elif meter.audio_ms > self.audio_ms_max:
+            problem = f"the audio is only {self.audio_ms_max} ms long"
+        elif meter.gpu_ms:
+            problem = "GPU time is not sold here"
+        else:
+            problem = ""
+        return problem
 
     def take_due(self, *, ended: bool) -> NanoTon | None:
         """Return the new cumulative amount to pay for this job, or None for not yet.
@@ -113,4 +108,4 @@ class MeterWatch:
 
 
 def _grew(before: Meter, after: Meter) -> bool:
-    return all(getattr(after, name) >= getattr(before, name) for name in Meter.__struct_fields__)
+    return all(map(ge, astuple(after), astuple(before)))

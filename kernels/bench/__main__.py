@@ -32,6 +32,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m kernels.bench", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"which: {', '.join(NAMES)} (all)")
     parser.add_argument("--audio", type=Path, help="a clip for the speech models")
+    parser.add_argument(
+        "--two-threads",
+        action="store_true",
+        help="chat with two threads, too: tells something on an idle machine only",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
 
@@ -50,7 +55,7 @@ def _bench(parsed: argparse.Namespace) -> int:
     notes: list[str] = []
     for name in parsed.names or NAMES:
         try:
-            part = _part(name, parsed.audio, loaded)
+            part = _part(name, parsed, loaded)
         except KernelError as error:
             notes.append(f"{name} left out: {error}")
             continue
@@ -72,11 +77,14 @@ def _bench(parsed: argparse.Namespace) -> int:
     return 0 if all(check.passed for check in checks) else FAILED
 
 
-def _part(name: str, clip: Path | None, loaded: library.Library) -> ChatBench | SpeechBench:
+def _part(
+    name: str, parsed: argparse.Namespace, loaded: library.Library
+) -> ChatBench | SpeechBench:
     if name == "chat":
         folder = find_model(CHAT_MODEL, "chat")
-        return ChatBench(next(folder.glob("*.gguf")), loaded, _say)
-    return SpeechBench(find_model(name, "speech"), name, _audio(clip), loaded, _say)
+        path = next(folder.glob("*.gguf"))
+        return ChatBench(path, loaded, _say, two_threads=parsed.two_threads)
+    return SpeechBench(find_model(name, "speech"), name, _audio(parsed.audio), loaded, _say)
 
 
 def _audio(clip: Path | None) -> Audio:

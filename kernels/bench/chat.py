@@ -24,6 +24,8 @@ from kernels.native.library import Library
 Floats = NDArray[np.float32]
 
 DECODED: Final = 64
+CHECKED: Final = 24
+"""Tokens compared after each question, before anything is timed."""
 PROMPTS: Final = (128, 512)
 KL_MAX: Final = 1e-2
 AGREEMENT_MIN: Final = 0.95
@@ -110,20 +112,23 @@ def follow(
 class ChatBench:
     """All figures of one chat model."""
 
-    def __init__(self, path: Path, library: Library, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, library: Library, say: Callable[[str], None], *, two_threads: bool
+    ) -> None:
         self._path = path
         self._library = library
         self._say = say
+        self._two_threads = two_threads
         self._gguf = open_gguf(path)
         self._with_peer = "llama-cpp-python" in peers.installed()
         self.checks: list[Check] = []
         self.figures: list[Figure] = []
 
-    def run(self, *, two_threads: bool = True) -> None:
+    def run(self) -> None:
         """Check, then time."""
         self._check()
         self._time(threads=1)
-        if two_threads:
+        if self._two_threads:
             self._time(threads=2)
         self._start()
 
@@ -136,7 +141,7 @@ class ChatBench:
         for question in QUESTIONS:
             prompt = tokenizer.encode_plain(ChatTurn("user", question).content)
             sequences = reference.new_sequence(256), native.new_sequence(256)
-            found = follow(sequences[0], {"native": sequences[1]}, prompt, 48)["native"]
+            found = follow(sequences[0], {"native": sequences[1]}, prompt, CHECKED)["native"]
             total.tokens += found.tokens
             total.agreed += found.agreed
             total.kl_sum += found.kl_sum
@@ -232,7 +237,7 @@ class ChatBench:
     def _start(self) -> None:
         self._say("chat: start and memory")
         took: list[tuple[float, float]] = []
-        for _ in range(4):
+        for _ in range(3):
             said = subprocess.run(
                 [sys.executable, "-c", _START_CODE, str(self._path)],
                 capture_output=True, text=True, check=True, timeout=120,

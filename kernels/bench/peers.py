@@ -1,7 +1,5 @@
 """The other engines, where they are installed. Their packages have no types."""
 
-# mypy: disable-error-code="import-not-found,import-untyped"
-
 import contextlib
 import ctypes
 import importlib

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-REPETITIONS: Final = 4
+REPETITIONS: Final = 3
 
 
 class Figure(msgspec.Struct, frozen=True):

@@ -96,7 +96,7 @@ class NativeDecoder:
         budget_tokens = kv_bytes_max // self.config.kv_bytes_per_token
         self.capacity_tokens_max = min(self.config.context_tokens, budget_tokens)
         self._calls = library.calls
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()  # a collected sequence may free itself inside a turn
         self._handle: int | None = self._open(max(1, min(threads, 64)))
         try:
             for slot in slots:

@@ -14,7 +14,7 @@ answer does not depend on what is in the cache.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import Final
 
 from kernels.models.decoder import CopyableSequence, DecoderSequence
@@ -39,7 +39,7 @@ class PrefixCache:
     def __init__(self, bytes_per_token: int, *, bytes_max: int = BYTES_MAX) -> None:
         self._tokens_max = bytes_max // bytes_per_token
         self._kept: OrderedDict[tuple[bytes, tuple[int, ...]], _Kept] = OrderedDict()
-        self._lock = Lock()
+        self._lock = RLock()
 
     @property
     def size_tokens(self) -> int:

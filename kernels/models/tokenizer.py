@@ -159,16 +159,20 @@ def tokenizer_from_gguf(gguf: GgufFile) -> Tokenizer:
         for index, (token, kind) in enumerate(zip(tokens, kinds, strict=True))
         if kind in {_CONTROL, _USER_DEFINED} and token
     }
-    merges = [_merge(text, ids) for text in gguf.texts("tokenizer.ggml.merges")]
+    merges = _merges(gguf.texts("tokenizer.ggml.merges"), ids)
     encoder = _encoder(ids, merges, gguf.text("tokenizer.ggml.pre", "default"))
     return Tokenizer(tokens, encoder, special)
 
 
-def _merge(text: str, ids: dict[str, int]) -> tuple[str, str]:
-    left, _, right = text.partition(" ")
-    if left not in ids or right not in ids or left + right not in ids:
-        raise InvalidModelFile(f"merge {text[:40]!r} does not fit the vocabulary")
-    return left, right
+def _merges(texts: Sequence[str], ids: dict[str, int]) -> list[tuple[str, str]]:
+    """Split and check the merges; in one loop, as there are many."""
+    merges: list[tuple[str, str]] = []
+    for text in texts:
+        left, _, right = text.partition(" ")
+        if left not in ids or right not in ids or left + right not in ids:
+            raise InvalidModelFile(f"merge {text[:40]!r} does not fit the vocabulary")
+        merges.append((left, right))
+    return merges
 
 
 def _encoder(ids: dict[str, int], merges: list[tuple[str, str]], split: str) -> "BytePairEncoder":

@@ -196,7 +196,8 @@ static int claim_scratch(co_engine *engine, int threads) {
     engine->value = claim(batch * pairs, size);
     engine->gate = claim(batch * s->hidden, size);
     engine->up = claim(batch * s->hidden, size);
-    engine->scores = claim((size_t)threads * 4 * co_round_up(s->context_tokens, CO_TILE_ROWS), size);
+    size_t scores = 4 * (size_t)co_round_up(s->context_tokens, CO_TILE_ROWS);
+    engine->scores = claim(threads * scores, size);
     for (int thread = 0; thread < threads; thread++)
         if (!claim_activations(&engine->own[thread], 1, columns))
             return 0;
@@ -295,7 +296,8 @@ static int place_block(co_matrix *matrix, const uint8_t *from, size_t at, int la
     return is_finite_half(scale) && is_finite_half(minimum);
 }
 
-static int fill_matrix(co_engine *engine, co_matrix *matrix, int kind, int rows, int columns, const uint8_t *raw) {
+static int fill_matrix(co_engine *engine, co_matrix *matrix, int kind, int rows, int columns,
+                       const uint8_t *raw) {
     size_t blocks = (size_t)columns / CO_BLOCK, step = bytes_per_block(kind);
     size_t count = (size_t)co_round_up(rows, CO_TILE_ROWS) / CO_TILE_ROWS * blocks;
     *matrix = (co_matrix){kind, rows, columns, NULL, NULL, NULL};
@@ -486,7 +488,8 @@ EXPORT int co_forward(co_engine *engine, int tokens, const int32_t *ids,
         if (!within(wanted_tokens[i], 0, tokens - 1))
             return CO_BAD_ARGUMENT;
     co_pass pass = {engine, tokens, wanted, ids, sequences, positions, wanted_tokens, logits};
-    (tokens == 1 ? co_pool_run_short : co_pool_run)(engine->pool, engine->kernels->forward, &pass);
+    void (*forward)(void *, int, int) = engine->kernels->forward;
+    (tokens == 1 ? co_pool_run_short : co_pool_run)(engine->pool, forward, &pass);
     for (int t = 0; t < tokens; t++)
         sequences[t]->length = positions[t] + 1;
     return CO_OK;

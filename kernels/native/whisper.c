@@ -71,88 +71,89 @@ static void free_blocks(co_block *blocks, int count) {
     free(blocks);
 }
 
-EXPORT void co_whisper_close(co_whisper *whisper) {
-    if (whisper == NULL)
+EXPORT void co_whisper_close(co_whisper *net) {
+    if (net == NULL)
         return;
-    co_pool_close(whisper->pool);
-    free_blocks(whisper->encoder, whisper->shape.encoder_layers);
-    free_blocks(whisper->decoder, whisper->shape.decoder_layers);
-    free_linear(&whisper->conv1);
-    free_linear(&whisper->conv2);
-    free_linear(&whisper->embedding);
-    free_norm(&whisper->encoder_norm);
-    free_norm(&whisper->decoder_norm);
-    float *scratch[] = {whisper->audio_places,   whisper->text_places, whisper->mel,
-                        whisper->first,          whisper->states,      whisper->projected,
-                        whisper->keys,           whisper->mixed,       whisper->text_states,
-                        whisper->text_normed,    whisper->text_projected, whisper->text_mixed,
-                        whisper->text_inner};
+    co_pool_close(net->pool);
+    free_blocks(net->encoder, net->shape.encoder_layers);
+    free_blocks(net->decoder, net->shape.decoder_layers);
+    free_linear(&net->conv1);
+    free_linear(&net->conv2);
+    free_linear(&net->embedding);
+    free_norm(&net->encoder_norm);
+    free_norm(&net->decoder_norm);
+    float *scratch[] = {net->audio_places,   net->text_places, net->mel,
+                        net->first,          net->states,      net->projected,
+                        net->keys,           net->mixed,       net->text_states,
+                        net->text_normed,    net->text_projected, net->text_mixed,
+                        net->text_inner};
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++)
         free(scratch[i]);
     for (int thread = 0; thread < CO_THREADS_MAX; thread++)
-        free(whisper->own[thread]);
-    free(whisper);
+        free(net->own[thread]);
+    free(net);
 }
 
-static int claim_scratch(co_whisper *whisper, int threads) {
-    const co_whisper_shape *s = &whisper->shape;
+static int claim_scratch(co_whisper *net, int threads) {
+    const co_whisper_shape *s = &net->shape;
     size_t width = (size_t)s->width, positions = (size_t)s->audio_positions;
-    whisper->mel = floats((2 * positions + 2) * s->bands);
-    whisper->first = floats((2 * positions + 2) * width);
-    whisper->states = floats(positions * width);
-    whisper->projected = floats(positions * 3 * width);
-    whisper->keys = floats((size_t)whisper->audio_panels * CO_PANEL * width);
-    whisper->mixed = floats(positions * width);
-    whisper->text_states = floats(CO_TOKENS_MAX * width);
-    whisper->text_normed = floats(CO_TOKENS_MAX * width);
-    whisper->text_projected = floats(CO_TOKENS_MAX * 3 * width);
-    whisper->text_mixed = floats(CO_TOKENS_MAX * width);
-    whisper->text_inner = floats(CO_TOKENS_MAX * 4 * width);
+    net->mel = floats((2 * positions + 2) * s->bands);
+    net->first = floats((2 * positions + 2) * width);
+    net->states = floats(positions * width);
+    net->projected = floats(positions * 3 * width);
+    net->keys = floats((size_t)net->audio_panels * CO_PANEL * width);
+    net->mixed = floats(positions * width);
+    net->text_states = floats(CO_TOKENS_MAX * width);
+    net->text_normed = floats(CO_TOKENS_MAX * width);
+    net->text_projected = floats(CO_TOKENS_MAX * 3 * width);
+    net->text_mixed = floats(CO_TOKENS_MAX * width);
+    net->text_inner = floats(CO_TOKENS_MAX * 4 * width);
     for (int thread = 0; thread < threads; thread++)
-        if ((whisper->own[thread] = floats(co_own_floats(s))) == NULL)
+        if ((net->own[thread] = floats(co_own_floats(s))) == NULL)
             return 0;
-    return whisper->mel && whisper->first && whisper->states && whisper->projected && whisper->keys &&
-           whisper->mixed && whisper->text_states && whisper->text_normed && whisper->text_projected &&
-           whisper->text_mixed && whisper->text_inner;
+    return net->mel && net->first && net->states && net->projected && net->keys &&
+           net->mixed && net->text_states && net->text_normed && net->text_projected &&
+           net->text_mixed && net->text_inner;
 }
 
 /* NULL: a shape that this cannot compute, or no memory. */
 EXPORT co_whisper *co_whisper_open(const co_whisper_shape *shape, int level, int threads) {
     if (!sane(shape) || co_level(level) == NULL || !within(threads, 1, CO_THREADS_MAX))
         return NULL;
-    co_whisper *whisper = calloc(1, sizeof *whisper);
-    if (whisper == NULL)
+    co_whisper *net = calloc(1, sizeof *net);
+    if (net == NULL)
         return NULL;
-    whisper->shape = *shape;
-    whisper->head_width = shape->width / shape->heads;
-    whisper->audio_panels = (shape->audio_positions + CO_PANEL - 1) / CO_PANEL;
-    whisper->text_panels = (shape->text_positions + CO_PANEL - 1) / CO_PANEL;
-    whisper->kernels = kernels_of(level);
-    whisper->encoder = calloc((size_t)shape->encoder_layers, sizeof *whisper->encoder);
-    whisper->decoder = calloc((size_t)shape->decoder_layers, sizeof *whisper->decoder);
-    whisper->pool = co_pool_open(threads);
-    if (!whisper->encoder || !whisper->decoder || !whisper->pool || !claim_scratch(whisper, threads)) {
-        co_whisper_close(whisper);
+    net->shape = *shape;
+    net->head_width = shape->width / shape->heads;
+    net->audio_panels = (shape->audio_positions + CO_PANEL - 1) / CO_PANEL;
+    net->text_panels = (shape->text_positions + CO_PANEL - 1) / CO_PANEL;
+    net->kernels = kernels_of(level);
+    net->encoder = calloc((size_t)shape->encoder_layers, sizeof *net->encoder);
+    net->decoder = calloc((size_t)shape->decoder_layers, sizeof *net->decoder);
+    net->pool = co_pool_open(threads);
+    if (!net->encoder || !net->decoder || !net->pool || !claim_scratch(net, threads)) {
+        co_whisper_close(net);
         return NULL;
     }
-    return whisper;
+    return net;
 }
 
 /* --- weights --- */
 
-static co_block *block_of(co_whisper *whisper, int side, int layer) {
-    int count = side == ENCODER ? whisper->shape.encoder_layers : whisper->shape.decoder_layers;
+static co_block *block_of(co_whisper *net, int side, int layer) {
+    int count = side == ENCODER ? net->shape.encoder_layers : net->shape.decoder_layers;
     if ((side != ENCODER && side != DECODER) || layer < 0 || layer >= count)
         return NULL;
-    return side == ENCODER ? &whisper->encoder[layer] : &whisper->decoder[layer];
+    return side == ENCODER ? &net->encoder[layer] : &net->decoder[layer];
 }
 
 /* The place and the shape of a linear map, or NULL. */
-static co_linear *linear_of(co_whisper *whisper, int side, int layer, int slot, int *rows, int *columns) {
-    const co_whisper_shape *s = &whisper->shape;
+static co_linear *linear_of(co_whisper *net, int side, int layer, int slot, int *rows,
+                            int *columns) {
+    const co_whisper_shape *s = &net->shape;
     int width = s->width;
     if (side == WHOLE) {
-        co_linear *whole[] = {&whisper->conv1, &whisper->conv2, &whisper->embedding};
+        co_linear *whole[] = {&net->conv1, &net->conv2, &net->embedding};
         if (slot < CONV1 || slot > EMBEDDING)
             return NULL;
         *rows = slot == EMBEDDING ? s->vocabulary : width;
@@ -162,7 +163,7 @@ static co_linear *linear_of(co_whisper *whisper, int side, int layer, int slot, 
     const int shapes[CO_LINEARS][2] = {{3 * width, width}, {width, width},     {width, width},
                                        {2 * width, width}, {width, width},     {4 * width, width},
                                        {width, 4 * width}};
-    co_block *block = block_of(whisper, side, layer);
+    co_block *block = block_of(net, side, layer);
     int cross = slot >= CO_CROSS_QUERY && slot <= CO_CROSS_OUT;
     if (block == NULL || slot < 0 || slot >= CO_LINEARS || (cross && side == ENCODER))
         return NULL;
@@ -188,12 +189,13 @@ static int pack(co_linear *linear, const uint16_t *weight, int taps) {
 }
 
 /* Weight: (rows, columns) of fp16. The bias has as many numbers as rows; NULL: none. */
-EXPORT int co_whisper_set_linear(co_whisper *whisper, int side, int layer, int slot, int rows, int columns,
+EXPORT int co_whisper_set_linear(co_whisper *net, int side, int layer, int slot, int rows,
+                              int columns,
                               const uint16_t *weight, const float *bias) {
     int wanted_rows, wanted_columns;
-    if (whisper == NULL || weight == NULL)
+    if (net == NULL || weight == NULL)
         return CO_BAD_ARGUMENT;
-    co_linear *linear = linear_of(whisper, side, layer, slot, &wanted_rows, &wanted_columns);
+    co_linear *linear = linear_of(net, side, layer, slot, &wanted_rows, &wanted_columns);
     if (linear == NULL || linear->panels != NULL || rows != wanted_rows ||
         columns != wanted_columns)
         return CO_BAD_ARGUMENT;
@@ -209,14 +211,14 @@ EXPORT int co_whisper_set_linear(co_whisper *whisper, int side, int layer, int s
 }
 
 /* Side WHOLE: layer 0 is the encoder's last norm, layer 1 the decoder's. */
-EXPORT int co_whisper_set_norm(co_whisper *whisper, int side, int layer, int slot, int count,
+EXPORT int co_whisper_set_norm(co_whisper *net, int side, int layer, int slot, int count,
                             const float *gain, const float *shift) {
-    if (whisper == NULL || gain == NULL || shift == NULL || count != whisper->shape.width)
+    if (net == NULL || gain == NULL || shift == NULL || count != net->shape.width)
         return CO_BAD_ARGUMENT;
     co_norm *norm = NULL;
-    co_block *block = block_of(whisper, side, layer);
+    co_block *block = block_of(net, side, layer);
     if (side == WHOLE && within(layer, 0, 1))
-        norm = layer == 0 ? &whisper->encoder_norm : &whisper->decoder_norm;
+        norm = layer == 0 ? &net->encoder_norm : &net->decoder_norm;
     else if (block != NULL && within(slot, 0, 2) && (side == DECODER || slot != 1))
         norm = &block->norms[slot];
     if (norm == NULL || norm->gain != NULL)
@@ -231,12 +233,12 @@ EXPORT int co_whisper_set_norm(co_whisper *whisper, int side, int layer, int slo
 }
 
 /* The encodings of positions, (positions, width), of the audio or of the text. */
-EXPORT int co_whisper_set_places(co_whisper *whisper, int side, int positions, const float *from) {
-    if (whisper == NULL || from == NULL || (side != ENCODER && side != DECODER))
+EXPORT int co_whisper_set_places(co_whisper *net, int side, int positions, const float *from) {
+    if (net == NULL || from == NULL || (side != ENCODER && side != DECODER))
         return CO_BAD_ARGUMENT;
-    int wanted = side == ENCODER ? whisper->shape.audio_positions : whisper->shape.text_positions;
-    float **place = side == ENCODER ? &whisper->audio_places : &whisper->text_places;
-    size_t count = (size_t)wanted * whisper->shape.width;
+    int wanted = side == ENCODER ? net->shape.audio_positions : net->shape.text_positions;
+    float **place = side == ENCODER ? &net->audio_places : &net->text_places;
+    size_t count = (size_t)wanted * net->shape.width;
     if (positions != wanted || *place != NULL)
         return CO_BAD_ARGUMENT;
     if ((*place = floats(count)) == NULL)
@@ -259,11 +261,11 @@ static int is_complete(const co_block *blocks, int count, int cross) {
 }
 
 /* Whether all weights are set. */
-EXPORT int co_whisper_finish(const co_whisper *whisper) {
-    if (whisper == NULL || !whisper->conv1.panels || !whisper->conv2.panels || !whisper->embedding.panels ||
-        !whisper->encoder_norm.gain || !whisper->decoder_norm.gain || !whisper->audio_places ||
-        !whisper->text_places || !is_complete(whisper->encoder, whisper->shape.encoder_layers, 0) ||
-        !is_complete(whisper->decoder, whisper->shape.decoder_layers, 1))
+EXPORT int co_whisper_finish(const co_whisper *net) {
+    if (net == NULL || !net->conv1.panels || !net->conv2.panels || !net->embedding.panels ||
+        !net->encoder_norm.gain || !net->decoder_norm.gain || !net->audio_places ||
+        !net->text_places || !is_complete(net->encoder, net->shape.encoder_layers, 0) ||
+        !is_complete(net->decoder, net->shape.decoder_layers, 1))
         return CO_BAD_ARGUMENT;
     return CO_OK;
 }
@@ -279,23 +281,23 @@ EXPORT void co_heard_close(co_heard *heard) {
 }
 
 /* Encode a spectrogram of one window, (bands, frames). NULL: no memory, or a wrong shape. */
-EXPORT co_heard *co_whisper_encode(co_whisper *whisper, const float *mel, int bands, int frames) {
-    if (co_whisper_finish(whisper) != CO_OK || mel == NULL || bands != whisper->shape.bands ||
-        frames != 2 * whisper->shape.audio_positions)
+EXPORT co_heard *co_whisper_encode(co_whisper *net, const float *mel, int bands, int frames) {
+    if (co_whisper_finish(net) != CO_OK || mel == NULL || bands != net->shape.bands ||
+        frames != 2 * net->shape.audio_positions)
         return NULL;
     co_heard *heard = calloc(1, sizeof *heard);
     if (heard == NULL)
         return NULL;
-    size_t layers = (size_t)whisper->shape.decoder_layers, width = (size_t)whisper->shape.width;
-    heard->whisper = whisper;
-    heard->keys = floats(layers * whisper->audio_panels * CO_PANEL * width);
-    heard->values = floats(layers * whisper->shape.audio_positions * width);
+    size_t layers = (size_t)net->shape.decoder_layers, width = (size_t)net->shape.width;
+    heard->net = net;
+    heard->keys = floats(layers * net->audio_panels * CO_PANEL * width);
+    heard->values = floats(layers * net->shape.audio_positions * width);
     if (heard->keys == NULL || heard->values == NULL) {
         co_heard_close(heard);
         return NULL;
     }
-    co_encode_call call = {whisper, mel, heard};
-    co_pool_run(whisper->pool, whisper->kernels->encode, &call);
+    co_encode_call call = {net, mel, heard};
+    co_pool_run(net->pool, net->kernels->encode, &call);
     return heard;
 }
 
@@ -314,10 +316,10 @@ EXPORT co_text *co_text_open(const co_heard *heard) {
     co_text *text = heard == NULL ? NULL : calloc(1, sizeof *text);
     if (text == NULL)
         return NULL;
-    co_whisper *whisper = heard->whisper;
-    size_t room = (size_t)whisper->shape.decoder_layers * whisper->text_panels * CO_PANEL;
-    *text = (co_text){whisper, heard, 0, floats(room * whisper->shape.width),
-                      floats(room * whisper->shape.width)};
+    co_whisper *net = heard->net;
+    size_t room = (size_t)net->shape.decoder_layers * net->text_panels * CO_PANEL;
+    *text = (co_text){net, heard, 0, floats(room * net->shape.width),
+                      floats(room * net->shape.width)};
     if (text->keys == NULL || text->values == NULL) {
         co_text_close(text);
         return NULL;
@@ -328,13 +330,13 @@ EXPORT co_text *co_text_open(const co_heard *heard) {
 /* Take in tokens; `logits`, room for the vocabulary rounded up to 32, is what follows. */
 EXPORT int co_text_extend(co_text *text, int tokens, const int32_t *ids, float *logits) {
     if (text == NULL || ids == NULL || logits == NULL || !within(tokens, 1, CO_TOKENS_MAX) ||
-        text->length + tokens > text->whisper->shape.text_positions)
+        text->length + tokens > text->net->shape.text_positions)
         return CO_BAD_ARGUMENT;
     for (int t = 0; t < tokens; t++)
-        if (!within(ids[t], 0, text->whisper->shape.vocabulary - 1))
+        if (!within(ids[t], 0, text->net->shape.vocabulary - 1))
             return CO_BAD_ARGUMENT;
-    co_extend_call call = {text->whisper, text, tokens, ids, logits};
-    co_pool_run_short(text->whisper->pool, text->whisper->kernels->extend, &call);
+    co_extend_call call = {text->net, text, tokens, ids, logits};
+    co_pool_run_short(text->net->pool, text->net->kernels->extend, &call);
     text->length += tokens;
     return CO_OK;
 }

@@ -52,26 +52,26 @@ typedef struct {
 
 /* An encoded window: for each decoder layer, keys in panels (H, S/32, W, 32) and values (S, D). */
 typedef struct {
-    co_whisper *whisper;
+    co_whisper *net;
     float *keys, *values;
 } co_heard;
 
 /* Tokens so far over one window, in the same layouts. */
 typedef struct {
-    co_whisper *whisper;
+    co_whisper *net;
     const co_heard *heard;
     int32_t length;
     float *keys, *values;
 } co_text;
 
 typedef struct {
-    co_whisper *whisper;
+    co_whisper *net;
     const float *mel; /* (bands, 2 S) */
     co_heard *heard;
 } co_encode_call;
 
 typedef struct {
-    co_whisper *whisper;
+    co_whisper *net;
     co_text *text;
     int32_t tokens;
     const int32_t *ids;

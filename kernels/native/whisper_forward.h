@@ -110,7 +110,8 @@ static void apply_to_one(const co_linear *linear, const float *x, float *out, ep
         f32x16 total[4] = {splat(0), splat(0), splat(0), splat(0)};
         for (int k = 0; k < linear->columns; k += 2)
             for (int part = 0; part < 4; part++)
-                total[part] += halves(packed + k * CO_PANEL + part * LANES) * splat(x[k + part / 2]);
+                total[part] +=
+                    halves(packed + k * CO_PANEL + part * LANES) * splat(x[k + part / 2]);
         for (int half = 0; half < 2; half++) {
             f32x16 shift = bias == NULL ? splat(0) : load(bias + half * LANES);
             finish(out + at + half * LANES, total[half] + total[half + 2] + shift, end);
@@ -180,7 +181,7 @@ static void place_keys(const float *from, float *panels, int heads, int width, i
 }
 
 typedef struct {
-    co_whisper *whisper;
+    co_whisper *net;
     const co_whisper_shape *shape;
     int width, head_width, from, to; /* rows of this thread */
     float *panel, *inner, *normed, *scores;
@@ -199,32 +200,32 @@ static void project_rows(const listener *self, const co_block *block) {
     int width = self->width;
     for (int at = self->from; at < self->to; at += CO_ROWS) {
         int rows = self->to - at < CO_ROWS ? self->to - at : CO_ROWS;
-        float *out = self->whisper->projected + (size_t)at * 3 * width;
+        float *out = self->net->projected + (size_t)at * 3 * width;
         for (int row = 0; row < rows; row++)
-            layer_norm(&block->norms[0], self->whisper->states + (size_t)(at + row) * width,
+            layer_norm(&block->norms[0], self->net->states + (size_t)(at + row) * width,
                        self->normed + (size_t)row * width, width);
         apply(&block->linears[CO_QKV], self->normed, width, out, 3 * width, rows, PLAIN,
               self->panel);
         scale_queries(self, out, 3 * width, rows);
         for (int row = 0; row < rows; row++)
-            place_keys(out + (size_t)row * 3 * width + width, self->whisper->keys,
-                       self->shape->heads, self->head_width, self->whisper->audio_panels, at + row);
+            place_keys(out + (size_t)row * 3 * width + width, self->net->keys,
+                       self->shape->heads, self->head_width, self->net->audio_panels, at + row);
     }
 }
 
 static void attend_and_feed(const listener *self, const co_block *block) {
     int width = self->width, positions = self->shape->audio_positions;
-    co_whisper *whisper = self->whisper;
+    co_whisper *net = self->net;
     for (int at = self->from; at < self->to; at += CO_ROWS) {
         int rows = self->to - at < CO_ROWS ? self->to - at : CO_ROWS;
-        float *states = whisper->states + (size_t)at * width, *mixed = whisper->mixed + (size_t)at * width;
-        const float *projected = whisper->projected;
+        float *states = net->states + (size_t)at * width, *mixed = net->mixed + (size_t)at * width;
+        const float *projected = net->projected;
         for (int head = 0; head < self->shape->heads; head++)
             for (int part = 0; part < rows; part += CO_SCORE_ROWS) {
                 int count = rows - part < CO_SCORE_ROWS ? rows - part : CO_SCORE_ROWS;
                 size_t column = (size_t)head * self->head_width;
                 attend_rows(projected + (size_t)(at + part) * 3 * width + column, 3 * width,
-                            whisper->keys + (size_t)head * whisper->audio_panels * CO_PANEL *
+                            net->keys + (size_t)head * net->audio_panels * CO_PANEL *
                                              self->head_width,
                             projected + 2 * width + column, 3 * width, self->head_width, positions,
                             self->scores, self->score_step, mixed + (size_t)part * width + column,
@@ -243,38 +244,38 @@ static void attend_and_feed(const listener *self, const co_block *block) {
 
 /* Both convolutions: a row of the product is three neighbouring rows of the input. */
 static void convolve(const listener *self, int thread, int threads) {
-    co_whisper *whisper = self->whisper;
+    co_whisper *net = self->net;
     int frames = 2 * self->shape->audio_positions, width = self->width;
     int from = (int)((int64_t)frames * thread / threads);
     int to = (int)((int64_t)frames * (thread + 1) / threads);
     int bands = self->shape->bands;
-    apply(&whisper->conv1, whisper->mel + (size_t)from * bands, bands,
-          whisper->first + (size_t)(from + 1) * width, width, to - from, GELU, self->panel);
-    co_pool_meet(whisper->pool);
-    apply(&whisper->conv2, whisper->first + (size_t)2 * self->from * width, 2 * width,
-          whisper->states + (size_t)self->from * width, width, self->to - self->from, GELU,
+    apply(&net->conv1, net->mel + (size_t)from * bands, bands,
+          net->first + (size_t)(from + 1) * width, width, to - from, GELU, self->panel);
+    co_pool_meet(net->pool);
+    apply(&net->conv2, net->first + (size_t)2 * self->from * width, 2 * width,
+          net->states + (size_t)self->from * width, width, self->to - self->from, GELU,
           self->panel);
     for (size_t i = (size_t)self->from * width; i < (size_t)self->to * width; i += LANES)
-        store(whisper->states + i, load(whisper->states + i) + load(whisper->audio_places + i));
+        store(net->states + i, load(net->states + i) + load(net->audio_places + i));
 }
 
 /* Keys and values of the decoder's cross-attention, for this thread's rows. */
 static void hear(const listener *self, co_heard *heard) {
-    co_whisper *whisper = self->whisper;
+    co_whisper *net = self->net;
     int width = self->width, positions = self->shape->audio_positions;
     for (int at = self->from; at < self->to; at += CO_ROWS) {
         int rows = self->to - at < CO_ROWS ? self->to - at : CO_ROWS;
         for (int row = 0; row < rows; row++)
-            layer_norm(&whisper->encoder_norm, whisper->states + (size_t)(at + row) * width,
+            layer_norm(&net->encoder_norm, net->states + (size_t)(at + row) * width,
                        self->normed + (size_t)row * width, width);
         for (int layer = 0; layer < self->shape->decoder_layers; layer++) {
-            apply(&whisper->decoder[layer].linears[CO_CROSS_KV], self->normed, width, self->inner,
+            apply(&net->decoder[layer].linears[CO_CROSS_KV], self->normed, width, self->inner,
                   2 * width, rows, PLAIN, self->panel);
-            float *keys = heard->keys + (size_t)layer * whisper->audio_panels * CO_PANEL * width;
+            float *keys = heard->keys + (size_t)layer * net->audio_panels * CO_PANEL * width;
             float *values = heard->values + ((size_t)layer * positions + at) * width;
             for (int row = 0; row < rows; row++) {
                 const float *pair = self->inner + (size_t)row * 2 * width;
-                place_keys(pair, keys, self->shape->heads, self->head_width, whisper->audio_panels,
+                place_keys(pair, keys, self->shape->heads, self->head_width, net->audio_panels,
                            at + row);
                 memcpy(values + (size_t)row * width, pair + width, width * sizeof(float));
             }
@@ -282,35 +283,35 @@ static void hear(const listener *self, co_heard *heard) {
     }
 }
 
-static listener listener_of(co_whisper *whisper, int thread, int threads) {
-    const co_whisper_shape *shape = &whisper->shape;
-    listener self = {.whisper = whisper, .shape = shape, .width = shape->width};
-    self.head_width = whisper->head_width;
+static listener listener_of(co_whisper *net, int thread, int threads) {
+    const co_whisper_shape *shape = &net->shape;
+    listener self = {.net = net, .shape = shape, .width = shape->width};
+    self.head_width = net->head_width;
     self.from = (int)((int64_t)shape->audio_positions * thread / threads);
     self.to = (int)((int64_t)shape->audio_positions * (thread + 1) / threads);
-    self.panel = whisper->own[thread];
+    self.panel = net->own[thread];
     self.inner = self.panel + (size_t)4 * shape->width * CO_PANEL;
     self.normed = self.inner + (size_t)CO_ROWS * 4 * shape->width;
     self.scores = self.normed + (size_t)CO_ROWS * shape->width;
-    self.score_step = (size_t)whisper->audio_panels * CO_PANEL;
+    self.score_step = (size_t)net->audio_panels * CO_PANEL;
     return self;
 }
 
 static void encode(void *argument, int thread, int threads) {
     const co_encode_call *call = argument;
-    co_whisper *whisper = call->whisper;
-    listener self = listener_of(whisper, thread, threads);
+    co_whisper *net = call->net;
+    listener self = listener_of(net, thread, threads);
     int frames = 2 * self.shape->audio_positions, bands = self.shape->bands;
     for (int frame = thread; frame < frames; frame += threads) /* row 0 and the last stay zero */
         for (int band = 0; band < bands; band++)
-            whisper->mel[(size_t)(frame + 1) * bands + band] = call->mel[(size_t)band * frames + frame];
-    co_pool_meet(whisper->pool);
+            net->mel[(size_t)(frame + 1) * bands + band] = call->mel[(size_t)band * frames + frame];
+    co_pool_meet(net->pool);
     convolve(&self, thread, threads);
     for (int layer = 0; layer < self.shape->encoder_layers; layer++) {
-        project_rows(&self, &whisper->encoder[layer]);
-        co_pool_meet(whisper->pool);
-        attend_and_feed(&self, &whisper->encoder[layer]);
-        co_pool_meet(whisper->pool);
+        project_rows(&self, &net->encoder[layer]);
+        co_pool_meet(net->pool);
+        attend_and_feed(&self, &net->encoder[layer]);
+        co_pool_meet(net->pool);
     }
     hear(&self, call->heard);
 }
@@ -327,101 +328,103 @@ typedef struct {
 static void share_linear(const speaker *self, const co_linear *linear, const float *x, float *out,
                          int out_width, epilogue end) {
     int panels = (linear->rows + CO_PANEL - 1) / CO_PANEL;
-    int from = panels * self->thread / self->threads, to = panels * (self->thread + 1) / self->threads;
+    int from = panels * self->thread / self->threads;
+    int to = panels * (self->thread + 1) / self->threads;
     for (int t = 0; t < self->call->tokens; t++)
-        apply_to_one(linear, x + (size_t)t * linear->columns, out + (size_t)t * out_width, end, from,
-                     to);
-    co_pool_meet(self->base.whisper->pool);
+        apply_to_one(linear, x + (size_t)t * linear->columns, out + (size_t)t * out_width, end,
+                     from, to);
+    co_pool_meet(self->base.net->pool);
 }
 
 static void share_norm(const speaker *self, const co_norm *norm) {
-    co_whisper *whisper = self->base.whisper;
+    co_whisper *net = self->base.net;
     for (int t = self->thread; t < self->call->tokens; t += self->threads)
-        layer_norm(norm, whisper->text_states + (size_t)t * self->base.width,
-                   whisper->text_normed + (size_t)t * self->base.width, self->base.width);
-    co_pool_meet(whisper->pool);
+        layer_norm(norm, net->text_states + (size_t)t * self->base.width,
+                   net->text_normed + (size_t)t * self->base.width, self->base.width);
+    co_pool_meet(net->pool);
 }
 
 /* Attention of all tokens, each thread its own heads. `step` is that of the queries. */
 static void share_attention(const speaker *self, size_t step, const float *keys,
                             const float *values, int panels, int seen, int grows) {
-    co_whisper *whisper = self->base.whisper;
+    co_whisper *net = self->base.net;
     int heads = self->base.shape->heads, head_width = self->base.head_width;
     int width = self->base.width;
     for (int head = self->thread; head < heads; head += self->threads)
         for (int t = 0; t < self->call->tokens; t++)
-            attend_rows(whisper->text_projected + (size_t)t * step + (size_t)head * head_width, step,
+            attend_rows(net->text_projected + (size_t)t * step + (size_t)head * head_width, step,
                         keys + (size_t)head * panels * CO_PANEL * head_width,
                         values + (size_t)head * head_width, width, head_width,
                         seen + (grows ? t : 0), self->base.scores, (size_t)panels * CO_PANEL,
-                        whisper->text_mixed + (size_t)t * width + (size_t)head * head_width, width, 1);
-    co_pool_meet(whisper->pool);
+                        net->text_mixed + (size_t)t * width + (size_t)head * head_width, width, 1);
+    co_pool_meet(net->pool);
 }
 
 static void look_back(const speaker *self, const co_block *block, int layer) {
-    co_whisper *whisper = self->base.whisper;
+    co_whisper *net = self->base.net;
     co_text *text = self->call->text;
-    int width = self->base.width, room = whisper->text_panels * CO_PANEL;
+    int width = self->base.width, room = net->text_panels * CO_PANEL;
     float *keys = text->keys + (size_t)layer * room * width;
     float *values = text->values + (size_t)layer * room * width;
     share_norm(self, &block->norms[0]);
-    share_linear(self, &block->linears[CO_QKV], whisper->text_normed, whisper->text_projected, 3 * width,
+    share_linear(self, &block->linears[CO_QKV], net->text_normed, net->text_projected, 3 * width,
                  PLAIN);
     for (int t = self->thread; t < self->call->tokens; t += self->threads) {
-        float *row = whisper->text_projected + (size_t)t * 3 * width;
+        float *row = net->text_projected + (size_t)t * 3 * width;
         scale_queries(&self->base, row, 0, 1);
         place_keys(row + width, keys, self->base.shape->heads, self->base.head_width,
-                   whisper->text_panels, text->length + t);
+                   net->text_panels, text->length + t);
         memcpy(values + (size_t)(text->length + t) * width, row + 2 * width, width * sizeof(float));
     }
-    co_pool_meet(whisper->pool);
-    share_attention(self, 3 * width, keys, values, whisper->text_panels, text->length + 1, 1);
-    share_linear(self, &block->linears[CO_OUT], whisper->text_mixed, whisper->text_states, width, ADD);
+    co_pool_meet(net->pool);
+    share_attention(self, 3 * width, keys, values, net->text_panels, text->length + 1, 1);
+    share_linear(self, &block->linears[CO_OUT], net->text_mixed, net->text_states, width, ADD);
 }
 
 static void listen_to(const speaker *self, const co_block *block, int layer) {
-    co_whisper *whisper = self->base.whisper;
+    co_whisper *net = self->base.net;
     const co_heard *heard = self->call->text->heard;
     int width = self->base.width, positions = self->base.shape->audio_positions;
     share_norm(self, &block->norms[1]);
-    share_linear(self, &block->linears[CO_CROSS_QUERY], whisper->text_normed, whisper->text_projected,
+    share_linear(self, &block->linears[CO_CROSS_QUERY], net->text_normed, net->text_projected,
                  width, PLAIN);
     for (int t = self->thread; t < self->call->tokens; t += self->threads)
-        scale_queries(&self->base, whisper->text_projected + (size_t)t * width, 0, 1);
-    co_pool_meet(whisper->pool);
-    share_attention(self, width, heard->keys + (size_t)layer * whisper->audio_panels * CO_PANEL * width,
-                    heard->values + (size_t)layer * positions * width, whisper->audio_panels, positions,
+        scale_queries(&self->base, net->text_projected + (size_t)t * width, 0, 1);
+    co_pool_meet(net->pool);
+    share_attention(self, width, heard->keys + (size_t)layer * net->audio_panels * CO_PANEL * width,
+                    heard->values + (size_t)layer * positions * width, net->audio_panels, positions,
                     0);
-    share_linear(self, &block->linears[CO_CROSS_OUT], whisper->text_mixed, whisper->text_states, width,
+    share_linear(self, &block->linears[CO_CROSS_OUT], net->text_mixed, net->text_states, width,
                  ADD);
 }
 
 static void extend(void *argument, int thread, int threads) {
     const co_extend_call *call = argument;
-    co_whisper *whisper = call->whisper;
-    speaker self = {listener_of(whisper, thread, threads), call, thread, threads};
-    int width = self.base.width, columns = whisper->embedding.columns;
+    co_whisper *net = call->net;
+    speaker self = {listener_of(net, thread, threads), call, thread, threads};
+    int width = self.base.width, columns = net->embedding.columns;
     for (int t = thread; t < call->tokens; t += threads)
         for (int i = 0; i < width; i++) {
             size_t panel = (size_t)(call->ids[t] / CO_PANEL) * columns * CO_PANEL;
-            whisper->text_states[(size_t)t * width + i] =
-                half(whisper->embedding.panels[panel + (size_t)i * CO_PANEL + call->ids[t] % CO_PANEL]) +
-                whisper->text_places[(size_t)(call->text->length + t) * width + i];
+            net->text_states[(size_t)t * width + i] =
+                half(net->embedding
+                         .panels[panel + (size_t)i * CO_PANEL + call->ids[t] % CO_PANEL]) +
+                net->text_places[(size_t)(call->text->length + t) * width + i];
         }
-    co_pool_meet(whisper->pool);
+    co_pool_meet(net->pool);
     for (int layer = 0; layer < self.base.shape->decoder_layers; layer++) {
-        const co_block *block = &whisper->decoder[layer];
+        const co_block *block = &net->decoder[layer];
         look_back(&self, block, layer);
         listen_to(&self, block, layer);
         share_norm(&self, &block->norms[2]);
-        share_linear(&self, &block->linears[CO_INNER], whisper->text_normed, whisper->text_inner,
+        share_linear(&self, &block->linears[CO_INNER], net->text_normed, net->text_inner,
                      4 * width, GELU);
-        share_linear(&self, &block->linears[CO_OUTER], whisper->text_inner, whisper->text_states, width,
+        share_linear(&self, &block->linears[CO_OUTER], net->text_inner, net->text_states, width,
                      ADD);
     }
-    share_norm(&self, &whisper->decoder_norm);
-    int panels = (whisper->embedding.rows + CO_PANEL - 1) / CO_PANEL;
-    apply_to_one(&whisper->embedding, whisper->text_normed + (size_t)(call->tokens - 1) * width,
+    share_norm(&self, &net->decoder_norm);
+    int panels = (net->embedding.rows + CO_PANEL - 1) / CO_PANEL;
+    apply_to_one(&net->embedding, net->text_normed + (size_t)(call->tokens - 1) * width,
                  call->logits, PLAIN, panels * thread / threads, panels * (thread + 1) / threads);
 }
 

@@ -63,18 +63,18 @@ def compile_text(text: str, *, level: int = 3) -> bytes:
 
 @functools.cache
 def scheduler_code() -> bytes:
-    """Return the object file of the scheduler. It is ours, so this process compiles it, once."""
+    """Return the object file of the scheduler; a process compiles it once."""
     return compile_text(SCHEDULER.read_text(encoding="utf-8"))
 
 
 class LoadedObject:
-    """An object file and the scheduler, linked into this process for as long as this lives."""
+    """Object files, linked into this process for as long as this lives."""
 
-    def __init__(self, code: bytes) -> None:
+    def __init__(self, *codes: bytes) -> None:
         machine = _machine(0)
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         try:
-            for each in (scheduler_code(), code):
+            for each in codes:
                 self._engine.add_object_file(llvm.ObjectFileRef.from_data(each))
             self._engine.finalize_object()
         except RuntimeError as error:

@@ -3,7 +3,7 @@
 `kernels.ptx.translate` does it in a child; call this directly only there and in tests.
 """
 
-from kernels.ptx._llvm import compile_text
+from kernels.ptx._llvm import compile_text, scheduler_code
 from kernels.ptx.errors import InvalidPtx
 from kernels.ptx.layout import EntryLayout, called_functions, place_entry, place_statics
 from kernels.ptx.mode import Mode
@@ -14,9 +14,13 @@ from kernels.ptx.translation import EntryInfo, StopRow, Translation
 
 METADATA = """
 !0 = distinct !{}
-!1 = distinct !{!1, !2}
+!1 = distinct !{!1, !2, !3}
 !2 = !{!"llvm.loop.parallel_accesses", !0}
 """
+ONE_AT_A_TIME = '!3 = !{!"llvm.loop.vectorize.width", i32 1}\n'
+"""A masked address is not a counter, and gathering what lies side by side is slower than a loop."""
+NOT_INTERLEAVED = '!3 = !{!"llvm.loop.interleave.count", i32 1}\n'
+"""Rows of threads are short."""
 
 
 def lower(text: str, mode: Mode, entries: tuple[str, ...] = ()) -> tuple[str, Translation]:
@@ -52,7 +56,8 @@ def lower(text: str, mode: Mode, entries: tuple[str, ...] = ()) -> tuple[str, Tr
         declarations |= code.declarations
         infos.append(_info(entry, layout, code))
     external = sorted(each for each in declarations if '"' not in each)
-    module = "\n".join([*external, *lines, METADATA])
+    hint = ONE_AT_A_TIME if mode is Mode.MASKED else NOT_INTERLEAVED
+    module = "\n".join([*external, *lines, METADATA + hint])
     return module, Translation(mode.value, tuple(infos), statics.constants, statics.image)
 
 
@@ -86,4 +91,4 @@ def compile_ptx(text: str, mode: Mode, entries: tuple[str, ...] = ()) -> Transla
     """
     module, translation = lower(text, mode, entries)
     code = compile_text(module, level=1 if mode is Mode.STRICT else 3)
-    return translation.with_code(code)
+    return translation.with_code(code, scheduler_code())

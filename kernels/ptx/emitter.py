@@ -256,7 +256,10 @@ class Emitter(IrText):
             mask = "%shared.mask" if space == "shared" else "%local.mask"
             aligned = self.binary("and", "i32", mask, str(-size_bytes))
             place = self.binary("and", "i32", place, aligned)
-        wide = self.cast("zext", "i32", place, "i64")
+        # Where addresses are right, the sign does not matter; LLVM then sees that they count up
+        # although those of lanes that are switched off may be below zero.
+        extend = "sext" if self.mode is Mode.FAST else "zext"
+        wide = self.cast(extend, "i32", place, "i64")
         base = "%shared.base" if space == "shared" else "%local.base"
         return self.offset(base, wide)
 

@@ -172,9 +172,8 @@ class Flow:
         self._split()
         self._check_targets()
         self._remove_unreachable()
-        self.numbers: Final = {name: n for n, name in enumerate(function.registers)}
-        self._names: Final = list(function.registers)
-        self._find_live()
+        self._names: list[str] = []
+        self._numbers: dict[str, int] = {}
 
     @property
     def waits(self) -> list[tuple[Block, Wait]]:
@@ -194,7 +193,7 @@ class Flow:
         """Return a set of registers."""
         found = 0
         for each in names:
-            found |= 1 << self.numbers[each]
+            found |= 1 << self._numbers[each]
         return found
 
     def region(self, start: str) -> list[Block]:
@@ -288,8 +287,10 @@ class Flow:
         for label in [each for each in self.blocks if each not in seen]:
             del self.blocks[label]
 
-    def _find_live(self) -> None:
+    def find_live(self) -> None:
         """Fill `Block.live_in`, the usual way: backwards until nothing changes."""
+        self._names = list(self.function.registers)
+        self._numbers = {name: number for number, name in enumerate(self._names)}
         reads, writes = {}, {}
         for label, block in self.blocks.items():
             reads[label], writes[label] = self._block_sets(block)

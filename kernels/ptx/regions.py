@@ -9,9 +9,10 @@ What a thread knows across a stop is kept in the frames, a row of 1024 values fo
 what follows from parameters and thread numbers alone is computed again instead.
 """
 
+import ctypes
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from kernels.ptx.emitter import Emitter
 from kernels.ptx.errors import InvalidPtx, UnsupportedPtx
@@ -28,9 +29,11 @@ from kernels.ptx.flow import (
     loop_cost,
     uses_and_results,
 )
+from kernels.ptx.keeping import Known, LocalPlan, plan_local, uniform_registers
 from kernels.ptx.layout import EntryLayout
 from kernels.ptx.mode import Mode
-from kernels.ptx.opcodes import check_instruction, emit_instruction, is_rematerialisable
+from kernels.ptx.opcodes import check_instruction, emit_instruction
+from kernels.ptx.renaming import split_definitions
 from kernels.ptx.runtime_layout import (
     CONSTANT_CLAMP,
     CONSTANT_MASK,
@@ -39,10 +42,11 @@ from kernels.ptx.runtime_layout import (
     SLOTS_OFFSET,
     STOP_KINDS,
     THREADS_MAX,
+    Env,
     offset_of,
 )
 from kernels.ptx.stops import result_targets, stop_kind, stop_operands
-from kernels.ptx.syntax import Function, Instruction, Integer, Operand, Program, Register
+from kernels.ptx.syntax import Function, Instruction, Integer, Program, Register
 from kernels.ptx.types import B32, PRED
 
 EMITTED_MAX: Final = 400_000
@@ -51,8 +55,11 @@ EMITTED_MAX: Final = 400_000
 FRAME_BYTES_MAX: Final = 64 * 2**20
 """What a block's registers may take across stops."""
 
-REMATERIALISE_MAX: Final = 24
-"""Instructions that are repeated rather than a register kept."""
+UNIFORM_MAX: Final = 6
+"""Registers that a region looks at, at most."""
+
+UNIFORM_COST_MAX: Final = 300
+"""Instructions of a region that is written twice, at most."""
 
 _LOADED: Final = (
     ("%statics", "statics", "i64"),
@@ -89,64 +96,25 @@ class EntryCode:
     frame_bytes: int = SLOTS_OFFSET
 
 
-class _Known:
-    """Registers whose value follows from parameters, thread numbers and constants."""
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a region begins.
 
-    def __init__(self, flow: Flow) -> None:
-        definitions: dict[str, list[Instruction]] = {}
-        for block in flow.blocks.values():
-            for each in block.instructions:
-                for name in uses_and_results(each)[1]:
-                    definitions.setdefault(name, []).append(each)
-        for _, wait in flow.waits:
-            for name in uses_and_results(wait.instruction)[1]:
-                definitions.setdefault(name, []).extend([wait.instruction] * 2)
-        self._single = {
-            name: found[0]
-            for name, found in definitions.items()
-            if len(found) == 1 and is_rematerialisable(found[0])
-        }
-        self._costs: dict[str, int] = {}
-        for name in self._single:
-            self._cost(name, ())
+    Attributes:
+        label: of its first block.
+        wait: the stop before it, or None for the kernel's start.
+        saved: registers that are in the frames.
+        known: registers that are computed from parameters and thread numbers.
+        plan: what is computed from those.
+        uniform: registers of *saved* that may be the same in all threads.
+    """
 
-    def _cost(self, name: str, path: tuple[str, ...]) -> int:
-        """Return how many instructions make *name*; too many when it is not known."""
-        if name in self._costs:
-            return self._costs[name]
-        if name not in self._single or name in path or len(path) > REMATERIALISE_MAX:
-            return REMATERIALISE_MAX + 1
-        sources = uses_and_results(self._single[name])[0]
-        cost = 1 + sum(self._cost(each, (*path, name)) for each in sources)
-        self._costs[name] = cost
-        return cost
-
-    def __contains__(self, name: str) -> bool:
-        return self._costs.get(name, REMATERIALISE_MAX + 1) <= REMATERIALISE_MAX
-
-    def recipe(self, names: list[str]) -> list[Instruction]:
-        """Return the instructions that make *names*, each after those that it needs."""
-        found: dict[str, Instruction] = {}
-
-        def visit(name: str) -> None:
-            if name not in found:
-                for each in uses_and_results(self._single[name])[0]:
-                    visit(each)
-                found[name] = self._single[name]
-
-        for each in names:
-            visit(each)
-        return list(found.values())
-
-    def constant(self, operand: Operand) -> int | None:
-        """Return the value of *operand* if it is a constant, or a register that holds one."""
-        if isinstance(operand, Integer):
-            return operand.value & 0xFFFFFFFF
-        if isinstance(operand, Register) and operand.name in self._single:
-            made = self._single[operand.name]
-            if made.opcode == "mov" and isinstance(made.operands[1], Integer):
-                return made.operands[1].value & 0xFFFFFFFF
-        return None
+    label: str
+    wait: Wait | None = None
+    saved: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    plan: LocalPlan = field(default_factory=LocalPlan)
+    uniform: tuple[str, ...] = ()
 
 
 class EntryTranslator:
@@ -162,33 +130,64 @@ class EntryTranslator:
         self._layout = layout
         self._mode = mode
         self._flow = Flow(entry)
-        self._known = _Known(self._flow)
+        split_definitions(self._flow)
+        self._flow.find_live()
+        self._known = Known(self._flow)
+        self._uniform = uniform_registers(self._flow)
+        self._starts: dict[str, Start] = {}
         self._slots: dict[str, int] = {}
         self._code = EntryCode(entry.name)
 
     def translate(self) -> EntryCode:
         """Return the entry's regions and its table of stops."""
         waits = self._flow.waits
-        numbers = {block.label: number for number, (block, _) in enumerate(waits, 1)}
-        for _, wait in waits:
-            check_instruction(wait.instruction)
-            self._assign_slots(self._kept(wait))
-        starts: list[tuple[str, Wait | None, list[str]]] = [("entry", None, [])]
-        starts += [(wait.target, wait, self._kept(wait)) for _, wait in waits]
+        self._starts = {block.label: self._start(block, wait) for block, wait in waits}
+        for start in self._starts.values():
+            self._assign_slots(start.saved)
         emitted = 0
-        for number, (start, before, kept) in enumerate(starts):
-            blocks = self._flow.region(start)
+        for number, start in enumerate([Start("entry"), *self._starts.values()]):
+            blocks = self._flow.region(start.label)
             cost = sum(1 + len(each.instructions) for each in blocks)
             emitted += cost
             if emitted > EMITTED_MAX:
                 raise UnsupportedPtx(f"{self._entry.name} grows too large", self._entry.line)
-            self._code.stops.append(self._stop_row(before, cost))
-            region = _Region(self, number, blocks, numbers)
-            region.emit(before, kept)
-            self._code.lines += region.lines
-            self._code.declarations |= region.declarations
-            self._code.called |= region.called
+            self._code.stops.append(self._stop_row(start.wait, cost))
+            self._emit(start, number, blocks, cost)
         return self._code
+
+    def _emit(self, start: Start, number: int, blocks: list[Block], cost: int) -> None:
+        """Write a region: once, or a general version, one for uniform registers, and a choice."""
+        symbol = f"{self._entry.name}.region{number}"
+        if not start.uniform or cost > UNIFORM_COST_MAX or self._mode is Mode.STRICT:
+            self._add(_Region(self, start, blocks).emit(symbol))
+            return
+        self._add(_Region(self, start, blocks).emit(f"{symbol}.general"))
+        self._add(_Region(self, start, blocks).emit(f"{symbol}.uniform", start.uniform))
+        self._add(_Region(self, start, blocks).emit_choice(symbol))
+
+    def _add(self, region: "_Region") -> None:
+        self._code.lines += region.lines
+        self._code.declarations |= region.declarations
+        self._code.called |= region.called
+
+    def _start(self, block: Block, wait: Wait) -> Start:
+        check_instruction(wait.instruction)
+        kept = self._kept(wait)
+        plan = plan_local(block, kept, self._known, self._entry.registers)
+        saved = [each for each in kept if each not in self._known and each not in plan.recipes]
+        known = dict.fromkeys([*(each for each in kept if each in self._known), *plan.needs])
+        uniform = [
+            each
+            for each in saved
+            if each in self._uniform and self._entry.registers[each].bits in {32, 64}
+        ]
+        if len(uniform) > UNIFORM_MAX:
+            uniform = []
+        return Start(wait.target, wait, tuple(saved), tuple(sorted(known)), plan, tuple(uniform))
+
+    def number(self, label: str) -> int:
+        """Return the number of the stop that ends the block *label*."""
+        return 1 + list(self._starts).index(label)
 
     def _kept(self, wait: Wait) -> list[str]:
         """Return the registers that live on after a stop, apart from its results."""
@@ -196,13 +195,13 @@ class EntryTranslator:
         after &= ~self._flow.bits(uses_and_results(wait.instruction)[1])
         return self._flow.names(after)
 
-    def saved(self, wait: Wait) -> list[str]:
-        """Return the registers that are kept in the frames across a stop."""
-        return [each for each in self._kept(wait) if each not in self._known]
+    def saved(self, label: str) -> tuple[str, ...]:
+        """Return the registers that are kept across the stop that ends the block *label*."""
+        return self._starts[label].saved
 
-    def _assign_slots(self, names: list[str]) -> None:
+    def _assign_slots(self, names: Iterable[str]) -> None:
         for each in names:
-            if each not in self._slots and each not in self._known:
+            if each not in self._slots:
                 self._slots[each] = self._code.frame_bytes
                 size = self._entry.registers[each].size_bytes
                 self._code.frame_bytes += THREADS_MAX * size + 64
@@ -226,7 +225,7 @@ class EntryTranslator:
         return row
 
     @property
-    def known(self) -> _Known:
+    def known(self) -> Known:
         """Registers that are computed again."""
         return self._known
 
@@ -364,53 +363,68 @@ class BlockWriter(Emitter):
 class _Region(BlockWriter):
     """One region of an entry."""
 
-    def __init__(
-        self,
-        entry: EntryTranslator,
-        number: int,
-        blocks: list[Block],
-        numbers: dict[str, int],
-    ) -> None:
+    def __init__(self, entry: EntryTranslator, start: Start, blocks: list[Block]) -> None:
         super().__init__(*entry.emitter_arguments())
         self._entry = entry
-        self._number = number
+        self._start = start
         self._blocks = blocks
-        self._numbers = numbers
 
-    def emit(self, wait: Wait | None, kept: list[str]) -> None:
-        """Write the whole function; *wait* is the stop that it begins after."""
+    def _open(self, symbol: str) -> None:
         alone = "" if self.mode is Mode.STRICT else " noalias"
-        symbol = f"{self.function.name}.region{self._number}"
-        self.lines.append(
-            f'define void @"{symbol}"(ptr{alone} %env, ptr{alone} %frames, ptr{alone} %arena, '
-            "i32 %first, i32 %end) {"
-        )
+        env = f"align 8 dereferenceable({ctypes.sizeof(Env)}) %env"
+        frames = f"align 64 dereferenceable({SLOTS_OFFSET}) %frames"
+        pointers = ", ".join(f"ptr{alone} {each}" for each in (env, frames, "align 4096 %arena"))
+        self.lines.append(f'define void @"{symbol}"({pointers}, i32 %first, i32 %end) {{')
         self.label("head")
-        known = [each for each in kept if each in self._entry.known]
-        recipe = self._entry.known.recipe(known)
-        registers = self._registers(wait, kept, recipe)
+
+    def emit_choice(self, symbol: str) -> Self:
+        """Write the function that looks whether registers are uniform, and goes on accordingly."""
+        self._open(symbol)
+        same = "true"
+        for each in self._start.uniform:
+            bits = self.register_type(each).bits
+            row = self.offset("%frames", self._entry.slots[each])
+            found = self.call("i32", f"ptx_same_{bits}", f"ptr {row}", "i32 %first", "i32 %end")
+            same = self.binary("and", "i1", same, self.compare("ne", "i32", found, "0"))
+        self.line(f"br i1 {same}, label %uniform, label %general")
+        for version in ("uniform", "general"):
+            self.label(version)
+            arguments = "ptr %env, ptr %frames, ptr %arena, i32 %first, i32 %end"
+            self.line(f'call void @"{symbol}.{version}"({arguments})')
+            self.line("ret void")
+        self.lines.append("}")
+        return self
+
+    def emit(self, symbol: str, uniform: tuple[str, ...] = ()) -> Self:
+        """Write the whole function; registers of *uniform* are read once for all threads."""
+        start = self._start
+        self._open(symbol)
+        recipe = self._entry.known.recipe(list(start.known))
+        local = [each for made in start.plan.recipes.values() for each in made]
+        registers = self._registers([*recipe, *local])
         emit_head(self, self._entry.layout, registers)
         self._point_at_parameters()
         self._point_at_rows()
+        loaded = {each: self._load_saved(each, "%first") for each in uniform}
         self._open_loops()
         emit_thread_start(self, self._entry.layout, registers)
         for each in recipe:
             emit_instruction(self, each)
-        for name in kept:
-            if name not in self._entry.known:
-                self._restore(name)
-        if wait is not None:
-            self._take_results(wait.instruction)
+        for name in start.saved:
+            self.write_register(name, loaded.get(name) or self._load_saved(name, "%t"))
+        for each in local:
+            emit_instruction(self, each)
+        if start.wait is not None:
+            self._take_results(start.wait.instruction)
         self.line("br label %b0")
         self.write_blocks(self._blocks)
         self._close_loops()
+        return self
 
-    def _registers(
-        self, wait: Wait | None, kept: list[str], recipe: list[Instruction]
-    ) -> list[str]:
-        """Return all registers that the region touches."""
-        instructions = list(recipe)
-        names = set(kept)
+    def _registers(self, made: list[Instruction]) -> list[str]:
+        """Return all registers that the region touches; *made* are the values it starts with."""
+        instructions = list(made)
+        names = {*self._start.saved}
         for block in self._blocks:
             instructions += block.instructions
             match block.end:
@@ -418,11 +432,11 @@ class _Region(BlockWriter):
                     names.add(register)
                 case Wait() as end:
                     instructions.append(end.instruction)
-                    names.update(self._entry.saved(end))
+                    names.update(self._entry.saved(block.label))
                 case Goto() | Leave() | Trap():
                     pass
-        if wait is not None:
-            instructions.append(wait.instruction)
+        if self._start.wait is not None:
+            instructions.append(self._start.wait.instruction)
         for each in instructions:
             uses, results = uses_and_results(each)
             names.update(uses, results)
@@ -442,17 +456,25 @@ class _Region(BlockWriter):
         self.line("br label %row")
         self.label("row")
         self.line("%t.row = phi i32 [ %first, %head ], [ %t.next, %row.end ]")
-        self.line("%x.first = urem i32 %t.row, %ntid.x")
+        self.line("%flat = icmp ult i32 %t.row, %ntid.x")  # the first row needs no division
+        self.line("br i1 %flat, label %row.start, label %row.divide")
+        self.label("row.divide")
+        self.line("%x.rest = urem i32 %t.row, %ntid.x")
         self.line("%yz = udiv i32 %t.row, %ntid.x")
-        self.line("%tid.y = urem i32 %yz, %ntid.y")
-        self.line("%tid.z = udiv i32 %yz, %ntid.y")
+        self.line("%y.rest = urem i32 %yz, %ntid.y")
+        self.line("%z.rest = udiv i32 %yz, %ntid.y")
+        self.line("br label %row.start")
+        self.label("row.start")
+        self.line("%x.first = phi i32 [ %t.row, %row ], [ %x.rest, %row.divide ]")
+        self.line("%tid.y = phi i32 [ 0, %row ], [ %y.rest, %row.divide ]")
+        self.line("%tid.z = phi i32 [ 0, %row ], [ %z.rest, %row.divide ]")
         in_row = self.binary("sub", "i32", "%ntid.x", "%x.first")
         left = self.binary("sub", "i32", "%end", "%t.row")
         shorter = self.compare("ult", "i32", in_row, left)
         self.line(f"%count = select i1 {shorter}, i32 {in_row}, i32 {left}")
         self.line("br label %thread")
         self.label("thread")
-        self.line("%i = phi i32 [ 0, %row ], [ %i.next, %next ]")
+        self.line("%i = phi i32 [ 0, %row.start ], [ %i.next, %next ]")
         self.line("%tid.x = add nuw nsw i32 %x.first, %i")
         self.line("%t = add nuw nsw i32 %t.row, %i")
 
@@ -481,21 +503,20 @@ class _Region(BlockWriter):
         place = self.value(f"getelementptr i32, ptr %row.{row}, i64 %t.wide")
         return self.value(f"load i32, ptr {place}, !llvm.access.group !0")
 
-    def _frame_place(self, register: str) -> tuple[str, str]:
+    def _frame_place(self, register: str, thread: str) -> tuple[str, str]:
         kind = self.register_type(register)
         memory = "i8" if kind is PRED else kind.integer
         row = self.offset("%frames", self._entry.slots[register])
-        return memory, self.value(f"getelementptr {memory}, ptr {row}, i64 %t.wide")
+        place = self.cast("zext", "i32", thread, "i64")
+        return memory, self.value(f"getelementptr {memory}, ptr {row}, i64 {place}")
 
-    def _restore(self, register: str) -> None:
-        memory, place = self._frame_place(register)
+    def _load_saved(self, register: str, thread: str) -> str:
+        memory, place = self._frame_place(register, thread)
         value = self.value(f"load {memory}, ptr {place}, !llvm.access.group !0")
-        self.write_register(
-            register, self.resize(value, memory, self.register_type(register).integer)
-        )
+        return self.resize(value, memory, self.register_type(register).integer)
 
     def _save(self, register: str) -> None:
-        memory, place = self._frame_place(register)
+        memory, place = self._frame_place(register, "%t")
         value = self.read_register(register)
         value = self.resize(value, self.register_type(register).integer, memory)
         self.line(f"store {memory} {value}, ptr {place}, !llvm.access.group !0")
@@ -511,9 +532,9 @@ class _Region(BlockWriter):
             )
             kind = PRED if is_predicate or not isinstance(operand, Register | Integer) else B32
             self._put(name, self.resize(self.read(operand, kind), kind.integer, "i32"))
-        for each in self._entry.saved(wait):
+        for each in self._entry.saved(block.label):
             self._save(each)
-        self._put("state", str(self._numbers[block.label]))
+        self._put("state", str(self._entry.number(block.label)))
         self.line("br label %next")
 
     def _take_results(self, instruction: Instruction) -> None:

@@ -1,6 +1,7 @@
 """Launch translated kernels."""
 
 import ctypes
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class Module:
     def __init__(self, translation: Translation) -> None:
         self.mode: Final = Mode(translation.mode)
         self._translation = translation
-        self._object = LoadedObject(translation.code)
+        self._object = LoadedObject(translation.scheduler, translation.code)
         self._entries = {each.name: Entry(self, each, self._object) for each in translation.entries}
         self._statics: weakref.WeakKeyDictionary[Arena, Block] = weakref.WeakKeyDictionary()
 
@@ -95,6 +96,9 @@ class Entry:
         ]
         self._regions = (ctypes.c_uint64 * len(addresses))(*addresses)
         self._stops = (Stop * len(info.stops))(*map(_stop, info.stops))
+        self._frames = np.empty(info.frame_bytes + 128, np.uint8)
+        self._frames_address = -(-self._frames.ctypes.data // 64) * 64
+        self._lock = threading.Lock()
 
     def launch(
         self,
@@ -132,9 +136,12 @@ class Entry:
         env.statics = self._module.statics(arena)
         env.fuel = max(0, min(fuel, FUEL_MAX))
         env.grid[:] = grid
-        self._code.run_grid(
-            ctypes.addressof(env), ctypes.addressof(self._regions), ctypes.addressof(self._stops)
-        )
+        with self._lock:  # the frames are one block's
+            self._code.run_grid(
+                ctypes.addressof(env),
+                ctypes.addressof(self._regions),
+                ctypes.addressof(self._stops),
+            )
         del memory
         if env.stop:
             raise self._fault(env, arena)
@@ -162,15 +169,14 @@ class Entry:
     ) -> list[object]:
         """Point *env* at the memory of a block; the caller holds on to what is returned."""
         threads = block[0] * block[1] * block[2]
-        frames = np.empty(self.info.frame_bytes + 128, np.uint8)
         window = 1 << max(4, (max(shared_bytes, 1) - 1).bit_length())
         env.arena, env.arena_mask = arena.base, arena.size_bytes - 1
-        env.frames = -(-frames.ctypes.data // 64) * 64
+        env.frames = self._frames_address
         env.shared, env.shared_size, env.shared_mask = SHARED_OFFSET, shared_bytes, window - 1
         env.local, env.local_stride = LOCAL_OFFSET, self.info.local_stride
         env.threads = threads
         env.block[:] = block
-        memory: list[object] = [frames]
+        memory: list[object] = []
         if self._module.mode is Mode.STRICT and arena.shadow is not None:
             races = np.zeros(max(1, shared_bytes) * ACCESS_BYTES, np.uint8)
             clocks = np.zeros(THREADS_MAX * 32, np.uint32)

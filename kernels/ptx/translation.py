@@ -51,6 +51,7 @@ class Translation(msgspec.Struct, frozen=True):
         constants: offset and size of each constant variable in the image.
         image: initial content of its global and constant variables.
         code: the object file.
+        scheduler: that of the scheduler, so that whoever runs the kernels compiles nothing.
     """
 
     mode: str
@@ -58,10 +59,11 @@ class Translation(msgspec.Struct, frozen=True):
     constants: tuple[tuple[int, int], ...]
     image: bytes
     code: bytes = b""
+    scheduler: bytes = b""
 
-    def with_code(self, code: bytes) -> "Translation":
-        """Return the same with an object file."""
-        return msgspec.structs.replace(self, code=code)
+    def with_code(self, code: bytes, scheduler: bytes) -> "Translation":
+        """Return the same with the object files."""
+        return msgspec.structs.replace(self, code=code, scheduler=scheduler)
 
     def pack(self) -> bytes:
         """Return it as bytes."""

@@ -2,7 +2,7 @@
 
 Speaks the messages of libp2p's kad-dht under a private protocol id, so that any libp2p
 implementation that is told the id can take part. What is above libp2p's rules and
-needs no consent of others: everything is stored at two unrelated points of the key
+needs no consent of others: everything is stored at three unrelated points of the key
 space, look-ups walk disjoint paths, and only peers that answered are passed on.
 
 Where other work attaches:
@@ -40,8 +40,8 @@ logger = logging.getLogger(__name__)
 QUERY_S: Final = 5.0
 """Patience with one peer."""
 TICK_S: Final = 0.1
-REPLICAS: Final = 10
-"""How many peers keep a record at each of its positions."""
+REPLICAS: Final = 7
+"""How many peers keep a record at each of its positions: 21 in all, about k of the paper."""
 STORE_AT_ONCE: Final = 8
 CANDIDATES_MAX: Final = 32
 """Peers that asked us, and that we are about to ask."""
@@ -143,7 +143,7 @@ class Kademlia:
         return PeerAddress(peer_id, tuple(sorted(found[peer_id]))) if found else None
 
     async def find_providers(self, digest: str, providers_max: int) -> list[PeerAddress]:
-        """Return who provides *digest* (64 hex digits), by the word of both positions.
+        """Return who provides *digest* (64 hex digits), by the word of all positions.
 
         What single peers say is interleaved, the nearest to the key first, so that nobody
         fills the list alone. A look-up does not stop at the first who name many: a liar
@@ -157,7 +157,7 @@ class Kademlia:
         return interleave([interleave(lists, providers_max) for lists in heard], providers_max)
 
     async def get_values(self, key: str) -> list[bytes]:
-        """Return every distinct value that the peers at both positions hold."""
+        """Return every distinct value that the peers at all positions hold."""
         found: dict[bytes, None] = {}
         async with trio.open_nursery() as nursery:
             for position in range(POSITIONS):
@@ -167,7 +167,7 @@ class Kademlia:
     # -- storing ------------------------------------------------------------------------
 
     async def provide(self, digest: str) -> int:
-        """Say at both positions that we provide *digest*; return how many took it."""
+        """Say at all positions that we provide *digest*; return how many took it."""
         own = self._own()
         requests = [
             Message(Kind.ADD_PROVIDER, provider_wire_key(digest, position), providers=(own,))
@@ -178,7 +178,7 @@ class Kademlia:
         return await self._store_all(requests)
 
     async def put_value(self, key: str, value: bytes) -> int:
-        """Store a signed record at both positions; return how many peers took it."""
+        """Store a signed record at all positions; return how many peers took it."""
         requests = [
             Message(Kind.PUT_VALUE, value_wire_key(key, position), value)
             for position in range(POSITIONS)

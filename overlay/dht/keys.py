@@ -12,7 +12,7 @@ from typing import Final
 import base58
 
 KEY_BITS: Final = 256
-POSITIONS: Final = 2
+POSITIONS: Final = 3
 """At how many unrelated points of the key space everything is stored."""
 _MULTIHASH_SHA256: Final = b"\x12\x20"
 _REGION_BITS: Final = 4

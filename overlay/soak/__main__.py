@@ -24,7 +24,6 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3600.0, help="length of each wire attack")
     parser.add_argument("--flood", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    logging.disable(logging.CRITICAL)
     if arguments.flood:
         trio.run(wire.flood, arguments.flood)
     scenarios: dict[str, Callable[[], list[Row]]] = {
@@ -49,4 +48,5 @@ def _table(rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
     sys.exit(main())

@@ -29,6 +29,8 @@ STREAMS: Final = 1000
 HALF_OPEN: Final = 200
 GROWTH_MIB_MAX: Final = 64.0
 RECOVERY_S: Final = 5.0
+REFUSED_S: Final = 1.0
+"""How long an attacker waits when it was cut off: this is about floods, not handshakes."""
 SLACK_MS: Final = 50.0
 """Noise of a shared machine that is not held against the p99."""
 
@@ -142,7 +144,7 @@ async def _flood_from(attacker: Node, addresses: list[str]) -> None:
                 await raw.write(b"".join(_forged(attacker, rng) for _ in range(10)))
                 await trio.sleep(pause_s)
         except OverlayError:
-            await trio.sleep(pause_s)
+            await trio.sleep(REFUSED_S)
 
 
 def _forged(attacker: Node, rng: random.Random) -> bytes:

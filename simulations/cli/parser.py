@@ -170,6 +170,6 @@ def _add_results(adder: ActionAdder) -> None:
     report = adder.add(
         "report", "simulations.report.command:report", "write a report of ours again"
     )
-    report.add_argument("what", help="price, or published: tables of papers beside ours")
+    report.add_argument("what", help="price, or validation: published results beside ours")
     report.add_argument("--out", type=Path, help="where to (default: docs)")
     report.add_argument("--quick", action="store_true", help="reduced size, as the tests do")

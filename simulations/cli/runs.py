@@ -19,7 +19,6 @@ from simulations.engines import Outcome, check_memory, engine_of
 from simulations.execution import (
     Planned,
     execute,
-    execute_all,
     left_to_do,
     plan_of,
     read_plan,
@@ -27,6 +26,7 @@ from simulations.execution import (
 )
 from simulations.records import Manifest, read_runs, require_results_folder
 from simulations.scenario import Scenario
+from simulations.sweep.resilient import do_all
 
 VIOLATED = 1
 """Exit code when a checker found something."""
@@ -107,11 +107,10 @@ def do_plan(plan: list[Planned], results: Path, parsed: argparse.Namespace, outp
         with progress_bar(output, todo[0].scenario.name) as progress:
             execute(todo[0], results, progress)
     elif todo:
-        with (
-            executor_of(min(parsed.workers, len(todo)), parsed.scheduler) as executor,
-            progress_bar(output, f"{len(todo)} runs") as progress,
-        ):
-            for done, _ in enumerate(execute_all(todo, results, executor), start=1):
+        workers = min(parsed.workers, len(todo))
+        with progress_bar(output, f"{len(todo)} runs") as progress:
+            going = do_all(todo, results, lambda: executor_of(workers, parsed.scheduler))
+            for done, _ in enumerate(going, start=1):
                 progress(done / len(todo))
     found = _of_plan(plan, results)
     plots = [] if getattr(parsed, "no_plots", False) else _plots(results)

@@ -13,6 +13,7 @@ import msgspec
 from simulations.exact.chance import Chance, hashed_shares
 from simulations.exact.events import SECOND_US
 from simulations.scenario import Scenario
+from simulations.traces import read_sessions
 
 HOUR_US: Final = 3600 * SECOND_US
 
@@ -105,7 +106,9 @@ def _drawn(scenario: Scenario, seed: int) -> Iterator[Fault]:
     yield from _crashes(scenario, seed)
     yield from _cuts(scenario, seed)
     yield from _outages(scenario, seed)
-    if scenario.churn.session not in {"none", "trace"}:
+    if scenario.churn.session == "trace":
+        yield from _traced_absences(scenario)
+    elif scenario.churn.session != "none":
         yield from _absences(scenario, seed)
 
 
@@ -175,3 +178,20 @@ def _absences(scenario: Scenario, seed: int) -> Iterator[Fault]:
             name = f"away:{node}:{number}"
             yield Fault(name=name, kind="away", at_us=now_us, for_us=away_us, nodes=(node,))
             now_us, number = now_us + away_us, number + 1
+
+
+def _traced_absences(scenario: Scenario) -> Iterator[Fault]:
+    """Yield the gaps between the sessions of a trace; before the first, a node is away."""
+    end_us = int(scenario.duration_s * SECOND_US)
+    up_until: dict[int, int] = {}
+    gaps: list[tuple[int, int, int]] = []
+    for node, up_us, down_us in read_sessions(scenario.churn):
+        gaps.append((node, up_until.get(node, 0), up_us))
+        up_until[node] = down_us
+    gaps += [(node, down_us, end_us) for node, down_us in up_until.items()]
+    for number, (node, from_us, until_us) in enumerate(gaps):
+        if node < scenario.population.nodes and from_us < min(until_us, end_us):
+            name = f"away:{node}:{number}"
+            yield Fault(
+                name=name, kind="away", at_us=from_us, for_us=until_us - from_us, nodes=(node,)
+            )

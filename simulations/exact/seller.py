@@ -199,6 +199,10 @@ class Seller(Node):
         """Return the offer that is signed and sent."""
         return offer
 
+    def tokens_per_s(self) -> float:
+        """Return how fast the device is."""
+        return self.world.scenario.workload.tokens_per_s
+
     def bill(self, meter: Meter) -> Meter:
         """Return the meter that is sent."""
         return meter

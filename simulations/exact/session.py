@@ -344,8 +344,8 @@ class Session:
             return
         deal.making = True
         count = min(left, PIECE_TOKENS)
-        per_s = self._seller.world.scenario.workload.tokens_per_s
-        self._seller.after(int(count / per_s * SECOND_US) + 1, self._made, deal, count)
+        takes_us = int(count / self._seller.tokens_per_s() * SECOND_US) + 1
+        self._seller.after(takes_us, self._made, deal, count)
 
     def _made(self, deal: Deal, count: int) -> None:
         deal.making = False

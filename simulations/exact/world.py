@@ -156,7 +156,7 @@ class World:
         progress(1.0)
 
     def _begin(self, node: Node) -> None:
-        if node.up:
+        if node.up and not node.life:  # who has crashed before begins when it restarts
             node.begin()
 
     def _schedule_faults(self) -> None:

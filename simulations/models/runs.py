@@ -1,12 +1,14 @@
 """Runs the models from a scenario file: translates keys, and says which ones it cannot honour."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from cocoon.errors import ConfigError
 from simulations.engines import Outcome, Progress
+from simulations.latency import LAST_MILE_MS, distances_us, read_matrix, read_places
 from simulations.models import churn as churn_model
 from simulations.models.compiled import Int32s, Int64s
 from simulations.models.gossip import routers
@@ -16,7 +18,7 @@ from simulations.models.gossip.state import Limits
 from simulations.models.kademlia import lookup as kad
 from simulations.models.kademlia.tables import build, random_ids
 from simulations.models.market import exchange
-from simulations.models.underlay import Underlay, constant, synthetic
+from simulations.models.underlay import Underlay, constant
 from simulations.scenario import Scenario
 
 Figures: TypeAlias = dict[str, int | float | str]
@@ -26,10 +28,10 @@ _SAMPLED = 20_000
 
 
 def underlay_of(scenario: Scenario, peers: int, seed: int) -> Underlay:
-    """Return where the peers are.
+    """Return where the peers are: on the same map as in the exact engine.
 
     Raises:
-        ConfigError: the models cannot honour that latency.
+        ConfigError: a file is missing or is another one than its hash says.
     """
     latency = scenario.latency
     if latency.model == "constant":
@@ -39,12 +41,22 @@ def underlay_of(scenario: Scenario, peers: int, seed: int) -> Underlay:
         half = latency.median_s / 2 * np.exp(latency.sigma * rng.standard_normal(peers))
         last_mile = np.clip(half * 1e6, 1, 1_000_000).astype(np.int32)
         return Underlay(np.zeros(peers, np.int32), last_mile, np.zeros((1, 1), np.int32))
-    if latency.model == "geographic" and not latency.places:
-        return synthetic(peers, seed)
-    raise ConfigError(
-        "latency.model: the models take constant, lognormal and the built-in geographic; "
-        "measured matrices go through simulations.models.underlay.Underlay"
-    )
+    if latency.model == "matrix":
+        path_us = read_matrix(Path(latency.matrix), latency.matrix_sha256)
+        return _placed(path_us, [1.0] * len(path_us), peers, 0.0, seed)
+    places = read_places(latency)
+    path_us = distances_us([(north, east) for north, east, _ in places])
+    return _placed(path_us, [weight for _, _, weight in places], peers, LAST_MILE_MS, seed)
+
+
+def _placed(
+    path_us: list[list[int]], weights: list[float], peers: int, last_mile_ms: float, seed: int
+) -> Underlay:
+    """Put peers on a map by weight; last miles are log-normal around a median."""
+    rng = np.random.default_rng([seed, 0x91A])
+    site = rng.choice(len(weights), peers, p=np.array(weights) / sum(weights)).astype(np.int32)
+    last_mile_us = last_mile_ms * 1000 * np.exp(0.5 * rng.standard_normal(peers))
+    return Underlay(site, last_mile_us.astype(np.int32), np.array(path_us, np.int32))
 
 
 def _milliseconds(values: Int32s | Int64s, name: str) -> Figures:
@@ -225,9 +237,10 @@ def churn(scenario: Scenario, seed: int, progress: Progress) -> Outcome:
 
 
 def market(scenario: Scenario, seed: int, progress: Progress) -> Outcome:
-    """Trade under the price rule; demand and values are the model's, in relative terms."""
+    """Trade under the price rule; every requester's value is the scenario's ceiling."""
     keys, work = scenario.prices, scenario.workload
-    people, job_s = scenario.population, work.output_tokens_median / work.tokens_per_s
+    people, sigma = scenario.population, work.tokens_sigma
+    job_s = work.output_tokens_median * float(np.exp(sigma**2 / 2)) / work.tokens_per_s
     terms = exchange.Terms(
         start_level_ppm=keys.start_level_ppm,
         floor_ppm=keys.floor_ppm,
@@ -243,6 +256,9 @@ def market(scenario: Scenario, seed: int, progress: Progress) -> Outcome:
         terms=terms,
         load=jobs_per_s * job_s / (people.providers * people.slots),
         job_s=job_s,
+        cost_sigma=keys.spread / 2,
+        value_median=2 * keys.ceiling_ppm / 1e6,  # the base price is two costs
+        value_sigma=0.01,
         herd=scenario.attackers.herd,
         colluding=scenario.attackers.wash_traders,
         wash_slots=people.slots if scenario.attackers.wash_traders else 0,
@@ -264,7 +280,8 @@ def market(scenario: Scenario, seed: int, progress: Progress) -> Outcome:
     summary: Figures = {
         "welfare_share": float(session.welfare.sum() / max(1.0, session.optimum.sum())),
         "served_share": float(session.served_s.sum() / max(1.0, session.wanted_s.sum())),
-        "level_end": float(session.level[-1]),
+        "level_mean_ppm": round(float(session.level.mean()) * 1e6),
+        "level_end_ppm": round(float(session.level[-1]) * 1e6),
         "refused_share": session.refused / max(1, session.requests),
     }
     return Outcome(summary, {"price": table})

@@ -107,6 +107,11 @@ def pays(one: Manipulation) -> bool:
     return one.gain.runs > 1 and one.gain.mean - one.gain.half_width > 0.01
 
 
+def sizes_of(rows: Sequence[Manipulation]) -> list[int]:
+    """Return the sizes that were tried."""
+    return sorted({row.providers for row in rows})
+
+
 def best(rows: Sequence[Manipulation], providers: int) -> Manipulation:
     """Return the strategy that gains most at one size."""
     return max((r for r in rows if r.providers == providers), key=lambda one: one.gain.mean)
@@ -160,7 +165,7 @@ def _on_speed(study: Study) -> str:
 
 
 def _on_small(study: Study) -> str:
-    tops = [best(study.small, size) for size in study.sizes]
+    tops = [best(study.small, size) for size in sizes_of(study.small)]
     paying = [one for one in tops if pays(one)]
     listed = "; ".join(
         f"{one.members} of {one.providers:,}: {_signed(one.gain)} ({one.strategy})" for one in tops
@@ -178,7 +183,7 @@ def _on_small(study: Study) -> str:
 
 
 def _on_cartel(study: Study) -> str:
-    tops = [best(study.cartel, size) for size in study.sizes]
+    tops = [best(study.cartel, size) for size in sizes_of(study.cartel)]
     paying = [one for one in tops if pays(one)]
     listed = "; ".join(
         f"{one.members:,} of {one.providers:,}: {_signed(one.gain)} with {_signed(one.price)} on "
@@ -188,7 +193,7 @@ def _on_cartel(study: Study) -> str:
     if not paying:
         return f"**Three in ten in one hand gain nothing certain**, either. Best tries: {listed}."
     largest = max(one.providers for one in paying)
-    beyond = [size for size in study.sizes if size > largest]
+    beyond = [size for size in sizes_of(study.cartel) if size > largest]
     until = (
         f"from {beyond[0]:,} providers on it did not pay here" if beyond else "at no size tried not"
     )
@@ -246,11 +251,12 @@ _WHY: Final = {
 
 
 def _on_proposal(study: Study) -> str:
-    before, after = _at(study, "demand x10"), _at(study, "demand x10, retries widen")
+    before, widened = _at(study, "demand x10"), _at(study, "demand x10, retries widen")
+    after = {one.providers: one.figures["welfare"].mean for one in widened}
     listed = "; ".join(
-        f"{one.providers:,}: {one.figures['welfare'].mean:.0%} becomes "
-        f"{two.figures['welfare'].mean:.0%}"
-        for one, two in zip(before, after, strict=True)
+        f"{one.providers:,}: {one.figures['welfare'].mean:.0%} becomes {after[one.providers]:.0%}"
+        for one in before
+        if one.providers in after
     )
     return (
         "**Proposed change** (not made; it is in `cocoon.market.match`, not in the price rule): a "

@@ -20,7 +20,7 @@ WITHIN: Final = 0.05
 SMOOTHED_MIN: Final = 5
 
 SEEDS: Final = {10: 16, 100: 8, 1_000: 3, 10_000: 1}
-_MORE: Final = {10: 12, 100: 8}
+_MORE: Final = {10: 6, 100: 4, 1_000: 1, 10_000: 1}
 """So many times more seeds where one provider's profit is what is measured, and noisy."""
 QUICK_SEEDS: Final = {10: 3, 50: 2}
 

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
 
-from cocoon.errors import ConfigError
-from simulations.engines import missing
+from cocoon.errors import ConfigError, MissingAsset
 
 CONNECT_TIMEOUT_S: Final = 20
 RETRIES: Final = 20
@@ -27,7 +26,9 @@ def open_cluster(address: str) -> Iterator[Executor]:
     try:
         module: Any = import_module("distributed")  # of the extra `dask`, and large
     except ModuleNotFoundError as error:
-        raise missing(error, "a sweep on a cluster") from error
+        raise MissingAsset(
+            "a sweep on a cluster needs Dask: pip install 'cocoon-node[dask]'"
+        ) from error
     try:
         client = module.Client(address, timeout=CONNECT_TIMEOUT_S)
     except (OSError, TimeoutError, ValueError) as error:

@@ -337,19 +337,21 @@ def _channel_data(channel: ChannelAccount) -> Cell:
     params = channel.params
     terms = (
         Builder()
-        .raw(params.payee_key)
         .raw(split_address(params.payer_address)[1])
+        .raw(params.payee_key)
         .uint(params.challenge_s, 32)
         .uint(params.open_by_unix_s, 32)
         .uint(params.salt, 64)
     )
     return (
         Builder()
-        .raw(params.payer_key)
-        .raw(split_address(params.payee_address)[1])
-        .uint(channel.opened_lt, 64)
         .coins(channel.paid)
+        .maybe_ref(None)  # no locks here
+        .raw(params.payer_key)
+        .raw(bytes(32))  # what signatures are bound to; only the contract reads it
+        .raw(split_address(params.payee_address)[1])
         .uint(channel.deadline_unix_s, 32)
+        .uint(channel.opened_lt, 64)
         .ref(terms.end())
         .end()
     )

@@ -165,10 +165,11 @@ async def _work(swarm: Swarm, record: _Record, progress: Callable[[float], None]
     async with trio.open_nursery() as nursery:
         for at, member in enumerate(swarm.requesters):
             nursery.start_soon(_buy, swarm, member, at, record)
-        for step in range(20):
-            await trio.sleep(duration_s / 20)
+        end_s = trio.current_time() + duration_s
+        while (left_s := end_s - trio.current_time()) > 0:
+            await trio.sleep(min(left_s, swarm.scenario.record.sample_s))
             _sample_prices(swarm, record)
-            progress((step + 1) / 20)
+            progress(1 - left_s / duration_s)
         nursery.cancel_scope.deadline = trio.current_time() + LAST_JOBS_S
 
 
@@ -279,7 +280,6 @@ def _tables(record: _Record) -> dict[str, dict[str, list[Any]]]:
             for at, name in enumerate(("at_s", "provider", "seq", "level_ppm", "free_slots"))
         },
         "refusal": {
-            "reason": list(record.reasons),
-            "count": list(record.reasons.values()),
+            "reason": list(record.reasons.elements()),
         },
     }

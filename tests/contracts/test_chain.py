@@ -4,6 +4,7 @@ import pytest
 import trio
 from lite_rig import LiteRig, open_rig
 
+from contracts import wallet as wallet_module
 from contracts.cells import Builder, decode_boc, join_address
 from contracts.chain import Chain
 from contracts.delivery import wait_for_delivery, wait_for_transaction
@@ -85,6 +86,33 @@ async def test_transactions_come_oldest_first_and_only_the_newer_ones(rig: LiteR
     assert await rig.chain.transactions(wallet.address, since_lt=found[4].lt, limit=2) == later[:2]
     assert await rig.chain.transactions(wallet.address, since_lt=found[-1].lt) == []
     assert await rig.chain.transactions(NOBODY) == []
+
+
+@pytest.mark.parametrize("seen_alive", [True, False])
+async def test_the_history_of_an_account_that_is_gone_can_be_read(
+    rig: LiteRig, seen_alive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet = await funded(rig)
+    for seqno in range(20):
+        await rig.devnet.send(wallet.transfer_message(seqno, [gift(1000)], 2**32 - 1))
+    if seen_alive:
+        assert len(await rig.chain.transactions(wallet.address)) == 21
+    for _ in range(5):
+        await rig.devnet.warp(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(wallet_module, "_SEND_MODE", 128 + 32)  # all that is left, and the end
+        await rig.devnet.send(wallet.transfer_message(20, [gift(0)], 2**32 - 1))
+    for _ in range(9):
+        await rig.devnet.warp(1)
+    assert (await rig.chain.account(wallet.address)).status == "nonexist"
+    found = await rig.chain.transactions(wallet.address)
+    assert found == [item.record for item in await rig.devnet.transactions(wallet.address)]
+    assert len(found) == 22
+    assert await rig.chain.transactions(wallet.address, since_lt=found[-2].lt) == found[-1:]
+    assert await rig.chain.transactions(NOBODY) == []
+    await rig.devnet.faucet(wallet.address, COIN)  # it begins anew
+    again = await rig.chain.transactions(wallet.address, since_lt=found[-1].lt)
+    assert [record.value_nanoton for record in again] == [COIN]
 
 
 async def test_get_methods_take_and_return_values(rig: LiteRig) -> None:

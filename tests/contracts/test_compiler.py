@@ -14,6 +14,8 @@ def test_the_checked_in_code_is_what_the_sources_compile_to(
 ) -> None:
     require_asset(compiler.ASSET)
     assert compiler.build() == json.loads(compiler.BUILD.read_text())
+    jetton = compiler.build(compiler.JETTON_ENTRY)
+    assert jetton == json.loads(compiler.JETTON_BUILD.read_text())
 
 
 def test_a_mistake_in_the_source_is_reported(

@@ -157,6 +157,27 @@ async def test_an_estimate_is_what_is_then_paid_and_changes_nothing(
     assert len(answer["result"]["destination_fees"]) == 1
 
 
+async def test_an_estimate_needs_no_good_signature_unless_asked_for(
+    devnet_url: str, chain: EmbeddedChain, wallet: Wallet
+) -> None:
+    unsigned = Wallet(b"\x06" * 32).transfer_message(0, [gift()], 2**32 - 1)
+    message = decode_boc(wallet.transfer_message(0, [gift()], 2**32 - 1))
+    init = message.refs[0]
+    call = {
+        "address": wallet.address,
+        "body": to_base64(encode_boc(decode_boc(unsigned).refs[-1])),
+        "init_code": to_base64(encode_boc(init.refs[0])),
+        "init_data": to_base64(encode_boc(init.refs[1])),
+    }
+    blocks = chain.last_block.seqno
+    answer = (await post(devnet_url, "/estimateFee", json.dumps(call).encode())).json()
+    assert answer["result"]["source_fees"]["gas_fee"] > 0
+    strict = json.dumps(call | {"ignore_chksig": False}).encode()
+    assert "exitcode=35" in (await post(devnet_url, "/estimateFee", strict)).json()["error"]
+    assert chain.last_block.seqno - blocks <= 3  # the clock's, and none of an estimate
+    assert chain.account(wallet.address).status == "uninit"
+
+
 async def test_a_refusal_says_the_exit_code_as_a_lite_server_does(
     devnet_url: str, toncenter: Toncenter, wallet: Wallet
 ) -> None:

@@ -10,9 +10,8 @@ import pytest
 import trio
 from lite_rig import LOOPBACK, SEED, LiteRig, open_rig
 
-from contracts import devnet_liteserver, lite_roster, proofs
+from contracts import devnet_liteserver, lite_roster, proofs, trusted_chain
 from contracts import lite_messages as lite
-from contracts import liteserver as client_module
 from contracts.adnl_stream import AdnlStream, accept_adnl, open_adnl
 from contracts.cells import Cell, join_address
 from contracts.devnet_liteserver import LiteApi, server_seed
@@ -360,7 +359,7 @@ def test_a_key_block_on_the_way_is_remembered(tmp_path: Path) -> None:
     """Only what is proven moves the trust; `_note` is where it moves."""
     seen: list[lite.BlockId] = []
     start = lite.BlockId(-1, lite.WHOLE_SHARD, 5, bytes(32), bytes(32))
-    trust = client_module.TrustedChain(start, seen.append)
+    trust = trusted_chain.TrustedChain(start, seen.append)
     header = proofs.Header(
         id=replace(start, seqno=9), network_id=1, key_block=True, unix_s=1, end_lt=1,
         state_hash=bytes(32),

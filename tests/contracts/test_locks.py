@@ -20,6 +20,7 @@ from contracts.locks import (
     Preimage,
     Witness,
     check_locks,
+    lock_id,
     locked_nanoton,
     locks_cell,
     sign_key_payment,
@@ -314,6 +315,24 @@ def test_an_underfunded_locked_claim_works_again_after_a_top_up_and_the_deadline
     assert opened.state.paid_nanoton == 21 * COIN
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_payer_can_burn_only_a_part_of_the_payees_money_with_locks(
+    opened: Rehearsal, count: int
+) -> None:
+    """It sends the smallest claims that are accepted, with as many locks as they may have."""
+    locks, here = some_locks(count), opened.chain.snapshot()
+    for total in range(5_000_000, 50_000_000, 1_000_000):
+        opened.chain.restore(here)
+        try:
+            opened.external(opened.claim_locked(total, locks, [None] * count))
+        except MessageRejected as refused:
+            assert refused.exit_code == TOO_SMALL
+        else:
+            break
+    assert opened.state.paid_nanoton == total
+    assert opened.balance(PAYEE) > 0.7 * total
+
+
 def test_other_locks_than_the_signed_ones_are_refused(opened: Rehearsal) -> None:
     signature = voucher.sign_locked_voucher(PAYER_SEED, opened.ref, COIN, [hash_lock(0)])
     larger: list[Lock] = [hash_lock(0, amount=COIN)]
@@ -356,6 +375,23 @@ def test_a_locked_claim_with_spare_references_is_refused(opened: Rehearsal) -> N
 def test_a_locked_claim_is_read_back_from_its_message(opened: Rehearsal) -> None:
     body = opened.claim_locked(COIN, some_locks(3), [None] * 3)
     assert channel.read_action(body) == channel.ChannelAction("claim_locked", COIN)
+
+
+def test_the_witnesses_of_a_claim_are_read_back_from_its_message(opened: Rehearsal) -> None:
+    locks, shown = some_locks(3), [witness(opened, 0), witness(opened, 1), None]
+    body = opened.claim_locked(COIN, locks, shown)
+    assert channel.read_witnesses(body) == {
+        lock_id(lock): each for lock, each in zip(locks, shown, strict=True) if each
+    }
+    assert channel.read_witnesses(opened.claim(COIN)) == {}
+
+
+@given(st.binary(max_size=120))
+def test_anything_else_shows_no_witnesses(data: bytes) -> None:
+    head = Builder().uint(channel.OP_CLAIM_LOCKED, 32).raw(bytes(64)).coins(5)
+    junk = Builder().raw(data).end()
+    assert channel.read_witnesses(encode_boc(head.ref(junk).ref(junk).end())) == {}
+    assert channel.read_witnesses(data) == {}
 
 
 def test_locks_are_laid_out_as_the_contract_reads_them() -> None:

@@ -35,8 +35,8 @@ from contracts.embedded import EmbeddedChain
 from contracts.emulator import Emulator
 from contracts.errors import ChainUnavailable, InvalidData
 from contracts.ledger import Ledger, header_proof
-from contracts.liteserver import TrustedChain
 from contracts.tl import encode
+from contracts.trusted_chain import TrustedChain
 from contracts.units import NanoTon
 from contracts.wallet import Transfer, Wallet
 
@@ -402,6 +402,43 @@ def test_blocks_that_are_not_kept_are_not_spoken_of(ledger: Ledger) -> None:
     with pytest.raises(ChainUnavailable):
         ledger.block_proof(strange, None)
     assert ledger.block_proof(newest(ledger), None).steps == ()
+
+
+def test_a_transaction_is_proven_to_be_in_its_block(chain: EmbeddedChain, ledger: Ledger) -> None:
+    stored = chain.stored_transactions(WALLET.address)
+    for item in stored:
+        block, lt = ledger.by_seqno(item.seqno).base.id, item.record.lt
+        listed, more = ledger.block_transactions(block, (b"", 0), 100)
+        assert not more
+        assert item.record.hash in [hash_ for _, _, hash_ in listed]
+        answer = ledger.one_transaction(block, WALLET.address, lt)
+        assert proofs.check_transaction(answer, block, WALLET.address, lt).record == item.record
+    last, first = stored[-1], stored[0]
+    block = ledger.by_seqno(last.seqno).base.id
+    answer = ledger.one_transaction(block, WALLET.address, last.record.lt)
+    other = ledger.one_transaction(
+        ledger.by_seqno(first.seqno).base.id, WALLET.address, first.record.lt
+    )
+    for forged, where, address, lt in (
+        (replace(answer, transaction=other.transaction), block, WALLET.address, last.record.lt),
+        (other, block, WALLET.address, last.record.lt),
+        (answer, replace(block, root_hash=bytes(32)), WALLET.address, last.record.lt),
+        (answer, block, NOBODY, last.record.lt),
+        (answer, block, WALLET.address, last.record.lt + 1),
+        (replace(answer, proof=b""), block, WALLET.address, last.record.lt),
+    ):
+        with pytest.raises(InvalidData):
+            proofs.check_transaction(forged, where, address, lt)
+    with pytest.raises(ChainUnavailable):
+        ledger.one_transaction(block, NOBODY, 5)
+
+
+def test_a_block_names_the_one_before_it(ledger: Ledger) -> None:
+    last = ledger.last
+    before = ledger.by_seqno(last.base.id.seqno - 1)
+    for block, expected in ((last.base, before.base.id), (last.master, before.master.id)):
+        (proof,) = decode_proof(encode_roots([header_proof(block)]), 1)
+        assert proofs.read_previous(proven_root(proof, block.id.root_hash)) == expected
 
 
 # --- no bytes do more than be refused ---

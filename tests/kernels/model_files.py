@@ -187,7 +187,7 @@ def gguf_bytes(
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
     for key, value in metadata.items():
         head += _text(key) + _value(value)
-    body = b""
+    body = bytearray()
     for name, (kind, shape, data) in tensors.items():
         body += b"\0" * (-len(body) % 32)
         offset = (offsets or {}).get(name, len(body))

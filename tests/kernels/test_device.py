@@ -15,6 +15,7 @@ from kernels.device import (
     judge_gpu,
     open_device,
     probe_gpu,
+    probe_ptx,
 )
 from kernels.errors import DeviceUnavailable, LaunchError
 from kernels.registry import kernel
@@ -79,6 +80,23 @@ def test_auto_opens_something_everywhere_and_cuda_says_why_it_cannot() -> None:
         open_device("cuda")
 
 
+def test_what_the_ptx_route_lacks_is_said_and_the_references_take_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kernels.device.find_nvrtc", lambda: None)
+    assert any("NVRTC" in each for each in probe_ptx())
+    monkeypatch.setattr("kernels._cpu_ptx.probe_ptx", lambda: ("nothing works",))
+    assert open_device("cpu").name == "CPU (NumPy)"
+
+
+def test_the_cpu_runs_the_cuda_sources_where_it_can() -> None:
+    if missing := probe_ptx():
+        pytest.skip("; ".join(missing))
+    device = open_device("cpu")
+    assert device.name == "CPU (PTX, masked)"
+    device.close()
+
+
 def test_the_port_is_cheap_to_import() -> None:
     code = "import kernels.device, sys; print(sorted({'numpy', 'pycuda'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -90,9 +108,9 @@ def device(request: pytest.FixtureRequest) -> Device:
     if request.param == "references":
         return CpuDevice()
     pytest.importorskip("llvmlite", reason="pip install 'cocoon-node[ptx]'")
-    from kernels._cpu_ptx import PtxDevice, missing_parts
+    from kernels._cpu_ptx import PtxDevice
 
-    if missing := missing_parts():
+    if missing := probe_ptx():
         pytest.skip("; ".join(missing))
     return PtxDevice(memory_bytes=2**28)
 

@@ -119,6 +119,17 @@ async def test_another_peer_at_the_address_is_refused() -> None:
             await client.connect([f"{bare}/p2p/{generate_identity().peer_id}"])
 
 
+async def test_a_node_dials_nobody_unasked() -> None:
+    async with open_test_host() as one, open_test_host() as other:
+        driver = one._driver
+        driver._remember_address(other._driver._own_address())
+        await driver._swarm.auto_connector.maybe_connect()
+        await trio.sleep(0.3)
+        assert one.connected_peers() == ()
+        await one.connect(other.addresses)
+        assert one.connected_peers() == (other.peer_id,)
+
+
 async def test_networks_do_not_mix() -> None:
     async with open_test_host("one") as server, open_test_host("two") as client:
         server.serve("/echo/1", echo_once, streams_max=1)

@@ -12,6 +12,8 @@ from simulations.execution import execute_all, left_to_do, plan_of, read_plan, w
 from simulations.records import BadResults, read_manifest, read_runs, read_table, run_key
 from simulations.scenario import Scenario, changed
 
+pytest.importorskip("pyarrow", reason="the extra `sim` is not installed")
+
 CALLS: list[int] = []
 
 
@@ -100,3 +102,10 @@ def test_a_manifest_of_another_shape_is_refused(tmp_path) -> None:
     (tmp_path / "manifest.json").write_bytes(msgspec.json.encode({"key": "x"}))
     with pytest.raises(BadResults):
         read_manifest(tmp_path)
+
+
+def test_what_an_engine_does_not_simulate_is_refused_and_not_left_out_silently() -> None:
+    wanted = changed(Scenario(engine="nodes"), **{"faults.crashes_per_hour": 3.0})
+    with pytest.raises(ConfigError, match=r"does not simulate faults\.crashes_per_hour"):
+        check_memory(wanted)
+    check_memory(changed(wanted, engine="exact"))

@@ -1,13 +1,10 @@
 """Reading from the chain what a silent provider showed it: the witness of its claim."""
 
 from cocoon.payments.onchain import read_ledger
-from contracts.cells import Slice, decode_boc
 from contracts.chain import Chain
-from contracts.channel import OP_CLAIM_LOCKED
-from contracts.errors import InvalidData
-from contracts.locks import DIGEST_BYTES, LOCKS_MAX, KeyPayment
-from contracts.units import NO_MONEY, NanoTon
-from contracts.voucher import SIGNATURE_BYTES
+from contracts.channel import read_witnesses
+from contracts.locks import KeyPayment
+from contracts.units import NO_MONEY
 
 
 async def find_payment(
@@ -34,32 +31,5 @@ def claimed_payments(body: bytes) -> dict[bytes, KeyPayment]:
 
     Signatures are not checked here.
     """
-    try:
-        reader = decode_boc(body).parse()
-        if reader.uint(32) != OP_CLAIM_LOCKED:
-            return {}
-        reader.raw(SIGNATURE_BYTES)
-        reader.coins()
-        locks, witnesses = reader.ref().parse(), reader.ref().parse()
-        return _pairs(locks, witnesses)
-    except InvalidData:
-        return {}
-
-
-def _pairs(locks: Slice, witnesses: Slice) -> dict[bytes, KeyPayment]:
-    found = {}
-    for _ in range(LOCKS_MAX):
-        is_key, key = locks.flag(), locks.raw(DIGEST_BYTES)
-        locks.coins()
-        locks.uint(32)
-        if witnesses.flag():
-            if is_key:
-                signature = witnesses.raw(SIGNATURE_BYTES)
-                found[key] = KeyPayment(NanoTon(witnesses.coins()), signature)
-            else:
-                witnesses.raw(DIGEST_BYTES)
-        next_locks, next_witnesses = locks.maybe_ref(), witnesses.maybe_ref()
-        if next_locks is None or next_witnesses is None:
-            break
-        locks, witnesses = next_locks.parse(), next_witnesses.parse()
-    return found
+    shown = read_witnesses(body)
+    return {key: each for key, each in shown.items() if isinstance(each, KeyPayment)}

@@ -42,6 +42,7 @@ typedef struct Launch {
     const Region *regions;
     const Stop *stops;
     u32 *state, *value, *source, *clamp, *mask, *out, *out_predicate, *saved;
+    u32 limit;  // threads of the block from here on have left
 } Launch;
 
 enum Kind {
@@ -361,6 +362,20 @@ static void warp_operation(Launch *l, const Stop *stop, u32 base, u32 lanes) {
     }
 }
 
+// ---- whether a kept register is the same in all threads of [first, end)
+
+u32 ptx_same_32(const u32 *row, u32 first, u32 end) {
+    u32 differ = 0;
+    for (u32 t = first; t < end; ++t) differ |= row[t] ^ row[first];
+    return !differ;
+}
+
+u32 ptx_same_64(const u64 *row, u32 first, u32 end) {
+    u64 differ = 0;
+    for (u32 t = first; t < end; ++t) differ |= row[t] ^ row[first];
+    return !differ;
+}
+
 // ---- scheduling
 
 static void run(Launch *l, u32 state, u32 first, u32 end) {
@@ -480,44 +495,60 @@ static void release_barriers(Launch *l) {
         if (l->saved[t] != EXITED) run(l, l->saved[t], t, t + 1);
 }
 
-static void step(Launch *l) {
-    u32 n = l->env->threads, live = 0, state = EXITED, uniform = 1, at_barrier = 1, prefix = 1;
+// What the threads of a block wait for: how many live, whether at one stop, and in front of all
+// that have left. Loops without branches, which LLVM does for many threads at once.
+typedef struct Survey { u32 live, state, uniform, prefix; } Survey;
+
+static Survey survey(const u32 *state, u32 n) {
+    u32 live = 0, least = EXITED, most = 0, gaps = 0;
     for (u32 t = 0; t < n; ++t) {
-        u32 at = l->state[t];
-        if (at == EXITED) continue;
-        if (live != t) prefix = 0;
-        if (live && at != state) uniform = 0;
-        if (!is_barrier(l->stops[at].kind)) at_barrier = 0;
-        state = at;
-        ++live;
+        least = state[t] < least ? state[t] : least;
+        most = state[t] > most ? state[t] : most;
     }
-    if (uniform && at_barrier) {
-        barrier_result(l, state);
-        next_epoch(l->env);
-        if (prefix) run(l, state, 0, live);
-        else run_all(l, state, 0, n);
-        return;
+    if (least == EXITED) return (Survey){0};
+    if (least == most) return (Survey){n, most, 1, 1};
+    most = 0;
+    for (u32 t = 0; t < n; ++t) {
+        u32 at = state[t], alive = at != EXITED;
+        live += alive;
+        most = alive && at > most ? at : most;
     }
-    if (uniform && prefix && whole_warps(l, state, live)) {
-        run(l, state, 0, live);
-        return;
-    }
-    if (at_barrier) {
-        if (l->env->strict) {
-            fault(l->env, DIVERGENT_BARRIER, 0, l->stops[state].line);
-            return;
-        }
-        next_epoch(l->env);
-        release_barriers(l);
-        return;
-    }
-    if (!release_warps(l)) fault(l->env, DEADLOCK, 0, l->stops[state].line);
+    if (live != n)
+        for (u32 t = 0; t < live; ++t) gaps |= state[t] == EXITED;
+    return (Survey){live, most, least == most, !gaps};
 }
 
-static u32 has_live(Launch *l) {
-    u32 n = l->env->threads, gone = 1;
-    for (u32 t = 0; t < n; ++t) gone &= l->state[t] == EXITED;
-    return !gone;
+static u32 all_at_barriers(Launch *l) {
+    for (u32 t = 0; t < l->env->threads; ++t)
+        if (l->state[t] != EXITED && !is_barrier(l->stops[l->state[t]].kind)) return 0;
+    return 1;
+}
+
+// Let the block go on by one stop. Returns whether a thread lives.
+static u32 step(Launch *l) {
+    u32 n = l->env->threads;
+    Survey now = survey(l->state, l->limit);
+    if (!now.live) return 0;
+    if (now.prefix) l->limit = now.live;
+    if (now.uniform && is_barrier(l->stops[now.state].kind)) {
+        barrier_result(l, now.state);
+        next_epoch(l->env);
+        if (now.prefix) run(l, now.state, 0, now.live);
+        else run_all(l, now.state, 0, n);
+        return 1;
+    }
+    if (now.uniform && now.prefix && whole_warps(l, now.state, now.live)) {
+        run(l, now.state, 0, now.live);
+        return 1;
+    }
+    if (all_at_barriers(l)) {
+        if (l->env->strict) return fault(l->env, DIVERGENT_BARRIER, 0, l->stops[now.state].line);
+        next_epoch(l->env);
+        release_barriers(l);
+        return 1;
+    }
+    if (!release_warps(l)) fault(l->env, DEADLOCK, 0, l->stops[now.state].line);
+    return 1;
 }
 
 // Run all blocks. Returns 0, or a `Fault`.
@@ -527,7 +558,7 @@ u32 ptx_run_grid(Env *env, const Region *regions, const Stop *stops) {
         env, regions, stops,
         (u32 *)rows, (u32 *)(rows + ROW), (u32 *)(rows + 2 * ROW), (u32 *)(rows + 3 * ROW),
         (u32 *)(rows + 4 * ROW), (u32 *)(rows + 5 * ROW), (u32 *)(rows + 6 * ROW),
-        (u32 *)(rows + 7 * ROW),
+        (u32 *)(rows + 7 * ROW), 0,
     };
     for (u32 z = 0; z < env->grid[2]; ++z)
         for (u32 y = 0; y < env->grid[1]; ++y)
@@ -536,8 +567,9 @@ u32 ptx_run_grid(Env *env, const Region *regions, const Stop *stops) {
                 env->index[1] = y;
                 env->index[2] = z;
                 if (env->strict) forget_block(env);
+                launch.limit = env->threads;
                 run(&launch, 0, 0, env->threads);
-                while (!stopped(&launch) && has_live(&launch)) step(&launch);
+                while (!stopped(&launch) && step(&launch)) {}
                 if (env->stop) return env->stop;
             }
     return 0;

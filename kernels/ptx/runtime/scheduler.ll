@@ -1,6 +1,6 @@
-; of scheduler.c with SHA-256 1e0419183e85a6d5c9c9e23d1504acc959033f7d3e8cb2adbfcdce63e9493981
+; of scheduler.c with SHA-256 4d800acfc4a7b6a6289bfbbf079bbb7add86b09c8704db35718059602bd25d52
 %struct.Access = type { i32, i32, i32, i32, i32, i32, i32, i32 }
-%struct.Launch = type { ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr }
+%struct.Launch = type { ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i32 }
 %struct.Stop = type { i32, i32, i32, i32, i32, i32, i32, i32 }
 
 define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) local_unnamed_addr {
@@ -396,6 +396,70 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
   ret i32 %273
 }
 
+define i32 @ptx_same_32(ptr %0, i32 %1, i32 %2) local_unnamed_addr {
+  %4 = icmp ult i32 %1, %2
+  br i1 %4, label %5, label %13
+
+5:                                               
+  %6 = zext i32 %1 to i64
+  %7 = getelementptr inbounds i32, ptr %0, i64 %6
+  %8 = load i32, ptr %7, align 4
+  %9 = zext i32 %2 to i64
+  br label %15
+
+10:                                              
+  %11 = icmp eq i32 %21, 0
+  %12 = zext i1 %11 to i32
+  br label %13
+
+13:                                              
+  %14 = phi i32 [ 1, %3 ], [ %12, %10 ]
+  ret i32 %14
+
+15:                                              
+  %16 = phi i64 [ %6, %5 ], [ %22, %15 ]
+  %17 = phi i32 [ 0, %5 ], [ %21, %15 ]
+  %18 = getelementptr inbounds i32, ptr %0, i64 %16
+  %19 = load i32, ptr %18, align 4
+  %20 = xor i32 %8, %19
+  %21 = or i32 %20, %17
+  %22 = add nsw i64 %16, 1
+  %23 = icmp eq i64 %22, %9
+  br i1 %23, label %10, label %15
+}
+
+define i32 @ptx_same_64(ptr %0, i32 %1, i32 %2) local_unnamed_addr {
+  %4 = icmp ult i32 %1, %2
+  br i1 %4, label %5, label %13
+
+5:                                               
+  %6 = zext i32 %1 to i64
+  %7 = getelementptr inbounds i64, ptr %0, i64 %6
+  %8 = load i64, ptr %7, align 8
+  %9 = zext i32 %2 to i64
+  br label %15
+
+10:                                              
+  %11 = icmp eq i64 %21, 0
+  %12 = zext i1 %11 to i32
+  br label %13
+
+13:                                              
+  %14 = phi i32 [ 1, %3 ], [ %12, %10 ]
+  ret i32 %14
+
+15:                                              
+  %16 = phi i64 [ %6, %5 ], [ %22, %15 ]
+  %17 = phi i64 [ 0, %5 ], [ %21, %15 ]
+  %18 = getelementptr inbounds i64, ptr %0, i64 %16
+  %19 = load i64, ptr %18, align 8
+  %20 = xor i64 %8, %19
+  %21 = or i64 %20, %17
+  %22 = add nsw i64 %16, 1
+  %23 = icmp eq i64 %22, %9
+  br i1 %23, label %10, label %15
+}
+
 define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   %4 = alloca %struct.Launch, align 8
   %5 = getelementptr inbounds i8, ptr %0, i64 8
@@ -428,846 +492,897 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   %22 = getelementptr inbounds i8, ptr %4, i64 80
   %23 = getelementptr inbounds i8, ptr %6, i64 29120
   store ptr %23, ptr %22, align 8
-  %24 = getelementptr inbounds i8, ptr %0, i64 120
-  %25 = getelementptr inbounds i8, ptr %0, i64 128
-  %26 = load i32, ptr %25, align 8
-  %27 = icmp eq i32 %26, 0
-  br i1 %27, label %610, label %28
+  %24 = getelementptr inbounds i8, ptr %4, i64 88
+  store i32 0, ptr %24, align 8
+  %25 = getelementptr inbounds i8, ptr %4, i64 92
+  store i32 0, ptr %25, align 4
+  %26 = getelementptr inbounds i8, ptr %0, i64 120
+  %27 = getelementptr inbounds i8, ptr %0, i64 128
+  %28 = load i32, ptr %27, align 8
+  %29 = icmp eq i32 %28, 0
+  br i1 %29, label %637, label %30
 
-28:                                              
-  %29 = getelementptr inbounds i8, ptr %0, i64 124
-  %30 = getelementptr inbounds i8, ptr %0, i64 108
-  %31 = getelementptr inbounds i8, ptr %0, i64 112
-  %32 = getelementptr inbounds i8, ptr %0, i64 116
-  %33 = getelementptr inbounds i8, ptr %0, i64 136
-  %34 = getelementptr inbounds i8, ptr %0, i64 140
-  %35 = getelementptr inbounds i8, ptr %0, i64 88
-  %36 = getelementptr inbounds i8, ptr %0, i64 16
-  %37 = getelementptr inbounds i8, ptr %0, i64 56
-  %38 = getelementptr inbounds i8, ptr %0, i64 80
-  %39 = getelementptr inbounds i8, ptr %0, i64 32
-  %40 = getelementptr inbounds i8, ptr %2, i64 4
-  %41 = getelementptr inbounds i8, ptr %0, i64 72
-  %42 = getelementptr inbounds i8, ptr %0, i64 132
-  %43 = getelementptr inbounds i8, ptr %0, i64 144
-  %44 = getelementptr inbounds i8, ptr %0, i64 152
-  %45 = load i32, ptr %29, align 4
-  br label %46
+30:                                              
+  %31 = getelementptr inbounds i8, ptr %0, i64 124
+  %32 = getelementptr inbounds i8, ptr %0, i64 108
+  %33 = getelementptr inbounds i8, ptr %0, i64 112
+  %34 = getelementptr inbounds i8, ptr %0, i64 116
+  %35 = getelementptr inbounds i8, ptr %0, i64 136
+  %36 = getelementptr inbounds i8, ptr %0, i64 140
+  %37 = getelementptr inbounds i8, ptr %0, i64 88
+  %38 = getelementptr inbounds i8, ptr %0, i64 16
+  %39 = getelementptr inbounds i8, ptr %0, i64 56
+  %40 = getelementptr inbounds i8, ptr %0, i64 80
+  %41 = getelementptr inbounds i8, ptr %0, i64 32
+  %42 = getelementptr inbounds i8, ptr %2, i64 4
+  %43 = getelementptr inbounds i8, ptr %0, i64 72
+  %44 = getelementptr inbounds i8, ptr %0, i64 132
+  %45 = getelementptr inbounds i8, ptr %0, i64 144
+  %46 = getelementptr inbounds i8, ptr %0, i64 152
+  %47 = load i32, ptr %31, align 4
+  br label %48
 
-46:                                              
-  %47 = phi i32 [ %26, %28 ], [ %605, %604 ]
-  %48 = phi i32 [ %45, %28 ], [ %606, %604 ]
-  %49 = phi i32 [ %45, %28 ], [ %607, %604 ]
-  %50 = phi i32 [ 0, %28 ], [ %608, %604 ]
-  %51 = icmp eq i32 %49, 0
-  br i1 %51, label %604, label %52
-
-52:                                              
-  %53 = load i32, ptr %24, align 8
-  br label %54
+48:                                              
+  %49 = phi i32 [ %28, %30 ], [ %632, %631 ]
+  %50 = phi i32 [ %47, %30 ], [ %633, %631 ]
+  %51 = phi i32 [ %47, %30 ], [ %634, %631 ]
+  %52 = phi i32 [ 0, %30 ], [ %635, %631 ]
+  %53 = icmp eq i32 %51, 0
+  br i1 %53, label %631, label %54
 
 54:                                              
-  %55 = phi i32 [ %598, %597 ], [ %48, %52 ]
-  %56 = phi i32 [ %599, %597 ], [ %53, %52 ]
-  %57 = phi i32 [ %600, %597 ], [ 0, %52 ]
-  %58 = icmp eq i32 %56, 0
-  br i1 %58, label %597, label %63
+  %55 = load i32, ptr %26, align 8
+  br label %56
 
-59:                                              
-  %60 = add i32 %64, 1
-  %61 = load i32, ptr %24, align 8
-  %62 = icmp ult i32 %60, %61
-  br i1 %62, label %63, label %595
+56:                                              
+  %57 = phi i32 [ %625, %624 ], [ %50, %54 ]
+  %58 = phi i32 [ %626, %624 ], [ %55, %54 ]
+  %59 = phi i32 [ %627, %624 ], [ 0, %54 ]
+  %60 = icmp eq i32 %58, 0
+  br i1 %60, label %624, label %65
 
-63:                                              
-  %64 = phi i32 [ %60, %59 ], [ 0, %54 ]
-  store i32 %64, ptr %30, align 4
-  store i32 %57, ptr %31, align 4
-  store i32 %50, ptr %32, align 4
-  %65 = load i32, ptr %33, align 8
-  %66 = icmp eq i32 %65, 0
-  br i1 %66, label %67, label %69
+61:                                              
+  %62 = add i32 %66, 1
+  %63 = load i32, ptr %26, align 8
+  %64 = icmp ult i32 %62, %63
+  br i1 %64, label %65, label %622
 
-67:                                              
-  %68 = load i32, ptr %38, align 8
-  br label %113
+65:                                              
+  %66 = phi i32 [ %62, %61 ], [ 0, %56 ]
+  store i32 %66, ptr %32, align 4
+  store i32 %59, ptr %33, align 4
+  store i32 %52, ptr %34, align 4
+  %67 = load i32, ptr %35, align 8
+  %68 = icmp eq i32 %67, 0
+  br i1 %68, label %69, label %71
 
 69:                                              
-  %70 = load i32, ptr %34, align 4
-  %71 = add i32 %70, 1
-  store i32 %71, ptr %34, align 4
-  %72 = load i32, ptr %35, align 8
-  %73 = icmp eq i32 %72, 0
-  br i1 %73, label %74, label %78
+  %70 = load i32, ptr %40, align 8
+  br label %115
 
-74:                                              
-  %75 = load i32, ptr %38, align 8
-  %76 = and i32 %75, 134217727
-  %77 = icmp eq i32 %76, 0
-  br i1 %77, label %90, label %93
+71:                                              
+  %72 = load i32, ptr %36, align 4
+  %73 = add i32 %72, 1
+  store i32 %73, ptr %36, align 4
+  %74 = load i32, ptr %37, align 8
+  %75 = icmp eq i32 %74, 0
+  br i1 %75, label %76, label %80
 
-78:                                              
-  %79 = phi i64 [ %86, %78 ], [ 0, %69 ]
-  %80 = load ptr, ptr %36, align 8
-  %81 = load i64, ptr %37, align 8
-  %82 = getelementptr i8, ptr %80, i64 %81
-  %83 = getelementptr i8, ptr %82, i64 %79
-  %84 = load i8, ptr %83, align 1
-  %85 = and i8 %84, -3
-  store i8 %85, ptr %83, align 1
-  %86 = add nsw i64 %79, 1
-  %87 = load i32, ptr %35, align 8
-  %88 = zext i32 %87 to i64
-  %89 = icmp ult i64 %86, %88
-  br i1 %89, label %78, label %74
+76:                                              
+  %77 = load i32, ptr %40, align 8
+  %78 = and i32 %77, 134217727
+  %79 = icmp eq i32 %78, 0
+  br i1 %79, label %92, label %95
 
-90:                                              
-  %91 = phi i32 [ %75, %74 ], [ %98, %93 ]
-  %92 = icmp eq i32 %91, 0
-  br i1 %92, label %113, label %102
+80:                                              
+  %81 = phi i64 [ %88, %80 ], [ 0, %71 ]
+  %82 = load ptr, ptr %38, align 8
+  %83 = load i64, ptr %39, align 8
+  %84 = getelementptr i8, ptr %82, i64 %83
+  %85 = getelementptr i8, ptr %84, i64 %81
+  %86 = load i8, ptr %85, align 1
+  %87 = and i8 %86, -3
+  store i8 %87, ptr %85, align 1
+  %88 = add nsw i64 %81, 1
+  %89 = load i32, ptr %37, align 8
+  %90 = zext i32 %89 to i64
+  %91 = icmp ult i64 %88, %90
+  br i1 %91, label %80, label %76
 
-93:                                              
-  %94 = phi i64 [ %97, %93 ], [ 0, %74 ]
-  %95 = load ptr, ptr %39, align 8
-  %96 = getelementptr inbounds i32, ptr %95, i64 %94
-  store i32 0, ptr %96, align 4
-  %97 = add nsw i64 %94, 1
-  %98 = load i32, ptr %38, align 8
-  %99 = shl i32 %98, 5
-  %100 = zext i32 %99 to i64
-  %101 = icmp ult i64 %97, %100
-  br i1 %101, label %93, label %90
+92:                                              
+  %93 = phi i32 [ %77, %76 ], [ %100, %95 ]
+  %94 = icmp eq i32 %93, 0
+  br i1 %94, label %115, label %104
 
-102:                                             
-  %103 = phi i64 [ %109, %102 ], [ 0, %90 ]
-  %104 = load ptr, ptr %39, align 8
-  %105 = shl nsw i64 %103, 7
-  %106 = getelementptr inbounds i8, ptr %104, i64 %105
-  %107 = and i64 %103, 31
-  %108 = getelementptr inbounds i32, ptr %106, i64 %107
-  store i32 1, ptr %108, align 4
-  %109 = add nsw i64 %103, 1
-  %110 = load i32, ptr %38, align 8
-  %111 = zext i32 %110 to i64
-  %112 = icmp ult i64 %109, %111
-  br i1 %112, label %102, label %113
+95:                                              
+  %96 = phi i64 [ %99, %95 ], [ 0, %76 ]
+  %97 = load ptr, ptr %41, align 8
+  %98 = getelementptr inbounds i32, ptr %97, i64 %96
+  store i32 0, ptr %98, align 4
+  %99 = add nsw i64 %96, 1
+  %100 = load i32, ptr %40, align 8
+  %101 = shl i32 %100, 5
+  %102 = zext i32 %101 to i64
+  %103 = icmp ult i64 %99, %102
+  br i1 %103, label %95, label %92
 
-113:                                             
-  %114 = phi i32 [ %68, %67 ], [ 0, %90 ], [ %110, %102 ]
-  %115 = load i32, ptr %40, align 4
-  %116 = zext i32 %115 to i64
-  %117 = zext i32 %114 to i64
-  %118 = mul nsw i64 %116, %117
-  %119 = load i64, ptr %41, align 8
-  %120 = sub nsw i64 %119, %118
-  store i64 %120, ptr %41, align 8
-  %121 = load ptr, ptr %1, align 8
-  %122 = load ptr, ptr %5, align 8
-  %123 = load ptr, ptr %0, align 8
-  tail call void %121(ptr %0, ptr %122, ptr %123, i32 0, i32 %114)
-  %124 = load i32, ptr %42, align 4
-  %125 = icmp eq i32 %124, 0
-  br i1 %125, label %126, label %610
+104:                                             
+  %105 = phi i64 [ %111, %104 ], [ 0, %92 ]
+  %106 = load ptr, ptr %41, align 8
+  %107 = shl nsw i64 %105, 7
+  %108 = getelementptr inbounds i8, ptr %106, i64 %107
+  %109 = and i64 %105, 31
+  %110 = getelementptr inbounds i32, ptr %108, i64 %109
+  store i32 1, ptr %110, align 4
+  %111 = add nsw i64 %105, 1
+  %112 = load i32, ptr %40, align 8
+  %113 = zext i32 %112 to i64
+  %114 = icmp ult i64 %111, %113
+  br i1 %114, label %104, label %115
 
-126:                                             
-  %127 = load i64, ptr %41, align 8
-  %128 = icmp slt i64 %127, 0
-  br i1 %128, label %129, label %130
+115:                                             
+  %116 = phi i32 [ %70, %69 ], [ 0, %92 ], [ %112, %104 ]
+  store i32 %116, ptr %24, align 8
+  %117 = load i32, ptr %42, align 4
+  %118 = zext i32 %117 to i64
+  %119 = zext i32 %116 to i64
+  %120 = mul nsw i64 %118, %119
+  %121 = load i64, ptr %43, align 8
+  %122 = sub nsw i64 %121, %120
+  store i64 %122, ptr %43, align 8
+  %123 = load ptr, ptr %1, align 8
+  %124 = load ptr, ptr %5, align 8
+  %125 = load ptr, ptr %0, align 8
+  tail call void %123(ptr %0, ptr %124, ptr %125, i32 0, i32 %116)
+  %126 = load i32, ptr %44, align 4
+  %127 = icmp eq i32 %126, 0
+  br i1 %127, label %128, label %637
 
-129:                                             
-  store i32 2, ptr %42, align 4
-  br label %610
+128:                                             
+  %129 = phi i32 [ %202, %619 ], [ %116, %115 ]
+  %130 = load i64, ptr %43, align 8
+  %131 = icmp slt i64 %130, 0
+  br i1 %131, label %132, label %133
 
-130:                                             
-  %131 = load i32, ptr %38, align 8
-  %132 = icmp eq i32 %131, 0
-  br i1 %132, label %59, label %133
+132:                                             
+  store i32 2, ptr %44, align 4
+  br label %637
 
 133:                                             
-  %134 = zext i32 %131 to i64
-  br label %135
+  %134 = load i32, ptr %40, align 8
+  %135 = icmp eq i32 %129, 0
+  br i1 %135, label %61, label %136
 
-135:                                             
-  %136 = phi i64 [ 0, %133 ], [ %142, %135 ]
-  %137 = phi i32 [ 1, %133 ], [ %141, %135 ]
-  %138 = getelementptr inbounds i32, ptr %6, i64 %136
-  %139 = load i32, ptr %138, align 4
-  %140 = icmp eq i32 %139, -1
-  %141 = select i1 %140, i32 %137, i32 0
-  %142 = add nsw i64 %136, 1
-  %143 = icmp eq i64 %142, %134
-  br i1 %143, label %144, label %135
+136:                                             
+  %137 = zext i32 %129 to i64
+  br label %145
 
-144:                                             
-  %145 = icmp eq i32 %141, 0
-  br i1 %145, label %150, label %59
+138:                                             
+  %139 = icmp eq i32 %151, %152
+  %140 = icmp eq i32 %151, -1
+  %141 = select i1 %140, i1 true, i1 %139
+  %142 = select i1 %140, i32 0, i32 %129
+  %143 = select i1 %140, i32 0, i32 %151
+  %144 = select i1 %140, i64 0, i64 4294967297
+  br i1 %141, label %192, label %161
 
-146:                                             
-  %147 = icmp ne i32 %177, 0
-  %148 = icmp ne i32 %178, 0
-  %149 = select i1 %147, i1 %148, i1 false
-  br i1 %149, label %183, label %279
+145:                                             
+  %146 = phi i64 [ 0, %136 ], [ %153, %145 ]
+  %147 = phi i32 [ 0, %136 ], [ %152, %145 ]
+  %148 = phi i32 [ -1, %136 ], [ %151, %145 ]
+  %149 = getelementptr inbounds i32, ptr %6, i64 %146
+  %150 = load i32, ptr %149, align 4
+  %151 = tail call i32 @llvm.umin.i32(i32 %150, i32 %148)
+  %152 = tail call i32 @llvm.umax.i32(i32 %150, i32 %147)
+  %153 = add nsw i64 %146, 1
+  %154 = icmp eq i64 %153, %137
+  br i1 %154, label %138, label %145
 
-150:                                             
-  %151 = phi i64 [ %181, %175 ], [ 0, %144 ]
-  %152 = phi i32 [ %180, %175 ], [ 0, %144 ]
-  %153 = phi i32 [ %179, %175 ], [ 1, %144 ]
-  %154 = phi i32 [ %178, %175 ], [ 1, %144 ]
-  %155 = phi i32 [ %177, %175 ], [ 1, %144 ]
-  %156 = phi i32 [ %176, %175 ], [ -1, %144 ]
-  %157 = getelementptr inbounds i32, ptr %6, i64 %151
-  %158 = load i32, ptr %157, align 4
-  %159 = icmp eq i32 %158, -1
-  br i1 %159, label %175, label %160
+155:                                             
+  %156 = icmp eq i32 %169, %129
+  %157 = icmp eq i32 %169, 0
+  %158 = or i1 %156, %157
+  br i1 %158, label %187, label %159
 
-160:                                             
-  %161 = zext i32 %152 to i64
-  %162 = icmp eq i64 %151, %161
-  %163 = select i1 %162, i32 %153, i32 0
-  %164 = icmp eq i32 %152, 0
-  %165 = icmp eq i32 %158, %156
-  %166 = select i1 %164, i1 true, i1 %165
-  %167 = select i1 %166, i32 %155, i32 0
-  %168 = zext i32 %158 to i64
-  %169 = getelementptr inbounds %struct.Stop, ptr %2, i64 %168
-  %170 = load i32, ptr %169, align 4
-  %171 = add i32 %170, -5
-  %172 = icmp ult i32 %171, -4
-  %173 = select i1 %172, i32 0, i32 %154
-  %174 = add i32 %152, 1
-  br label %175
+159:                                             
+  %160 = zext i32 %169 to i64
+  br label %177
 
-175:                                             
-  %176 = phi i32 [ %158, %160 ], [ %156, %150 ]
-  %177 = phi i32 [ %167, %160 ], [ %155, %150 ]
-  %178 = phi i32 [ %173, %160 ], [ %154, %150 ]
-  %179 = phi i32 [ %163, %160 ], [ %153, %150 ]
-  %180 = phi i32 [ %174, %160 ], [ %152, %150 ]
-  %181 = add nsw i64 %151, 1
-  %182 = icmp eq i64 %181, %134
-  br i1 %182, label %146, label %150
+161:                                             
+  %162 = phi i64 [ %172, %161 ], [ 0, %138 ]
+  %163 = phi i32 [ %171, %161 ], [ 0, %138 ]
+  %164 = phi i32 [ %169, %161 ], [ 0, %138 ]
+  %165 = getelementptr inbounds i32, ptr %6, i64 %162
+  %166 = load i32, ptr %165, align 4
+  %167 = icmp ne i32 %166, -1
+  %168 = zext i1 %167 to i32
+  %169 = add i32 %164, %168
+  %170 = tail call i32 @llvm.umax.i32(i32 %166, i32 %163)
+  %171 = select i1 %167, i32 %170, i32 %163
+  %172 = add nsw i64 %162, 1
+  %173 = icmp eq i64 %172, %137
+  br i1 %173, label %155, label %161
 
-183:                                             
-  %184 = zext i32 %176 to i64
-  %185 = getelementptr inbounds %struct.Stop, ptr %2, i64 %184
-  %186 = load i32, ptr %185, align 4
-  %187 = icmp eq i32 %186, 1
-  br i1 %187, label %221, label %194
+174:                                             
+  %175 = icmp eq i32 %184, 0
+  %176 = select i1 %175, i64 4294967296, i64 0
+  br label %187
 
-188:                                             
-  %189 = icmp eq i32 %186, 2
-  %190 = icmp eq i32 %186, 3
-  %191 = select i1 %190, i32 %211, i32 %210
-  %192 = select i1 %189, i32 %212, i32 %191
-  %193 = and i32 %192, 1
-  br label %215
+177:                                             
+  %178 = phi i64 [ 0, %159 ], [ %185, %177 ]
+  %179 = phi i32 [ 0, %159 ], [ %184, %177 ]
+  %180 = getelementptr inbounds i32, ptr %6, i64 %178
+  %181 = load i32, ptr %180, align 4
+  %182 = icmp eq i32 %181, -1
+  %183 = zext i1 %182 to i32
+  %184 = or i32 %179, %183
+  %185 = add nsw i64 %178, 1
+  %186 = icmp eq i64 %185, %160
+  br i1 %186, label %174, label %177
 
-194:                                             
-  %195 = phi i64 [ %213, %209 ], [ 0, %183 ]
-  %196 = phi i32 [ %212, %209 ], [ 1, %183 ]
-  %197 = phi i32 [ %211, %209 ], [ 0, %183 ]
-  %198 = phi i32 [ %210, %209 ], [ 0, %183 ]
-  %199 = getelementptr inbounds i32, ptr %6, i64 %195
-  %200 = load i32, ptr %199, align 4
-  %201 = icmp eq i32 %200, -1
-  br i1 %201, label %209, label %202
+187:                                             
+  %188 = phi i64 [ 4294967296, %155 ], [ %176, %174 ]
+  %189 = icmp eq i32 %151, %171
+  %190 = zext i1 %189 to i64
+  %191 = or i64 %188, %190
+  br label %192
 
-202:                                             
-  %203 = getelementptr inbounds i32, ptr %11, i64 %195
-  %204 = load i32, ptr %203, align 4
-  %205 = and i32 %204, 1
-  %206 = and i32 %205, %196
-  %207 = or i32 %205, %197
-  %208 = add i32 %205, %198
-  br label %209
+192:                                             
+  %193 = phi i32 [ %169, %187 ], [ %142, %138 ]
+  %194 = phi i32 [ %171, %187 ], [ %143, %138 ]
+  %195 = phi i64 [ %191, %187 ], [ %144, %138 ]
+  %196 = zext i32 %194 to i64
+  %197 = icmp eq i32 %193, 0
+  br i1 %197, label %61, label %198
 
-209:                                             
-  %210 = phi i32 [ %208, %202 ], [ %198, %194 ]
-  %211 = phi i32 [ %207, %202 ], [ %197, %194 ]
-  %212 = phi i32 [ %206, %202 ], [ %196, %194 ]
-  %213 = add nsw i64 %195, 1
-  %214 = icmp eq i64 %213, %134
-  br i1 %214, label %188, label %194
+198:                                             
+  %199 = icmp ugt i64 %195, 4294967295
+  br i1 %199, label %200, label %201
 
-215:                                             
-  %216 = phi i64 [ 0, %188 ], [ %219, %215 ]
-  %217 = getelementptr inbounds i32, ptr %19, i64 %216
-  store i32 %192, ptr %217, align 4
-  %218 = getelementptr inbounds i32, ptr %21, i64 %216
-  store i32 %193, ptr %218, align 4
-  %219 = add nsw i64 %216, 1
-  %220 = icmp eq i64 %219, %134
-  br i1 %220, label %221, label %215
+200:                                             
+  store i32 %193, ptr %24, align 8
+  br label %201
 
-221:                                             
-  %222 = load i32, ptr %33, align 8
-  %223 = icmp eq i32 %222, 0
-  br i1 %223, label %227, label %224
+201:                                             
+  %202 = phi i32 [ %193, %200 ], [ %129, %198 ]
+  %203 = and i64 %195, 4294967295
+  %204 = icmp eq i64 %203, 0
+  br i1 %204, label %348, label %205
 
-224:                                             
-  %225 = load i32, ptr %34, align 4
-  %226 = add i32 %225, 1
-  store i32 %226, ptr %34, align 4
-  br label %227
+205:                                             
+  %206 = getelementptr inbounds %struct.Stop, ptr %2, i64 %196
+  %207 = load i32, ptr %206, align 4
+  %208 = add i32 %207, -5
+  %209 = icmp ult i32 %208, -4
+  br i1 %209, label %300, label %210
 
-227:                                             
-  %228 = icmp eq i32 %179, 0
-  %229 = getelementptr inbounds i8, ptr %185, i64 4
-  br i1 %228, label %230, label %232
+210:                                             
+  %211 = icmp eq i32 %207, 1
+  %212 = icmp eq i32 %134, 0
+  %213 = select i1 %211, i1 true, i1 %212
+  br i1 %213, label %249, label %214
+
+214:                                             
+  %215 = zext i32 %134 to i64
+  br label %222
+
+216:                                             
+  %217 = icmp eq i32 %207, 2
+  %218 = icmp eq i32 %207, 3
+  %219 = select i1 %218, i32 %239, i32 %238
+  %220 = select i1 %217, i32 %240, i32 %219
+  %221 = and i32 %220, 1
+  br label %243
+
+222:                                             
+  %223 = phi i64 [ 0, %214 ], [ %241, %237 ]
+  %224 = phi i32 [ 1, %214 ], [ %240, %237 ]
+  %225 = phi i32 [ 0, %214 ], [ %239, %237 ]
+  %226 = phi i32 [ 0, %214 ], [ %238, %237 ]
+  %227 = getelementptr inbounds i32, ptr %6, i64 %223
+  %228 = load i32, ptr %227, align 4
+  %229 = icmp eq i32 %228, -1
+  br i1 %229, label %237, label %230
 
 230:                                             
-  %231 = getelementptr inbounds ptr, ptr %1, i64 %184
-  br label %239
+  %231 = getelementptr inbounds i32, ptr %11, i64 %223
+  %232 = load i32, ptr %231, align 4
+  %233 = and i32 %232, 1
+  %234 = and i32 %233, %224
+  %235 = or i32 %233, %225
+  %236 = add i32 %233, %226
+  br label %237
 
-232:                                             
-  %233 = load i32, ptr %229, align 4
-  %234 = zext i32 %233 to i64
-  %235 = zext i32 %180 to i64
-  %236 = mul nsw i64 %234, %235
-  %237 = load i64, ptr %41, align 8
-  %238 = sub nsw i64 %237, %236
-  br label %585
-
-239:                                             
-  %240 = phi i32 [ %257, %256 ], [ 0, %230 ]
-  %241 = load i32, ptr %42, align 4
-  %242 = icmp eq i32 %241, 0
-  br i1 %242, label %243, label %610
+237:                                             
+  %238 = phi i32 [ %236, %230 ], [ %226, %222 ]
+  %239 = phi i32 [ %235, %230 ], [ %225, %222 ]
+  %240 = phi i32 [ %234, %230 ], [ %224, %222 ]
+  %241 = add nsw i64 %223, 1
+  %242 = icmp eq i64 %241, %215
+  br i1 %242, label %216, label %222
 
 243:                                             
-  %244 = load i64, ptr %41, align 8
-  %245 = icmp slt i64 %244, 0
-  br i1 %245, label %246, label %247
+  %244 = phi i64 [ 0, %216 ], [ %247, %243 ]
+  %245 = getelementptr inbounds i32, ptr %19, i64 %244
+  store i32 %220, ptr %245, align 4
+  %246 = getelementptr inbounds i32, ptr %21, i64 %244
+  store i32 %221, ptr %246, align 4
+  %247 = add nsw i64 %244, 1
+  %248 = icmp eq i64 %247, %215
+  br i1 %248, label %249, label %243
 
-246:                                             
-  store i32 2, ptr %42, align 4
-  br label %610
+249:                                             
+  %250 = load i32, ptr %35, align 8
+  %251 = icmp eq i32 %250, 0
+  br i1 %251, label %255, label %252
 
-247:                                             
-  %248 = zext i32 %240 to i64
-  %249 = getelementptr inbounds i32, ptr %6, i64 %248
-  %250 = load i32, ptr %249, align 4
-  %251 = icmp eq i32 %250, %176
-  %252 = add i32 %240, 1
-  br i1 %251, label %253, label %256
+252:                                             
+  %253 = load i32, ptr %36, align 4
+  %254 = add i32 %253, 1
+  store i32 %254, ptr %36, align 4
+  br label %255
 
-253:                                             
-  %254 = tail call i32 @llvm.umax.i32(i32 %131, i32 %252)
-  %255 = add i32 %254, -1
-  br label %259
+255:                                             
+  br i1 %199, label %607, label %256
 
 256:                                             
-  %257 = phi i32 [ %269, %268 ], [ %252, %247 ]
-  %258 = icmp ult i32 %257, %131
-  br i1 %258, label %239, label %592
+  br i1 %212, label %619, label %257
 
-259:                                             
-  %260 = phi i32 [ %263, %262 ], [ %240, %253 ]
-  %261 = icmp eq i32 %260, %255
-  br i1 %261, label %268, label %262
+257:                                             
+  %258 = getelementptr inbounds i8, ptr %206, i64 4
+  %259 = getelementptr inbounds ptr, ptr %1, i64 %196
+  br label %260
 
-262:                                             
-  %263 = add i32 %260, 1
-  %264 = zext i32 %263 to i64
-  %265 = getelementptr inbounds i32, ptr %6, i64 %264
-  %266 = load i32, ptr %265, align 4
-  %267 = icmp eq i32 %266, %176
-  br i1 %267, label %259, label %268
+260:                                             
+  %261 = phi i32 [ %278, %277 ], [ 0, %257 ]
+  %262 = load i32, ptr %44, align 4
+  %263 = icmp eq i32 %262, 0
+  br i1 %263, label %264, label %637
+
+264:                                             
+  %265 = load i64, ptr %43, align 8
+  %266 = icmp slt i64 %265, 0
+  br i1 %266, label %267, label %268
+
+267:                                             
+  store i32 2, ptr %44, align 4
+  br label %637
 
 268:                                             
-  %269 = phi i32 [ %254, %259 ], [ %263, %262 ]
-  %270 = load i32, ptr %229, align 4
-  %271 = zext i32 %270 to i64
-  %272 = sub i32 %269, %240
-  %273 = zext i32 %272 to i64
-  %274 = mul nsw i64 %271, %273
-  %275 = sub nsw i64 %244, %274
-  store i64 %275, ptr %41, align 8
-  %276 = load ptr, ptr %231, align 8
-  %277 = load ptr, ptr %5, align 8
-  %278 = load ptr, ptr %0, align 8
-  tail call void %276(ptr %0, ptr %277, ptr %278, i32 %240, i32 %269)
-  br label %256
+  %269 = zext i32 %261 to i64
+  %270 = getelementptr inbounds i32, ptr %6, i64 %269
+  %271 = load i32, ptr %270, align 4
+  %272 = icmp eq i32 %271, %194
+  %273 = add i32 %261, 1
+  br i1 %272, label %274, label %277
 
-279:                                             
-  %280 = icmp ne i32 %179, 0
-  %281 = select i1 %147, i1 %280, i1 false
-  br i1 %281, label %282, label %344
+274:                                             
+  %275 = tail call i32 @llvm.umax.i32(i32 %134, i32 %273)
+  %276 = add i32 %275, -1
+  br label %280
 
-282:                                             
-  %283 = zext i32 %176 to i64
-  %284 = getelementptr inbounds %struct.Stop, ptr %2, i64 %283
-  %285 = icmp eq i32 %180, 0
-  br i1 %285, label %336, label %286
+277:                                             
+  %278 = phi i32 [ %290, %289 ], [ %273, %268 ]
+  %279 = icmp ult i32 %278, %134
+  br i1 %279, label %260, label %619
 
-286:                                             
-  %287 = load i32, ptr %284, align 4
-  %288 = icmp eq i32 %287, 24
-  %289 = getelementptr inbounds i8, ptr %284, i64 12
-  %290 = getelementptr inbounds i8, ptr %284, i64 24
-  br label %291
+280:                                             
+  %281 = phi i32 [ %284, %283 ], [ %261, %274 ]
+  %282 = icmp eq i32 %281, %276
+  br i1 %282, label %289, label %283
 
-291:                                             
-  %292 = phi i32 [ 0, %286 ], [ %323, %322 ]
-  %293 = zext i32 %292 to i64
-  %294 = sub i32 %180, %292
-  %295 = icmp ugt i32 %294, 31
-  %296 = shl nsw i32 -1, %294
-  br i1 %288, label %322, label %297
+283:                                             
+  %284 = add i32 %281, 1
+  %285 = zext i32 %284 to i64
+  %286 = getelementptr inbounds i32, ptr %6, i64 %285
+  %287 = load i32, ptr %286, align 4
+  %288 = icmp eq i32 %287, %194
+  br i1 %288, label %280, label %289
 
-297:                                             
-  %298 = load i32, ptr %289, align 4
-  %299 = and i32 %298, 4
-  %300 = icmp eq i32 %299, 0
-  br i1 %300, label %301, label %307
+289:                                             
+  %290 = phi i32 [ %275, %280 ], [ %284, %283 ]
+  %291 = load i32, ptr %258, align 4
+  %292 = zext i32 %291 to i64
+  %293 = sub i32 %290, %261
+  %294 = zext i32 %293 to i64
+  %295 = mul nsw i64 %292, %294
+  %296 = sub nsw i64 %265, %295
+  store i64 %296, ptr %43, align 8
+  %297 = load ptr, ptr %259, align 8
+  %298 = load ptr, ptr %5, align 8
+  %299 = load ptr, ptr %0, align 8
+  tail call void %297(ptr %0, ptr %298, ptr %299, i32 %261, i32 %290)
+  br label %277
+
+300:                                             
+  br i1 %199, label %301, label %348
 
 301:                                             
-  %302 = add i32 %292, 32
-  %303 = tail call i32 @llvm.umin.i32(i32 %180, i32 %302)
-  %304 = icmp ult i32 %292, %303
-  br i1 %304, label %305, label %317
+  %302 = icmp eq i32 %207, 24
+  %303 = getelementptr inbounds i8, ptr %206, i64 12
+  %304 = getelementptr inbounds i8, ptr %206, i64 24
+  br label %305
 
 305:                                             
-  %306 = zext i32 %303 to i64
-  br label %309
+  %306 = phi i32 [ 0, %301 ], [ %337, %336 ]
+  %307 = zext i32 %306 to i64
+  %308 = sub i32 %193, %306
+  %309 = icmp ugt i32 %308, 31
+  %310 = shl nsw i32 -1, %308
+  br i1 %302, label %336, label %311
 
-307:                                             
-  %308 = load i32, ptr %290, align 4
-  br label %317
+311:                                             
+  %312 = load i32, ptr %303, align 4
+  %313 = and i32 %312, 4
+  %314 = icmp eq i32 %313, 0
+  br i1 %314, label %315, label %321
 
-309:                                             
-  %310 = phi i64 [ %293, %305 ], [ %315, %309 ]
-  %311 = phi i32 [ -1, %305 ], [ %314, %309 ]
-  %312 = getelementptr inbounds i32, ptr %17, i64 %310
-  %313 = load i32, ptr %312, align 4
-  %314 = and i32 %313, %311
-  %315 = add nsw i64 %310, 1
-  %316 = icmp ult i64 %315, %306
-  br i1 %316, label %309, label %317
+315:                                             
+  %316 = add i32 %306, 32
+  %317 = tail call i32 @llvm.umin.i32(i32 %193, i32 %316)
+  %318 = icmp ult i32 %306, %317
+  br i1 %318, label %319, label %331
 
-317:                                             
-  %318 = phi i32 [ %308, %307 ], [ -1, %301 ], [ %314, %309 ]
-  %319 = select i1 %295, i32 0, i32 %296
-  %320 = or i32 %318, %319
-  %321 = icmp eq i32 %320, -1
-  br i1 %321, label %322, label %344
+319:                                             
+  %320 = zext i32 %317 to i64
+  br label %323
 
-322:                                             
-  %323 = add i32 %292, 32
-  %324 = icmp ult i32 %323, %180
-  br i1 %324, label %291, label %325
+321:                                             
+  %322 = load i32, ptr %304, align 4
+  br label %331
 
-325:                                             
-  %326 = phi i32 [ %332, %325 ], [ 0, %322 ]
-  %327 = sub i32 %180, %326
-  %328 = icmp ugt i32 %327, 31
-  %329 = shl nsw i32 -1, %327
-  %330 = xor i32 %329, -1
-  %331 = select i1 %328, i32 -1, i32 %330
-  call fastcc void @warp_operation(ptr %4, ptr %284, i32 %326, i32 %331)
-  %332 = add i32 %326, 32
-  %333 = icmp ult i32 %332, %180
-  br i1 %333, label %325, label %334
+323:                                             
+  %324 = phi i64 [ %307, %319 ], [ %329, %323 ]
+  %325 = phi i32 [ -1, %319 ], [ %328, %323 ]
+  %326 = getelementptr inbounds i32, ptr %17, i64 %324
+  %327 = load i32, ptr %326, align 4
+  %328 = and i32 %327, %325
+  %329 = add nsw i64 %324, 1
+  %330 = icmp ult i64 %329, %320
+  br i1 %330, label %323, label %331
 
-334:                                             
-  %335 = load i64, ptr %41, align 8
-  br label %336
+331:                                             
+  %332 = phi i32 [ %322, %321 ], [ -1, %315 ], [ %328, %323 ]
+  %333 = select i1 %309, i32 0, i32 %310
+  %334 = or i32 %332, %333
+  %335 = icmp eq i32 %334, -1
+  br i1 %335, label %336, label %348
 
 336:                                             
-  %337 = phi i64 [ %335, %334 ], [ %127, %282 ]
-  %338 = getelementptr inbounds i8, ptr %284, i64 4
-  %339 = load i32, ptr %338, align 4
-  %340 = zext i32 %339 to i64
-  %341 = zext i32 %180 to i64
-  %342 = mul nsw i64 %340, %341
-  %343 = sub nsw i64 %337, %342
-  br label %585
+  %337 = add i32 %306, 32
+  %338 = icmp ult i32 %337, %193
+  br i1 %338, label %305, label %339
 
-344:                                             
-  br i1 %148, label %345, label %388
-
-345:                                             
-  %346 = load i32, ptr %33, align 8
-  %347 = icmp eq i32 %346, 0
-  br i1 %347, label %353, label %348
+339:                                             
+  %340 = phi i32 [ %346, %339 ], [ 0, %336 ]
+  %341 = sub i32 %193, %340
+  %342 = icmp ugt i32 %341, 31
+  %343 = shl nsw i32 -1, %341
+  %344 = xor i32 %343, -1
+  %345 = select i1 %342, i32 -1, i32 %344
+  call fastcc void @warp_operation(ptr %4, ptr %206, i32 %340, i32 %345)
+  %346 = add i32 %340, 32
+  %347 = icmp ult i32 %346, %193
+  br i1 %347, label %339, label %607
 
 348:                                             
-  %349 = zext i32 %176 to i64
-  %350 = getelementptr inbounds %struct.Stop, ptr %2, i64 %349
-  %351 = getelementptr inbounds i8, ptr %350, i64 8
-  %352 = load i32, ptr %351, align 4
-  store i32 8, ptr %42, align 4
-  store i32 0, ptr %43, align 8
-  store i32 %352, ptr %44, align 8
-  br label %610
+  %349 = icmp eq i32 %134, 0
+  br i1 %349, label %369, label %350
 
-353:                                             
-  %354 = phi i64 [ %358, %353 ], [ 0, %345 ]
-  %355 = getelementptr inbounds i32, ptr %6, i64 %354
-  %356 = load i32, ptr %355, align 4
-  %357 = getelementptr inbounds i32, ptr %23, i64 %354
-  store i32 %356, ptr %357, align 4
-  %358 = add nsw i64 %354, 1
-  %359 = icmp eq i64 %358, %134
-  br i1 %359, label %360, label %353
+350:                                             
+  %351 = zext i32 %134 to i64
+  br label %352
 
-360:                                             
-  %361 = phi i64 [ %386, %385 ], [ 0, %353 ]
-  %362 = trunc i64 %361 to i32
-  %363 = load i32, ptr %42, align 4
-  %364 = icmp eq i32 %363, 0
-  br i1 %364, label %365, label %610
+352:                                             
+  %353 = phi i64 [ 0, %350 ], [ %364, %363 ]
+  %354 = getelementptr inbounds i32, ptr %6, i64 %353
+  %355 = load i32, ptr %354, align 4
+  %356 = icmp eq i32 %355, -1
+  br i1 %356, label %363, label %357
 
-365:                                             
-  %366 = load i64, ptr %41, align 8
-  %367 = icmp slt i64 %366, 0
-  br i1 %367, label %368, label %369
+357:                                             
+  %358 = zext i32 %355 to i64
+  %359 = getelementptr inbounds %struct.Stop, ptr %2, i64 %358
+  %360 = load i32, ptr %359, align 4
+  %361 = add i32 %360, -5
+  %362 = icmp ult i32 %361, -4
+  br i1 %362, label %411, label %363
 
-368:                                             
-  store i32 2, ptr %42, align 4
-  br label %610
+363:                                             
+  %364 = add nsw i64 %353, 1
+  %365 = icmp eq i64 %364, %351
+  br i1 %365, label %366, label %352
+
+366:                                             
+  %367 = load i32, ptr %35, align 8
+  %368 = icmp eq i32 %367, 0
+  br i1 %368, label %376, label %372
 
 369:                                             
-  %370 = getelementptr inbounds i32, ptr %23, i64 %361
-  %371 = load i32, ptr %370, align 4
-  %372 = icmp eq i32 %371, -1
-  br i1 %372, label %385, label %373
+  %370 = load i32, ptr %35, align 8
+  %371 = icmp eq i32 %370, 0
+  br i1 %371, label %619, label %372
 
-373:                                             
-  %374 = add i32 %362, 1
-  %375 = zext i32 %371 to i64
-  %376 = getelementptr inbounds %struct.Stop, ptr %2, i64 %375
-  %377 = getelementptr inbounds i8, ptr %376, i64 4
-  %378 = load i32, ptr %377, align 4
-  %379 = zext i32 %378 to i64
-  %380 = sub nsw i64 %366, %379
-  store i64 %380, ptr %41, align 8
-  %381 = getelementptr inbounds ptr, ptr %1, i64 %375
-  %382 = load ptr, ptr %381, align 8
-  %383 = load ptr, ptr %5, align 8
-  %384 = load ptr, ptr %0, align 8
-  tail call void %382(ptr %0, ptr %383, ptr %384, i32 %362, i32 %374)
-  br label %385
+372:                                             
+  %373 = getelementptr inbounds %struct.Stop, ptr %2, i64 %196
+  %374 = getelementptr inbounds i8, ptr %373, i64 8
+  %375 = load i32, ptr %374, align 4
+  store i32 8, ptr %44, align 4
+  store i32 0, ptr %45, align 8
+  store i32 %375, ptr %46, align 8
+  br label %637
 
-385:                                             
-  %386 = add nsw i64 %361, 1
-  %387 = icmp eq i64 %386, %134
-  br i1 %387, label %592, label %360
+376:                                             
+  %377 = phi i64 [ %381, %376 ], [ 0, %366 ]
+  %378 = getelementptr inbounds i32, ptr %6, i64 %377
+  %379 = load i32, ptr %378, align 4
+  %380 = getelementptr inbounds i32, ptr %23, i64 %377
+  store i32 %379, ptr %380, align 4
+  %381 = add nsw i64 %377, 1
+  %382 = icmp eq i64 %381, %351
+  br i1 %382, label %383, label %376
+
+383:                                             
+  %384 = phi i64 [ %409, %408 ], [ 0, %376 ]
+  %385 = trunc i64 %384 to i32
+  %386 = load i32, ptr %44, align 4
+  %387 = icmp eq i32 %386, 0
+  br i1 %387, label %388, label %637
 
 388:                                             
-  %389 = phi i32 [ %569, %568 ], [ 0, %344 ]
-  %390 = phi i32 [ %570, %568 ], [ 0, %344 ]
-  %391 = phi i32 [ %572, %568 ], [ 1, %344 ]
-  %392 = phi i32 [ %571, %568 ], [ 0, %344 ]
-  %393 = phi i32 [ %394, %568 ], [ 0, %344 ]
-  %394 = add i32 %393, 32
-  %395 = tail call i32 @llvm.umin.i32(i32 %394, i32 %131)
-  %396 = icmp eq i32 %390, 0
-  br i1 %396, label %397, label %563
+  %389 = load i64, ptr %43, align 8
+  %390 = icmp slt i64 %389, 0
+  br i1 %390, label %391, label %392
 
-397:                                             
-  %398 = icmp ult i32 %393, %395
-  %399 = zext i32 %393 to i64
-  %400 = zext i32 %395 to i64
-  br label %401
+391:                                             
+  store i32 2, ptr %44, align 4
+  br label %637
 
-401:                                             
-  %402 = phi i32 [ %389, %397 ], [ 0, %560 ]
-  %403 = phi i32 [ %392, %397 ], [ 1, %560 ]
-  %404 = load i64, ptr %41, align 8
-  %405 = icmp slt i64 %404, 0
-  br i1 %405, label %406, label %407
+392:                                             
+  %393 = getelementptr inbounds i32, ptr %23, i64 %384
+  %394 = load i32, ptr %393, align 4
+  %395 = icmp eq i32 %394, -1
+  br i1 %395, label %408, label %396
 
-406:                                             
-  store i32 2, ptr %42, align 4
-  br label %563
-
-407:                                             
-  br i1 %398, label %412, label %408
+396:                                             
+  %397 = add i32 %385, 1
+  %398 = zext i32 %394 to i64
+  %399 = getelementptr inbounds %struct.Stop, ptr %2, i64 %398
+  %400 = getelementptr inbounds i8, ptr %399, i64 4
+  %401 = load i32, ptr %400, align 4
+  %402 = zext i32 %401 to i64
+  %403 = sub nsw i64 %389, %402
+  store i64 %403, ptr %43, align 8
+  %404 = getelementptr inbounds ptr, ptr %1, i64 %398
+  %405 = load ptr, ptr %404, align 8
+  %406 = load ptr, ptr %5, align 8
+  %407 = load ptr, ptr %0, align 8
+  tail call void %405(ptr %0, ptr %406, ptr %407, i32 %385, i32 %397)
+  br label %408
 
 408:                                             
-  %409 = phi i32 [ 0, %407 ], [ %432, %431 ]
-  %410 = phi i32 [ 0, %407 ], [ %433, %431 ]
-  %411 = icmp eq i32 %409, 0
-  br label %436
+  %409 = add nsw i64 %384, 1
+  %410 = icmp eq i64 %409, %351
+  br i1 %410, label %619, label %383
 
-412:                                             
-  %413 = phi i64 [ %434, %431 ], [ %399, %407 ]
-  %414 = phi i32 [ %433, %431 ], [ 0, %407 ]
-  %415 = phi i32 [ %432, %431 ], [ 0, %407 ]
-  %416 = getelementptr inbounds i32, ptr %6, i64 %413
-  %417 = load i32, ptr %416, align 4
-  %418 = icmp eq i32 %417, -1
-  br i1 %418, label %431, label %419
+411:                                             
+  %412 = phi i32 [ %592, %591 ], [ 0, %357 ]
+  %413 = phi i32 [ %593, %591 ], [ 0, %357 ]
+  %414 = phi i32 [ %595, %591 ], [ 1, %357 ]
+  %415 = phi i32 [ %594, %591 ], [ 0, %357 ]
+  %416 = phi i32 [ %417, %591 ], [ 0, %357 ]
+  %417 = add i32 %416, 32
+  %418 = tail call i32 @llvm.umin.i32(i32 %417, i32 %134)
+  %419 = icmp eq i32 %413, 0
+  br i1 %419, label %420, label %586
 
-419:                                             
-  %420 = trunc i64 %413 to i32
-  %421 = sub i32 %420, %393
-  %422 = shl i32 1, %421
-  %423 = or i32 %422, %414
-  %424 = zext i32 %417 to i64
-  %425 = getelementptr inbounds %struct.Stop, ptr %2, i64 %424
-  %426 = load i32, ptr %425, align 4
-  %427 = add i32 %426, -5
-  %428 = icmp ult i32 %427, -4
-  %429 = select i1 %428, i32 %422, i32 0
-  %430 = or i32 %429, %415
-  br label %431
+420:                                             
+  %421 = icmp ult i32 %416, %418
+  %422 = zext i32 %416 to i64
+  %423 = zext i32 %418 to i64
+  br label %424
+
+424:                                             
+  %425 = phi i32 [ %412, %420 ], [ 0, %583 ]
+  %426 = phi i32 [ %415, %420 ], [ 1, %583 ]
+  %427 = load i64, ptr %43, align 8
+  %428 = icmp slt i64 %427, 0
+  br i1 %428, label %429, label %430
+
+429:                                             
+  store i32 2, ptr %44, align 4
+  br label %586
+
+430:                                             
+  br i1 %421, label %435, label %431
 
 431:                                             
-  %432 = phi i32 [ %430, %419 ], [ %415, %412 ]
-  %433 = phi i32 [ %423, %419 ], [ %414, %412 ]
-  %434 = add nsw i64 %413, 1
-  %435 = icmp eq i64 %434, %400
-  br i1 %435, label %408, label %412
+  %432 = phi i32 [ 0, %430 ], [ %455, %454 ]
+  %433 = phi i32 [ 0, %430 ], [ %456, %454 ]
+  %434 = icmp eq i32 %432, 0
+  br label %459
 
-436:                                             
-  %437 = phi i32 [ %487, %484 ], [ %409, %408 ]
-  %438 = icmp eq i32 %437, 0
-  br i1 %438, label %563, label %439
+435:                                             
+  %436 = phi i64 [ %457, %454 ], [ %422, %430 ]
+  %437 = phi i32 [ %456, %454 ], [ 0, %430 ]
+  %438 = phi i32 [ %455, %454 ], [ 0, %430 ]
+  %439 = getelementptr inbounds i32, ptr %6, i64 %436
+  %440 = load i32, ptr %439, align 4
+  %441 = icmp eq i32 %440, -1
+  br i1 %441, label %454, label %442
 
-439:                                             
-  %440 = tail call i32 @llvm.cttz.i32(i32 %437, i1 true)
-  %441 = or i32 %440, %393
-  %442 = zext i32 %441 to i64
-  %443 = getelementptr inbounds i32, ptr %6, i64 %442
-  %444 = load i32, ptr %443, align 4
-  %445 = zext i32 %444 to i64
-  %446 = getelementptr inbounds %struct.Stop, ptr %2, i64 %445
-  %447 = load i32, ptr %446, align 4
-  br i1 %411, label %448, label %452
+442:                                             
+  %443 = trunc i64 %436 to i32
+  %444 = sub i32 %443, %416
+  %445 = shl i32 1, %444
+  %446 = or i32 %445, %437
+  %447 = zext i32 %440 to i64
+  %448 = getelementptr inbounds %struct.Stop, ptr %2, i64 %447
+  %449 = load i32, ptr %448, align 4
+  %450 = add i32 %449, -5
+  %451 = icmp ult i32 %450, -4
+  %452 = select i1 %451, i32 %445, i32 0
+  %453 = or i32 %452, %438
+  br label %454
 
-448:                                             
-  %449 = phi i32 [ 0, %439 ], [ %464, %452 ]
-  %450 = phi i32 [ 0, %439 ], [ %470, %452 ]
-  %451 = icmp eq i32 %447, 24
-  br i1 %451, label %484, label %474
+454:                                             
+  %455 = phi i32 [ %453, %442 ], [ %438, %435 ]
+  %456 = phi i32 [ %446, %442 ], [ %437, %435 ]
+  %457 = add nsw i64 %436, 1
+  %458 = icmp eq i64 %457, %423
+  br i1 %458, label %431, label %435
 
-452:                                             
-  %453 = phi i32 [ %472, %452 ], [ %409, %439 ]
-  %454 = phi i32 [ %470, %452 ], [ 0, %439 ]
-  %455 = phi i32 [ %464, %452 ], [ 0, %439 ]
-  %456 = tail call i32 @llvm.cttz.i32(i32 %453, i1 true)
-  %457 = or i32 %456, %393
-  %458 = zext i32 %457 to i64
-  %459 = getelementptr inbounds i32, ptr %6, i64 %458
-  %460 = load i32, ptr %459, align 4
-  %461 = icmp eq i32 %460, %444
-  %462 = shl i32 1, %456
-  %463 = select i1 %461, i32 %462, i32 0
-  %464 = or i32 %463, %455
-  %465 = zext i32 %460 to i64
-  %466 = getelementptr inbounds %struct.Stop, ptr %2, i64 %465
+459:                                             
+  %460 = phi i32 [ %510, %507 ], [ %432, %431 ]
+  %461 = icmp eq i32 %460, 0
+  br i1 %461, label %586, label %462
+
+462:                                             
+  %463 = tail call i32 @llvm.cttz.i32(i32 %460, i1 true)
+  %464 = or i32 %463, %416
+  %465 = zext i32 %464 to i64
+  %466 = getelementptr inbounds i32, ptr %6, i64 %465
   %467 = load i32, ptr %466, align 4
-  %468 = icmp eq i32 %467, %447
-  %469 = select i1 %468, i32 %462, i32 0
-  %470 = or i32 %469, %454
-  %471 = add i32 %453, -1
-  %472 = and i32 %471, %453
-  %473 = icmp eq i32 %472, 0
-  br i1 %473, label %448, label %452
+  %468 = zext i32 %467 to i64
+  %469 = getelementptr inbounds %struct.Stop, ptr %2, i64 %468
+  %470 = load i32, ptr %469, align 4
+  br i1 %434, label %471, label %475
 
-474:                                             
-  %475 = getelementptr inbounds i8, ptr %446, i64 12
-  %476 = load i32, ptr %475, align 4
-  %477 = and i32 %476, 4
-  %478 = icmp eq i32 %477, 0
-  %479 = getelementptr inbounds i8, ptr %446, i64 24
-  %480 = getelementptr inbounds i32, ptr %17, i64 %442
-  %481 = select i1 %478, ptr %480, ptr %479
-  %482 = load i32, ptr %481, align 4
-  %483 = and i32 %482, %410
-  br label %484
+471:                                             
+  %472 = phi i32 [ 0, %462 ], [ %487, %475 ]
+  %473 = phi i32 [ 0, %462 ], [ %493, %475 ]
+  %474 = icmp eq i32 %470, 24
+  br i1 %474, label %507, label %497
 
-484:                                             
-  %485 = phi i32 [ %483, %474 ], [ %449, %448 ]
-  %486 = xor i32 %449, -1
-  %487 = and i32 %437, %486
-  %488 = and i32 %485, %450
-  %489 = icmp ne i32 %488, %485
-  %490 = icmp eq i32 %485, 0
-  %491 = or i1 %490, %489
-  br i1 %491, label %436, label %492
+475:                                             
+  %476 = phi i32 [ %495, %475 ], [ %432, %462 ]
+  %477 = phi i32 [ %493, %475 ], [ 0, %462 ]
+  %478 = phi i32 [ %487, %475 ], [ 0, %462 ]
+  %479 = tail call i32 @llvm.cttz.i32(i32 %476, i1 true)
+  %480 = or i32 %479, %416
+  %481 = zext i32 %480 to i64
+  %482 = getelementptr inbounds i32, ptr %6, i64 %481
+  %483 = load i32, ptr %482, align 4
+  %484 = icmp eq i32 %483, %467
+  %485 = shl i32 1, %479
+  %486 = select i1 %484, i32 %485, i32 0
+  %487 = or i32 %486, %478
+  %488 = zext i32 %483 to i64
+  %489 = getelementptr inbounds %struct.Stop, ptr %2, i64 %488
+  %490 = load i32, ptr %489, align 4
+  %491 = icmp eq i32 %490, %470
+  %492 = select i1 %491, i32 %485, i32 0
+  %493 = or i32 %492, %477
+  %494 = add i32 %476, -1
+  %495 = and i32 %494, %476
+  %496 = icmp eq i32 %495, 0
+  br i1 %496, label %471, label %475
 
-492:                                             
-  call fastcc void @warp_operation(ptr %4, ptr %446, i32 %393, i32 %485)
-  br i1 %398, label %493, label %500
+497:                                             
+  %498 = getelementptr inbounds i8, ptr %469, i64 12
+  %499 = load i32, ptr %498, align 4
+  %500 = and i32 %499, 4
+  %501 = icmp eq i32 %500, 0
+  %502 = getelementptr inbounds i8, ptr %469, i64 24
+  %503 = getelementptr inbounds i32, ptr %17, i64 %465
+  %504 = select i1 %501, ptr %503, ptr %502
+  %505 = load i32, ptr %504, align 4
+  %506 = and i32 %505, %433
+  br label %507
 
-493:                                             
-  %494 = phi i64 [ %498, %493 ], [ %399, %492 ]
-  %495 = getelementptr inbounds i32, ptr %6, i64 %494
-  %496 = load i32, ptr %495, align 4
-  %497 = getelementptr inbounds i32, ptr %23, i64 %494
-  store i32 %496, ptr %497, align 4
-  %498 = add nsw i64 %494, 1
-  %499 = icmp eq i64 %498, %400
-  br i1 %499, label %500, label %493
-
-500:                                             
-  br label %501
-
-501:                                             
-  %502 = phi i32 [ %558, %539 ], [ %485, %500 ]
-  %503 = load i32, ptr %42, align 4
-  %504 = icmp eq i32 %503, 0
-  br i1 %504, label %505, label %573
-
-505:                                             
-  %506 = load i64, ptr %41, align 8
-  %507 = icmp slt i64 %506, 0
-  br i1 %507, label %508, label %509
-
-508:                                             
-  store i32 2, ptr %42, align 4
-  br label %573
-
-509:                                             
-  %510 = tail call i32 @llvm.cttz.i32(i32 %502, i1 true)
-  %511 = or i32 %510, %393
-  %512 = add i32 %511, 1
-  %513 = icmp ult i32 %512, %395
-  %514 = zext i32 %511 to i64
-  br i1 %513, label %515, label %539
+507:                                             
+  %508 = phi i32 [ %506, %497 ], [ %472, %471 ]
+  %509 = xor i32 %472, -1
+  %510 = and i32 %460, %509
+  %511 = and i32 %508, %473
+  %512 = icmp ne i32 %511, %508
+  %513 = icmp eq i32 %508, 0
+  %514 = or i1 %513, %512
+  br i1 %514, label %459, label %515
 
 515:                                             
-  %516 = add i32 %510, %391
-  %517 = zext i32 %516 to i64
-  %518 = getelementptr inbounds i32, ptr %23, i64 %514
-  br label %519
+  call fastcc void @warp_operation(ptr %4, ptr %469, i32 %416, i32 %508)
+  br i1 %421, label %516, label %523
 
-519:                                             
-  %520 = phi i64 [ %517, %515 ], [ %537, %532 ]
-  %521 = phi i32 [ %502, %515 ], [ %536, %532 ]
-  %522 = trunc i64 %520 to i32
-  %523 = sub i32 %522, %393
-  %524 = shl i32 1, %523
-  %525 = and i32 %524, %521
-  %526 = icmp eq i32 %525, 0
-  br i1 %526, label %539, label %527
+516:                                             
+  %517 = phi i64 [ %521, %516 ], [ %422, %515 ]
+  %518 = getelementptr inbounds i32, ptr %6, i64 %517
+  %519 = load i32, ptr %518, align 4
+  %520 = getelementptr inbounds i32, ptr %23, i64 %517
+  store i32 %519, ptr %520, align 4
+  %521 = add nsw i64 %517, 1
+  %522 = icmp eq i64 %521, %423
+  br i1 %522, label %523, label %516
 
-527:                                             
-  %528 = getelementptr inbounds i32, ptr %23, i64 %520
-  %529 = load i32, ptr %528, align 4
-  %530 = load i32, ptr %518, align 4
-  %531 = icmp eq i32 %529, %530
-  br i1 %531, label %532, label %539
+523:                                             
+  br label %524
+
+524:                                             
+  %525 = phi i32 [ %581, %562 ], [ %508, %523 ]
+  %526 = load i32, ptr %44, align 4
+  %527 = icmp eq i32 %526, 0
+  br i1 %527, label %528, label %596
+
+528:                                             
+  %529 = load i64, ptr %43, align 8
+  %530 = icmp slt i64 %529, 0
+  br i1 %530, label %531, label %532
+
+531:                                             
+  store i32 2, ptr %44, align 4
+  br label %596
 
 532:                                             
-  %533 = add i32 %523, -1
-  %534 = shl i32 1, %533
-  %535 = xor i32 %534, -1
-  %536 = and i32 %521, %535
-  %537 = add nsw i64 %520, 1
-  %538 = icmp ult i64 %537, %400
-  br i1 %538, label %519, label %539
+  %533 = tail call i32 @llvm.cttz.i32(i32 %525, i1 true)
+  %534 = or i32 %533, %416
+  %535 = add i32 %534, 1
+  %536 = icmp ult i32 %535, %418
+  %537 = zext i32 %534 to i64
+  br i1 %536, label %538, label %562
 
-539:                                             
-  %540 = phi i32 [ %502, %509 ], [ %521, %527 ], [ %536, %532 ], [ %521, %519 ]
-  %541 = phi i32 [ %512, %509 ], [ %522, %527 ], [ %395, %532 ], [ %522, %519 ]
-  %542 = getelementptr inbounds i32, ptr %23, i64 %514
-  %543 = load i32, ptr %542, align 4
-  %544 = zext i32 %543 to i64
-  %545 = getelementptr inbounds %struct.Stop, ptr %2, i64 %544
-  %546 = getelementptr inbounds i8, ptr %545, i64 4
-  %547 = load i32, ptr %546, align 4
-  %548 = zext i32 %547 to i64
-  %549 = sub i32 %541, %511
-  %550 = zext i32 %549 to i64
-  %551 = mul nsw i64 %548, %550
-  %552 = sub nsw i64 %506, %551
-  store i64 %552, ptr %41, align 8
-  %553 = getelementptr inbounds ptr, ptr %1, i64 %544
-  %554 = load ptr, ptr %553, align 8
-  %555 = load ptr, ptr %5, align 8
-  %556 = load ptr, ptr %0, align 8
-  tail call void %554(ptr %0, ptr %555, ptr %556, i32 %511, i32 %541)
-  %557 = add i32 %540, -1
-  %558 = and i32 %557, %540
-  %559 = icmp eq i32 %558, 0
-  br i1 %559, label %560, label %501
+538:                                             
+  %539 = add i32 %533, %414
+  %540 = zext i32 %539 to i64
+  %541 = getelementptr inbounds i32, ptr %23, i64 %537
+  br label %542
 
-560:                                             
-  %561 = load i32, ptr %42, align 4
-  %562 = icmp eq i32 %561, 0
-  br i1 %562, label %401, label %573
+542:                                             
+  %543 = phi i64 [ %540, %538 ], [ %560, %555 ]
+  %544 = phi i32 [ %525, %538 ], [ %559, %555 ]
+  %545 = trunc i64 %543 to i32
+  %546 = sub i32 %545, %416
+  %547 = shl i32 1, %546
+  %548 = and i32 %547, %544
+  %549 = icmp eq i32 %548, 0
+  br i1 %549, label %562, label %550
 
-563:                                             
-  %564 = phi i32 [ %389, %388 ], [ 2, %406 ], [ %402, %436 ]
-  %565 = phi i32 [ %390, %388 ], [ 2, %406 ], [ 0, %436 ]
-  %566 = phi i32 [ %392, %388 ], [ %403, %406 ], [ %403, %436 ]
-  %567 = icmp ult i32 %394, %131
-  br i1 %567, label %568, label %576
+550:                                             
+  %551 = getelementptr inbounds i32, ptr %23, i64 %543
+  %552 = load i32, ptr %551, align 4
+  %553 = load i32, ptr %541, align 4
+  %554 = icmp eq i32 %552, %553
+  br i1 %554, label %555, label %562
 
-568:                                             
-  %569 = phi i32 [ %564, %563 ], [ %574, %573 ]
-  %570 = phi i32 [ %565, %563 ], [ %574, %573 ]
-  %571 = phi i32 [ %566, %563 ], [ 1, %573 ]
-  %572 = add i32 %391, 32
-  br label %388
+555:                                             
+  %556 = add i32 %546, -1
+  %557 = shl i32 1, %556
+  %558 = xor i32 %557, -1
+  %559 = and i32 %544, %558
+  %560 = add nsw i64 %543, 1
+  %561 = icmp ult i64 %560, %423
+  br i1 %561, label %542, label %562
 
-573:                                             
-  %574 = phi i32 [ %503, %501 ], [ 2, %508 ], [ %561, %560 ]
-  %575 = icmp ult i32 %394, %131
-  br i1 %575, label %568, label %592
+562:                                             
+  %563 = phi i32 [ %525, %532 ], [ %544, %550 ], [ %559, %555 ], [ %544, %542 ]
+  %564 = phi i32 [ %535, %532 ], [ %545, %550 ], [ %418, %555 ], [ %545, %542 ]
+  %565 = getelementptr inbounds i32, ptr %23, i64 %537
+  %566 = load i32, ptr %565, align 4
+  %567 = zext i32 %566 to i64
+  %568 = getelementptr inbounds %struct.Stop, ptr %2, i64 %567
+  %569 = getelementptr inbounds i8, ptr %568, i64 4
+  %570 = load i32, ptr %569, align 4
+  %571 = zext i32 %570 to i64
+  %572 = sub i32 %564, %534
+  %573 = zext i32 %572 to i64
+  %574 = mul nsw i64 %571, %573
+  %575 = sub nsw i64 %529, %574
+  store i64 %575, ptr %43, align 8
+  %576 = getelementptr inbounds ptr, ptr %1, i64 %567
+  %577 = load ptr, ptr %576, align 8
+  %578 = load ptr, ptr %5, align 8
+  %579 = load ptr, ptr %0, align 8
+  tail call void %577(ptr %0, ptr %578, ptr %579, i32 %534, i32 %564)
+  %580 = add i32 %563, -1
+  %581 = and i32 %580, %563
+  %582 = icmp eq i32 %581, 0
+  br i1 %582, label %583, label %524
 
-576:                                             
-  %577 = icmp eq i32 %566, 0
-  %578 = icmp eq i32 %564, 0
-  %579 = select i1 %577, i1 %578, i1 false
-  br i1 %579, label %580, label %592
+583:                                             
+  %584 = load i32, ptr %44, align 4
+  %585 = icmp eq i32 %584, 0
+  br i1 %585, label %424, label %596
 
-580:                                             
-  %581 = zext i32 %176 to i64
-  %582 = getelementptr inbounds %struct.Stop, ptr %2, i64 %581
-  %583 = getelementptr inbounds i8, ptr %582, i64 8
-  %584 = load i32, ptr %583, align 4
-  store i32 1, ptr %42, align 4
-  store i32 0, ptr %43, align 8
-  store i32 %584, ptr %44, align 8
-  br label %610
+586:                                             
+  %587 = phi i32 [ %412, %411 ], [ 2, %429 ], [ %425, %459 ]
+  %588 = phi i32 [ %413, %411 ], [ 2, %429 ], [ 0, %459 ]
+  %589 = phi i32 [ %415, %411 ], [ %426, %429 ], [ %426, %459 ]
+  %590 = icmp ult i32 %417, %134
+  br i1 %590, label %591, label %599
 
-585:                                             
-  %586 = phi i64 [ %238, %232 ], [ %343, %336 ]
-  %587 = phi i64 [ %184, %232 ], [ %283, %336 ]
-  store i64 %586, ptr %41, align 8
-  %588 = getelementptr inbounds ptr, ptr %1, i64 %587
-  %589 = load ptr, ptr %588, align 8
-  %590 = load ptr, ptr %5, align 8
-  %591 = load ptr, ptr %0, align 8
-  tail call void %589(ptr %0, ptr %590, ptr %591, i32 0, i32 %180)
-  br label %592
+591:                                             
+  %592 = phi i32 [ %587, %586 ], [ %597, %596 ]
+  %593 = phi i32 [ %588, %586 ], [ %597, %596 ]
+  %594 = phi i32 [ %589, %586 ], [ 1, %596 ]
+  %595 = add i32 %414, 32
+  br label %411
 
-592:                                             
-  %593 = load i32, ptr %42, align 4
-  %594 = icmp eq i32 %593, 0
-  br i1 %594, label %126, label %610
+596:                                             
+  %597 = phi i32 [ %526, %524 ], [ 2, %531 ], [ %584, %583 ]
+  %598 = icmp ult i32 %417, %134
+  br i1 %598, label %591, label %619
 
-595:                                             
-  %596 = load i32, ptr %29, align 4
-  br label %597
+599:                                             
+  %600 = icmp eq i32 %589, 0
+  %601 = icmp eq i32 %587, 0
+  %602 = select i1 %600, i1 %601, i1 false
+  br i1 %602, label %603, label %619
 
-597:                                             
-  %598 = phi i32 [ %596, %595 ], [ %55, %54 ]
-  %599 = phi i32 [ %61, %595 ], [ 0, %54 ]
-  %600 = add i32 %57, 1
-  %601 = icmp ult i32 %600, %598
-  br i1 %601, label %54, label %602
+603:                                             
+  %604 = getelementptr inbounds %struct.Stop, ptr %2, i64 %196
+  %605 = getelementptr inbounds i8, ptr %604, i64 8
+  %606 = load i32, ptr %605, align 4
+  store i32 1, ptr %44, align 4
+  store i32 0, ptr %45, align 8
+  store i32 %606, ptr %46, align 8
+  br label %637
 
-602:                                             
-  %603 = load i32, ptr %25, align 8
-  br label %604
+607:                                             
+  %608 = getelementptr inbounds i8, ptr %206, i64 4
+  %609 = load i32, ptr %608, align 4
+  %610 = zext i32 %609 to i64
+  %611 = zext i32 %193 to i64
+  %612 = mul nsw i64 %610, %611
+  %613 = load i64, ptr %43, align 8
+  %614 = sub nsw i64 %613, %612
+  store i64 %614, ptr %43, align 8
+  %615 = getelementptr inbounds ptr, ptr %1, i64 %196
+  %616 = load ptr, ptr %615, align 8
+  %617 = load ptr, ptr %5, align 8
+  %618 = load ptr, ptr %0, align 8
+  tail call void %616(ptr %0, ptr %617, ptr %618, i32 0, i32 %193)
+  br label %619
 
-604:                                             
-  %605 = phi i32 [ %603, %602 ], [ %47, %46 ]
-  %606 = phi i32 [ %598, %602 ], [ %48, %46 ]
-  %607 = phi i32 [ %598, %602 ], [ 0, %46 ]
-  %608 = add i32 %50, 1
-  %609 = icmp ult i32 %608, %605
-  br i1 %609, label %46, label %610
+619:                                             
+  %620 = load i32, ptr %44, align 4
+  %621 = icmp eq i32 %620, 0
+  br i1 %621, label %128, label %637
 
-610:                                             
-  %611 = phi i32 [ 0, %3 ], [ %241, %239 ], [ 2, %129 ], [ %363, %360 ], [ %593, %592 ], [ 1, %580 ], [ 2, %368 ], [ 8, %348 ], [ 2, %246 ], [ %124, %113 ], [ 0, %604 ]
-  ret i32 %611
+622:                                             
+  %623 = load i32, ptr %31, align 4
+  br label %624
+
+624:                                             
+  %625 = phi i32 [ %623, %622 ], [ %57, %56 ]
+  %626 = phi i32 [ %63, %622 ], [ 0, %56 ]
+  %627 = add i32 %59, 1
+  %628 = icmp ult i32 %627, %625
+  br i1 %628, label %56, label %629
+
+629:                                             
+  %630 = load i32, ptr %27, align 8
+  br label %631
+
+631:                                             
+  %632 = phi i32 [ %630, %629 ], [ %49, %48 ]
+  %633 = phi i32 [ %625, %629 ], [ %50, %48 ]
+  %634 = phi i32 [ %625, %629 ], [ 0, %48 ]
+  %635 = add i32 %52, 1
+  %636 = icmp ult i32 %635, %632
+  br i1 %636, label %48, label %637
+
+637:                                             
+  %638 = phi i32 [ 0, %3 ], [ %386, %383 ], [ 2, %132 ], [ %262, %260 ], [ %620, %619 ], [ 1, %603 ], [ 2, %391 ], [ 8, %372 ], [ 2, %267 ], [ %126, %115 ], [ 0, %631 ]
+  ret i32 %638
 }
 
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)

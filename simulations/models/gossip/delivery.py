@@ -139,12 +139,21 @@ def deliver(
                 if routers.peer[one, way] >= honest and sybils_forward and not sybil_has_it:
                     sybil_has_it = True
                     size = _from_sybils(routers, honest, when, times, items, size)
-        beat = math.floor((now - phases_s[one]) / limits.heartbeat_s) + 1
-        for later in range(limits.history):
-            due = phases_s[one] + (beat + later) * limits.heartbeat_s
-            if size < times.size:
-                sift_up(times, items, size, due, -one - 1)
-                size += 1
+        size = _plan_gossip(limits, phases_s[one], one, now, times, items, size)
+
+
+@compiled
+def _plan_gossip(
+    limits: Limits, phase_s: float, one: int, now: float, times: Floats, items: Int32s, size: int
+) -> int:
+    """Put the next heartbeats of *one*, at which it tells of the message, into the heap."""
+    beat = math.floor((now - phase_s) / limits.heartbeat_s) + 1
+    for later in range(limits.history):
+        if size < times.size:
+            due = phase_s + (beat + later) * limits.heartbeat_s
+            sift_up(times, items, size, due, -one - 1)
+            size += 1
+    return size
 
 
 @compiled

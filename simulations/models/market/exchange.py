@@ -27,10 +27,13 @@ from simulations.models.market.clearing import optimum_by_minute
 from simulations.models.market.trading import (
     COST_NANOTON,
     VALUE_BINS,
+    WAITING_MAX,
     Book,
     Counters,
     Demand,
+    Rules,
     Shop,
+    Work,
     trade,
 )
 
@@ -201,11 +204,13 @@ def run(market: Market, seed: int) -> Session:
         np.full(market.duration_s + 1, -1, np.int32),
     )
     counters = Counters(np.zeros((minutes, 8)), np.zeros((minutes, VALUE_BINS)), np.zeros(4))
-    trade(
-        shop,
-        demand,
-        book,
-        counters,
+    trade(shop, demand, book, counters, _rules(market), _work(market))
+    return _session(market, shop, counters)
+
+
+def _rules(market: Market) -> Rules:
+    terms = market.terms
+    return Rules(
         market.slots,
         market.duration_s,
         market.ask_max,
@@ -220,7 +225,16 @@ def run(market: Market, seed: int) -> Session:
         terms.window_s,
         terms.discount_max_ppm,
     )
-    return _session(market, shop, counters)
+
+
+def _work(market: Market) -> Work:
+    room = market.providers * market.slots * 2 + 16
+    return Work(
+        np.empty(room, np.int32),
+        np.empty(room, np.int32),
+        np.zeros(1, np.int64),
+        np.empty((WAITING_MAX, 2), np.int64),
+    )
 
 
 def _session(market: Market, shop: Shop, counters: Counters) -> Session:

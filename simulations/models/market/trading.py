@@ -16,11 +16,13 @@ from simulations.models.compiled import (
     compiled_inline,
 )
 from simulations.models.draws import below, draw, exponential, mixed, unit
-from simulations.models.market.price_rule import next_level_ppm, price_at, utilisation_ppm
+from simulations.models.market.price_rule import next_level_ppm, price_at, scaled, utilisation_ppm
 
 _PPM = PPM
-_WAITING_MAX = 1 << 20
+WAITING_MAX = 1 << 20
 _NO_PRICE = 1 << 62
+_FINITE = 1 << 40
+"""No price is higher; keeps products within 64 bits."""
 _DRAWS_PER_JOB = 8
 COST_NANOTON = 20_000
 """Median cost of a slot-second."""
@@ -74,6 +76,33 @@ class Book(NamedTuple):
     near: Int32s
     summary: Int64s
     ending: Int32s
+
+
+class Rules(NamedTuple):
+    """What everybody keeps to, and what the manipulator (the first `colluding`) does."""
+
+    slots: int
+    duration_s: int
+    ask_max: int
+    near_ppm: int
+    colluding: int
+    pretended: int
+    wash_slots: int
+    floor: int
+    cap: int
+    elasticity: int
+    step_max: int
+    window_s: int
+    discount: int
+
+
+class Work(NamedTuple):
+    """Room to work in: running jobs as chained entries, and who waits (number, born)."""
+
+    following: Int32s
+    worker: Int32s
+    spare: Int64s
+    queue: Int64s
 
 
 class Counters(NamedTuple):
@@ -135,7 +164,7 @@ def _publish(shop: Shop, book: Book, row: int, slots: int, near_ppm: int, ask_ma
         if shop.load[one, 0] < slots:
             price[one] = price_at(shop.base[one], shop.level[one])
             best = min(best, price[one])
-    limit, count = best + best // _PPM * near_ppm + best % _PPM * near_ppm // _PPM, 0
+    limit, count = best + scaled(near_ppm, min(best, _FINITE)), 0
     for one in range(shop.cost.size):
         if 0 < price[one] <= limit:
             near[count] = one
@@ -229,7 +258,7 @@ def _ask(
             offered[offers] = one
             offers += 1
             best_price = min(best_price, price)
-    limit = best_price + best_price // _PPM * near_ppm
+    limit = best_price + scaled(near_ppm, min(best_price, _FINITE))
     good = 0
     for place in range(offers):
         one = offered[place]
@@ -285,127 +314,187 @@ def _sample(shop: Shop, counters: Counters, minute: int, slots: int, gone: bool)
 
 
 @compiled
-def trade(
+def _begin(shop: Shop, book: Book, rules: Rules, work: Work) -> None:
+    """Chain up the spare entries, fill washed slots, publish everybody's first quote."""
+    last = work.following.size - 1
+    for entry in range(last):
+        work.following[entry] = entry + 1
+    work.following[last] = -1
+    for one in range(rules.colluding):
+        shop.load[one, 0] = rules.wash_slots
+    for row in range(book.price.shape[0]):
+        _publish(shop, book, row, rules.slots, rules.near_ppm, rules.ask_max)
+
+
+@compiled
+def _end_jobs(shop: Shop, book: Book, work: Work, now: int, gone: bool) -> None:
+    entry = book.ending[now]
+    while entry >= 0:
+        one, after = work.worker[entry], work.following[entry]
+        if not gone or shop.stays[one]:
+            _count_busy(shop, one, now)
+            shop.load[one, 0] -= 1
+        work.following[entry] = work.spare[0]
+        work.spare[0] = entry
+        entry = after
+
+
+@compiled
+def _start_job(book: Book, work: Work, one: int, end: int) -> None:
+    entry = work.spare[0]
+    if end < book.ending.size - 1 and entry >= 0:
+        work.spare[0] = work.following[entry]
+        work.worker[entry] = one
+        work.following[entry] = book.ending[end]
+        book.ending[end] = entry
+
+
+@compiled
+def _end_windows(shop: Shop, rules: Rules, now: int, gone: bool) -> None:
+    """Let those whose window ends now make their step; windows are spread over time."""
+    for one in range(now % rules.window_s, shop.cost.size, rules.window_s):
+        if now > 0 and (not gone or shop.stays[one]):
+            _step(
+                shop,
+                one,
+                now,
+                rules.slots,
+                rules.pretended if one < rules.colluding else 0,
+                rules.floor,
+                rules.cap,
+                rules.elasticity,
+                rules.step_max,
+                rules.window_s,
+            )
+
+
+@compiled_inline
+def _wish(demand: Demand, own: np.uint64) -> tuple[int, int, bool]:
+    """Return a requester's value of a slot-second, the length of its job, and whether it herds."""
+    angle = 2.0 * math.pi * unit(draw(own, 1))
+    normal = math.sqrt(2.0 * exponential(draw(own, 0))) * math.cos(angle)
+    value = int(math.exp(demand.value_mu + demand.value_sigma * normal))
+    length = 1 + int(demand.job_s * exponential(draw(own, 2)))
+    return value, length, unit(draw(own, 3)) < demand.herd
+
+
+@compiled_inline
+def _agreed_price(shop: Shop, demand: Demand, rules: Rules, one: int, value: int) -> int:
+    """Return the price after the one counter-offer, if the requester makes one."""
+    price = price_at(shop.base[one], shop.level[one])
+    target = scaled(demand.haggle_below_ppm, value)
+    if demand.haggle_below_ppm < _PPM and price > target:
+        lowest = _lowest_price(shop, one, rules.discount, rules.floor)
+        if target >= lowest:
+            price = min(price, max(target, lowest))
+    return price
+
+
+@compiled
+def _sell(
+    shop: Shop,
+    demand: Demand,
+    counters: Counters,
+    one: int,
+    price: int,
+    value: int,
+    length: int,
+    now: int,
+    is_war: bool,
+) -> None:
+    """Take a slot and write down who gained what."""
+    _count_busy(shop, one, now)
+    shop.load[one, 0] += 1
+    if now >= demand.measured_from_s:
+        shop.profit[one] += (price - shop.cost[one]) * length
+    if is_war:
+        counters.totals[_WAR] += price * length
+        return
+    minute = now // 60
+    counters.minutes[minute, 0] += length
+    counters.minutes[minute, 1] += price * length
+    counters.minutes[minute, 4] += (value - shop.cost[one]) * length
+    counters.minutes[minute, 5] += (value - price) * length
+
+
+@compiled
+def _serve(
     shop: Shop,
     demand: Demand,
     book: Book,
     counters: Counters,
-    slots: int,
-    duration_s: int,
-    ask_max: int,
-    near_ppm: int,
-    colluding: int,
-    pretended: int,
-    wash_slots: int,
-    floor: int,
-    cap: int,
-    elasticity: int,
-    step_max: int,
-    window_s: int,
-    discount: int,
+    rules: Rules,
+    work: Work,
+    which: int,
+    born: int,
+    now: int,
+    is_war: bool,
+) -> bool:
+    """Let one requester try; tell whether it will come again."""
+    own, depth = mixed(demand.key ^ U64(which + 1)), book.price.shape[0]
+    value, length, herd = _wish(demand, own)
+    if is_war:
+        value = _FINITE
+    elif now == born:
+        counters.wanted[now // 60, _value_bin(value)] += length
+    age = 1 + below(draw(own, 4), depth - 1)
+    row = (now - age + depth) % depth
+    one = _ask(
+        shop,
+        book,
+        counters,
+        row,
+        value,
+        herd,
+        draw(own, _DRAWS_PER_JOB + now - born),
+        rules.slots,
+        rules.ask_max,
+        rules.near_ppm,
+        demand.widens and now > born,
+    )
+    if one < 0 or (is_war and one < rules.colluding):
+        if not is_war and now - born < demand.patience_s:
+            return True
+        if not is_war and book.summary[row, 0] <= value:
+            counters.totals[_LOST] += 1
+        return False
+    price = _agreed_price(shop, demand, rules, one, value)
+    _sell(shop, demand, counters, one, price, value, length, now, is_war)
+    _start_job(book, work, one, now + length)
+    return False
+
+
+@compiled
+def trade(
+    shop: Shop, demand: Demand, book: Book, counters: Counters, rules: Rules, work: Work
 ) -> None:
-    """Run the market for *duration_s* seconds."""
-    providers, depth = shop.cost.size, book.price.shape[0]
-    room = providers * slots * 2 + 16
-    following, worker = np.empty(room, np.int32), np.empty(room, np.int32)
-    for entry in range(room):
-        following[entry] = entry + 1
-    following[room - 1] = -1
-    spare, waiting, number = 0, 0, 0
-    queue = np.empty((_WAITING_MAX, 2), np.int64)
-    for one in range(colluding):
-        shop.load[one, 0] = wash_slots
-    for row in range(depth):
-        _publish(shop, book, row, slots, near_ppm, ask_max)
-    for now in range(duration_s):
+    """Run the market for as many seconds as *rules* say."""
+    depth, queue, waiting, number = book.price.shape[0], work.queue, 0, 0
+    _begin(shop, book, rules, work)
+    for now in range(rules.duration_s):
         gone = demand.shock_at_s > 0 and now >= demand.shock_at_s
         if demand.shock_at_s > 0 and now == demand.shock_at_s:
-            _lose_providers(shop, slots)
-        entry = book.ending[now]
-        while entry >= 0:
-            one, after = worker[entry], following[entry]
-            if not gone or shop.stays[one]:
-                _count_busy(shop, one, now)
-                shop.load[one, 0] -= 1
-            following[entry] = spare
-            spare = entry
-            entry = after
-        for one in range(now % window_s, providers, window_s):
-            if now > 0 and (not gone or shop.stays[one]):
-                holds = pretended if one < colluding else 0
-                _step(shop, one, now, slots, holds, floor, cap, elasticity, step_max, window_s)
-        _publish(shop, book, now % depth, slots, near_ppm, ask_max)
-        minute = now // 60
+            _lose_providers(shop, rules.slots)
+        _end_jobs(shop, book, work, now, gone)
+        _end_windows(shop, rules, now, gone)
+        _publish(shop, book, now % depth, rules.slots, rules.near_ppm, rules.ask_max)
         if now % 60 == 30:
-            _sample(shop, counters, minute, slots, gone)
+            _sample(shop, counters, now // 60, rules.slots, gone)
         rate = demand.rate * (demand.shock_factor if gone else 1.0)
         fresh = _jobs_this_second(rate, draw(demand.key, 2 * now))
         war = _jobs_this_second(demand.war_rate, draw(demand.key, 2 * now + 1))
         old, waiting = waiting, 0
         for turn in range(old + fresh + war):
-            is_war = turn >= old + fresh
+            which, born = number, now
             if turn < old:
                 which, born = queue[turn, 0], queue[turn, 1]
-                if (now - born + 1) & (now - born):  # tries after 1, 3, 7, 15, 31 ... seconds
-                    queue[waiting, 0], queue[waiting, 1] = which, born
-                    waiting += 1
-                    continue
             else:
-                which, born = number, now
                 number += 1
-            own = mixed(demand.key ^ U64(which + 1))
-            angle = 2.0 * math.pi * unit(draw(own, 1))
-            normal = math.sqrt(2.0 * exponential(draw(own, 0))) * math.cos(angle)
-            value = int(math.exp(demand.value_mu + demand.value_sigma * normal))
-            length = 1 + int(demand.job_s * exponential(draw(own, 2)))
-            herd = unit(draw(own, 3)) < demand.herd
-            if is_war:
-                value = 2**40
-            elif turn >= old:
-                counters.wanted[minute, _value_bin(value)] += length
-            age = 1 + below(draw(own, 4), depth - 1)
-            row = (now - age + depth) % depth
-            bits = draw(own, _DRAWS_PER_JOB + now - born)
-            one = _ask(
-                shop,
-                book,
-                counters,
-                row,
-                value,
-                herd,
-                bits,
-                slots,
-                ask_max,
-                near_ppm,
-                demand.widens and now > born,
-            )
-            if one < 0 or (is_war and one < colluding):
-                if not is_war and now - born < demand.patience_s and waiting < _WAITING_MAX:
-                    queue[waiting, 0], queue[waiting, 1] = which, born
-                    waiting += 1
-                elif not is_war and book.summary[row, 0] <= value:
-                    counters.totals[_LOST] += 1
-                continue
-            price = price_at(shop.base[one], shop.level[one])
-            target = value // _PPM * demand.haggle_below_ppm
-            if demand.haggle_below_ppm < _PPM and price > target:
-                lowest = _lowest_price(shop, one, discount, floor)
-                price = min(price, max(target, lowest)) if target >= lowest else price
-            _count_busy(shop, one, now)
-            shop.load[one, 0] += 1
-            if now >= demand.measured_from_s:
-                shop.profit[one] += (price - shop.cost[one]) * length
-            if is_war:
-                counters.totals[_WAR] += price * length
-            else:
-                counters.minutes[minute, 0] += length
-                counters.minutes[minute, 1] += price * length
-                counters.minutes[minute, 4] += (value - shop.cost[one]) * length
-                counters.minutes[minute, 5] += (value - price) * length
-            end = now + length
-            if end < duration_s and spare >= 0:
-                entry = spare
-                spare = following[entry]
-                worker[entry] = one
-                following[entry] = book.ending[end]
-                book.ending[end] = entry
+            # Who waits tries after 1, 3, 7, 15, 31 ... seconds.
+            waits = turn < old and (now - born + 1) & (now - born) != 0
+            is_war = turn >= old + fresh
+            if not waits:
+                waits = _serve(shop, demand, book, counters, rules, work, which, born, now, is_war)
+            if waits and waiting < queue.shape[0]:
+                queue[waiting, 0], queue[waiting, 1] = which, born
+                waiting += 1

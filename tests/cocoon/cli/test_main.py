@@ -102,6 +102,7 @@ def test_channels_of_a_fresh_home_need_neither_chain_nor_lock(
     assert said(capsys) == {
         "paying": [],
         "paid": [],
+        "routes": [],
         "at_risk_nanoton": 0,
         "held_nanoton": 0,
         "interrupted_jobs": [],
@@ -170,7 +171,10 @@ def test_the_doctor_says_what_mends_each_finding(
     missing = {f["what"]: f["remedy"] for f in findings if not f["good"] and not f["optional"]}
     assert missing["node key"] == "cocoon init"
     assert missing["ton-emulator"] == "cocoon assets fetch ton-emulator"
-    (gpu,) = [f for f in findings if f["what"].startswith("GPU")]
+    by_name = {f["what"].partition(" (")[0]: f for f in findings if f["optional"]}
+    cpu, gpu = by_name["CPU engine"], by_name["GPU"]
+    assert cpu["good"] == ("native" in cpu["detail"])
+    assert cpu["good"] or cpu["remedy"]
     assert "never run on a card by us" in gpu["detail"]
 
 

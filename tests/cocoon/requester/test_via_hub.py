@@ -3,6 +3,7 @@
 import shop
 from shop import ask, until
 
+from cocoon.cli.ask import Bill
 from cocoon.config import CeilingPrices, Prices
 from cocoon.payments.channel import Phase
 from cocoon.payments.hub.terms import route_fee
@@ -28,7 +29,14 @@ async def test_jobs_at_two_providers_are_paid_through_one_channel_to_a_hub(marke
         deposit_coins="1",
         ceiling=CeilingPrices(output_token_nanoton_per_1000=10**10),
     )
-    one = await requester.run(ask(second), silent)
+    bill = Bill()
+
+    async def listen(event) -> None:
+        bill.note(event, requester)
+
+    one = await requester.run(ask(second), listen)
+    bill.close(requester)
+    assert bill.paid_nanoton == one.paid_nanoton > 0
     market.network.partition(requester.identity.peer_id, second.identity.peer_id)
     other = await requester.run(ask(first, text="again"), silent)
     assert [one.provider, other.provider] == [second.identity.peer_id, first.identity.peer_id]

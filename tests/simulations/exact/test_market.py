@@ -31,7 +31,7 @@ from pathlib import Path
 from simulations.exact.run import simulate
 from simulations.scenario import load
 scenario = load(Path(sys.argv[1]))
-print([simulate(scenario, seed).log_hash for seed in (1, 2, 3)])
+print([simulate(scenario, seed).log_hash for seed in (1, 2)])
 """
 
 
@@ -79,7 +79,7 @@ def hashes(python: str, **environment: str) -> str:
 def test_the_event_log_is_the_same_whatever_the_hash_seed() -> None:
     one = hashes(sys.executable, PYTHONHASHSEED="1")
     assert one == hashes(sys.executable, PYTHONHASHSEED="4711")
-    assert len(set(json.loads(one.replace("'", '"')))) == 3
+    assert len(set(json.loads(one.replace("'", '"')))) == 2
 
 
 @pytest.mark.skipif(
@@ -133,7 +133,7 @@ def test_a_payee_that_grants_before_the_disk_loses_a_voucher(market, monkeypatch
         found = simulate(short, seed, only=chosen).violations
         return any("lost a voucher" in violation for violation in found)
 
-    kept = shrink(struck, fails, runs_max=40)
+    kept = shrink(struck, fails, runs_max=30)
     assert fails(kept)
     assert any(name.startswith("crash:") for name in kept)
     assert len(kept) < len(struck) / 5

@@ -210,3 +210,20 @@ def test_a_users_matrix_is_taken_under_its_hash_only(tmp_path) -> None:
     path.write_text("0,11\n12.5,0\n")
     with pytest.raises(ConfigError, match="its SHA-256 is"):
         latency_model(latency, nodes=4, seed=1)
+
+
+def test_a_trace_of_sessions_becomes_the_absences_between_them(tmp_path) -> None:
+    import hashlib
+
+    path = tmp_path / "sessions.csv"
+    path.write_text("node,up_s,down_s\n0,0,100\n0,150,400\n2,20,999\n")
+    traced = changed(
+        Scenario(duration_s=300.0),
+        **{
+            "churn.session": "trace",
+            "churn.trace": str(path),
+            "churn.trace_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        },
+    )
+    gaps = [(f.nodes, f.at_us, f.for_us) for f in FaultPlan(traced, 1).scheduled]
+    assert gaps == [((2,), 0, 20_000_000), ((0,), 100_000_000, 50_000_000)]

@@ -8,7 +8,7 @@ from cocoon.errors import PaymentError, PeerMisbehaved
 from cocoon.messages import VoucherMessage
 from cocoon.payments.channel import Phase
 from cocoon.payments.hub.ledger import claimed_payments
-from cocoon.payments.hub.messages import RouteReady, RouteSettle, RouteSettled
+from cocoon.payments.hub.messages import RouteFolded, RouteReady, RouteSettle, RouteSettled
 from cocoon.payments.hub.terms import route_fee
 from contracts.channel_client import claim_locked
 from contracts.locks import KeyPayment, LockedVoucher, sign_key_payment
@@ -136,6 +136,26 @@ async def test_a_hub_that_says_the_provider_got_more_is_not_believed(town):
         assert mine.lock.key in scene.client._store.book.routes, "not folded on a lie"
         town.bend = None
         await scene.pass_time(500)
+        await check_everybody(scene, before, "0.1")
+
+
+async def test_a_hub_lets_no_lock_go_while_the_provider_can_still_claim(town):
+    async with town.everybody() as scene:
+        await scene.hub_opens(0)
+        before = town.balances
+        route = await scene.route(0)
+        await scene.pay(route, 0, "0.1")
+        await scene.pass_time(900)
+        assert all(each.settled for each in scene.hub._store.book.forwards.values())
+        channel = scene.client._payer.channel(route.upstream)
+        total = NanoTon(channel.signed_total + parse_coins("0.1"))
+        voucher = await channel.fold(route._key, total)
+        early = RouteFolded(payment=channel.ref, lock_id=route._key, voucher=voucher)
+        with pytest.raises(PaymentError, match="too early"):
+            await scene.hub.handle("requester", early)
+        town.warp(300)
+        await scene.hub.handle("requester", early)
+        assert scene.hub._store.book.forwards == {}
         await check_everybody(scene, before, "0.1")
 
 
