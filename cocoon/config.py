@@ -104,6 +104,17 @@ class NetworkConfig(Section, frozen=True):
         tuple[Address, ...],
         Meta(max_length=64, description="multiaddresses (with /p2p/ID) of peers to join through"),
     ] = ()
+    relays: Annotated[
+        tuple[Address, ...],
+        Meta(max_length=8, description='relays to be reached through; "auto": from the swarm'),
+    ] = ()
+    relay: Annotated[bool, Meta(description="carry bytes for nodes that only dial out")] = False
+    relay_circuits_max: Annotated[
+        int, Meta(ge=1, le=4096, description="circuits that we relay at once")
+    ] = 64
+    relay_circuit_mib_max: Annotated[
+        int, Meta(ge=1, le=65_536, description="mebibytes of one circuit in each direction")
+    ] = 256
     connections_max: Annotated[
         int, Meta(ge=8, le=4096, description="connections kept open at once")
     ] = 128

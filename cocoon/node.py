@@ -6,6 +6,7 @@ The only module that wires everything; each ``open_x`` runs for the length of it
 import getpass
 import logging
 import random
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cocoon.assets import directory_of
 from cocoon.clock import Clock, wall_clock
-from cocoon.config import NodeConfig
+from cocoon.config import NetworkConfig, NodeConfig
 from cocoon.directory import Directory, open_directory
 from cocoon.errors import ConfigError, PaymentError, PeerMisbehaved
 from cocoon.messages import (
@@ -51,6 +52,7 @@ from contracts.wallet import Wallet
 from overlay.errors import LocalProtocolError, PeerUnavailable
 from overlay.host import HostConfig, open_host
 from overlay.identity import Identity, load_or_create_identity
+from overlay.relay.core import MIB, RelayConfig
 from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,8 @@ RELEASE_TIMEOUT_S: Final = 20.0
 CLOSE_STREAMS_MAX: Final = 32
 PAYEE_WATCH_S: Final = 5.0
 PAYER_WATCH_S: Final = 5.0
+RELAY_AUTO: Final = "auto"
+RELAY_ADDRESS: Final = re.compile(r"/(ip4|ip6)/[^/]+/tcp/[0-9]{1,5}/p2p/[^/]+")
 KINDS: Final = (Kind.CHAT, Kind.TRANSCRIBE)
 
 
@@ -110,6 +114,31 @@ async def _keep_joined(host: Host, bootstrap: tuple[str, ...]) -> None:
             await _join_once(host, bootstrap)
 
 
+def host_settings(network: NetworkConfig) -> HostConfig:
+    """Return what the overlay is told of our settings.
+
+    Raises:
+        ConfigError: a relay's address does not name the relay.
+    """
+    for each in network.relays:
+        if each != RELAY_AUTO and not RELAY_ADDRESS.fullmatch(each):
+            raise ConfigError(
+                f'network.relays: {each!r} is neither "{RELAY_AUTO}" nor like '
+                "/ip4/203.0.113.7/tcp/4001/p2p/ID"
+            )
+    relay = RelayConfig(
+        circuits=network.relay_circuits_max, circuit_bytes=network.relay_circuit_mib_max * MIB
+    )
+    return HostConfig(
+        listen_addresses=network.listen_addresses,
+        announce_addresses=network.announce_addresses,
+        network=network.name,
+        connections_max=network.connections_max,
+        relays=network.relays,
+        relay=relay if network.relay else None,
+    )
+
+
 @asynccontextmanager
 async def open_node(
     config: NodeConfig, *, clock: Clock = wall_clock, must_join: bool = False
@@ -122,14 +151,8 @@ async def open_node(
     """
     identity = load_or_create_identity(config.identity_file)
     network = config.network
-    settings = HostConfig(
-        listen_addresses=network.listen_addresses,
-        announce_addresses=network.announce_addresses,
-        network=network.name,
-        connections_max=network.connections_max,
-    )
     async with (
-        open_host(settings, identity, clock=clock) as host,
+        open_host(host_settings(network), identity, clock=clock) as host,
         open_directory(host, network=network.name, clock=clock, kinds=KINDS) as directory,
         trio.open_nursery() as nursery,
     ):

@@ -34,6 +34,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
+from overlay import _libp2p_reach as reach
 from overlay._libp2p_addresses import announced_addresses, bare, parse
 from overlay._libp2p_relay import Relaying
 from overlay._libp2p_trim import carries, trim_forever
@@ -48,6 +49,7 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
+from overlay.reach.dialback import Reply
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
 from overlay.transport import PeerAddress
 
@@ -166,6 +168,7 @@ class Libp2pDriver:
         self.serve(STOP_PROTOCOL, self._relaying.serve_stop)
         if self._relaying.server is not None:
             self.serve(HOP_PROTOCOL, self._relaying.server.serve)
+        self._observations = reach.observe(host)
         self._new_addresses = trio.Event()
         self._relaying.changed = self._note_new_addresses
 
@@ -190,6 +193,19 @@ class Libp2pDriver:
     def addresses(self) -> tuple[str, ...]:
         """Our full multiaddrs."""
         return tuple(str(address) for address in self._host.get_addrs())
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Where peers say that we come from."""
+        return self._observations.all()
+
+    def where(self, peer_id: PeerId) -> str:
+        """Return where a connected peer comes from."""
+        return reach.where(self._swarm, peer_id)
+
+    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
+        """Dial *peer_id* at *address* once."""
+        return await reach.dial_back(self._swarm, peer_id, address)
 
     def _note_new_addresses(self) -> None:
         self._new_addresses.set()

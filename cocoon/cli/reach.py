@@ -1,0 +1,153 @@
+"""`cocoon doctor network`: how others reach this node, and what would help."""
+
+import logging
+import socket
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import trio
+
+from cocoon.cli.output import Output
+from cocoon.cli.running import run_interruptible
+from cocoon.clock import wall_clock
+from cocoon.config import NodeConfig
+from cocoon.errors import ConfigError
+from overlay.addresses import is_circuit
+from overlay.errors import LocalProtocolError, OverlayError
+from overlay.ids import PeerId, short
+from overlay.reach.dialback import Answer
+from overlay.reach.verdict import Reach, Report, ip_of, judge, port_of
+
+if TYPE_CHECKING:
+    from overlay.node import Node
+
+logger = logging.getLogger(__name__)
+
+ASKED_MAX: Final = 4
+JOIN_S: Final = 10.0
+ASK_S: Final = 15.0
+RELAY_S: Final = 12.0
+EXIT_NOT_REACHABLE: Final = 3
+HEADLINES: Final = {
+    Reach.DIRECT: "others reach this node directly",
+    Reach.RELAYED: "others reach this node through a relay; it only dials out itself",
+    Reach.OUT_ONLY: "this node only dials out: it can buy, but nobody reaches it to buy from it",
+    Reach.UNKNOWN: "cannot say how others reach this node",
+}
+
+
+def report_network(config: NodeConfig, output: Output) -> int:
+    """Ask some peers to dial us back; say what came of it."""
+    report = run_interruptible(partial(examine, config, output))
+    output.say(HEADLINES[report.reach])
+    output.table("", ("", ""), _rows(report))
+    for advice in report.advice:
+        output.say(f"what would help: {advice}")
+    output.result(report)
+    return 0 if report.reach in (Reach.DIRECT, Reach.RELAYED) else EXIT_NOT_REACHABLE
+
+
+async def examine(config: NodeConfig, output: Output) -> Report:
+    """Join as a guest with a key of its own, and ask who is there to dial back.
+
+    When the node itself runs, it holds its ports: then the guest listens elsewhere, and whoever
+    dials back meets the node.
+    """
+    from cocoon.node import host_settings  # noqa: PLC0415  (the whole node)
+    from overlay.host import open_host  # noqa: PLC0415
+    from overlay.identity import generate_identity  # noqa: PLC0415
+
+    network = config.network
+    said = (*network.listen_addresses, *network.announce_addresses)
+    ports = list(dict.fromkeys(port for each in said if (port := port_of(each))))
+    listening = tuple(_free(each) for each in network.listen_addresses)
+    guest = msgspec.structs.replace(network, listen_addresses=listening, relay=False)
+    async with open_host(host_settings(guest), generate_identity(), clock=wall_clock) as host:
+        output.note("asking peers to dial back ...")
+        await _join(host, network.bootstrap)
+        answers = await _ask_all(host, ports)
+        if network.relays:
+            await _wait_for_relay(host)
+        return judge(host.addresses, own_ips(), host.observed, answers, ports)
+
+
+def own_ips() -> list[str]:
+    """Return the addresses that this machine sends from: loopback, and one for each route."""
+    found = ["127.0.0.1", "::1"]
+    for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((far, 9))  # sends nothing: it only picks the route
+            except OSError:
+                continue
+            found.append(str(probe.getsockname()[0]))
+    return found
+
+
+def _free(address: str) -> str:
+    """Return *address*, or the same with any port when it is taken: by the running node."""
+    family = socket.AF_INET6 if address.startswith("/ip6/") else socket.AF_INET
+    try:
+        socket.create_server((ip_of(address), port_of(address)), family=family).close()
+    except OSError:
+        return f"{address.rpartition('/')[0]}/0"
+    return address
+
+
+async def _join(host: "Node", bootstrap: Sequence[str]) -> None:
+    """Meet the bootstrap peers, and through them some others."""
+    async with trio.open_nursery() as nursery:
+        for address in bootstrap:
+            nursery.start_soon(_try_to_connect, host, address)
+    if host.connected_peers():
+        with trio.move_on_after(JOIN_S):
+            await host.explore()
+
+
+async def _try_to_connect(host: "Node", address: str) -> None:
+    try:
+        with trio.fail_after(JOIN_S):
+            await host.connect([address])
+    except LocalProtocolError as error:
+        raise ConfigError(f"network.bootstrap: {error}") from error
+    except (OverlayError, trio.TooSlowError) as error:
+        logger.info("bootstrap peer %s did not answer: %r", address, error)
+
+
+async def _ask_all(host: "Node", ports: Sequence[int]) -> list[Answer]:
+    answers: list[Answer] = []
+
+    async def ask(peer_id: PeerId) -> None:
+        for port in ports:
+            try:
+                with trio.fail_after(ASK_S):
+                    answers.append(await host.ask_dialback(peer_id, port))
+            except (OverlayError, trio.TooSlowError) as error:
+                logger.info("no dial back from %s: %r", short(peer_id), error)
+
+    async with trio.open_nursery() as nursery:
+        for peer_id in host.connected_peers()[:ASKED_MAX]:
+            nursery.start_soon(ask, peer_id)
+    return answers
+
+
+async def _wait_for_relay(host: "Node") -> None:
+    """Give the relays of the settings the time to take us."""
+    with trio.move_on_after(RELAY_S):
+        while not any(is_circuit(each) for each in host.addresses):  # noqa: ASYNC110  (rare)
+            await trio.sleep(0.2)
+
+
+def _rows(report: Report) -> list[tuple[str, str]]:
+    seen = ", ".join(f"{ip} (by {count})" for ip, count in report.seen_as.items())
+    nat = {True: "yes", False: "no", None: "nobody said"}[report.behind_nat]
+    return [
+        ("reached at", ", ".join(report.reached_at) or "nowhere directly"),
+        ("at relays", ", ".join(report.relayed_at) or "none"),
+        ("others see us as", seen or "nobody said"),
+        ("behind NAT", nat),
+        ("TCP ports to open", ", ".join(str(port) for port in report.tcp_ports) or "none"),
+        ("dialed back by", f"{report.asked} tries"),
+    ]
