@@ -70,20 +70,19 @@ async def examine(config: NodeConfig, output: Output) -> Report:
         answers = await _ask_all(host, ports)
         if network.relays:
             await _wait_for_relay(host)
-        return judge(host.addresses, own_ips(), host.observed, answers, ports)
+        ours = [ip for each in host.observed if (ip := ip_of(each)) and is_ours(ip)]
+        return judge(host.addresses, ours, host.observed, answers, ports)
 
 
-def own_ips() -> list[str]:
-    """Return the addresses that this machine sends from: loopback, and one for each route."""
-    found = ["127.0.0.1", "::1"]
-    for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.connect((far, 9))  # sends nothing: it only picks the route
-            except OSError:
-                continue
-            found.append(str(probe.getsockname()[0]))
-    return found
+def is_ours(ip: str) -> bool:
+    """Return whether this machine has the address *ip*: only then can it be bound."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((ip, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _free(address: str) -> str:

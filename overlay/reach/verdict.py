@@ -79,7 +79,7 @@ def judge(
 
     Args:
         own_addresses: what the node announces, those at relays included.
-        own_ips: the IP addresses of this machine.
+        own_ips: those of the observed IP addresses that are of this machine.
         observed: multiaddrs that others see us come from, one for each peer that said so.
         answers: what came of dialing back, one for each peer that was asked.
         ports: the TCP ports that the node listens on, or should.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cocoon.cli.main import run
+from cocoon.cli.reach import is_ours
 from cocoon.config import NetworkConfig
 from cocoon.errors import ConfigError
 from cocoon.node import host_settings
@@ -70,6 +71,11 @@ def test_alone_there_is_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture
     code, said = examine(tmp_path / "home", settings, capsys)
     assert (code, said["reach"]) == (3, "unknown")
     assert "--bootstrap" in said["advice"][0]
+
+
+def test_an_address_of_another_machine_is_not_ours() -> None:
+    assert is_ours("127.0.0.1")
+    assert not is_ours("203.0.113.7")
 
 
 def test_settings_of_a_relay_reach_the_overlay() -> None:
