@@ -6,7 +6,7 @@ Source: libp2p specs, relay/circuit-v2.md, section "The Hop protocol".
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -24,7 +24,9 @@ class RelayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         reservations_per_prefix: the same, of one public address prefix.
         reservation_s: life of a reservation, in seconds; its holder renews it.
         circuits: open circuits.
-        circuits_per_peer: open circuits of one peer, at either end.
+        circuits_per_source: open circuits that one peer dialed.
+        circuits_per_prefix: the same, of one public address prefix.
+        circuits_per_target: open circuits that lead to one peer.
         circuit_bytes: bytes of one circuit in each direction; then it is cut.
         circuit_s: life of one circuit, in seconds; then it is cut.
     """
@@ -33,7 +35,9 @@ class RelayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reservations_per_prefix: Annotated[int, msgspec.Meta(ge=1)] = 8
     reservation_s: Annotated[int, msgspec.Meta(ge=60)] = 3600
     circuits: Annotated[int, msgspec.Meta(ge=1)] = 64
-    circuits_per_peer: Annotated[int, msgspec.Meta(ge=1)] = 8
+    circuits_per_source: Annotated[int, msgspec.Meta(ge=1)] = 4
+    circuits_per_prefix: Annotated[int, msgspec.Meta(ge=1)] = 16
+    circuits_per_target: Annotated[int, msgspec.Meta(ge=1)] = 32
     circuit_bytes: Annotated[int, msgspec.Meta(ge=4096)] = 256 * MIB
     circuit_s: Annotated[int, msgspec.Meta(ge=10, lt=2**32)] = 3600
 
@@ -54,7 +58,9 @@ class RelayCore:
     def __init__(self, config: RelayConfig) -> None:
         self.config = config
         self._reservations: dict[PeerId, _Reservation] = {}
-        self._ends: Counter[PeerId] = Counter()
+        self._sources: Counter[PeerId] = Counter()
+        self._prefixes: Counter[str] = Counter()
+        self._targets: Counter[PeerId] = Counter()
         self.circuits = 0
         """Circuits that are open."""
 
@@ -86,29 +92,47 @@ class RelayCore:
         for peer_id in [each for each in self._reservations if not connected(each)]:
             self.release(peer_id)
 
-    def open(self, source: PeerId, target: PeerId, now_unix_s: float) -> Status:
-        """Count a circuit from *source* to *target* if it may be; `close` it when OK."""
+    def open(self, source: PeerId, prefix: str, target: PeerId, now_unix_s: float) -> Status:
+        """Count a circuit from *source*, of *prefix*, to *target*; `close` it when OK."""
         self._expire(now_unix_s)
         if source == target:
             return Status.PERMISSION_DENIED
         if target not in self._reservations:
             return Status.NO_RESERVATION
-        busiest = max(self._ends[source], self._ends[target])
-        if self.circuits >= self.config.circuits or busiest >= self.config.circuits_per_peer:
+        if self._full(source, prefix, target):
             return Status.RESOURCE_LIMIT_EXCEEDED
         self.circuits += 1
-        self._ends.update((source, target))
+        self._sources[source] += 1
+        self._prefixes[prefix] += 1
+        self._targets[target] += 1
         return Status.OK
 
-    def close(self, source: PeerId, target: PeerId) -> None:
+    def close(self, source: PeerId, prefix: str, target: PeerId) -> None:
         """Give back the place of a circuit."""
         self.circuits -= 1
-        for end in (source, target):
-            self._ends[end] -= 1
-            if not self._ends[end]:
-                del self._ends[end]
+        _give_back(self._sources, source)
+        _give_back(self._prefixes, prefix)
+        _give_back(self._targets, target)
+
+    def _full(self, source: PeerId, prefix: str, target: PeerId) -> bool:
+        config = self.config
+        return (
+            self.circuits >= config.circuits
+            or self._sources[source] >= config.circuits_per_source
+            or (bool(prefix) and self._prefixes[prefix] >= config.circuits_per_prefix)
+            or self._targets[target] >= config.circuits_per_target
+        )
 
     def _expire(self, now_unix_s: float) -> None:
         over = [w for w, each in self._reservations.items() if each.expires_at_unix_s <= now_unix_s]
         for who in over:
             del self._reservations[who]
+
+
+_Key = TypeVar("_Key", bound=str)
+
+
+def _give_back(counter: "Counter[_Key]", key: _Key) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 64 * 1024
 END_S: Final = 2.0
+IDLE_S: Final = 180.0
+"""A circuit through which nothing flows for so long is cut; our nodes ping every 20 s."""
 
 OpenStream = Callable[[PeerId, str], Awaitable[ByteStream]]
 
@@ -101,17 +103,20 @@ class RelayServer:
         await _finish(raw, encode_hop(answer))
 
     async def _connect(self, raw: ByteStream, target: PeerId, early: bytes) -> None:
-        source = raw.peer_id
+        source, prefix = raw.peer_id, self._where(raw.peer_id)
+        if prefix is None:  # no chains of relays
+            await _say(raw, Status.PERMISSION_DENIED)
+            return
         if self._where(target) is None:
             self.core.release(target)
-        status = self.core.open(source, target, self._clock())
+        status = self.core.open(source, prefix, target, self._clock())
         if status is not Status.OK:
             await _say(raw, status)
             return
         try:
             await self._join(raw, target, early)
         finally:
-            self.core.close(source, target)
+            self.core.close(source, prefix, target)
 
     async def _join(self, raw: ByteStream, target: PeerId, early: bytes) -> None:
         try:
@@ -160,24 +165,47 @@ def _check_taken(answer: Message) -> None:
         raise PeerUnavailable(f"it answered {answer.status.name}")
 
 
+class _Activity:
+    """When bytes last flowed through a circuit, either way."""
+
+    def __init__(self) -> None:
+        self.at_s = trio.current_time()
+
+    async def watch(self) -> None:
+        """Return when the circuit was silent for `IDLE_S`."""
+        while True:
+            left_s = self.at_s + IDLE_S - trio.current_time()
+            if left_s <= 0:
+                return
+            await trio.sleep(left_s)
+
+
 async def _pump_both(one: ByteStream, other: ByteStream, bytes_max: int) -> None:
-    """Carry bytes both ways until both ends finished, or one is gone or over its limit."""
+    """Carry bytes both ways until both ends finished, one is gone or over its limit, or idle."""
+    activity = _Activity()
+    carrying = 2
     async with trio.open_nursery() as nursery:
 
         async def carry(source: ByteStream, sink: ByteStream) -> None:
-            if not await _pump(source, sink, bytes_max):
+            nonlocal carrying
+            in_order = await _pump(source, sink, bytes_max, activity)
+            carrying -= 1
+            if not in_order or not carrying:
                 nursery.cancel_scope.cancel()
 
         nursery.start_soon(carry, one, other)
         nursery.start_soon(carry, other, one)
+        await activity.watch()
+        nursery.cancel_scope.cancel()
 
 
-async def _pump(source: ByteStream, sink: ByteStream, bytes_max: int) -> bool:
+async def _pump(source: ByteStream, sink: ByteStream, bytes_max: int, activity: _Activity) -> bool:
     """Carry at most *bytes_max*; return whether *source* finished in order."""
     left = bytes_max
     try:
         while left > 0:
             data = await source.read(min(CHUNK_BYTES, left))
+            activity.at_s = trio.current_time()
             if not data:
                 await sink.finish()
                 return True

@@ -18,8 +18,9 @@ from overlay.relay.wire import (
 
 PEERS = [PeerId(name) for name in "ABCDEF"]
 CONFIG = RelayConfig(
-    reservations=3, reservations_per_prefix=2, reservation_s=60, circuits=3, circuits_per_peer=2
-)
+    reservations=3, reservations_per_prefix=2, reservation_s=60, circuits=5,
+    circuits_per_source=2, circuits_per_prefix=3, circuits_per_target=3,
+)  # fmt: skip
 A_PEER = PeerId("12D3KooWJj4H2h25ZgApBWmUAgFenArh6axMpMYKSxrQ7F9sjRgN")
 steps = st.lists(
     st.one_of(
@@ -41,10 +42,11 @@ def test_no_ceiling_is_passed(script) -> None:
             expires = core.reserve(one, other, now_s)
             assert expires in (0, int(now_s) + 60)
         elif step == "open":
-            if core.open(one, other, now_s) is Status.OK:
+            prefix = "p" if one < "D" else ""
+            if core.open(one, prefix, other, now_s) is Status.OK:
                 assert one != other
                 assert other in core
-                open_circuits.append((one, other))
+                open_circuits.append((one, prefix, other))
         elif step == "close" and open_circuits:
             core.close(*open_circuits.pop(one % len(open_circuits)))
         elif step == "release":
@@ -52,9 +54,11 @@ def test_no_ceiling_is_passed(script) -> None:
         elif step == "wait":
             now_s += one
         assert len(core) <= 3
-        assert core.circuits == len(open_circuits) <= 3
+        assert core.circuits == len(open_circuits) <= 5
         for peer in PEERS:
-            assert sum(peer in pair for pair in open_circuits) <= 2
+            assert sum(source == peer for source, _, _ in open_circuits) <= 2
+            assert sum(target == peer for _, _, target in open_circuits) <= 3
+        assert sum(prefix == "p" for _, prefix, _ in open_circuits) <= 3
         prefixes = [each.prefix for each in core._reservations.values()]
         assert all(prefixes.count(prefix) <= 2 for prefix in ("p", "q"))
 
@@ -65,8 +69,8 @@ def test_a_reservation_is_renewed_even_when_the_relay_is_full() -> None:
         assert core.reserve(PeerId(name), "", 0.0) == 60
     assert core.reserve(PeerId("D"), "", 1.0) == 0
     assert core.reserve(PeerId("A"), "", 30.0) == 90
-    assert core.open(PeerId("D"), PeerId("B"), 60.0) is Status.NO_RESERVATION
-    assert core.open(PeerId("D"), PeerId("A"), 60.0) is Status.OK
+    assert core.open(PeerId("D"), "", PeerId("B"), 60.0) is Status.NO_RESERVATION
+    assert core.open(PeerId("D"), "", PeerId("A"), 60.0) is Status.OK
 
 
 messages = st.builds(
