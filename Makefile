@@ -9,7 +9,7 @@ TOOLS  := $(VENV)/.tools
 ASSETS := $(VENV)/.assets
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help setup tools demo test conformance lint check bench clean
+.PHONY: help setup tools demo test conformance lint check bench soak clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -57,6 +57,9 @@ check: tools  ## compile the CUDA kernels for seven generations of cards; compar
 
 bench: setup  ## measure what the market adds to a job
 	$(BIN)/python -m cocoon.bench
+
+soak: tools  ## attack a node for a long time, and print what held
+	$(BIN)/python -m overlay.soak
 
 clean:  ## remove the environment; keeps the weights in your cache
 	rm -rf $(VENV) build *.egg-info

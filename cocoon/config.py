@@ -18,6 +18,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from cocoon.config_network import NetworkConfig, Section
 from cocoon.config_text import Option, options, refusal, template
 from cocoon.errors import ConfigError
 from contracts.units import NanoTon, parse_coins
@@ -28,17 +29,12 @@ CLOSE_GAP_S_MIN: Final = 30
 """A payee must have at least this long, after its claim margin, to claim at all."""
 
 TierName: TypeAlias = Literal["OPEN", "SIM", "CPU_TEE", "GPU_TEE", "VETTED"]
-Address: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Peer: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 FilePath: TypeAlias = Annotated[str, Meta(max_length=4096)]
 ModelName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
 Price: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
 LevelPpm: TypeAlias = Annotated[int, Meta(ge=1, le=10**12)]
 Seconds: TypeAlias = Annotated[int, Meta(ge=1, le=30 * 86_400)]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base that fixes the options of every table."""
 
 
 def check_coins(section: Section, *names: str) -> None:
@@ -84,40 +80,6 @@ class CeilingPrices(Prices, frozen=True):
     output_token_nanoton_per_1000: OutputPrice = 200_000
     audio_second_nanoton_per_1000: AudioPrice = 100_000_000
     gpu_ms_nanoton_per_1000: GpuPrice = 3_000_000
-
-
-class NetworkConfig(Section, frozen=True):
-    """How this node meets others."""
-
-    name: Annotated[
-        str,
-        Meta(pattern="^[a-z0-9-]{1,32}$", description="nodes of different networks never meet"),
-    ] = "main"
-    listen_addresses: Annotated[
-        tuple[Address, ...], Meta(max_length=16, description="multiaddresses to listen on")
-    ] = ("/ip4/0.0.0.0/tcp/4001",)
-    announce_addresses: Annotated[
-        tuple[Address, ...],
-        Meta(max_length=16, description="multiaddresses to tell others, when they differ"),
-    ] = ()
-    bootstrap: Annotated[
-        tuple[Address, ...],
-        Meta(max_length=64, description="multiaddresses (with /p2p/ID) of peers to join through"),
-    ] = ()
-    relays: Annotated[
-        tuple[Address, ...],
-        Meta(max_length=8, description='relays to be reached through; "auto": from the swarm'),
-    ] = ()
-    relay: Annotated[bool, Meta(description="carry bytes for nodes that only dial out")] = False
-    relay_circuits_max: Annotated[
-        int, Meta(ge=1, le=4096, description="circuits that we relay at once")
-    ] = 64
-    relay_circuit_mib_max: Annotated[
-        int, Meta(ge=1, le=65_536, description="mebibytes of one circuit in each direction")
-    ] = 256
-    connections_max: Annotated[
-        int, Meta(ge=8, le=4096, description="connections kept open at once")
-    ] = 128
 
 
 class ChainConfig(Section, frozen=True):
@@ -374,6 +336,9 @@ class ProviderConfig(Section, frozen=True):
     unpaid_timeout_s: Annotated[
         int, Meta(ge=1, le=3600, description="stop a job when a due voucher takes longer")
     ] = 20
+    drain_s: Annotated[
+        int, Meta(ge=0, le=3600, description="how long running jobs may go on when we are stopped")
+    ] = 30
     claim_coins: Annotated[
         str, Meta(max_length=32, description="claim on chain when a channel owes us this, in coins")
     ] = "1"
@@ -481,6 +446,11 @@ class NodeConfig(Section, frozen=True):
     def payee_journal(self) -> Path:
         """What this node earned and may still have to claim."""
         return self.home / "payee.journal"
+
+    @property
+    def swarm_directory(self) -> Path:
+        """The peers that answered, and those that are banned, kept over a restart."""
+        return self.home / "swarm"
 
     @property
     def receipts(self) -> Path:

@@ -36,7 +36,7 @@ from cocoon.signing import open_signed
 from cocoon.statements import StatementCache, verify_statement
 from overlay.errors import OverlayError, RemoteProtocolError
 from overlay.ids import PeerId
-from overlay.transport import Host, Stream
+from overlay.transport import Host, Stream, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -71,14 +71,21 @@ class Directory:
 
     # --- hearing ---
 
-    def hear(self, kind: Kind, source: PeerId, data: bytes) -> bool:
-        """Take one quote gossiped in the topic of *kind*; return whether it may be forwarded."""
+    def hear(self, kind: Kind, source: PeerId, data: bytes) -> Verdict:
+        """Take one quote gossiped in the topic of *kind*; return what gossip shall do with it.
+
+        What we cannot read may be of a later version: it is dropped, and nobody is blamed.
+        """
         try:
             signed = decode(Signed, data, size_bytes_max=QUOTE_BYTES_MAX)
-            return self._take(signed, f"{kind.value}/", source)
-        except (RemoteProtocolError, PeerMisbehaved) as error:
+            news = self._take(signed, f"{kind.value}/", source)
+        except RemoteProtocolError as error:
+            logger.debug("a quote was not understood: %s", error)
+            return Verdict.IGNORE
+        except PeerMisbehaved as error:
             logger.debug("a quote was refused: %s", error)
-            return False
+            return Verdict.REJECT
+        return Verdict.ACCEPT if news else Verdict.IGNORE
 
     def _take(self, signed: Signed, class_prefix: str, signer: str | None = None) -> bool:
         """Validate and store one signed quote; tell whether it is news for others, too."""

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cocoon.assets import directory_of
 from cocoon.clock import Clock, wall_clock
-from cocoon.config import NetworkConfig, NodeConfig
+from cocoon.config import NodeConfig
+from cocoon.config_network import NetworkConfig
 from cocoon.directory import Directory, open_directory
 from cocoon.errors import ConfigError, PaymentError, PeerMisbehaved
 from cocoon.messages import (
@@ -57,8 +58,6 @@ from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
 
-JOIN_TIMEOUT_S: Final = 10.0
-JOIN_RETRY_S: Final = 5.0
 RELEASE_TIMEOUT_S: Final = 20.0
 CLOSE_STREAMS_MAX: Final = 32
 PAYEE_WATCH_S: Final = 5.0
@@ -91,31 +90,24 @@ class Account:
 # --- the swarm ---
 
 
-async def _join_once(host: Host, bootstrap: tuple[str, ...]) -> bool:
-    """Dial every bootstrap peer; return whether one answered."""
-    joined = False
-    for address in bootstrap:
-        try:
-            with trio.fail_after(JOIN_TIMEOUT_S):
-                await host.connect([address])
-            joined = True
-        except (PeerUnavailable, trio.TooSlowError) as error:
-            logger.info("bootstrap peer %s did not answer: %s", address, error)
-        except LocalProtocolError as error:
-            raise ConfigError(f"network.bootstrap: {error}") from error
-    return joined
+async def _join(host: Host) -> int:
+    """Dial the bootstrap peers and those that answered in an earlier run.
+
+    Raises:
+        ConfigError: an address of the list is none.
+    """
+    try:
+        return await host.join()
+    except LocalProtocolError as error:
+        raise ConfigError(f"network.bootstrap: {error}") from error
 
 
-async def _keep_joined(host: Host, bootstrap: tuple[str, ...]) -> None:
-    """Dial the bootstrap peers again whenever we are alone."""
-    while True:
-        await trio.sleep(JOIN_RETRY_S)
-        if not host.connected_peers():
-            await _join_once(host, bootstrap)
-
-
-def host_settings(network: NetworkConfig) -> HostConfig:
+def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConfig:
     """Return what the overlay is told of our settings.
+
+    Args:
+        network: the settings.
+        state_directory: where known peers and bans are kept; "" for nowhere.
 
     Raises:
         ConfigError: a relay's address does not name the relay.
@@ -134,6 +126,8 @@ def host_settings(network: NetworkConfig) -> HostConfig:
         announce_addresses=network.announce_addresses,
         network=network.name,
         connections_max=network.connections_max,
+        bootstrap=network.bootstrap,
+        state_directory=state_directory,
         relays=network.relays,
         relay=relay if network.relay else None,
     )
@@ -151,20 +145,15 @@ async def open_node(
     """
     identity = load_or_create_identity(config.identity_file)
     network = config.network
+    settings = host_settings(network, str(config.swarm_directory))
     async with (
-        open_host(host_settings(network), identity, clock=clock) as host,
+        open_host(settings, identity, clock=clock) as host,
         open_directory(host, network=network.name, clock=clock, kinds=KINDS) as directory,
-        trio.open_nursery() as nursery,
     ):
-        joined = await _join_once(host, network.bootstrap)
+        joined = await _join(host)
         if must_join and not joined:
             raise PeerUnavailable(_not_joined_words(network.bootstrap))
-        if network.bootstrap:
-            nursery.start_soon(_keep_joined, host, network.bootstrap)
-        try:
-            yield Node(config, identity, host, directory, clock)
-        finally:
-            nursery.cancel_scope.cancel()
+        yield Node(config, identity, host, directory, clock)
 
 
 def _not_joined_words(bootstrap: tuple[str, ...]) -> str:
@@ -173,7 +162,10 @@ def _not_joined_words(bootstrap: tuple[str, ...]) -> str:
             "no bootstrap peer is set: give --bootstrap ADDRESS, or put network.bootstrap "
             "into the settings (`cocoon node` prints its address)"
         )
-    return f"none of {len(bootstrap)} bootstrap peers answers; are they running?"
+    return (
+        f"none of {len(bootstrap)} bootstrap peers answers, nor any peer of an earlier run; "
+        "are they running?"
+    )
 
 
 # --- money ---

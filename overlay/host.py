@@ -138,6 +138,6 @@ async def _open_node(
             clock=clock,
             rng=rng,
         )
-        node.join = anchor.join
+        node.joining = anchor.join
         async with open_anchor(anchor):
             yield node

@@ -70,8 +70,8 @@ class Node:
         self._nursery = nursery
         self._served: set[str] = set()
         self._servers: list[StreamServer] = []
-        self.join: Callable[[], Awaitable[int]] = _nobody
-        """Dials the configured and the remembered peers; returns how many answered."""
+        self.joining: Callable[[], Awaitable[int]] = _nobody
+        """What `join` does: dials the configured and the remembered peers."""
         self.connected = trio.Event()
         """Set by the first successful `connect`."""
         self.closing = False
@@ -182,6 +182,10 @@ class Node:
         )
         self._servers.append(server)
         self._driver.serve(self._wire_protocol(protocol), server.handle)
+
+    async def join(self) -> int:
+        """Join by all known ways; see `overlay.transport.Host`."""
+        return await self.joining()
 
     async def drain(self, patience_s: float) -> bool:
         """Before leaving: refuse new streams, let those that are served come to their end.

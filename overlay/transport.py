@@ -130,6 +130,24 @@ class Host(Protocol):
         """
         ...
 
+    async def join(self) -> int:
+        """Dial the bootstrap peers of the settings, and peers that answered in an earlier run.
+
+        Returns how many answered; 0 when nobody did. Whoever is alone later joins again
+        by itself.
+
+        Raises:
+            LocalProtocolError: an address of the settings does not parse.
+        """
+        ...
+
+    async def drain(self, patience_s: float) -> bool:
+        """Before leaving: refuse new streams, let those that are served come to their end.
+
+        Returns False when some had not ended after *patience_s*; leaving cuts them.
+        """
+        ...
+
     def connected_peers(self) -> tuple[PeerId, ...]:
         """The peers with a live connection."""
         ...

@@ -36,7 +36,7 @@ PAPERS = (
 )
 RUN_UNTIL_STOPPED = {"devnet", "node", "provide"}
 SHELL = {".", "FIRST=/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."}
-IN_A_HOME = {"config.toml", "jobs/", "receipts/", "tracks.json"}
+IN_A_HOME = {"config.toml", "jobs/", "receipts/", "swarm/", "tracks.json"}
 COMMAND_S = 120
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")

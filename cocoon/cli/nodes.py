@@ -6,13 +6,14 @@ import os
 import re
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import trio
 
 from cocoon import assets
 from cocoon.cli.output import Output
-from cocoon.cli.running import run_until_stopped
+from cocoon.cli.running import Farewell, run_until_stopped
 from cocoon.cli.settings import load
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
@@ -20,6 +21,7 @@ from cocoon.node import open_hub_node, open_node, open_seller
 from cocoon.observe.lookout import Lookout
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
+from overlay.transport import Host
 
 LISTENING: Final = re.compile(r"/(?P<family>ip4|ip6)/(?P<host>[^/]+)/tcp/(?P<port>[0-9]{1,5})")
 CANNOT_BIND: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
@@ -97,7 +99,7 @@ def provide_command(parsed: argparse.Namespace, output: Output) -> int:
     config = load(parsed)
     check_models(config)
     check_listening(config.network.listen_addresses)
-    lookout = Lookout(config)
+    lookout, farewell = Lookout(config), Farewell()
 
     def tell(name: str, fields: dict[str, object]) -> None:
         lookout.tell(name, fields)
@@ -110,6 +112,7 @@ def provide_command(parsed: argparse.Namespace, output: Output) -> int:
             open_seller(config, tell) as (node, provider),
             lookout.watch(node, provider) as metrics_url,
         ):
+            farewell.say = partial(_drain, node.host, config.provider.drain_s, output)
             _say_ready(config, output, node.identity.peer_id, node.host.addresses)
             _say_how_to_look(output, metrics_url)
             output.event(
@@ -122,8 +125,16 @@ def provide_command(parsed: argparse.Namespace, output: Output) -> int:
             )
             await trio.sleep_forever()
 
-    run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin)
+    run_until_stopped(serve, stop_with_stdin=parsed.stop_with_stdin, farewell=farewell)
     return 0
+
+
+async def _drain(host: Host, patience_s: float, output: Output) -> None:
+    """Take no more jobs, and let those that run come to their end."""
+    output.say(f"leaving: jobs that run have {patience_s:.0f} s; again stops at once")
+    output.event("leaving", patience_s=patience_s)
+    if not await host.drain(patience_s):
+        output.say("some had not ended; they are cut off, and paid up to their last piece")
 
 
 def _say_how_to_look(output: Output, metrics_url: str) -> None:

@@ -66,7 +66,7 @@ async def examine(config: NodeConfig, output: Output) -> Report:
     guest = msgspec.structs.replace(network, listen_addresses=listening, relay=False)
     async with open_host(host_settings(guest), generate_identity(), clock=wall_clock) as host:
         output.note("asking peers to dial back ...")
-        await _join(host, network.bootstrap)
+        await _join(host)
         answers = await _ask_all(host, ports)
         if network.relays:
             await _wait_for_relay(host)
@@ -95,24 +95,16 @@ def _free(address: str) -> str:
     return address
 
 
-async def _join(host: "Node", bootstrap: Sequence[str]) -> None:
+async def _join(host: "Node") -> None:
     """Meet the bootstrap peers, and through them some others."""
-    async with trio.open_nursery() as nursery:
-        for address in bootstrap:
-            nursery.start_soon(_try_to_connect, host, address)
+    with trio.move_on_after(JOIN_S):
+        try:
+            await host.join()
+        except LocalProtocolError as error:
+            raise ConfigError(f"network.bootstrap: {error}") from error
     if host.connected_peers():
         with trio.move_on_after(JOIN_S):
             await host.explore()
-
-
-async def _try_to_connect(host: "Node", address: str) -> None:
-    try:
-        with trio.fail_after(JOIN_S):
-            await host.connect([address])
-    except LocalProtocolError as error:
-        raise ConfigError(f"network.bootstrap: {error}") from error
-    except (OverlayError, trio.TooSlowError) as error:
-        logger.info("bootstrap peer %s did not answer: %r", address, error)
 
 
 async def _ask_all(host: "Node", ports: Sequence[int]) -> list[Answer]:

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeVar
 
 import trio
@@ -69,13 +70,42 @@ def run_interruptible(work: Callable[[], Awaitable[T]], stop: Stop | None = None
     return trio.run(main)
 
 
-def run_until_stopped(serve: Callable[[], Awaitable[None]], *, stop_with_stdin: bool) -> None:
-    """Serve until SIGINT, SIGTERM or, when asked, the end of standard input."""
+class Farewell:
+    """What is done at the first signal before everything is cancelled; at the second, nothing."""
+
+    def __init__(self) -> None:
+        self.say: Callable[[], Awaitable[object]] | None = None
+        self._begun = False
+
+    async def leave(self, scope: trio.CancelScope) -> None:
+        """Say goodbye, then cancel *scope*; asked again meanwhile, cancel it at once."""
+        if self.say is not None and not self._begun:
+            self._begun = True
+            await self.say()
+        scope.cancel()
+
+
+def run_until_stopped(
+    serve: Callable[[], Awaitable[None]],
+    *,
+    stop_with_stdin: bool,
+    farewell: Farewell | None = None,
+) -> None:
+    """Serve until SIGINT, SIGTERM or, when asked, the end of standard input.
+
+    Args:
+        serve: the asynchronous part of the command.
+        stop_with_stdin: whoever started us may stop us by closing our standard input; then
+            nothing is waited for.
+        farewell: *serve* may give it something to do first when a signal comes.
+    """
+    goodbye = farewell or Farewell()
 
     async def main() -> None:
         with trio.open_signal_receiver(*SIGNALS) as signals:
             async with open_private_nursery() as nursery:
-                nursery.start_soon(_on_each, signals, nursery.cancel_scope.cancel)
+                leave = partial(nursery.start_soon, goodbye.leave, nursery.cancel_scope)
+                nursery.start_soon(_on_each, signals, leave)
                 if stop_with_stdin:
                     nursery.start_soon(_cancel_at_end_of_stdin, nursery.cancel_scope)
                 await serve()

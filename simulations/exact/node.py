@@ -30,7 +30,7 @@ from overlay.gossip.limits import Rate, RateLimits
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId
-from overlay.transport import Host
+from overlay.transport import Host, Verdict
 from simulations.exact.chance import Chance
 from simulations.exact.events import SECOND_US, Timer
 from simulations.exact.wire import End
@@ -178,7 +178,7 @@ class Node:
         self._seen[message_id] = None
         if len(self._seen) > SEEN_MAX:
             del self._seen[next(iter(self._seen))]
-        if not self.directory.hear(Kind.CHAT, source.peer_id, data):
+        if self.directory.hear(Kind.CHAT, source.peer_id, data) is not Verdict.ACCEPT:
             return
         self._check_heard(source, data)
         for neighbour in self.neighbours:

@@ -7,12 +7,13 @@ import trio
 
 from cocoon.directory import LOOKUP_TIMEOUT_S, Directory, open_directory
 from cocoon.market.quotes import Offering, PriceTerms, make_quote
-from cocoon.messages import Kind, Limits, ModelOnOffer, PriceSchedule, Tier, encode
+from cocoon.messages import Kind, Limits, ModelOnOffer, PriceSchedule, Quote, Tier, encode
 from cocoon.signing import sign
 from overlay import DhtConfig, HostConfig, generate_identity
 from overlay.identity import Identity
 from overlay.memory import MemoryNetwork, open_network
 from overlay.node import Node
+from overlay.transport import Verdict
 
 NETWORK = "memory"
 CLASS = "chat/" + "00" * 32
@@ -52,6 +53,10 @@ def quote_of(seller: Identity, now_unix_s: float):
     )
 
 
+def heard(directory: Directory, seller: Identity, quote: Quote) -> Verdict:
+    return directory.hear(Kind.CHAT, seller.peer_id, encode(sign(seller, NETWORK, quote)))
+
+
 async def test_a_newcomer_hears_prices_from_a_neighbour_before_the_look_up_ends(autojump_clock):
     seller = generate_identity()
     async with (
@@ -60,7 +65,7 @@ async def test_a_newcomer_hears_prices_from_a_neighbour_before_the_look_up_ends(
         open_member(network, generate_identity()) as (host, newcomer),
     ):
         quote = quote_of(seller, network.clock())
-        assert old.hear(Kind.CHAT, seller.peer_id, encode(sign(seller, NETWORK, quote)))
+        assert heard(old, seller, quote) is Verdict.ACCEPT
         await host.connect(list(old_host.addresses))
         began_s = trio.current_time()
         found = await newcomer.discover(CLASS)
@@ -79,9 +84,23 @@ async def test_who_knows_prices_already_leaves_its_neighbours_alone(autojump_clo
         open_member(network, generate_identity()) as (host, newcomer),
     ):
         known, unknown = quote_of(seller, network.clock()), quote_of(other, network.clock())
-        assert newcomer.hear(Kind.CHAT, seller.peer_id, encode(sign(seller, NETWORK, known)))
-        assert old.hear(Kind.CHAT, other.peer_id, encode(sign(other, NETWORK, unknown)))
+        assert heard(newcomer, seller, known) is Verdict.ACCEPT
+        assert heard(old, other, unknown) is Verdict.ACCEPT
         await host.connect(list(old_host.addresses))
         await newcomer.discover(CLASS)
         listings = newcomer.book.candidates(CLASS, int(network.clock()))
     assert [listing.quote for listing in listings] == [known]
+
+
+async def test_who_is_to_blame_for_a_quote_that_is_refused(autojump_clock):
+    seller, other = generate_identity(), generate_identity()
+    async with (
+        open_network(seed=1) as network,
+        open_member(network, generate_identity()) as (_, directory),
+    ):
+        quote = quote_of(seller, network.clock())
+        assert heard(directory, seller, quote) is Verdict.ACCEPT
+        assert heard(directory, seller, quote) is Verdict.IGNORE  # no news
+        forged = encode(sign(other, NETWORK, quote))
+        assert directory.hear(Kind.CHAT, seller.peer_id, forged) is Verdict.REJECT
+        assert directory.hear(Kind.CHAT, seller.peer_id, b"a later version") is Verdict.IGNORE

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.lowlevel
 
-from cocoon.cli.running import Stop, run_interruptible, run_until_stopped
+from cocoon.cli.running import Farewell, Stop, run_interruptible, run_until_stopped
 
 
 def test_work_that_ends_gives_its_result() -> None:
@@ -80,3 +80,37 @@ def test_a_server_stops_at_a_signal_without_an_error() -> None:
         await trio.sleep_forever()
 
     run_until_stopped(serve, stop_with_stdin=False)
+
+
+def test_a_server_says_goodbye_before_it_stops() -> None:
+    farewell, told = Farewell(), []
+
+    async def say() -> None:
+        await trio.lowlevel.checkpoint()
+        told.append("goodbye")
+
+    async def serve() -> None:
+        farewell.say = say
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await trio.sleep_forever()
+        finally:
+            told.append("stopped")
+
+    run_until_stopped(serve, stop_with_stdin=False, farewell=farewell)
+    assert told == ["goodbye", "stopped"]
+
+
+def test_a_second_signal_ends_a_goodbye_that_takes_long() -> None:
+    farewell = Farewell()
+
+    async def say() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await trio.sleep_forever()
+
+    async def serve() -> None:
+        farewell.say = say
+        os.kill(os.getpid(), signal.SIGTERM)
+        await trio.sleep_forever()
+
+    run_until_stopped(serve, stop_with_stdin=False, farewell=farewell)
