@@ -50,6 +50,7 @@ from contracts.lite_config import read_global_config
 from contracts.toncenter import open_toncenter
 from contracts.units import parse_coins
 from contracts.wallet import Wallet
+from overlay.addresses import is_circuit
 from overlay.errors import LocalProtocolError, PeerUnavailable
 from overlay.host import HostConfig, open_host
 from overlay.identity import Identity, load_or_create_identity
@@ -62,6 +63,8 @@ RELEASE_TIMEOUT_S: Final = 20.0
 CLOSE_STREAMS_MAX: Final = 32
 PAYEE_WATCH_S: Final = 5.0
 PAYER_WATCH_S: Final = 5.0
+RELAY_TIMEOUT_S: Final = 15.0
+RELAY_POLL_S: Final = 0.1
 RELAY_AUTO: Final = "auto"
 RELAY_ADDRESS: Final = re.compile(r"/(ip4|ip6)/[^/]+/tcp/[0-9]{1,5}/p2p/[^/]+")
 KINDS: Final = (Kind.CHAT, Kind.TRANSCRIBE)
@@ -100,6 +103,17 @@ async def _join(host: Host) -> int:
         return await host.join()
     except LocalProtocolError as error:
         raise ConfigError(f"network.bootstrap: {error}") from error
+
+
+async def _wait_for_relay(host: Host) -> None:
+    """Give our relays time to take us: who serves should say so when others can reach it."""
+    with trio.move_on_after(RELAY_TIMEOUT_S) as waited:
+        while True:
+            if any(is_circuit(each) for each in host.addresses):
+                return
+            await trio.sleep(RELAY_POLL_S)
+    if waited.cancelled_caught:
+        logger.warning("no relay has taken us yet; we go on trying (cocoon doctor network)")
 
 
 def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConfig:
@@ -153,6 +167,8 @@ async def open_node(
         joined = await _join(host)
         if must_join and not joined:
             raise PeerUnavailable(_not_joined_words(network.bootstrap))
+        if network.relays and joined:
+            await _wait_for_relay(host)
         yield Node(config, identity, host, directory, clock)
 
 

@@ -7,8 +7,9 @@ not renewed by themselves. Only its swarm and its upgrader are.
 # ruff: noqa: ANN401, SLF001, TID251  (the border to libp2p: its privates, its loose types)
 
 import logging
+import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
 import trio
@@ -43,6 +44,12 @@ logger = logging.getLogger(__name__)
 AUTO: Final = "auto"
 """Among the configured relays: take some that the DHT knows."""
 AUTO_MAX: Final = 2
+AUTO_FAILURES_MAX: Final = 3
+AUTO_S: Final = 1.5
+"""How often we look for relays in the DHT while we have too few; ever more seldom in vain."""
+AUTO_S_MAX: Final = 60.0
+CONNECTED_POLL_S: Final = 0.25
+FAILED_MAX: Final = 64
 RELAY_KEY: Final = provider_key(b"cocoon/relay/1")
 """Where relays say in the DHT that they are relays."""
 RENEW_S: Final = 600.0
@@ -145,7 +152,7 @@ class Relaying:
         async with trio.open_nursery() as nursery:
             for relay in self._relays:
                 if relay != AUTO:
-                    nursery.start_soon(self._hold_forever, relay)
+                    nursery.start_soon(self._hold, relay)
             if AUTO in self._relays:
                 nursery.start_soon(self._find_forever, nursery)
             if self.server is not None:
@@ -197,11 +204,11 @@ class Relaying:
 
     # -- being relayed --
 
-    async def _hold_forever(self, relay: str) -> None:
-        """Hold a reservation at *relay* for as long as the host runs."""
+    async def _hold(self, relay: str, failures_max: float = math.inf) -> None:
+        """Hold a reservation at *relay* until it failed *failures_max* times in a row."""
         bare, _, name = relay.rpartition("/p2p/")
         failures = 0
-        while True:
+        while failures < failures_max:
             try:
                 with trio.fail_after(ASK_S):
                     expires = await self._reserve(PeerAddress(PeerId(name), (bare,)))
@@ -249,16 +256,38 @@ class Relaying:
             await push_identify_to_peers(self._host)
 
     async def _find_forever(self, nursery: trio.Nursery) -> None:
-        tried: set[PeerId] = set()
-        while True:
-            if len(self._held) < AUTO_MAX:
-                for peer in await self._candidates(tried):
-                    tried.add(peer.peer_id)
-                    relay = f"{peer.addresses[0]}/p2p/{peer.peer_id}"
-                    nursery.start_soon(self._hold_forever, relay)
-            await trio.sleep(RETRY_S[min(len(tried), len(RETRY_S) - 1)])
+        """Hold places at up to `AUTO_MAX` relays of the DHT; give up those that fail."""
+        trying: dict[PeerId, None] = {}
+        failed: dict[PeerId, None] = {}
 
-    async def _candidates(self, tried: set[PeerId]) -> list[PeerAddress]:
+        async def hold(relay: PeerAddress) -> None:
+            await self._hold(f"{relay.addresses[0]}/p2p/{relay.peer_id}", AUTO_FAILURES_MAX)
+            del trying[relay.peer_id]
+            failed[relay.peer_id] = None
+            if len(failed) > FAILED_MAX:  # an old failure may be mended by now
+                del failed[next(iter(failed))]
+
+        delay_s = AUTO_S
+        await self._until_connected()
+        while True:
+            if len(trying) < AUTO_MAX:
+                found = await self._candidates({*trying, *failed})
+                for relay in found[: AUTO_MAX - len(trying)]:
+                    trying[relay.peer_id] = None
+                    nursery.start_soon(hold, relay)
+                if not found:
+                    failed.clear()
+                delay_s = AUTO_S if found else min(2 * delay_s, AUTO_S_MAX)
+            await trio.sleep(delay_s * self._rng.uniform(0.8, 1.2))
+
+    async def _until_connected(self) -> None:
+        while True:
+            if self._swarm.connections:
+                return
+            await trio.sleep(CONNECTED_POLL_S)
+
+    async def _candidates(self, without: Collection[PeerId]) -> list[PeerAddress]:
+        """Return relays that the DHT names, in random order."""
         try:
             found = await self._find(RELAY_KEY, 20)
         except OverlayError as error:
@@ -268,10 +297,10 @@ class Relaying:
         fresh = [
             PeerAddress(each.peer_id, direct)
             for each in found
-            if each.peer_id not in tried and each.peer_id != own
+            if each.peer_id not in without and each.peer_id != own
             and (direct := tuple(a for a in each.addresses if not is_circuit(a)))
         ]  # fmt: skip
-        return fresh[: AUTO_MAX - len(self._held)]
+        return self._rng.sample(fresh, len(fresh))
 
     # -- being a relay --
 

@@ -17,6 +17,7 @@ from overlay import (
     generate_identity,
     open_host,
 )
+from overlay._libp2p_relay import RELAY_KEY
 from overlay.addresses import LOCAL, is_circuit
 from overlay.driver import ByteStream
 from overlay.node import Node
@@ -103,6 +104,17 @@ async def test_a_relay_is_found_through_the_dht() -> None:
             await each.connect(bootstrap.addresses)
         (address,) = await relayed(provider)
         assert relay.peer_id in address
+
+
+async def test_one_that_only_claims_to_be_a_relay_does_not_keep_us_from_others() -> None:
+    async with open_plain() as bootstrap, open_plain() as liar, open_hidden("auto") as provider:
+        await liar.connect(bootstrap.addresses)
+        await liar._driver.provide(RELAY_KEY)
+        await provider.connect(bootstrap.addresses)
+        async with open_relay() as relay:
+            await relay.connect(bootstrap.addresses)
+            (address,) = await relayed(provider)
+            assert relay.peer_id in address
 
 
 async def test_a_circuit_is_cut_at_its_limit_of_bytes() -> None:
