@@ -45,7 +45,7 @@ AUTO: Final = "auto"
 """Among the configured relays: take some that the DHT knows."""
 AUTO_MAX: Final = 2
 AUTO_FAILURES_MAX: Final = 3
-AUTO_S: Final = 1.5
+AUTO_S: Final = 0.5
 """How often we look for relays in the DHT while we have too few; ever more seldom in vain."""
 AUTO_S_MAX: Final = 60.0
 CONNECTED_POLL_S: Final = 0.25
@@ -305,13 +305,16 @@ class Relaying:
     # -- being a relay --
 
     async def _offer_forever(self) -> None:
+        delay_s = AUTO_S
         while True:
+            await self._until_connected()
             taken = 0
             try:
                 taken = await self._provide(RELAY_KEY)
             except OverlayError as error:
                 logger.debug("offering to relay: %r", error)
-            await trio.sleep(OFFER_S if taken else RETRY_S[1])
+            delay_s = OFFER_S if taken else min(2 * delay_s, AUTO_S_MAX)
+            await trio.sleep(delay_s)
 
     async def _open_by_id(self, peer_id: PeerId, protocol: str) -> ByteStream:
         return await self._open_stream(ID.from_string(peer_id), protocol)
