@@ -238,8 +238,12 @@ class Swarm:
         self.pay_out(self.wallets[name], coins)
         return home
 
-    def provider(self, home: Path) -> Any:
-        return running(self.directory / f"{home.name}.log", "provide", "--home", home)
+    @contextmanager
+    def provider(self, home: Path) -> Iterator[Running]:
+        """Run a provider that others can find: it is in the DHT."""
+        with running(self.directory / f"{home.name}.log", "provide", "--home", home) as process:
+            process.wait_for("announced", READY_S)
+            yield process
 
     # --- the chain, from outside ---
 
