@@ -47,7 +47,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             are resolved.
         state_directory: where known peers and bans are kept over a restart; "" for nowhere.
         limits: what others may hold of us.
-        health_interval_s: seconds between pings; a peer that misses one is dropped.
+        health_interval_s: a connection that was silent for so many seconds is asked
+            whether it lives, and closed if it does not answer.
     """
 
     listen_addresses: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/0",)
