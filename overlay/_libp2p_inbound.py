@@ -9,10 +9,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import trio
+from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError
 from libp2p.io.trio import TrioTCPStream
+from libp2p.network.swarm import Swarm
 
 logger = logging.getLogger(__name__)
 
+HUNG_UP: Final = (
+    IncompleteReadError,
+    ConnectionClosedError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+)
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -40,6 +48,26 @@ async def refuse(connection: Any) -> None:
     except OSError as error:
         logger.debug("a refused socket is gone: %r", error)
     await trio.aclose_forcefully(below)
+
+
+def is_full(swarm: Swarm) -> bool:
+    """Return whether libp2p itself takes no more connections."""
+    return len(swarm.get_connections()) >= swarm.connection_config.max_connections
+
+
+def is_fault(error: BaseException) -> bool:
+    """Return whether a handshake failed by what the peer sent, or did not send in time.
+
+    Hanging up is none: whoever dials two addresses of ours leaves the slower one.
+    """
+    link: BaseException | None = error
+    for _ in range(16):
+        if link is None:
+            break
+        if isinstance(link, HUNG_UP):
+            return False
+        link = link.__cause__ or link.__context__
+    return True
 
 
 @functools.cache

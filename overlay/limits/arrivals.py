@@ -6,7 +6,7 @@ token buckets: one for new connections, and one for faults. When the second is e
 the address is refused for a time that doubles from `refuse_s` to `refuse_max_s`.
 
 The numbers are meant for the address of a NAT with many honest nodes: 64 of them may
-come at once, and two more each second for ever, faults or not of others permitting. A
+come at once, and two more each second for ever, as long as none of them is at fault. A
 banned node that redials every two seconds does not exhaust the faults of its address.
 Counted are an IPv4 address and a /64 of IPv6 (what one customer has), and with
 `PREFIX_FACTOR` times as much the /24 or /48 around it.
@@ -38,8 +38,8 @@ class ArrivalsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Attributes:
         burst: new connections at once.
         per_s: new connections for ever, for each second.
-        faults_burst: faults at once that are forgiven: failed handshakes, arrivals of
-            banned peers, connections that end in a ban.
+        faults_burst: faults at once that are forgiven: handshakes of garbage or without an
+            end (hanging up is none), arrivals of banned peers, connections that end in a ban.
         faults_per_s: faults that are forgiven for ever, for each second.
         refuse_s: first refusal, in seconds; each further one lasts twice as long.
         refuse_max_s: longest refusal, in seconds; after as long without a fault the next

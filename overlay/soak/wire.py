@@ -5,7 +5,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
@@ -44,8 +44,14 @@ SLACK_MS: Final = 50.0
 def run(seconds: float) -> list[Row]:
     """Run every attack for about *seconds* each."""
     rows: list[Row] = []
-    floods = [partial(_flood, seconds, sources) for sources in (1, ATTACKERS)]
-    for attack in (*floods, _slow_streams, _half_open, partial(_churn, seconds)):
+    attacks: list[Callable[[], Awaitable[list[Row]]]] = [
+        partial(_flood, seconds, 1),
+        partial(_flood, seconds, ATTACKERS),
+        _slow_streams,
+        _half_open,
+        partial(_churn, seconds),
+    ]
+    for attack in attacks:
         rows += trio.run(attack)
     return rows
 

@@ -97,6 +97,32 @@ async def test_new_connections_of_one_address_stop_at_its_burst() -> None:
         assert server.gate.refused[TOO_MANY] == 2
 
 
+async def test_hanging_up_during_the_handshake_is_no_fault() -> None:
+    async with open_tcp_host() as server, open_tcp_host() as honest:
+        for said in (b"", b"\x13/multistream/1.0.0\n", b"\x13/multistream/1.0.0\n\x07/noise\n"):
+            for _ in range(3):
+                stream = await trio.open_tcp_stream("127.0.0.1", port_of(server))
+                await stream.send_all(said or b"\x13")
+                await stream.aclose()
+        await trio.sleep(0.5)
+        assert await honest.connect(server.addresses) == server.peer_id
+        assert not server.gate.refused
+
+
+async def test_a_full_node_does_not_hold_its_own_limit_against_those_who_dial_it() -> None:
+    async with open_tcp_host(connections_max=1) as server, open_tcp_host() as first:
+        await first.connect(server.addresses)
+        with trio.fail_after(10):
+            while not server.connected_peers():  # noqa: ASYNC110  (no event)
+                await trio.sleep(0.02)
+        for _ in range(4):
+            async with open_tcp_host() as late:
+                with pytest.raises(PeerUnavailable):
+                    await late.connect(server.addresses)
+        assert not server.gate.refused[REFUSED]
+        assert server.gate.arrivals.admit("127.0.0.1", time.time()) is None  # noqa: TID251
+
+
 async def test_many_peers_behind_one_address_get_in() -> None:
     async with open_tcp_host(ArrivalsConfig(local_factor=1)) as server:
         for _ in range(8):
