@@ -217,7 +217,7 @@ def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
             await _stay(muxed, gate, prefix, address)
         except Exception as error:  # noqa: BLE001  (strangers' handshakes fail in any way)
             logger.debug("inbound connection failed: %r", error)
-            if inbound.is_fault(error) and not inbound.is_full(swarm):
+            if inbound.is_fault(error):
                 gate.blame_address(address)
             with shielded(CLOSING_WRITE_S):
                 await raw.close()

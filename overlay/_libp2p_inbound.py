@@ -11,7 +11,7 @@ from typing import Any, Final
 import trio
 from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError
 from libp2p.io.trio import TrioTCPStream
-from libp2p.network.swarm import Swarm
+from libp2p.network.exceptions import SwarmException
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ HUNG_UP: Final = (
     trio.BrokenResourceError,
     trio.ClosedResourceError,
 )
+CHAIN_MAX: Final = 16
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -50,24 +51,22 @@ async def refuse(connection: Any) -> None:
     await trio.aclose_forcefully(below)
 
 
-def is_full(swarm: Swarm) -> bool:
-    """Return whether libp2p itself takes no more connections."""
-    return len(swarm.get_connections()) >= swarm.connection_config.max_connections
-
-
 def is_fault(error: BaseException) -> bool:
     """Return whether a handshake failed by what the peer sent, or did not send in time.
 
-    Hanging up is none: whoever dials two addresses of ours leaves the slower one.
+    Hanging up is none: whoever dials two addresses of ours leaves the slower one. Nor is
+    a limit of our own, which libp2p reports as an error that nothing caused.
     """
-    link: BaseException | None = error
-    for _ in range(16):
-        if link is None:
-            break
-        if isinstance(link, HUNG_UP):
-            return False
-        link = link.__cause__ or link.__context__
-    return True
+    reasons = [error]
+    while len(reasons) < CHAIN_MAX and (reason := _reason(reasons[-1])) is not None:
+        reasons.append(reason)
+    if len(reasons) == 1 and isinstance(error, SwarmException):
+        return False
+    return not any(isinstance(each, HUNG_UP) for each in reasons)
+
+
+def _reason(error: BaseException) -> BaseException | None:
+    return error.__cause__ or error.__context__
 
 
 @functools.cache
