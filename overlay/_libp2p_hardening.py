@@ -32,6 +32,7 @@ from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
+from overlay.limits.arrivals import BANNED_AGAIN_FAULTS, BANNED_NOW_FAULTS
 from overlay.limits.gate import Gate
 
 logger = logging.getLogger(__name__)
@@ -243,7 +244,7 @@ async def _stay(muxed: Any, gate: Gate, prefix: str, address: str) -> None:
     peer_id = PeerId(muxed.peer_id.to_base58())
     if not gate.take_connection(peer_id, prefix):
         if gate.banned(peer_id):
-            gate.blame_address(address)
+            gate.blame_address(address, BANNED_AGAIN_FAULTS)
         with shielded(CLOSING_WRITE_S):
             await muxed.close()
         return
@@ -252,7 +253,7 @@ async def _stay(muxed: Any, gate: Gate, prefix: str, address: str) -> None:
     finally:
         gate.end_connection(peer_id, prefix)
         if gate.banned(peer_id):
-            gate.blame_address(address)
+            gate.blame_address(address, BANNED_NOW_FAULTS)
 
 
 def dial_nobody_unasked(swarm: Swarm) -> None:

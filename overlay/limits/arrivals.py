@@ -7,7 +7,7 @@ the address is refused for a time that doubles from `refuse_s` to `refuse_max_s`
 
 The numbers are meant for the address of a NAT with many honest nodes: 64 of them may
 come at once, and two more each second for ever, as long as none of them is at fault. A
-banned node that redials every two seconds does not exhaust the faults of its address.
+banned node that redials every five seconds (as ours do) does not exhaust the faults of its address.
 Counted are an IPv4 address and a /64 of IPv6 (what one customer has), and with
 `PREFIX_FACTOR` times as much the /24 or /48 around it.
 """
@@ -26,6 +26,10 @@ SOURCES_MAX: Final = 16_384
 """Addresses and prefixes remembered. Whoever has more addresses meets its prefix, which stays."""
 PREFIX_FACTOR: Final = 4
 IPV6_CUSTOMER_BITS: Final = 64
+BANNED_NOW_FAULTS: Final = 3
+"""What a connection that ends in a ban counts; a failed handshake counts 1."""
+BANNED_AGAIN_FAULTS: Final = 2
+"""What a banned peer that comes again counts: it made us pay for a handshake."""
 REFUSED: Final = "arrival after faults"
 TOO_MANY: Final = "arrival beyond the rate"
 
@@ -101,11 +105,11 @@ class Arrivals:
             each.arrivals -= 1
         return None
 
-    def blame(self, address: str, now_unix_s: float) -> None:
-        """Count a fault of somebody at *address*."""
+    def blame(self, address: str, now_unix_s: float, faults: int = 1) -> None:
+        """Count *faults* of somebody at *address*."""
         for each in self._sources_of(address, now_unix_s):
-            if each.faults >= 1:
-                each.faults -= 1
+            if each.faults >= faults:
+                each.faults -= faults
             elif not self._refused(each, now_unix_s):
                 self._refuse(each, now_unix_s)
 

@@ -60,9 +60,9 @@ class Gate:
         reason = self.arrivals.admit(address, self._clock())
         return reason is None or self._refuse(reason)
 
-    def blame_address(self, address: str) -> None:
-        """Count a fault against an IP address, whoever was there."""
-        self.arrivals.blame(address, self._clock())
+    def blame_address(self, address: str, faults: int = 1) -> None:
+        """Count *faults* against an IP address, whoever was there."""
+        self.arrivals.blame(address, self._clock(), faults)
 
     def take_handshake(self, prefix: str) -> bool:
         """Return whether a stranger from *prefix* may begin to connect; `end` it later."""

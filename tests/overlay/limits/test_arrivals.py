@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overlay.limits.arrivals import (
+    BANNED_AGAIN_FAULTS,
+    BANNED_NOW_FAULTS,
     PREFIX_FACTOR,
     REFUSED,
     SOURCES_MAX,
@@ -60,11 +62,22 @@ def test_an_honest_crowd_behind_one_nat_gets_in_and_keeps_coming() -> None:
     assert all(arrivals.admit(GOOGLE, each) is None for each in times)
 
 
-def test_a_banned_node_that_redials_every_two_seconds_does_not_lock_its_neighbours_out() -> None:
+def test_a_banned_node_that_redials_every_five_seconds_does_not_lock_its_neighbours_out() -> None:
     arrivals = Arrivals(CONFIG)
-    for number in range(1000):
-        assert arrivals.admit(GOOGLE, NOW + 2 * number) is None
-        arrivals.blame(GOOGLE, NOW + 2 * number)
+    arrivals.blame(GOOGLE, NOW, BANNED_NOW_FAULTS)
+    for number in range(1, 1000):
+        assert arrivals.admit(GOOGLE, NOW + 5 * number) is None
+        arrivals.blame(GOOGLE, NOW + 5 * number, BANNED_AGAIN_FAULTS)
+
+
+def test_a_banned_node_that_redials_at_once_gets_two_handshakes() -> None:
+    arrivals, admitted = Arrivals(CONFIG), 0
+    arrivals.blame(GOOGLE, NOW, BANNED_NOW_FAULTS)
+    for number in range(10):
+        if arrivals.admit(GOOGLE, NOW + number / 10) is None:
+            admitted += 1
+            arrivals.blame(GOOGLE, NOW + number / 10, BANNED_AGAIN_FAULTS)
+    assert admitted == 2
 
 
 def test_ten_who_redial_ten_times_a_second_are_let_in_a_few_times_a_minute() -> None:
