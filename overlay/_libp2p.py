@@ -36,6 +36,8 @@ from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_reach as reach
 from overlay._libp2p_addresses import announced_addresses, bare, parse
+from overlay._libp2p_inbound import read_ipv6_addresses
+from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_relay import Relaying
 from overlay._libp2p_trim import carries, trim_forever
 from overlay.addresses import prefix_of
@@ -372,6 +374,8 @@ async def open_driver(
     hardening.check_version()
     hardening.quiet_logs()
     hardening.install_yamux_fixes()
+    measure_no_round_trips()
+    read_ipv6_addresses()
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     ledger = hardening.SocketLedger()
@@ -393,13 +397,13 @@ async def open_driver(
         stack.push_async_callback(_close, host, swarm)
         if not swarm.listeners:
             raise PeerUnavailable(f"cannot listen on any of {config.listen_addresses}")
-        hardening.refuse_replacement(swarm)
         for service in (pubsub, router):
             await stack.enter_async_context(background_trio_service(service))
         await pubsub.wait_until_ready()
         driver = Libp2pDriver(host, swarm, pubsub, config, clock=clock, rng=rng)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
+            nursery.start_soon(_keep_alive(swarm, config, rng).run)
             yield driver
             nursery.cancel_scope.cancel()
 
@@ -452,11 +456,13 @@ def _connection_config(config: HostConfig) -> ConnectionConfig:
         low_watermark=0,
         outbound_stream_protocol_negotiation_timeout=NEGOTIATE_S,
         inbound_stream_protocol_negotiation_timeout=NEGOTIATE_S,
-        enable_health_monitoring=True,
-        health_initial_delay=config.health_interval_s / 2,
-        health_check_interval=config.health_interval_s,
-        ping_timeout=PING_S,
-        abort_connection_on_ping_failure=True,
+        enable_health_monitoring=False,
+    )
+
+
+def _keep_alive(swarm: Swarm, config: HostConfig, rng: random.Random) -> KeepAlive:
+    return KeepAlive(
+        swarm.get_connections, interval_s=config.health_interval_s, patience_s=PING_S, rng=rng
     )
 
 

@@ -27,10 +27,12 @@ from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux import yamux
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
-from overlay.addresses import LOCAL, is_circuit, prefix_of
+from overlay import _libp2p_inbound as inbound
+from overlay.addresses import is_circuit, prefix_of
 from overlay.cleanup import shielded
 from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
+from overlay.limits.arrivals import BANNED_AGAIN_FAULTS, BANNED_NOW_FAULTS
 from overlay.limits.gate import Gate
 
 logger = logging.getLogger(__name__)
@@ -168,11 +170,10 @@ class SocketLedger:
 
     def note(self, connection: Any) -> None:
         """Remember the socket below *connection*, if there is one."""
-        while connection is not None and not isinstance(connection, trio.SocketStream):
-            connection = getattr(connection, "stream", None)
-        if connection is not None:
+        below = inbound.socket_of(connection)
+        if below is not None:
             self._streams = {each for each in self._streams if each.socket.fileno() != -1}
-            self._streams.add(connection)
+            self._streams.add(below)
 
     def close_all(self) -> None:
         """Close what is still open, at once."""
@@ -197,7 +198,7 @@ def track_sockets(swarm: Swarm, ledger: SocketLedger) -> None:
 
 
 def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
-    """Ask *gate* about inbound connections; give their slot back when they end.
+    """Ask *gate* about inbound connections, first of all by address; free their slots.
 
     Upstream (0.8.1) waits for the end of the host instead, so that a node is deaf after
     max_connections inbound connections ever. To drop: `max_connections` + 1 short inbound
@@ -205,18 +206,21 @@ def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
     """
 
     async def handle(rwc: Any, maddr: Multiaddr, _failure_event: object) -> None:
-        ledger.note(rwc)
-        remote = rwc.get_remote_address()
-        prefix = prefix_of(str(remote[0])) if remote else LOCAL
-        if not gate.take_handshake(prefix):
-            await rwc.close()
+        prefix = prefix_of(inbound.address_of(rwc))
+        relayed = isinstance(rwc, RawConnection)  # a circuit: its relay is not to blame
+        address = "" if relayed else inbound.address_of(rwc)
+        if not gate.take_arrival(address) or not gate.take_handshake(prefix):
+            await inbound.refuse(rwc)
             return
-        raw = rwc if isinstance(rwc, RawConnection) else RawConnection(rwc, False)  # a circuit is
+        ledger.note(rwc)
+        raw = rwc if relayed else RawConnection(rwc, False)
         try:
             muxed: Any = await _handshake(swarm, raw, maddr, gate, prefix)
-            await _stay(muxed, gate, prefix)
+            await _stay(muxed, gate, prefix, address)
         except Exception as error:  # noqa: BLE001  (strangers' handshakes fail in any way)
             logger.debug("inbound connection failed: %r", error)
+            if inbound.is_fault(error):
+                gate.blame_address(address)
             with shielded(CLOSING_WRITE_S):
                 await raw.close()
 
@@ -233,10 +237,15 @@ async def _handshake(
         gate.end_handshake(prefix)
 
 
-async def _stay(muxed: Any, gate: Gate, prefix: str) -> None:
-    """Hold the place of an inbound connection until it ends, if it may stay."""
+async def _stay(muxed: Any, gate: Gate, prefix: str, address: str) -> None:
+    """Hold the place of an inbound connection until it ends, if it may stay.
+
+    A banned peer is held against the address that it comes from: the next id costs it nothing.
+    """
     peer_id = PeerId(muxed.peer_id.to_base58())
     if not gate.take_connection(peer_id, prefix):
+        if gate.banned(peer_id):
+            gate.blame_address(address, BANNED_AGAIN_FAULTS)
         with shielded(CLOSING_WRITE_S):
             await muxed.close()
         return
@@ -244,6 +253,8 @@ async def _stay(muxed: Any, gate: Gate, prefix: str) -> None:
         await muxed.event_closed.wait()
     finally:
         gate.end_connection(peer_id, prefix)
+        if gate.banned(peer_id):
+            gate.blame_address(address, BANNED_NOW_FAULTS)
 
 
 def dial_nobody_unasked(swarm: Swarm) -> None:
@@ -352,18 +363,6 @@ async def _dial_race(swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit) -> IN
     if not won:
         raise SwarmException(f"none of {len(addresses)} addresses of {peer_id} answered")
     return won[0]
-
-
-def refuse_replacement(swarm: Swarm) -> None:
-    """Let a failed ping cut a connection, and nothing else.
-
-    Upstream (0.8.1) also replaces connections whose latency or score it dislikes, under
-    streams that are about to open. To drop: `_should_replace_connection` can be turned off
-    by configuration.
-    """
-    monitor = swarm._health_monitor
-    if monitor is not None:
-        replace_attribute(monitor, "_should_replace_connection", lambda *_: False)
 
 
 # -- yamux ------------------------------------------------------------------------------

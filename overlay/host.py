@@ -51,7 +51,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         relays: full addresses of relays through which others reach us, when we can only dial
             out; "auto" among them takes up to two that the DHT knows.
         relay: what we give to others as a relay; None for nothing.
-        health_interval_s: seconds between pings; a peer that misses one is dropped.
+        health_interval_s: a connection that was silent for so many seconds is asked
+            whether it lives, and closed if it does not answer.
     """
 
     listen_addresses: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/0",)

@@ -13,6 +13,7 @@ import msgspec
 
 from overlay.addresses import LOCAL
 from overlay.ids import PeerId
+from overlay.limits.arrivals import ArrivalsConfig
 
 Name = TypeVar("Name")
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -36,6 +37,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What others may hold of us, and how patient we are.
 
     Attributes:
+        arrivals: new inbound connections of one IP address, before any cryptography.
         connections: open inbound connections.
         handshakes: inbound connections that have not proved their id yet; `peer` is
             not used, because nobody knows the peer.
@@ -47,6 +49,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         stall_s: longest silence of a writer inside a frame, in seconds.
     """
 
+    arrivals: ArrivalsConfig = ArrivalsConfig()
     connections: Ceiling = Ceiling(300, 24, 4)
     handshakes: Ceiling = Ceiling(64, 16, 64)
     streams: Ceiling = Ceiling(4096, 1024, 256)

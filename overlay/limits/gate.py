@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from overlay.ids import PeerId
+from overlay.limits.arrivals import Arrivals
 from overlay.limits.budget import Budget, Holder, LimitsConfig
 from overlay.limits.standing import Standing
 from overlay.limits.ticket import TicketOffice, bits_for
@@ -32,6 +33,7 @@ class Gate:
     def __init__(self, config: LimitsConfig, clock: Callable[[], float], secret: bytes) -> None:
         self.config = config
         self.standing = Standing(ban_s=config.ban_s)
+        self.arrivals = Arrivals(config.arrivals)
         self.handshakes = Budget(config.handshakes)
         self.connections = Budget(config.connections)
         self.streams = Budget(config.streams)
@@ -52,6 +54,15 @@ class Gate:
     def score(self, peer_id: PeerId) -> float:
         """Return the points of a peer, 0 for a stranger."""
         return self.standing.score(peer_id, self._clock())
+
+    def take_arrival(self, address: str) -> bool:
+        """Return whether a socket from this IP address may stay; ask before any cryptography."""
+        reason = self.arrivals.admit(address, self._clock())
+        return reason is None or self._refuse(reason)
+
+    def blame_address(self, address: str, faults: int = 1) -> None:
+        """Count *faults* against an IP address, whoever was there."""
+        self.arrivals.blame(address, self._clock(), faults)
 
     def take_handshake(self, prefix: str) -> bool:
         """Return whether a stranger from *prefix* may begin to connect; `end` it later."""

@@ -23,9 +23,10 @@ def main() -> int:
     parser.add_argument("--lookups", type=int, default=400, help="look-ups of each of them")
     parser.add_argument("--seconds", type=float, default=3600.0, help="length of each wire attack")
     parser.add_argument("--flood", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--sources", type=int, default=1, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.flood:
-        trio.run(wire.flood, arguments.flood)
+        trio.run(wire.flood, arguments.flood, arguments.sources)
     scenarios: dict[str, Callable[[], list[Row]]] = {
         "fuzz": lambda: fuzz.run(arguments.inputs),
         "dht": lambda: dht.run(arguments.nodes, arguments.lookups),
