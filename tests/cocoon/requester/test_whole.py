@@ -252,3 +252,31 @@ async def test_three_requesters_at_once_get_three_answers_from_two_providers(mar
             nursery.start_soon(buy, requester)
     assert len({result.text for result in results}) == 1
     assert market.world.conserved()
+
+
+async def test_refused_as_busy_it_asks_the_dearer_one_that_is_free_and_explains_both(market):
+    cheap = await market.provider(1)
+    dear = await market.provider(2, price=Prices(output_token_nanoton_per_1000=190_000))
+    requester = await market.requester(ask_max=1)
+    cheap.sales[0].desk._slots = 0  # its quote still says that one is free
+    result = await requester.run(ask(cheap), silent)
+    assert result.provider == dear.identity.peer_id
+    assert [attempt.failure for attempt in result.attempts] == [""]
+    first, second = result.explanations
+    assert {line.peer: (line.asked, line.outcome) for line in first.providers} == {
+        cheap.identity.peer_id: (True, "refused"),
+        dear.identity.peer_id: (False, "not_asked"),
+    }
+    assert {line.peer: (line.asked, line.outcome) for line in second.providers} == {
+        cheap.identity.peer_id: (False, "no_free_slot"),
+        dear.identity.peer_id: (True, "won"),
+    }
+
+
+async def test_the_last_round_that_is_refused_as_busy_ends_in_all_the_reasons(market):
+    cheap = await market.provider(1)
+    await market.provider(2, price=Prices(output_token_nanoton_per_1000=190_000))
+    requester = await market.requester(ask_max=1, attempts_max=1)
+    cheap.sales[0].desk._slots = 0
+    with pytest.raises(NoProvider, match="busy: all 0 slots taken"):
+        await requester.run(ask(cheap), silent)
