@@ -131,7 +131,7 @@ def guard_all_handlers(host: BasicHost, gate: Gate) -> None:
 
     async def admitted(stream: INetStream) -> None:
         peer_id = PeerId(stream.muxed_conn.peer_id.to_base58())
-        prefix = prefix_of(_remote_ip(stream.muxed_conn))
+        prefix = prefix_of(remote_ip(stream.muxed_conn))
         if not gate.take_stream(peer_id, prefix):
             with shielded(CLOSING_WRITE_S):
                 await stream.reset()
@@ -313,11 +313,12 @@ def known_addresses(swarm: Swarm, peer_id: ID) -> list[Multiaddr]:
 
 def remote_address(swarm: Swarm, peer_id: ID) -> str:
     """Return the IP address that a connected peer comes from, or "" if there is none."""
-    found = (_remote_ip(each.muxed_conn) for each in live_connections(swarm, peer_id))
+    found = (remote_ip(each.muxed_conn) for each in live_connections(swarm, peer_id))
     return next((each for each in found if each), "")
 
 
-def _remote_ip(muxed_conn: Any) -> str:
+def remote_ip(muxed_conn: Any) -> str:
+    """Return the IP address at the other end of a connection, or "" if there is none."""
     remote = muxed_conn.get_remote_address()
     return str(remote[0]) if remote else ""
 

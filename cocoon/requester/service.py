@@ -73,7 +73,7 @@ from cocoon.requester.plan import (
 )
 from cocoon.requester.rounds import Rounds
 from cocoon.requester.run import RunningJob
-from cocoon.requester.talks import Agreed, Talks
+from cocoon.requester.talks import Agreed, Talks, hold_slot
 from cocoon.requester.tracks import Tracks
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NanoTon, parse_coins
@@ -93,7 +93,6 @@ RELEASE_TIMEOUT_S: Final = 15.0
 HANG_UP_S: Final = 2.0
 JOURNAL_S: Final = 5.0
 HUB_WATCH_S: Final = 5.0
-
 COMPLETE: Final = (Finish.STOP, Finish.LENGTH)
 
 Listener = Callable[[JobProgress], Awaitable[None]]
@@ -135,7 +134,6 @@ class Requester:
     background: trio.Nursery
     _looked_up_s: dict[str, float] = field(default_factory=dict)
     """When the DHT was last asked for a resource class."""
-    # --- one job ---
 
     async def run(self, request: JobRequest, listener: Listener) -> JobResult:
         """Get *request* done and return the result.
@@ -411,6 +409,8 @@ class Requester:
         payee = (offer.payee_address, offer.payee_key)
         deposit = self.config.requester.deposit_nanoton
         ready = self.payer.ready_channel(*payee, spendable_min=needed, for_routes=False)
+        if ready is None:  # opening takes seconds: nobody shall take the slot meanwhile
+            await hold_slot(agreed)
         route = None
         if self.config.requester.via_hub and ready is None:
             route = await self._route(agreed, needed)

@@ -35,6 +35,7 @@ from cocoon.messages import (
     Countersigned,
     Decline,
     Finish,
+    Hold,
     InputSegment,
     JobEnd,
     Kind,
@@ -42,14 +43,13 @@ from cocoon.messages import (
     Offer,
     OutputPiece,
     OutputSegment,
-    PaymentRef,
     Refusal,
     RefusalCode,
     RequestForOffer,
     Signed,
     SignedOffer,
+    SlotHeld,
     Statement,
-    Tier,
     VoucherMessage,
     decode,
     decode_from_provider,
@@ -58,7 +58,7 @@ from cocoon.messages import (
 )
 from cocoon.payments.channel import JobEnded, JobStarted, Refuse, SignRequested, SignVoucher
 from cocoon.payments.ownership import sign_ownership
-from cocoon.receipts import JobView, check_receipt, countersign
+from cocoon.receipts import check_receipt, countersign
 from cocoon.requester.meter import MeterWatch
 from cocoon.requester.plan import (
     ChatRequest,
@@ -73,12 +73,11 @@ from cocoon.requester.rounds import Rounds
 from cocoon.signing import open_signed
 from contracts.units import NanoTon
 from overlay.errors import RemoteProtocolError
-from simulations.exact.attempt import Attempt, Talk
+from simulations.exact.attempt import Attempt, Talk, view_of
 from simulations.exact.chain import NETWORK_ID
 from simulations.exact.events import SECOND_US, Timer
 from simulations.exact.node import NETWORK
 from simulations.exact.purse import Effects
-from simulations.exact.seller import ENGINE_ID, MODEL_ID
 
 if TYPE_CHECKING:
     from simulations.exact.buyer import Buyer
@@ -92,6 +91,10 @@ QUOTES_TRIES: Final = 8
 DEADLINE_S: Final = 600
 OFFER_BYTES_MAX: Final = 8192
 PIECE_BYTES_MAX: Final = 256 * 1024
+
+
+def _needed(offer: Offer) -> NanoTon:
+    return NanoTon(offer.spendable_min_nanoton)
 
 
 class Job:
@@ -341,10 +344,21 @@ class Job:
             talk.timer.cancel()
         self.attempts += 1
         attempt = self.attempt = Attempt(self.attempts, peer, talk)
-        offer = talk.offer
-        assert offer is not None  # noqa: S101  (only an offer is chosen)
-        ready = partial(self._channel_ready, attempt)
-        needed = NanoTon(offer.spendable_min_nanoton)
+        offer = attempt.offer
+        if self.buyer.purse.usable(offer.payee_address, offer.payee_key, _needed(offer)):
+            self._obtain(attempt)
+        else:
+            attempt.asked_hold = True
+            talk.end.send(encode(Hold(offer_hash=attempt.offer_hash)))
+            self._watch_out(attempt, ANSWER_US)
+
+    def _obtain(self, attempt: Attempt) -> None:
+        """Find or open a channel, while the slot is held if the seller does that."""
+        attempt.asked_hold = False
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        offer, ready = attempt.offer, partial(self._channel_ready, attempt)
+        needed = _needed(offer)
         self.buyer.purse.obtain(offer.payee_address, offer.payee_key, needed, ready)
 
     def _channel_ready(self, attempt: Attempt, address: str, problem: str) -> None:
@@ -401,36 +415,11 @@ class Job:
             output_tokens_max=output_tokens_left(self.request, self.progress),
             audio_ms_max=0,
         )
-        attempt.view = self._view(attempt, offer, transcript, segment, payment)
+        attempt.view = view_of(attempt, buyer.peer_id, transcript, segment, payment)
         attempt.talk.end.send(encode(accept))
         attempt.talk.end.send(encode(InputSegment(data=segment)))
         self._watch_out(attempt, ACCEPT_US)
         buyer.note("accept", job=self.name, provider=attempt.peer[-8:])
-
-    def _view(
-        self,
-        attempt: Attempt,
-        offer: Offer,
-        transcript: bytes,
-        segment: bytes,
-        payment: PaymentRef,
-    ) -> JobView:
-        assert attempt.watch is not None  # noqa: S101  (made just before)
-        return JobView(
-            transcript_hash=transcript,
-            provider=attempt.peer,
-            requester=self.buyer.peer_id,
-            kind=Kind.CHAT,
-            model_id=MODEL_ID,
-            engine_id=ENGINE_ID,
-            request_hash=hashlib.sha256(segment).digest(),
-            response_hash=bytes(32),
-            tier=Tier.OPEN,
-            evidence_id=offer.evidence_id,
-            schedule=offer.schedule,
-            meter=attempt.watch.seen,
-            payment=payment,
-        )
 
     def _watch_out(self, attempt: Attempt, patience_us: int) -> None:
         if self._watchdog is not None:
@@ -441,6 +430,11 @@ class Job:
         if attempt.over:
             return
         match message:
+            case SlotHeld() if attempt.asked_hold:
+                self._obtain(attempt)
+            case Refusal(code=RefusalCode.POLICY) if attempt.asked_hold:
+                self.buyer.world.checkers.refused(message)
+                self._obtain(attempt)
             case Refusal():
                 self.buyer.world.checkers.refused(message)
                 if message.code is RefusalCode.BUSY:
