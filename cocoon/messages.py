@@ -16,6 +16,9 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
+from cocoon.outcomes import Finish as Finish  # noqa: PLC0414  (it is one of ours)
+from cocoon.outcomes import LossReason as LossReason  # noqa: PLC0414  (it is one of ours)
+from cocoon.outcomes import RefusalCode as RefusalCode  # noqa: PLC0414  (it is one of ours)
 from contracts.units import SUPPLY_NANOTON_MAX
 from overlay.errors import RemoteProtocolError
 
@@ -75,55 +78,6 @@ class Tier(enum.IntEnum):
     CPU_TEE = 2
     GPU_TEE = 3
     VETTED = 4
-
-
-class RefusalCode(enum.Enum):
-    """Why a provider will not do a job. Closed set: every refusal path has one."""
-
-    BUSY = "busy"
-    PRICE_TOO_LOW = "price_too_low"
-    TIER = "tier"
-    MODEL = "model"
-    SIZE = "size"
-    POLICY = "policy"
-    PAYMENT = "payment"
-    EXPIRED = "expired"
-    DEADLINE = "deadline"
-    PROTOCOL = "protocol"
-    INPUT = "input"
-    INTERNAL = "internal"
-
-
-class LossReason(enum.Enum):
-    """Why a provider did not get a job, as seen by the requester."""
-
-    REFUSED = "refused"
-    UNREACHABLE = "unreachable"
-    TOO_SLOW_TO_ANSWER = "too_slow_to_answer"
-    OVER_CEILING = "over_ceiling"
-    TIER_TOO_LOW = "tier_too_low"
-    MORE_EXPENSIVE = "more_expensive"
-    SLOWER = "slower"
-    LESS_RELIABLE = "less_reliable"
-    NOT_DRAWN = "not_drawn"
-    NOT_ASKED = "not_asked"
-    NO_FREE_SLOT = "no_free_slot"
-    PRICE_NOT_BY_RULE = "price_not_by_rule"
-    BAIT_AND_SWITCH = "bait_and_switch"
-    PROTOCOL_VIOLATION = "protocol_violation"
-    DIED_MID_JOB = "died_mid_job"
-    TOO_SMALL = "too_small"
-
-
-class Finish(enum.Enum):
-    """How a job ended."""
-
-    STOP = "stop"
-    LENGTH = "length"
-    CANCELLED = "cancelled"
-    DEADLINE = "deadline"
-    UNPAID = "unpaid"
-    FAILED = "failed"
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -323,6 +277,23 @@ class CounterOffer(Message, frozen=True, tag="counter_offer", tag_field="type"):
     schedule: PriceSchedule
 
 
+class Hold(Message, frozen=True, tag="hold", tag_field="type"):
+    """The requester chose this offer, and asks to keep a slot while its channel opens.
+
+    The answer is `SlotHeld`, or a refusal: BUSY ends the negotiation; after POLICY the offer
+    still stands, without a hold.
+    """
+
+    offer_hash: Hash
+
+
+class SlotHeld(Message, frozen=True, tag="slot_held", tag_field="type"):
+    """A slot is kept for this offer until then, never longer than the offer is valid."""
+
+    offer_hash: Hash
+    until_unix_s: UnixTime
+
+
 class Decline(Message, frozen=True, tag="decline", tag_field="type"):
     """Tells a losing provider why it lost."""
 
@@ -514,6 +485,7 @@ class OutputPiece(Message, frozen=True):
 FromRequester: TypeAlias = (
     RequestForOffer
     | CounterOffer
+    | Hold
     | Decline
     | Accept
     | InputSegment
@@ -521,7 +493,7 @@ FromRequester: TypeAlias = (
     | Cancel
     | Countersigned
 )
-FromProvider: TypeAlias = Refusal | SignedOffer | Accepted | OutputSegment | JobEnd
+FromProvider: TypeAlias = Refusal | SignedOffer | SlotHeld | Accepted | OutputSegment | JobEnd
 
 ChannelAnswer: TypeAlias = CloseRelease | Refusal
 

@@ -84,6 +84,7 @@ class Libp2pStream:
         self._stream = stream
         self._finished = False
         self.peer_id = PeerId(stream.muxed_conn.peer_id.to_base58())
+        self.prefix = prefix_of(hardening.remote_ip(stream.muxed_conn))
 
     async def read(self, bytes_max: int) -> bytes:
         """Return what is there, at least a byte, or b"" at the peer's end."""

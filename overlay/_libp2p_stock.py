@@ -27,6 +27,7 @@ from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
+from overlay.addresses import LOCAL
 from overlay.identity import Identity
 from overlay.ids import PeerId
 
@@ -39,6 +40,7 @@ class StockStream:
     def __init__(self, stream: INetStream) -> None:
         self._stream = stream
         self.peer_id = PeerId(stream.muxed_conn.peer_id.to_base58())
+        self.prefix = LOCAL
 
     async def read(self, bytes_max: int) -> bytes:
         """Return what is there."""

@@ -5,6 +5,7 @@ from typing import Final
 
 import trio
 
+from overlay.addresses import LOCAL
 from overlay.errors import PeerUnavailable
 from overlay.ids import PeerId
 
@@ -96,6 +97,7 @@ class MemoryStream:
 
     def __init__(self, peer_id: PeerId, incoming: Pipe, outgoing: Pipe) -> None:
         self.peer_id = peer_id
+        self.prefix = LOCAL
         self._incoming = incoming
         self._outgoing = outgoing
         self._our_end = False

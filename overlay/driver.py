@@ -21,6 +21,11 @@ class ByteStream(Protocol):
         """The authenticated peer at the other end."""
         ...
 
+    @property
+    def prefix(self) -> str:
+        """The prefix of the address that it comes from (`overlay.addresses.prefix_of`)."""
+        ...
+
     async def read(self, bytes_max: int) -> bytes:
         """Return 1 to *bytes_max* bytes, or b"" when the peer finished sending.
 

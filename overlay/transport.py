@@ -54,6 +54,11 @@ class Stream(Protocol):
         """The authenticated peer at the other end."""
         ...
 
+    @property
+    def prefix(self) -> str:
+        """The prefix of the address that it comes from (`overlay.addresses.prefix_of`)."""
+        ...
+
     async def send(self, body: bytes) -> None:
         """Send one frame; waits while the peer's window is full (back-pressure).
 

@@ -2,6 +2,9 @@
 
 An outstanding offer reserves nothing. A slot is taken when an offer is accepted,
 first come first served; until then at most a few offers are outstanding per peer.
+Who chose an offer, and has to open a channel first, may have its slot held (adr/0014):
+until the offer expires, one hold for each peer and for each address prefix, and none
+for a while after a hold that no job came of.
 """
 
 from collections import Counter
@@ -27,11 +30,15 @@ from cocoon.messages import (
     Refusal,
     RefusalCode,
     RequestForOffer,
+    SlotHeld,
 )
 from overlay.errors import LocalProtocolError
 
 OFFER_LIFETIME_S_MAX: Final = 60
+HOLD_AGAIN_S: Final = 600
+"""Who had a slot held for nothing gets no other for so long."""
 _TAKEN_REMEMBERED_MAX: Final = 4096
+_LAPSED_REMEMBERED_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +143,20 @@ class OfferDesk:
         self._by_peer: Counter[str] = Counter()
         self._running: dict[Hash, Agreement] = {}
         self._taken: dict[Hash, None] = {}
+        self._holds: dict[Hash, frozenset[str]] = {}
+        """Offers whose slot is held, with the peer and the address prefix it is held for."""
+        self._lapsed: dict[str, int] = {}
+        """Peers and prefixes that held for nothing, until when they get no other hold."""
 
     @property
     def free_slots(self) -> int:
         """How many more jobs can start now."""
-        return self._slots - len(self._running)
+        return self._slots - len(self._running) - len(self._holds)
+
+    @property
+    def running(self) -> int:
+        """How many jobs have a slot."""
+        return len(self._running)
 
     @property
     def outstanding(self) -> int:
@@ -233,13 +249,49 @@ class OfferDesk:
         network_id = accept.payment.chain_network_id
         if network_id != self._terms.chain_network_id:
             return _wrong_network(network_id, self._terms.chain_network_id)
-        if self.free_slots < 1:
+        self.drop_expired(now_unix_s)
+        if accept.offer_hash not in self._holds and self.free_slots < 1:
             return _no(RefusalCode.BUSY, f"all {self._slots} slots taken since the offer")
+        self._holds.pop(accept.offer_hash, None)
         self._forget(accept.offer_hash)
         agreement = Agreement(accept.offer_hash, peer, held.offer)
         self._running[accept.offer_hash] = agreement
         self._remember_taken(accept.offer_hash)
         return agreement
+
+    def hold(self, peer: str, prefix: str, offer_hash: Hash, now_unix_s: int) -> SlotHeld | Refusal:
+        """Keep a slot for a chosen offer until it expires, is accepted or is declined.
+
+        Args:
+            peer: the requester.
+            prefix: of the address that it comes from; empty when that is no public one.
+            offer_hash: what it chose.
+            now_unix_s: the time.
+
+        Returns:
+            The hold; or BUSY when no slot is left; or POLICY, after which the offer
+            still stands as one without a hold.
+        """
+        outstanding = self._held(peer, offer_hash, now_unix_s)
+        if isinstance(outstanding, Refusal):
+            return outstanding
+        self.drop_expired(now_unix_s)
+        if offer_hash not in self._holds:
+            owners = frozenset({peer, prefix} - {""})
+            refusal = self._unheld(owners, now_unix_s)
+            if refusal is not None:
+                return refusal
+            self._holds[offer_hash] = owners
+        return SlotHeld(offer_hash=offer_hash, until_unix_s=outstanding.offer.expires_at_unix_s)
+
+    def _unheld(self, owners: frozenset[str], now_unix_s: int) -> Refusal | None:
+        if self.free_slots < 1:
+            return _no(RefusalCode.BUSY, f"all {self._slots} slots taken since the offer")
+        if any(owners & others for others in self._holds.values()):
+            return _no(RefusalCode.POLICY, "a slot is held for you already")
+        if any(self._lapsed.get(owner, 0) > now_unix_s for owner in owners):
+            return _no(RefusalCode.POLICY, "a slot was held for you for nothing")
+        return None
 
     def declined(self, peer: str, offer_hash: Hash) -> None:
         """Forget an offer that its requester does not want."""
@@ -316,10 +368,18 @@ class OfferDesk:
         held = self._outstanding.pop(offer_hash, None)
         if held is None:
             return
+        for owner in self._holds.pop(offer_hash, ()):
+            self._remember_lapsed(owner, held.offer.expires_at_unix_s + HOLD_AGAIN_S)
         peer = held.draft.requester
         self._by_peer[peer] -= 1
         if not self._by_peer[peer]:
             del self._by_peer[peer]
+
+    def _remember_lapsed(self, owner: str, until_unix_s: int) -> None:
+        self._lapsed.pop(owner, None)
+        self._lapsed[owner] = until_unix_s
+        if len(self._lapsed) > _LAPSED_REMEMBERED_MAX:
+            del self._lapsed[next(iter(self._lapsed))]
 
     def _remember_taken(self, offer_hash: Hash) -> None:
         self._taken[offer_hash] = None

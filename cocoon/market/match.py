@@ -10,7 +10,9 @@ slowness is how much longer than at `speed_enough_milli_per_s` the job takes (0 
 it is fast enough: boasting beyond that gains nothing), unreliability is 1/p - 1 with
 p the share of jobs that succeeded. No score depends on the other candidates, so
 nobody can change the order of two others. Among the near-best the draw is random,
-so that not everybody runs to the same provider at once.
+so that not everybody runs to the same provider at once. Who was refused as busy
+draws among all that are free at an acceptable price (adr/0013): the best are what
+everybody runs to, and quotes are a moment old.
 """
 
 import random
@@ -54,6 +56,9 @@ class Preferences:
             others): they may come down to it.
         ask_max: how many providers are asked.
         excluded: peers that are not asked, for example after a failure of this job.
+        busy: peers that refused this job as busy. When there are any, whom to ask is drawn
+            from everybody else who is free at an acceptable price, whatever the score;
+            they themselves count as having no free slot.
     """
 
     ceiling: PriceSchedule = ANY_PRICE
@@ -66,6 +71,7 @@ class Preferences:
     stretch_ppm: int = 250_000
     ask_max: int = 4
     excluded: frozenset[str] = frozenset()
+    busy: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +126,15 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """Whom to ask, best first, and why not the others."""
+    """Whom to ask, best first, and why not the others.
+
+    Attributes:
+        free_left: how many that are suitable and say that they are free were not asked.
+    """
 
     asked: tuple[Listing, ...]
     passed_over: tuple[Loss, ...]
+    free_left: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,21 +201,22 @@ def shortlist(
     """Choose whom to ask.
 
     Who quotes no free slot comes last, and is asked all the same when there is room: a
-    quote is up to a few seconds old, and who is still busy says so at once.
+    quote is up to a few seconds old, and who is still busy says so at once. After a
+    refusal as busy (`prefs.busy`) those that fit are in random order, best or not.
 
     Args:
         candidates: the live quotes of the class.
         prefs: what the requester wants.
         tracks: our receipts, by peer; missing peers are strangers.
         size: upper bounds of the job.
-        rng: draws among the near-best.
+        rng: draws among the near-best, or among all that fit.
     """
     sieve, fits, dear, busy = _Sieve(), list[Listing](), list[Listing](), list[Listing]()
     for listing in candidates:
         objection = _objection(listing, prefs, size)
         if objection is not None:
             sieve.drop(listing.quote.peer_id, *objection)
-        elif not listing.quote.free_slots:
+        elif not _is_free(listing.quote, prefs):
             busy.append(listing)
         elif at_most(listing.quote.schedule, prefs.ceiling):
             fits.append(listing)
@@ -213,11 +225,24 @@ def shortlist(
     ranked = [
         one for group in (fits, dear, busy) for one in _ranked(group, prefs, tracks, size, rng)
     ]
+    if prefs.busy:
+        _shuffle_first(ranked, len(fits), rng)
     asked, rest = ranked[: prefs.ask_max], ranked[prefs.ask_max :]
-    best = asked[0][1] if asked else None
+    best = min((one for _, one in asked), key=lambda one: one.total, default=None)
     for listing, its_score in rest:
         sieve.drop(listing.quote.peer_id, *_not_asked(listing.quote, its_score, best, prefs))
-    return Shortlist(tuple(listing for listing, _ in asked), tuple(sieve.losses))
+    free_left = max(0, len(fits) + len(dear) - len(asked))
+    return Shortlist(tuple(listing for listing, _ in asked), tuple(sieve.losses), free_left)
+
+
+def _is_free(quote: Quote, prefs: Preferences) -> bool:
+    return quote.free_slots > 0 and quote.peer_id not in prefs.busy
+
+
+def _shuffle_first(ranked: list[tuple[Listing, Score]], count: int, rng: random.Random) -> None:
+    first = ranked[:count]
+    rng.shuffle(first)
+    ranked[:count] = first
 
 
 def _objection(
@@ -285,10 +310,14 @@ def _is_near(one: Score, best: Score, prefs: Preferences) -> bool:
 def _not_asked(
     quote: Quote, one: Score, best: Score | None, prefs: Preferences
 ) -> tuple[LossReason, str]:
+    if quote.peer_id in prefs.busy:
+        return LossReason.NO_FREE_SLOT, "it refused this job as busy"
     if not quote.free_slots:
         return LossReason.NO_FREE_SLOT, f"all {quote.inputs.slots} slots busy"
     if best is None:
         return LossReason.NOT_ASKED, "nobody is asked"
+    if prefs.busy and at_most(quote.schedule, prefs.ceiling):
+        return LossReason.NOT_DRAWN, f"drawn among all that are free, {prefs.ask_max} asked"
     times = f"{_times(one.total, best.total)} the score of the best, {prefs.ask_max} asked"
     near = _is_near(one, best, prefs)
     return (LossReason.NOT_DRAWN if near else LossReason.NOT_ASKED), times

@@ -32,6 +32,7 @@ from cocoon.messages import (
     PriceSchedule,
     Quote,
     Refusal,
+    RefusalCode,
     RequestForOffer,
     Statement,
 )
@@ -292,6 +293,7 @@ class Negotiation:
         self._soft_passed = False
         self._done = False
         self._losses: dict[str, Loss] = {}
+        self._busy: set[str] = set()
         self._winner: Choose | None = None
 
     @property
@@ -308,6 +310,11 @@ class Negotiation:
     def losses(self) -> tuple[Loss, ...]:
         """Who lost so far, and why."""
         return tuple(self._losses.values())
+
+    @property
+    def refused_busy(self) -> frozenset[str]:
+        """Who refused the request for want of a free slot."""
+        return frozenset(self._busy)
 
     @property
     def wake_at_s(self) -> float | None:
@@ -392,6 +399,8 @@ class Negotiation:
         if provider is not None and provider.stage is _Stage.COUNTERED:
             provider.stage = _Stage.OFFERED  # the first offer still stands
             return
+        if provider is not None and provider.stage is _Stage.ASKED:
+            self._busy |= {peer} if refusal.code is RefusalCode.BUSY else set()
         detail = f"{refusal.code.value}: {refusal.detail}" if refusal.detail else ""
         self._lose(peer, LossReason.REFUSED, detail or refusal.code.value)
 

@@ -36,6 +36,7 @@ from cocoon.messages import (
     Decline,
     Finish,
     FromRequester,
+    Hold,
     InputSegment,
     JobEnd,
     JobInput,
@@ -49,6 +50,7 @@ from cocoon.messages import (
     RequestForOffer,
     Signed,
     SignedOffer,
+    SlotHeld,
     VoucherMessage,
     decode_from_requester,
     decode_input,
@@ -163,7 +165,7 @@ class Session:
 
     # --- frames ---
 
-    async def _send(self, message: Refusal | SignedOffer | Accepted | JobEnd) -> None:
+    async def _send(self, message: Refusal | SignedOffer | SlotHeld | Accepted | JobEnd) -> None:
         with trio.move_on_after(SEND_TIMEOUT_S):
             await self._stream.send(encode(message))
             return
@@ -225,6 +227,8 @@ class Session:
             match message:
                 case CounterOffer():
                     await self._counter(shelf, message)
+                case Hold(offer_hash=offer_hash):
+                    await self._hold(shelf, offer_hash)
                 case Decline(reason=reason, detail=detail):
                     self._shop.tell("lost", {"reason": reason.value, "detail": detail})
                     return
@@ -297,6 +301,15 @@ class Session:
             return
         await self._offer(shelf, answer)
         self._withdraw(shelf, counter.offer_hash)
+
+    async def _hold(self, shelf: Shelf, offer_hash: bytes) -> None:
+        """Keep a slot while the requester opens its channel, or say that we do not."""
+        self._on_this_stream(offer_hash)
+        stream, now_unix_s = self._stream, self._now_unix_s()
+        answer = shelf.desk.hold(stream.peer_id, stream.prefix, offer_hash, now_unix_s)
+        if isinstance(answer, Refusal) and answer.code is not RefusalCode.POLICY:
+            raise Refused(answer.code.value, answer.detail)
+        await self._send(answer)  # without a hold the offer still stands
 
     def _on_this_stream(self, offer_hash: bytes) -> _Offered:
         """Return the offer called *offer_hash*; one made on another stream is not for this one."""

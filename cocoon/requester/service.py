@@ -71,8 +71,9 @@ from cocoon.requester.plan import (
     request_for_offer,
     size_of,
 )
+from cocoon.requester.rounds import Rounds
 from cocoon.requester.run import RunningJob
-from cocoon.requester.talks import Agreed, Talks
+from cocoon.requester.talks import Agreed, Talks, hold_slot
 from cocoon.requester.tracks import Tracks
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NanoTon, parse_coins
@@ -92,7 +93,6 @@ RELEASE_TIMEOUT_S: Final = 15.0
 HANG_UP_S: Final = 2.0
 JOURNAL_S: Final = 5.0
 HUB_WATCH_S: Final = 5.0
-
 COMPLETE: Final = (Finish.STOP, Finish.LENGTH)
 
 Listener = Callable[[JobProgress], Awaitable[None]]
@@ -107,6 +107,7 @@ class _Job:
     listener: Listener
     started_s: float
     deadline_unix_s: int
+    rounds: Rounds
     progress: Progress = field(default_factory=Progress)
     attempts: list[Attempt] = field(default_factory=list)
     failovers: list[FailOver] = field(default_factory=list)
@@ -133,7 +134,6 @@ class Requester:
     background: trio.Nursery
     _looked_up_s: dict[str, float] = field(default_factory=dict)
     """When the DHT was last asked for a resource class."""
-    # --- one job ---
 
     async def run(self, request: JobRequest, listener: Listener) -> JobResult:
         """Get *request* done and return the result.
@@ -152,6 +152,7 @@ class Requester:
             listener=listener,
             started_s=trio.current_time(),
             deadline_unix_s=int(self.clock()) + timeout_s,
+            rounds=Rounds(self.config.requester.attempts_max),
         )
         with trio.move_on_after(timeout_s):
             await self._work(job)
@@ -160,8 +161,10 @@ class Requester:
 
     async def _work(self, job: _Job) -> None:
         found = await self._discover(class_of(job.request))
-        for number in range(self.config.requester.attempts_max):
-            agreed = await self._find_provider(job, found, first=number == 0)
+        while not job.rounds.exhausted:
+            agreed = await self._find_provider(job, found)
+            if agreed is None:
+                continue
             if job.attempts:
                 self._note_failover(job, agreed.peer)
             attempt = Attempt(provider=agreed.peer)
@@ -196,6 +199,8 @@ class Requester:
         expired = isinstance(error, Refused) and error.code == RefusalCode.EXPIRED.value
         if not expired:  # opening a channel may outlast an offer: ask for another
             job.excluded[attempt.provider] = attempt.failure
+        if isinstance(error, Refused) and error.code == RefusalCode.BUSY.value:
+            job.rounds.lost_slot(attempt.provider)
         if not isinstance(error, Refused):
             self.tracks.failed(attempt.provider)
         logger.info("%s failed: %s", attempt.provider, attempt.failure)
@@ -254,25 +259,26 @@ class Requester:
             excluded=frozenset(job.excluded),
         )
 
-    async def _find_provider(self, job: _Job, found: int, *, first: bool) -> Agreed:
-        """Ask the best few and choose one.
+    async def _find_provider(self, job: _Job, found: int) -> Agreed | None:
+        """Ask the best few and choose one; None when a wider round is worth it.
 
         Raises:
             NoProvider: none is left; the message says why for each.
         """
-        resource_class = class_of(job.request)
+        resource_class, first = class_of(job.request), not job.rounds.begun
         if not first and not self._left(job):
             self._looked_up_s.pop(resource_class, None)
             await self._discover(resource_class)
         candidates = self._listings(resource_class)
         if first:
             await job.listener(Discovered(found, tuple(c.quote for c in candidates)))
-        prefs, size = self._preferences(job), size_of(job.request, job.progress)
+        prefs, size = job.rounds.begin(self._preferences(job)), size_of(job.request, job.progress)
         acceptable, too_large = self._by_chunk(job, candidates)
         chosen = shortlist(acceptable, prefs, self.tracks.view(), size, self.rng)
         talks = self._talks(job, prefs, size, chosen.asked)
         agreed = await talks.run()
-        losses = [*too_large, *chosen.passed_over, *talks.core.losses]
+        losses = [*too_large, *chosen.passed_over, *job.rounds.turned_down.values()]
+        losses += talks.core.losses
         losses += [Loss(p, LossReason.DIED_MID_JOB, why) for p, why in job.excluded.items()]
         explanation = self._explain(
             job=job,
@@ -284,6 +290,8 @@ class Requester:
         )
         job.explanations.append(explanation)
         self._save_explanation(explanation, len(job.explanations))
+        if agreed is None and job.rounds.came_to_nothing(chosen, talks.core):
+            return None
         if agreed is None:
             raise NoProvider(_no_provider_words(losses, resource_class))
         try:
@@ -401,6 +409,8 @@ class Requester:
         payee = (offer.payee_address, offer.payee_key)
         deposit = self.config.requester.deposit_nanoton
         ready = self.payer.ready_channel(*payee, spendable_min=needed, for_routes=False)
+        if ready is None:  # opening takes seconds: nobody shall take the slot meanwhile
+            await hold_slot(agreed)
         route = None
         if self.config.requester.via_hub and ready is None:
             route = await self._route(agreed, needed)

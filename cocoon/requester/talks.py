@@ -10,7 +10,7 @@ import trio
 
 from cocoon.clock import Clock
 from cocoon.directory import Directory
-from cocoon.errors import CocoonError, PeerMisbehaved
+from cocoon.errors import CocoonError, PeerMisbehaved, Refused
 from cocoon.market.negotiate import (
     Choose,
     Effect,
@@ -29,11 +29,14 @@ from cocoon.messages import (
     JOB_PROTOCOL,
     CounterOffer,
     Decline,
+    Hold,
     LossReason,
     Offer,
     Refusal,
+    RefusalCode,
     Signed,
     SignedOffer,
+    SlotHeld,
     Statement,
     decode_from_provider,
     encode,
@@ -41,7 +44,7 @@ from cocoon.messages import (
 )
 from cocoon.nursery import open_private_nursery
 from cocoon.signing import open_signed
-from overlay.errors import OverlayError, RemoteProtocolError
+from overlay.errors import OverlayError, PeerUnavailable, RemoteProtocolError
 from overlay.ids import PeerId
 from overlay.transport import Host, Stream
 
@@ -65,6 +68,28 @@ class Agreed:
     statement: Statement
     signed_statement: Signed
     stream: Stream
+
+
+async def hold_slot(agreed: Agreed) -> bool:
+    """Ask the winner to keep its slot while we open a channel; tell whether it does.
+
+    Raises:
+        Refused: its last slot is gone, or the offer is.
+        PeerMisbehaved, RemoteProtocolError: that was no answer.
+        PeerUnavailable: no answer came.
+    """
+    offer_hash = message_hash(agreed.signed_offer.body)
+    with trio.move_on_after(ANSWER_TIMEOUT_S):
+        await agreed.stream.send(encode(Hold(offer_hash=offer_hash)))
+        answer = decode_from_provider(await agreed.stream.receive())
+        while isinstance(answer, SignedOffer):  # to a counter-offer that we stopped waiting for
+            answer = decode_from_provider(await agreed.stream.receive())
+        if isinstance(answer, Refusal) and answer.code is not RefusalCode.POLICY:
+            raise Refused(answer.code.value, answer.detail)
+        if not isinstance(answer, Refusal | SlotHeld):
+            raise PeerMisbehaved(f"answered a hold with {type(answer).__name__}")
+        return isinstance(answer, SlotHeld)
+    raise PeerUnavailable("no answer to a hold in time")
 
 
 @dataclass(slots=True)

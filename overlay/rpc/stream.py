@@ -72,6 +72,11 @@ class FrameStream:
         """The authenticated peer at the other end."""
         return self._raw.peer_id
 
+    @property
+    def prefix(self) -> str:
+        """The prefix of the address that it comes from; empty when that is no public one."""
+        return self._raw.prefix
+
     async def send(self, body: bytes) -> None:
         """Send one frame; see `overlay.transport.Stream.send`."""
         if self._sending is not _Sending.OPEN or self._disposed:

@@ -12,7 +12,7 @@ import msgspec
 
 from cocoon.confidential.transcript import transcript_hash
 from cocoon.errors import BadReceipt, PeerMisbehaved
-from cocoon.market.match import Loss, Track, shortlist
+from cocoon.market.match import Loss, Shortlist, Track, shortlist
 from cocoon.market.negotiate import (
     Choose,
     Effect,
@@ -35,6 +35,7 @@ from cocoon.messages import (
     Countersigned,
     Decline,
     Finish,
+    Hold,
     InputSegment,
     JobEnd,
     Kind,
@@ -42,13 +43,13 @@ from cocoon.messages import (
     Offer,
     OutputPiece,
     OutputSegment,
-    PaymentRef,
     Refusal,
+    RefusalCode,
     RequestForOffer,
     Signed,
     SignedOffer,
+    SlotHeld,
     Statement,
-    Tier,
     VoucherMessage,
     decode,
     decode_from_provider,
@@ -57,7 +58,7 @@ from cocoon.messages import (
 )
 from cocoon.payments.channel import JobEnded, JobStarted, Refuse, SignRequested, SignVoucher
 from cocoon.payments.ownership import sign_ownership
-from cocoon.receipts import JobView, check_receipt, countersign
+from cocoon.receipts import check_receipt, countersign
 from cocoon.requester.meter import MeterWatch
 from cocoon.requester.plan import (
     ChatRequest,
@@ -68,15 +69,15 @@ from cocoon.requester.plan import (
     request_for_offer,
     size_of,
 )
+from cocoon.requester.rounds import Rounds
 from cocoon.signing import open_signed
 from contracts.units import NanoTon
 from overlay.errors import RemoteProtocolError
+from simulations.exact.attempt import Attempt, Talk, view_of
 from simulations.exact.chain import NETWORK_ID
 from simulations.exact.events import SECOND_US, Timer
 from simulations.exact.node import NETWORK
 from simulations.exact.purse import Effects
-from simulations.exact.seller import ENGINE_ID, MODEL_ID
-from simulations.exact.wire import End
 
 if TYPE_CHECKING:
     from simulations.exact.buyer import Buyer
@@ -92,34 +93,8 @@ OFFER_BYTES_MAX: Final = 8192
 PIECE_BYTES_MAX: Final = 256 * 1024
 
 
-class Talk:
-    """The stream to one provider that was asked."""
-
-    def __init__(self, end: End) -> None:
-        self.end = end
-        self.timer: Timer | None = None
-        self.signed: Signed | None = None
-        self.offer: Offer | None = None
-        self.statement: Statement | None = None
-
-
-class Attempt:
-    """The job at one provider, from its acceptance on."""
-
-    def __init__(self, number: int, peer: str, talk: Talk) -> None:
-        self.number, self.peer, self.talk = number, peer, talk
-        self.channel = ""
-        self.part_id = ""
-        self.base = NanoTon(0)
-        self.watch: MeterWatch | None = None
-        self.view: JobView | None = None
-        self.response = hashlib.sha256()
-        self.finish: Finish | None = None
-        self.accepted = False
-        self.end_message: JobEnd | None = None
-        self.tokens = 0
-        self.over = False
-        self.last_total = NanoTon(0)
+def _needed(offer: Offer) -> NanoTon:
+    return NanoTon(offer.spendable_min_nanoton)
 
 
 class Job:
@@ -138,6 +113,8 @@ class Job:
         self._excluded: set[str] = set()
         self._talks: dict[str, Talk] = {}
         self._core: Negotiation | None = None
+        self._chosen_few = Shortlist((), ())
+        self._rounds = Rounds(ATTEMPTS_MAX)
         self._wake: Timer | None = None
         self._watchdog: Timer | None = None
         self._asked_for_quotes = 0
@@ -192,14 +169,15 @@ class Job:
 
     def _negotiate(self) -> None:
         buyer = self.buyer
-        prefs = buyer.preferences(frozenset(self._excluded))
+        prefs = self._rounds.begin(buyer.preferences(frozenset(self._excluded)))
         size = size_of(self.request, self.progress)
         chosen = shortlist(buyer.listings(), prefs, buyer.tracks, size, buyer.chance.rng)
+        self._chosen_few = chosen
         self._note_losses(chosen.passed_over)
         request = request_for_offer(
             self.request,
             size,
-            nonce=hashlib.sha256(f"{self.name}/{self.attempts}".encode()).digest()[:16],
+            nonce=hashlib.sha256(f"{self.name}/{self._rounds.begun}".encode()).digest()[:16],
             chain_network_id=NETWORK_ID,
             tier_min=prefs.tier_min,
             ceiling=prefs.ceiling,
@@ -247,10 +225,25 @@ class Job:
                 case Choose(peer):
                     self._chosen(peer)
                 case GiveUp():
-                    self._end("no_provider")
+                    self._nobody()
                 case _:
                     pass
         self._set_alarm()
+
+    def _nobody(self) -> None:
+        """Ask more widely after refusals as busy, else give up."""
+        if self._core is not None and self._rounds.came_to_nothing(self._chosen_few, self._core):
+            self.buyer.after(1, self._ask_again)
+        else:
+            self._end("no_provider")
+
+    def _ask_again(self) -> None:
+        self._decline_all()
+        self.start()
+
+    def _decline_all(self) -> None:
+        for peer in list(self._talks):
+            self._decline(peer, LossReason.NOT_DRAWN, "the negotiation ended")
 
     def _set_alarm(self) -> None:
         core = self._core
@@ -351,10 +344,21 @@ class Job:
             talk.timer.cancel()
         self.attempts += 1
         attempt = self.attempt = Attempt(self.attempts, peer, talk)
-        offer = talk.offer
-        assert offer is not None  # noqa: S101  (only an offer is chosen)
-        ready = partial(self._channel_ready, attempt)
-        needed = NanoTon(offer.spendable_min_nanoton)
+        offer = attempt.offer
+        if self.buyer.purse.usable(offer.payee_address, offer.payee_key, _needed(offer)):
+            self._obtain(attempt)
+        else:
+            attempt.asked_hold = True
+            talk.end.send(encode(Hold(offer_hash=attempt.offer_hash)))
+            self._watch_out(attempt, ANSWER_US)
+
+    def _obtain(self, attempt: Attempt) -> None:
+        """Find or open a channel, while the slot is held if the seller does that."""
+        attempt.asked_hold = False
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        offer, ready = attempt.offer, partial(self._channel_ready, attempt)
+        needed = _needed(offer)
         self.buyer.purse.obtain(offer.payee_address, offer.payee_key, needed, ready)
 
     def _channel_ready(self, attempt: Attempt, address: str, problem: str) -> None:
@@ -411,36 +415,11 @@ class Job:
             output_tokens_max=output_tokens_left(self.request, self.progress),
             audio_ms_max=0,
         )
-        attempt.view = self._view(attempt, offer, transcript, segment, payment)
+        attempt.view = view_of(attempt, buyer.peer_id, transcript, segment, payment)
         attempt.talk.end.send(encode(accept))
         attempt.talk.end.send(encode(InputSegment(data=segment)))
         self._watch_out(attempt, ACCEPT_US)
         buyer.note("accept", job=self.name, provider=attempt.peer[-8:])
-
-    def _view(
-        self,
-        attempt: Attempt,
-        offer: Offer,
-        transcript: bytes,
-        segment: bytes,
-        payment: PaymentRef,
-    ) -> JobView:
-        assert attempt.watch is not None  # noqa: S101  (made just before)
-        return JobView(
-            transcript_hash=transcript,
-            provider=attempt.peer,
-            requester=self.buyer.peer_id,
-            kind=Kind.CHAT,
-            model_id=MODEL_ID,
-            engine_id=ENGINE_ID,
-            request_hash=hashlib.sha256(segment).digest(),
-            response_hash=bytes(32),
-            tier=Tier.OPEN,
-            evidence_id=offer.evidence_id,
-            schedule=offer.schedule,
-            meter=attempt.watch.seen,
-            payment=payment,
-        )
 
     def _watch_out(self, attempt: Attempt, patience_us: int) -> None:
         if self._watchdog is not None:
@@ -451,8 +430,15 @@ class Job:
         if attempt.over:
             return
         match message:
+            case SlotHeld() if attempt.asked_hold:
+                self._obtain(attempt)
+            case Refusal(code=RefusalCode.POLICY) if attempt.asked_hold:
+                self.buyer.world.checkers.refused(message)
+                self._obtain(attempt)
             case Refusal():
                 self.buyer.world.checkers.refused(message)
+                if message.code is RefusalCode.BUSY:
+                    self._rounds.lost_slot(attempt.peer)
                 self._failed(attempt, f"{message.code.value}: {message.detail}", refused=True)
             case Accepted() if not attempt.accepted:
                 attempt.accepted = True
@@ -579,11 +565,10 @@ class Job:
     def _next_attempt(self, attempt: Attempt) -> None:
         self._excluded.add(attempt.peer)
         self.attempt = None
-        for peer in list(self._talks):
-            self._decline(peer, LossReason.NOT_DRAWN, "the negotiation ended")
+        self._decline_all()
         if self._watchdog is not None:
             self._watchdog.cancel()
-        if self.attempts >= ATTEMPTS_MAX:
+        if self._rounds.exhausted:
             self._end("failed")
         elif not output_tokens_left(self.request, self.progress):
             self._end("done")

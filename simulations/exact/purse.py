@@ -136,7 +136,16 @@ class Purse:
 
     def obtain(self, payee_address: str, payee_key: bytes, needed: NanoTon, ready: Ready) -> None:
         """Find an open channel that can pay *needed*, or open one."""
-        usable = [
+        usable = self.usable(payee_address, payee_key, needed)
+        if usable:
+            best = max(usable, key=lambda channel: channel.state.spendable_left)
+            ready(best.address, "")
+            return
+        self._open(payee_address, payee_key, needed, ready)
+
+    def usable(self, payee_address: str, payee_key: bytes, needed: NanoTon) -> list[Channel]:
+        """Return the open channels that can pay *needed* now."""
+        return [
             channel
             for channel in self.book.channels.values()
             if channel.params.payee_address == payee_address
@@ -144,11 +153,6 @@ class Purse:
             and not channel.state.job_id
             and channel.state.spendable_left >= needed
         ]
-        if usable:
-            best = max(usable, key=lambda channel: channel.state.spendable_left)
-            ready(best.address, "")
-            return
-        self._open(payee_address, payee_key, needed, ready)
 
     def _open(self, payee_address: str, payee_key: bytes, needed: NanoTon, ready: Ready) -> None:
         node, prices = self._node, self._node.world.scenario.prices

@@ -77,7 +77,7 @@ class Seller(Node):
     @property
     def running(self) -> int:
         """How many jobs run now."""
-        return self.slots - self.desk.free_slots
+        return self.desk.running
 
     def _base_price(self) -> PriceSchedule:
         prices = self.world.scenario.prices

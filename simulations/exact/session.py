@@ -16,6 +16,7 @@ from cocoon.messages import (
     Countersigned,
     Decline,
     Finish,
+    Hold,
     InputSegment,
     JobEnd,
     Kind,
@@ -28,6 +29,7 @@ from cocoon.messages import (
     RequestForOffer,
     Signed,
     SignedOffer,
+    SlotHeld,
     VoucherMessage,
     decode_from_requester,
     decode_input,
@@ -107,7 +109,9 @@ class Session:
 
     # --- frames ---
 
-    def _send(self, message: Refusal | SignedOffer | Accepted | JobEnd | OutputSegment) -> None:
+    def _send(
+        self, message: Refusal | SignedOffer | SlotHeld | Accepted | JobEnd | OutputSegment
+    ) -> None:
         self._end.send(encode(message))
 
     def _refuse(self, code: RefusalCode, detail: str) -> None:
@@ -186,6 +190,8 @@ class Session:
                 self._consider(message, message_hash(data))
             case CounterOffer() if self._deal is None:
                 self._counter(message)
+            case Hold(offer_hash=offer_hash) if self._deal is None:
+                self._hold(offer_hash)
             case Decline(reason=reason):
                 self._seller.world.checkers.lost(reason)
                 self._hang_up()
@@ -240,6 +246,17 @@ class Session:
             self._send(answer)
         else:
             self._offer(answer)
+
+    def _hold(self, offer_hash: bytes) -> None:
+        """Keep a slot; nodes here have no addresses, so holds go by peer alone."""
+        seller = self._seller
+        answer = seller.desk.hold(self._peer, "", offer_hash, seller.now_unix_s())
+        if isinstance(answer, Refusal) and answer.code is not RefusalCode.POLICY:
+            self._refuse(answer.code, answer.detail)
+            return
+        if isinstance(answer, Refusal):
+            seller.world.checkers.refused(answer)
+        self._send(answer)
 
     # --- acceptance ---
 

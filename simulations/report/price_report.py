@@ -10,6 +10,7 @@ from simulations.report.price_study import (
     SCENES,
     SHOCK_AT_S,
     SHOCKED_S,
+    STAYING,
     WASH,
     Manipulation,
     Shock,
@@ -129,7 +130,7 @@ def conclusions(study: Study) -> str:
         _on_cartel(study),
         _on_wash(study),
         *_on_failures(study),
-        _on_proposal(study),
+        _on_widening(study),
     ]
     return "\n".join(f"{place}. {text}" for place, text in enumerate(found, start=1)) + "\n"
 
@@ -222,7 +223,7 @@ def _on_failures(study: Study) -> list[str]:
         failing = [
             one
             for one in _at(study, scene)
-            if one.figures["welfare"].mean < CAPACITY_WELFARE and "widen" not in scene
+            if one.figures["welfare"].mean < CAPACITY_WELFARE and scene != STAYING
         ]
         if failing:
             listed = ", ".join(
@@ -236,11 +237,6 @@ def _on_failures(study: Study) -> list[str]:
 
 
 _WHY: Final = {
-    "demand x10": (
-        "Not the price, the choice of whom to ask is at fault: everybody asks the few that are "
-        "cheapest and were free a second ago, finds them taken, and comes again, while dearer ones "
-        "stay idle. The more requesters share one view, the worse."
-    ),
     "all buyers a herd": (
         "Requesters that ask only the cheapest in sight meet each other there. The draw among the "
         "near-best and the four requests of `cocoon.market.match` are what keeps the market alive; "
@@ -250,20 +246,21 @@ _WHY: Final = {
 }
 
 
-def _on_proposal(study: Study) -> str:
-    before, widened = _at(study, "demand x10"), _at(study, "demand x10, retries widen")
-    after = {one.providers: one.figures["welfare"].mean for one in widened}
+def _on_widening(study: Study) -> str:
+    narrow = {one.providers: one.figures["welfare"].mean for one in _at(study, STAYING)}
     listed = "; ".join(
-        f"{one.providers:,}: {one.figures['welfare'].mean:.0%} becomes {after[one.providers]:.0%}"
-        for one in before
-        if one.providers in after
+        f"{one.providers:,}: {one.figures['welfare'].mean:.0%} instead of "
+        f"{narrow[one.providers]:.0%}"
+        for one in _at(study, "demand x10")
+        if one.providers in narrow
     )
     return (
-        "**Proposed change** (not made; it is in `cocoon.market.match`, not in the price rule): a "
-        "requester that was refused should draw whom it asks next from *all* providers with a free "
-        "slot at a price that it accepts, not from the near-best again. With demand x10, welfare "
-        "at "
-        f"{listed}."
+        "**Who was refused must look further** ([adr/0013](../adr/0013-wider-after-busy.md), in "
+        "`cocoon.market.match` and here): a requester that was refused as busy draws whom it asks "
+        "next from *all* providers with a free slot at a price that it accepts. If it stayed with "
+        "the near-best, everybody would ask the few that are cheapest and were free a second ago, "
+        "find them taken, and come again, while dearer ones stay idle. With demand x10, welfare "
+        f"is, by providers, {listed}."
     )
 
 
@@ -286,7 +283,7 @@ def plots(study: Study, folder: Path) -> list[Path]:
         made += draw_one(folder, name, lines, [])
 
     def load(axes: Any, _: object) -> None:  # noqa: ANN401
-        for scene, style in (("demand x10", "-"), ("demand x10, retries widen", "--")):
+        for scene, style in (("demand x10", "-"), (STAYING, "--")):
             last = _at(study, scene)[-1]
             axes.plot(last.busy, style, label=f"{scene}, {last.providers:,}")
         axes.set(xlabel="minutes", ylabel="busy share of slots", title="Load under demand x10")

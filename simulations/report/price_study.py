@@ -32,10 +32,12 @@ SCENES: Final[dict[str, Market]] = {
     "all buyers a herd": replace(_BASE, herd=1.0),
     "quotes up to 60 s old": replace(_BASE, delay_s=60),
     "30 % wash traders": replace(_BASE, wash_slots=1),
-    "demand x10, retries widen": replace(
-        _BASE, shock_at_s=SHOCK_AT_S, shock_factor=10.0, widens=True
+    "demand x10, retries stay near": replace(
+        _BASE, shock_at_s=SHOCK_AT_S, shock_factor=10.0, widens=False
     ),
 }
+STAYING: Final = "demand x10, retries stay near"
+"""What `cocoon.market.match` did before adr/0013."""
 WASHING: Final = "30 % wash traders"
 LEVELS: Final = (0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.5)
 """Levels that a manipulator holds by pretending, as shares of the level when all are honest."""

@@ -6,10 +6,12 @@ Requesters come at random, each with a value per second of work and a length; ea
 quotes as they were some seconds ago, asks up to `ask_max` providers drawn from those within
 5 % of the cheapest (then the next cheapest), gets live offers from those with a free slot,
 and takes the cheapest (or one drawn among the near-cheapest) at or below its value. When
-nobody has room it tries again after 1, 3, 7, 15, 31 ... seconds until its patience ends.
+nobody has room it tries again after 1, 3, 7, 15, 31 ... seconds until its patience ends, and
+then draws from all that are free.
 
 Prices are nanotons for one slot-second. Left out: speed and reliability in the score (all
-alike), failures, channels and their fees, several classes.
+alike), failures, channels and their fees, several classes. A node asks again at once and at
+most `attempts_max` times; with a patience of 3 s (three tries) the figures are much the same.
 
 Sources: the rules are adr/0008 and `cocoon.market` (`price`, `match`, `desk`); the form,
 an agent-based market with stale signals, is that of Mitzenmacher, How useful is old
@@ -68,7 +70,7 @@ class Market:
         delay_s: quotes are up to this old; each requester draws its own age.
         herd: share of requesters that ask only the cheapest provider in sight.
         haggle_below_ppm: requesters counter above this share of their value; PPM: never.
-        widens: a proposal, not in `cocoon.market`: who was refused asks, at later tries,
+        widens: as `cocoon.market.match` does (adr/0013): who was refused asks, at later tries,
             any providers with a free slot at a price that it accepts, not the cheapest.
         shock_at_s, shock_factor, lost: at that moment demand is multiplied and that
             share of providers vanishes.
@@ -94,7 +96,7 @@ class Market:
     delay_s: int = 2
     herd: float = 0.0
     haggle_below_ppm: int = PPM
-    widens: bool = False
+    widens: bool = True
     shock_at_s: int = 0
     shock_factor: float = 1.0
     lost: float = 0.0

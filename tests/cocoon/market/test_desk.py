@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msgspec.structs import replace
 
 from cocoon.market.desk import (
+    HOLD_AGAIN_S,
     Agreement,
     DeskTerms,
     Draft,
@@ -33,6 +34,7 @@ from cocoon.messages import (
     RequestForOffer,
     Signed,
     SignedOffer,
+    SlotHeld,
     Tier,
     decode,
     encode,
@@ -340,6 +342,118 @@ def test_offers_longer_than_a_minute_are_our_bug():
         desk(offer_lifetime_s=61)
 
 
+# --- holds ----------------------------------------------------------------------------
+
+
+def offers_to(one: OfferDesk, *peers: str, now=NOW) -> list[bytes]:
+    return [
+        issue(one, consider(one, peer, now=now, deadline_unix_s=now + 100), peer.encode())[1]
+        for peer in peers
+    ]
+
+
+def code_of(answer: object) -> RefusalCode | None:
+    return answer.code if isinstance(answer, Refusal) else None
+
+
+def test_a_held_slot_is_kept_from_others_and_is_there_for_its_holder():
+    one = desk(slots=1)
+    first, second = offers_to(one, "a", "b")
+    held = one.hold("a", "", first, NOW)
+    assert held == SlotHeld(offer_hash=first, until_unix_s=NOW + 30)
+    assert one.hold("a", "", first, NOW + 1) == held  # asking again changes nothing
+    assert (one.free_slots, one.running) == (0, 0)
+    assert code_of(one.accept("b", accept_of(second), NOW)) is RefusalCode.BUSY
+    assert code_of(one.hold("b", "", second, NOW)) is RefusalCode.BUSY
+    assert code_of(consider(one, "c")) is RefusalCode.BUSY
+    assert isinstance(one.accept("a", accept_of(first), NOW + 29), Agreement)
+    assert (one.free_slots, one.running) == (0, 1)
+    one.release(first)
+    assert one.free_slots == 1
+
+
+def test_a_hold_ends_with_its_offer_and_cannot_be_had_again_for_a_while():
+    one = desk(slots=1)
+    first, second = offers_to(one, "a", "b")
+    one.hold("a", "", first, NOW)
+    later = NOW + 30
+    assert code_of(one.accept("a", accept_of(first), later)) is RefusalCode.EXPIRED
+    assert code_of(one.accept("b", accept_of(second), later)) is RefusalCode.EXPIRED
+    (again,) = offers_to(one, "a", now=later)
+    assert one.free_slots == 1
+    assert code_of(one.hold("a", "", again, later)) is RefusalCode.POLICY
+    assert isinstance(one.accept("a", accept_of(again), later), Agreement)  # it still stands
+    one.release(again)
+    (last,) = offers_to(one, "a", now=later + HOLD_AGAIN_S)
+    assert isinstance(one.hold("a", "", last, later + HOLD_AGAIN_S), SlotHeld)
+
+
+def test_an_expired_hold_does_not_keep_a_slot_from_an_offer_that_came_later():
+    one = desk(slots=1)
+    (first,) = offers_to(one, "a")
+    (second,) = offers_to(one, "b", now=NOW + 10)
+    one.hold("a", "", first, NOW)
+    assert isinstance(one.accept("b", accept_of(second), NOW + 30), Agreement)
+
+
+def test_declining_lets_a_hold_go_at_once():
+    one = desk(slots=1)
+    first, second = offers_to(one, "a", "b")
+    one.hold("a", "", first, NOW)
+    one.declined("b", first)  # not b's to decline
+    assert one.free_slots == 0
+    one.declined("a", first)
+    assert isinstance(one.accept("b", accept_of(second), NOW), Agreement)
+
+
+@pytest.mark.parametrize(
+    ("peer", "prefix", "code"),
+    [
+        ("a", "9.9.9.0/24", RefusalCode.POLICY),
+        ("b", "8.8.8.0/24", RefusalCode.POLICY),
+        ("b", "9.9.9.0/24", None),
+        ("b", "", None),
+    ],
+)
+@pytest.mark.parametrize("lapsed", [False, True])
+def test_one_hold_for_a_peer_and_for_a_prefix_at_once_and_none_soon_after(
+    peer, prefix, code, lapsed
+):
+    one = desk(slots=4)
+    (first,) = offers_to(one, "a")
+    one.hold("a", "8.8.8.0/24", first, NOW)
+    if lapsed:
+        one.declined("a", first)
+    offer_hash = issue(one, consider(one, peer), b"second")[1]
+    assert code_of(one.hold(peer, prefix, offer_hash, NOW)) is code
+
+
+def test_a_hold_that_a_job_came_of_is_held_against_nobody():
+    one = desk(slots=2)
+    (first,) = offers_to(one, "a")
+    one.hold("a", "8.8.8.0/24", first, NOW)
+    one.accept("a", accept_of(first), NOW)
+    second = issue(one, consider(one, "a"), b"second")[1]
+    assert isinstance(one.hold("a", "8.8.8.0/24", second, NOW), SlotHeld)
+
+
+def test_a_hold_of_an_offer_to_somebody_else_is_refused():
+    one = desk()
+    (first,) = offers_to(one, "a")
+    assert code_of(one.hold("b", "", first, NOW)) is RefusalCode.EXPIRED
+    assert one.free_slots == 2
+
+
+def test_what_is_remembered_of_lapsed_holds_is_bounded(monkeypatch):
+    monkeypatch.setattr("cocoon.market.desk._LAPSED_REMEMBERED_MAX", 3)
+    one = desk()
+    for number in range(9):
+        (offer_hash,) = offers_to(one, f"p{number}")
+        one.hold(f"p{number}", "", offer_hash, NOW)
+        one.declined(f"p{number}", offer_hash)
+    assert list(one._lapsed) == ["p6", "p7", "p8"]
+
+
 class Requesters(RuleBasedStateMachine):
     """Several requesters in any order of requests, counters, acceptances and time."""
 
@@ -349,6 +463,7 @@ class Requesters(RuleBasedStateMachine):
         self.now = NOW
         self.offers: list[tuple[str, bytes]] = []
         self.running: list[bytes] = []
+        self.holds: dict[bytes, int] = {}
 
     def _issue(self, peer, answer):
         if isinstance(answer, Draft):
@@ -365,6 +480,8 @@ class Requesters(RuleBasedStateMachine):
     def counter(self, data, level_ppm):
         peer, offer_hash = data.draw(st.sampled_from(self.offers))
         answer = self.desk.counter(peer, counter_of(offer_hash, level_ppm), self.now)
+        if isinstance(answer, Draft):
+            self.holds.pop(offer_hash, None)  # the new offer replaces the held one
         self._issue(peer, answer)
 
     @precondition(lambda self: self.offers)
@@ -372,10 +489,28 @@ class Requesters(RuleBasedStateMachine):
     def accept(self, data):
         peer, offer_hash = data.draw(st.sampled_from(self.offers))
         answer = self.desk.accept(peer, accept_of(offer_hash), self.now)
+        if self.holds.pop(offer_hash, 0) > self.now:
+            assert isinstance(answer, Agreement)
         if isinstance(answer, Agreement):
             assert offer_hash not in self.running
             assert answer.offer.expires_at_unix_s > self.now
             self.running.append(offer_hash)
+
+    @precondition(lambda self: self.offers)
+    @rule(data=st.data(), prefix=st.sampled_from(["", "8.8.8.0/24"]))
+    def hold(self, data, prefix):
+        peer, offer_hash = data.draw(st.sampled_from(self.offers))
+        answer = self.desk.hold(peer, prefix, offer_hash, self.now)
+        if isinstance(answer, SlotHeld):
+            assert self.now < answer.until_unix_s <= self.now + 30
+            self.holds[offer_hash] = answer.until_unix_s
+
+    @precondition(lambda self: self.offers)
+    @rule(data=st.data())
+    def decline(self, data):
+        peer, offer_hash = data.draw(st.sampled_from(self.offers))
+        self.desk.declined(peer, offer_hash)
+        self.holds.pop(offer_hash, None)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -390,8 +525,12 @@ class Requesters(RuleBasedStateMachine):
 
     @invariant()
     def slots_and_offers_stay_within_bounds(self):
-        assert self.desk.free_slots == 2 - len(self.running)
+        self.desk.drop_expired(self.now)
+        held = sum(until > self.now for until in self.holds.values())
+        assert self.desk.running == len(self.running)
+        assert self.desk.free_slots == 2 - len(self.running) - held
         assert self.desk.free_slots >= 0
+        assert held <= 2
         assert self.desk.outstanding <= 5
         assert all(0 < count <= 2 for count in self.desk._by_peer.values())
         assert sum(self.desk._by_peer.values()) == self.desk.outstanding

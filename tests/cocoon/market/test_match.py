@@ -233,6 +233,75 @@ def test_who_quotes_no_free_slot_is_asked_last_for_quotes_are_older_than_answers
     assert result.passed_over == ()
 
 
+def test_after_a_refusal_as_busy_all_that_are_free_at_a_fitting_price_share_the_requests():
+    book = QuoteBook()
+    for number in range(8):
+        add(book, f"p{number}", price=1_000_000 + number * 300_000)
+    prefs = Preferences(ask_max=2, busy=frozenset({"p0"}))
+    hits = Counter(peer for seed in range(400) for peer in asked(ask(book, prefs, seed=seed)))
+    assert set(hits) == {f"p{number}" for number in range(1, 8)}
+    assert max(hits.values()) < 2 * min(hits.values())
+    assert set(asked(ask(book, Preferences(ask_max=2)))) == {"p0", "p1"}  # the first round
+
+
+def test_the_wider_draw_says_who_was_not_drawn_and_who_was_busy():
+    book = QuoteBook()
+    for number in range(5):
+        add(book, f"p{number}", price=1_000_000 * (number + 1))
+    prefs = Preferences(
+        ask_max=2, busy=frozenset({"p0"}), ceiling=PriceSchedule(output_token=4_100_000)
+    )
+    result = ask(book, prefs)
+    details = {loss.peer: (loss.reason, loss.detail) for loss in result.passed_over}
+    busy = details.pop("p0")
+    assert busy == (LossReason.NO_FREE_SLOT, "it refused this job as busy")
+    dear = details.pop("p4")
+    assert dear[0] is LossReason.NOT_ASKED
+    assert set(details.values()) == {
+        (LossReason.NOT_DRAWN, "drawn among all that are free, 2 asked")
+    }
+    assert len(details) == 1
+    assert result.free_left == 2
+
+
+def test_the_wider_draw_asks_the_dear_and_then_the_busy_when_there_is_room():
+    book = QuoteBook()
+    add(book, "busy", price=500_000)
+    add(book, "dear", price=1_050_000)
+    add(book, "fits", price=900_000)
+    ceiling = PriceSchedule(output_token=1_000_000)
+    result = ask(book, Preferences(ceiling=ceiling, busy=frozenset({"busy"})))
+    assert asked(result) == ["fits", "dear", "busy"]
+    assert result.free_left == 0
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 2_000_000), st.integers(0, 2)), min_size=1, max_size=9),
+    st.sets(st.integers(0, 8)),
+    st.integers(1, 5),
+    st.integers(0, 99),
+)
+def test_a_wider_draw_asks_no_more_and_nobody_that_the_first_round_would_not(
+    sellers, refused, ask_max, seed
+):
+    book = QuoteBook()
+    for number, (price, free) in enumerate(sellers):
+        add(book, f"p{number}", price=price, free=free)
+    ceiling = PriceSchedule(output_token=1_000_000)
+    busy = frozenset(f"p{number}" for number in refused)
+    prefs = Preferences(ceiling=ceiling, ask_max=ask_max, busy=busy)
+    result = ask(book, prefs, seed=seed)
+    anybody = ask(book, Preferences(ceiling=ceiling, ask_max=32))
+    assert len(result.asked) <= ask_max
+    assert set(asked(result)) <= set(asked(anybody))
+    told = [loss.peer for loss in result.passed_over]
+    assert sorted(told + asked(result)) == sorted(f"p{number}" for number in range(len(sellers)))
+    free = [one for one in anybody.asked if one.quote.free_slots and one.quote.peer_id not in busy]
+    assert result.free_left == max(0, len(free) - ask_max)
+    if len(free) >= ask_max:
+        assert busy.isdisjoint(asked(result))
+
+
 def test_nobody_to_ask_is_an_answer_too():
     assert ask(QuoteBook(), Preferences()) == Shortlist((), ())
 

@@ -285,6 +285,14 @@ def test_at_the_hard_deadline_it_gives_up_with_all_reasons():
     assert talk.core.winner is None
 
 
+def test_who_refused_as_busy_is_told_apart_from_who_did_not_want():
+    talk = Talk([quote("full"), quote("choosy"), quote("silent")])
+    talk.refuses("full", RefusalCode.BUSY, at=0.1)
+    talk.refuses("choosy", RefusalCode.POLICY, at=0.2)
+    talk.refuses("stranger", RefusalCode.BUSY, at=0.3)
+    assert talk.core.refused_busy == {"full"}
+
+
 def test_nobody_to_ask_is_given_up_at_once():
     talk = Talk([])
     assert talk.started == [GiveUp(())]

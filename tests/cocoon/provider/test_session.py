@@ -17,6 +17,7 @@ from cocoon.messages import (
     ChatInput,
     CounterOffer,
     Decline,
+    Hold,
     InputSegment,
     LossReason,
     Offer,
@@ -27,6 +28,7 @@ from cocoon.messages import (
     RequestForOffer,
     Signed,
     SignedOffer,
+    SlotHeld,
     SpeechInput,
     Tier,
     Turn,
@@ -219,6 +221,33 @@ async def test_a_counter_offer_that_is_too_low_leaves_the_first_offer_standing(s
     assert answer.code is RefusalCode.PRICE_TOO_LOW
     assert stranger.sale.desk.outstanding == 1
     await stream.reset()
+    await nothing_is_left(stranger)
+
+
+async def test_a_hold_keeps_the_slot_until_its_stream_ends(stranger):
+    stream, signed, offer = await stranger.offered()
+    await stream.send(encode(Hold(offer_hash=message_hash(signed.body))))
+    answer = await stranger.answer(stream)
+    assert isinstance(answer, SlotHeld)
+    assert answer.until_unix_s == offer.expires_at_unix_s
+    second = await stranger.open()
+    await second.send(encode(stranger.request()))
+    await stranger.refused(second, RefusalCode.BUSY)
+    await stream.reset()
+    await nothing_is_left(stranger)
+    third, signed, _ = await stranger.offered()
+    await third.send(encode(Hold(offer_hash=message_hash(signed.body))))
+    refusal = await stranger.answer(third)
+    assert refusal.code is RefusalCode.POLICY
+    assert stranger.sale.desk.outstanding == 1  # it still stands
+    await third.reset()
+    await nothing_is_left(stranger)
+
+
+async def test_a_hold_of_what_was_not_offered_here_is_refused(stranger):
+    stream, _, _ = await stranger.offered()
+    await stream.send(encode(Hold(offer_hash=bytes(32))))
+    await stranger.refused(stream, RefusalCode.EXPIRED)
     await nothing_is_left(stranger)
 
 

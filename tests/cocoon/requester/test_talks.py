@@ -9,7 +9,7 @@ from stage import open_hosts
 from cocoon.confidential.sealing import SealKey
 from cocoon.confidential.transcript import evidence_id, statement_id
 from cocoon.directory import open_directory
-from cocoon.errors import PeerMisbehaved
+from cocoon.errors import PeerMisbehaved, Refused
 from cocoon.market.desk import DeskTerms, OfferDesk
 from cocoon.market.match import Preferences
 from cocoon.market.negotiate import Negotiation
@@ -29,15 +29,17 @@ from cocoon.messages import (
     RefusalCode,
     RequestForOffer,
     SignedOffer,
+    SlotHeld,
     Tier,
     decode_from_requester,
     encode,
     message_hash,
 )
 from cocoon.requester.plan import ChunkLimits
-from cocoon.requester.talks import Talks
+from cocoon.requester.talks import Agreed, Talks, hold_slot
 from cocoon.signing import sign
 from cocoon.statements import Payee, build_statement, sign_statement
+from overlay.errors import PeerUnavailable, RemoteProtocolError
 from overlay.identity import Identity
 from overlay.memory import EPOCH_UNIX_S
 
@@ -328,3 +330,55 @@ async def test_a_statement_that_its_provider_does_not_serve_is_found_in_the_dht(
             assert trio.current_time() == began_s  # remembered
             with pytest.raises(PeerMisbehaved, match="not the one"):
                 await directory.statement(other.peer_id, b"?" * 32)
+
+
+HELD = SlotHeld(offer_hash=bytes(32), until_unix_s=1)
+POLICY = Refusal(code=RefusalCode.POLICY, detail="one for each")
+
+
+class Answers:
+    """A stream whose far end answers with these messages, then never again."""
+
+    def __init__(self, *messages) -> None:
+        self.messages = [encode(message) for message in messages]
+        self.sent = []
+
+    async def send(self, body: bytes) -> None:
+        self.sent.append(decode_from_requester(body))
+        await trio.lowlevel.checkpoint()
+
+    async def receive(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return self.messages.pop(0) if self.messages else await trio.sleep_forever()
+
+
+def chosen(stream: Answers) -> Agreed:
+    seller = Seller(1)
+    signed = sign(seller.identity, "memory", NO_OFFER)
+    return Agreed(seller.peer_id, NO_OFFER, signed, NO_OFFER, seller.statement, stream)
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        ([HELD], True),
+        ([POLICY], False),
+        ([Refusal(code=RefusalCode.BUSY)], Refused),
+        ([Refusal(code=RefusalCode.EXPIRED)], Refused),
+        ([Cancel()], RemoteProtocolError),
+        ([], PeerUnavailable),
+    ],
+)
+async def test_a_hold_is_granted_declined_or_refused_and_always_ends(
+    answers, outcome, autojump_clock
+):
+    stream = Answers(*answers)
+    agreed = chosen(stream)
+    if isinstance(outcome, bool):
+        assert await hold_slot(agreed) is outcome
+    else:
+        with pytest.raises(outcome):
+            await hold_slot(agreed)
+    (hold,) = stream.sent
+    assert hold.offer_hash == message_hash(agreed.signed_offer.body)
+    assert trio.current_time() < 20

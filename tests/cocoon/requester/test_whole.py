@@ -252,3 +252,64 @@ async def test_three_requesters_at_once_get_three_answers_from_two_providers(mar
             nursery.start_soon(buy, requester)
     assert len({result.text for result in results}) == 1
     assert market.world.conserved()
+
+
+async def test_refused_as_busy_it_asks_the_dearer_one_that_is_free_and_explains_both(market):
+    cheap = await market.provider(1)
+    dear = await market.provider(2, price=Prices(output_token_nanoton_per_1000=190_000))
+    requester = await market.requester(ask_max=1)
+    cheap.sales[0].desk._slots = 0  # its quote still says that one is free
+    result = await requester.run(ask(cheap), silent)
+    assert result.provider == dear.identity.peer_id
+    assert [attempt.failure for attempt in result.attempts] == [""]
+    first, second = result.explanations
+    assert {line.peer: (line.asked, line.outcome) for line in first.providers} == {
+        cheap.identity.peer_id: (True, "refused"),
+        dear.identity.peer_id: (False, "not_asked"),
+    }
+    assert {line.peer: (line.asked, line.outcome) for line in second.providers} == {
+        cheap.identity.peer_id: (False, "no_free_slot"),
+        dear.identity.peer_id: (True, "won"),
+    }
+
+
+async def test_the_last_round_that_is_refused_as_busy_ends_in_all_the_reasons(market):
+    cheap = await market.provider(1)
+    await market.provider(2, price=Prices(output_token_nanoton_per_1000=190_000))
+    requester = await market.requester(ask_max=1, attempts_max=1)
+    cheap.sales[0].desk._slots = 0
+    with pytest.raises(NoProvider, match="busy: all 0 slots taken"):
+        await requester.run(ask(cheap), silent)
+
+
+async def test_while_a_first_channel_opens_nobody_takes_the_slot(market):
+    provider = await market.provider(1)
+    slow, quick = [await market.requester(name) for name in ("slow", "quick")]
+    await quick.run(ask(provider), silent)  # from here on its channel is open
+    await until(lambda: provider.sales[0].desk.free_slots == 1)
+    desk, kept = provider.sales[0].desk, []
+    open_channel = slow.payer.hold_channel
+
+    def opening(*args, **kwargs):
+        kept.append((desk.free_slots, desk.running))
+        return open_channel(*args, **kwargs)
+
+    slow.payer.hold_channel = opening
+    result = await slow.run(ask(provider), silent)
+    assert kept == [(0, 0)]
+    assert [attempt.failure for attempt in result.attempts] == [""]
+    await until(lambda: desk.free_slots == 1)
+
+
+async def test_who_loses_the_slot_before_its_channel_opens_has_opened_none(market):
+    provider = await market.provider(1)
+    requester = await market.requester(attempts_max=1)
+    desk = provider.sales[0].desk
+
+    async def listen(event) -> None:
+        if type(event).__name__ == "Negotiated":
+            desk._slots = 0
+
+    with pytest.raises(JobFailed, match="taken since the offer"):
+        await requester.run(ask(provider), listen)
+    assert requester.payer.list_channels() == []

@@ -180,9 +180,9 @@ def test_a_payer_that_signs_above_the_deposit_is_seen(market, monkeypatch) -> No
 
 
 def test_a_payee_that_takes_any_total_is_paid_too_little_or_forgets(market, monkeypatch) -> None:
-    def credulous(self, total, signature):
-        after = msgspec.structs.replace(self, best_total=total)  # and keeps the old signature
-        return after, (GrantWork(total=total),)
+    def credulous(self, event):
+        after = msgspec.structs.replace(self, best_total=event.total)  # keeps the old signature
+        return after, (GrantWork(total=event.total),)
 
     monkeypatch.setattr(Payee, "_receive", credulous)
     expect_a_violation(market, "was granted")

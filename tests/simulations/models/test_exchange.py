@@ -71,8 +71,9 @@ def test_haggling_takes_idle_providers_below_their_quote() -> None:
     quiet = replace(SMALL, load=0.15)
     haggled = run(replace(quiet, haggle_below_ppm=100_000), 1)
     assert haggled.price[5:10].mean() == run(quiet, 1).price[5:10].mean(), "a tenth is refused"
-    fair = run(replace(quiet, haggle_below_ppm=350_000), 1)
-    assert fair.price[5:10].mean() < run(quiet, 1).price[5:10].mean()
+    steady = replace(SMALL, load=0.25)
+    fair = run(replace(steady, haggle_below_ppm=350_000), 1)
+    assert fair.price[5:10].mean() < run(steady, 1).price[5:10].mean()
 
 
 def test_the_rule_that_runs_is_the_scenarios() -> None:

@@ -1,0 +1,127 @@
+"""Rounds of asking: bounded, wider after refusals as busy, and nobody is bothered twice."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cocoon.market.match import ANY_PRICE, Preferences, Shortlist
+from cocoon.market.negotiate import Negotiation, RefusalReceived
+from cocoon.market.quotes import Offering, PriceTerms, make_quote
+from cocoon.messages import (
+    Kind,
+    Limits,
+    LossReason,
+    ModelOnOffer,
+    PriceSchedule,
+    Refusal,
+    RefusalCode,
+    RequestForOffer,
+    Tier,
+)
+from cocoon.requester.rounds import Rounds
+
+NOW = 1_800_000_000
+
+
+def quote(peer: str):
+    offering = Offering(
+        peer_id=peer,
+        statement_id=bytes(32),
+        model=ModelOnOffer(
+            kind=Kind.CHAT,
+            name="m",
+            model_id=bytes(32),
+            engine_id=bytes(32),
+            limits=Limits(context_tokens=9, output_tokens_max=9, input_bytes_max=9),
+        ),
+        terms=PriceTerms(base=PriceSchedule(output_token=1)),
+        tier=Tier.OPEN,
+    )
+    return make_quote(
+        offering,
+        previous=None,
+        load=None,
+        slots=1,
+        free_slots=1,
+        speed_milli_per_s=1,
+        now_unix_s=NOW,
+    )
+
+
+def refused(**codes: RefusalCode) -> Negotiation:
+    """A negotiation in which everybody said no."""
+    core = Negotiation(
+        request=RequestForOffer(
+            nonce=bytes(16),
+            resource_class="chat/" + "00" * 32,
+            chain_network_id=-3,
+            input_bytes_max=1,
+            prompt_tokens_max=1,
+            output_tokens_max=1,
+            audio_seconds_max=0,
+            tier_min=Tier.OPEN,
+            ceiling=ANY_PRICE,
+            deadline_unix_s=NOW,
+        ),
+        request_hash=bytes(32),
+        quotes=[quote(peer) for peer in codes],
+        prefs=Preferences(),
+        tracks={},
+        rng=random.Random(1),  # noqa: S311  (a test)
+        now_s=0.0,
+    )
+    core.start()
+    for peer, code in codes.items():
+        core.handle(RefusalReceived(peer, Refusal(code=code)), now_s=0.1, now_unix_s=NOW)
+    assert core.done
+    return core
+
+
+def left(count: int) -> Shortlist:
+    return Shortlist((), (), count)
+
+
+def test_after_refusals_as_busy_the_next_round_is_wide_and_spares_who_said_no():
+    rounds = Rounds(3)
+    assert rounds.begin(Preferences()) == Preferences()
+    core = refused(full=RefusalCode.BUSY, choosy=RefusalCode.POLICY)
+    assert rounds.came_to_nothing(left(1), core)
+    prefs = rounds.begin(Preferences(excluded=frozenset({"dead"})))
+    assert prefs.busy == {"full"}
+    assert prefs.excluded == {"choosy", "dead"}
+    assert rounds.turned_down["choosy"].reason is LossReason.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("code", "free_left", "again"),
+    [
+        (RefusalCode.BUSY, 1, True),
+        (RefusalCode.BUSY, 0, False),
+        (RefusalCode.POLICY, 1, False),
+    ],
+)
+def test_another_round_is_begun_only_when_somebody_was_busy_and_somebody_is_left(
+    code, free_left, again
+):
+    rounds = Rounds(2)
+    rounds.begin(Preferences())
+    assert rounds.came_to_nothing(left(free_left), refused(one=code)) is again
+
+
+def test_who_gave_its_slot_away_after_the_offer_widens_the_next_round_too():
+    rounds = Rounds(2)
+    rounds.lost_slot("gone")
+    assert rounds.begin(Preferences()).busy == {"gone"}
+
+
+@given(st.integers(1, 6), st.integers(0, 9))
+def test_there_are_never_more_rounds_than_allowed(rounds_max, free_left):
+    rounds, begun = Rounds(rounds_max), 0
+    while not rounds.exhausted:
+        rounds.begin(Preferences())
+        begun += 1
+        if not rounds.came_to_nothing(left(free_left), refused(a=RefusalCode.BUSY)):
+            break
+    assert begun == (rounds_max if free_left else 1)
