@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import trio
-from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError
+from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError, IOException
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.exceptions import SwarmException
 
 logger = logging.getLogger(__name__)
 
-HUNG_UP: Final = (
+HUNG_UP: Final = (  # and a plain IOException, by which a circuit says that it ended
     IncompleteReadError,
     ConnectionClosedError,
     trio.BrokenResourceError,
@@ -62,7 +62,7 @@ def is_fault(error: BaseException) -> bool:
         reasons.append(reason)
     if len(reasons) == 1 and isinstance(error, SwarmException):
         return False
-    return not any(isinstance(each, HUNG_UP) for each in reasons)
+    return not any(isinstance(each, HUNG_UP) or type(each) is IOException for each in reasons)
 
 
 def _reason(error: BaseException) -> BaseException | None:
