@@ -42,9 +42,10 @@ test: tools  ## pass the tests
 	$(BIN)/cocoon assets fetch tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-conformance: tools  ## let clients of TON that we did not write use our chain
+conformance: tools  ## clients that we did not write use our chain; nodes behind a NAT
 	$(PIP) --require-hashes -r requirements/conformance.txt
 	$(BIN)/python -m pytest -rs tests/contracts/test_tonlib.py tests/contracts/test_ton_client.py
+	COCOON_NAMESPACES=1 $(BIN)/python -m pytest -rs tests/end_to_end/test_namespaces.py
 
 lint: tools  ## style, types and layers
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from cocoon.config_network import NetworkConfig, Section
 from cocoon.config_text import Option, options, refusal, template
 from cocoon.errors import ConfigError
 from contracts.units import NanoTon, parse_coins
@@ -28,17 +29,12 @@ CLOSE_GAP_S_MIN: Final = 30
 """A payee must have at least this long, after its claim margin, to claim at all."""
 
 TierName: TypeAlias = Literal["OPEN", "SIM", "CPU_TEE", "GPU_TEE", "VETTED"]
-Address: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Peer: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 FilePath: TypeAlias = Annotated[str, Meta(max_length=4096)]
 ModelName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
 Price: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
 LevelPpm: TypeAlias = Annotated[int, Meta(ge=1, le=10**12)]
 Seconds: TypeAlias = Annotated[int, Meta(ge=1, le=30 * 86_400)]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base that fixes the options of every table."""
 
 
 def check_coins(section: Section, *names: str) -> None:
@@ -84,29 +80,6 @@ class CeilingPrices(Prices, frozen=True):
     output_token_nanoton_per_1000: OutputPrice = 200_000
     audio_second_nanoton_per_1000: AudioPrice = 100_000_000
     gpu_ms_nanoton_per_1000: GpuPrice = 3_000_000
-
-
-class NetworkConfig(Section, frozen=True):
-    """How this node meets others."""
-
-    name: Annotated[
-        str,
-        Meta(pattern="^[a-z0-9-]{1,32}$", description="nodes of different networks never meet"),
-    ] = "main"
-    listen_addresses: Annotated[
-        tuple[Address, ...], Meta(max_length=16, description="multiaddresses to listen on")
-    ] = ("/ip4/0.0.0.0/tcp/4001",)
-    announce_addresses: Annotated[
-        tuple[Address, ...],
-        Meta(max_length=16, description="multiaddresses to tell others, when they differ"),
-    ] = ()
-    bootstrap: Annotated[
-        tuple[Address, ...],
-        Meta(max_length=64, description="multiaddresses (with /p2p/ID) of peers to join through"),
-    ] = ()
-    connections_max: Annotated[
-        int, Meta(ge=8, le=4096, description="connections kept open at once")
-    ] = 128
 
 
 class ChainConfig(Section, frozen=True):
@@ -292,7 +265,7 @@ class LimitsConfig(Section, frozen=True):
     ] = 32 << 20
     chunk_tokens: Annotated[
         int, Meta(ge=1, le=4096, description="output tokens sent before they are paid")
-    ] = 16
+    ] = 64
     chunk_audio_s: Annotated[
         int, Meta(ge=1, le=600, description="seconds of audio transcribed before they are paid")
     ] = 30

@@ -6,6 +6,7 @@ The only module that wires everything; each ``open_x`` runs for the length of it
 import getpass
 import logging
 import random
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cocoon.assets import directory_of
 from cocoon.clock import Clock, wall_clock
 from cocoon.config import NodeConfig
+from cocoon.config_network import NetworkConfig
 from cocoon.directory import Directory, open_directory
 from cocoon.errors import ConfigError, PaymentError, PeerMisbehaved
 from cocoon.messages import (
@@ -48,9 +50,11 @@ from contracts.lite_config import read_global_config
 from contracts.toncenter import open_toncenter
 from contracts.units import parse_coins
 from contracts.wallet import Wallet
+from overlay.addresses import is_circuit
 from overlay.errors import LocalProtocolError, PeerUnavailable
 from overlay.host import HostConfig, open_host
 from overlay.identity import Identity, load_or_create_identity
+from overlay.relay.core import MIB, RelayConfig
 from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
@@ -59,6 +63,10 @@ RELEASE_TIMEOUT_S: Final = 20.0
 CLOSE_STREAMS_MAX: Final = 32
 PAYEE_WATCH_S: Final = 5.0
 PAYER_WATCH_S: Final = 5.0
+RELAY_TIMEOUT_S: Final = 15.0
+RELAY_POLL_S: Final = 0.1
+RELAY_AUTO: Final = "auto"
+RELAY_ADDRESS: Final = re.compile(r"/(ip4|ip6)/[^/]+/tcp/[0-9]{1,5}/p2p/[^/]+")
 KINDS: Final = (Kind.CHAT, Kind.TRANSCRIBE)
 
 
@@ -97,6 +105,48 @@ async def _join(host: Host) -> int:
         raise ConfigError(f"network.bootstrap: {error}") from error
 
 
+async def _wait_for_relay(host: Host) -> None:
+    """Give our relays time to take us: who serves should say so when others can reach it."""
+    with trio.move_on_after(RELAY_TIMEOUT_S) as waited:
+        while True:
+            if any(is_circuit(each) for each in host.addresses):
+                return
+            await trio.sleep(RELAY_POLL_S)
+    if waited.cancelled_caught:
+        logger.warning("no relay has taken us yet; we go on trying (cocoon doctor network)")
+
+
+def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConfig:
+    """Return what the overlay is told of our settings.
+
+    Args:
+        network: the settings.
+        state_directory: where known peers and bans are kept; "" for nowhere.
+
+    Raises:
+        ConfigError: a relay's address does not name the relay.
+    """
+    for each in network.relays:
+        if each != RELAY_AUTO and not RELAY_ADDRESS.fullmatch(each):
+            raise ConfigError(
+                f'network.relays: {each!r} is neither "{RELAY_AUTO}" nor like '
+                "/ip4/203.0.113.7/tcp/4001/p2p/ID"
+            )
+    relay = RelayConfig(
+        circuits=network.relay_circuits_max, circuit_bytes=network.relay_circuit_mib_max * MIB
+    )
+    return HostConfig(
+        listen_addresses=network.listen_addresses,
+        announce_addresses=network.announce_addresses,
+        network=network.name,
+        connections_max=network.connections_max,
+        bootstrap=network.bootstrap,
+        state_directory=state_directory,
+        relays=network.relays,
+        relay=relay if network.relay else None,
+    )
+
+
 @asynccontextmanager
 async def open_node(
     config: NodeConfig, *, clock: Clock = wall_clock, must_join: bool = False
@@ -109,14 +159,7 @@ async def open_node(
     """
     identity = load_or_create_identity(config.identity_file)
     network = config.network
-    settings = HostConfig(
-        listen_addresses=network.listen_addresses,
-        announce_addresses=network.announce_addresses,
-        network=network.name,
-        connections_max=network.connections_max,
-        bootstrap=network.bootstrap,
-        state_directory=str(config.swarm_directory),
-    )
+    settings = host_settings(network, str(config.swarm_directory))
     async with (
         open_host(settings, identity, clock=clock) as host,
         open_directory(host, network=network.name, clock=clock, kinds=KINDS) as directory,
@@ -124,6 +167,8 @@ async def open_node(
         joined = await _join(host)
         if must_join and not joined:
             raise PeerUnavailable(_not_joined_words(network.bootstrap))
+        if network.relays and joined:
+            await _wait_for_relay(host)
         yield Node(config, identity, host, directory, clock)
 
 

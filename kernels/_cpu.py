@@ -1,8 +1,9 @@
-"""The ``cpu`` device: each kernel is its NumPy reference.
+"""The ``cpu`` device: each kernel is NumPy.
 
-It is exact and slow. It is there so that everything that drives a device runs on every machine
-and so that a result of a card can be checked anywhere; CPU-only nodes serve chats with the NumPy
-engine of `kernels.models`, which does not go through this port.
+Kernels that promise the same bits everywhere are those of `kernels.exact`, and give them here
+too; the others are their references. It is slow. It is there so that everything that drives a
+device runs on every machine and so that a result of a card can be checked anywhere; CPU-only
+nodes serve chats with the NumPy engine of `kernels.models`, which does not go through this port.
 """
 
 import os
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from kernels.device import Argument, Buffer, DeviceKind, HostBytes, MemoryInfo, check_launch
 from kernels.errors import DeviceUnavailable, LaunchError
+from kernels.exact import EXACT
 from kernels.reference import REFERENCES
 from kernels.registry import FAMILIES
 from kernels.spec import KernelSpec, Parameter, Scalars
@@ -81,7 +83,8 @@ class CpuDevice:
             parameter.name: _view(arguments[parameter.name], parameter, checked.scalars)
             for parameter in kernel.arrays
         }
-        REFERENCES[kernel.reference](**arrays, **checked.scalars)
+        compute = EXACT.get(kernel.name) or REFERENCES[kernel.reference]
+        compute(**arrays, **checked.scalars)
 
     def synchronise(self) -> None:
         """See `Device.synchronise`; a launch here is done when it returns."""

@@ -27,13 +27,15 @@ class Dtype(Enum):
     """Type of the elements of an array, or of a scalar."""
 
     F32 = "float32"
+    F64 = "float64"
+    I64 = "int64"
     I32 = "int32"
     I8 = "int8"
 
     @property
     def size_bytes(self) -> int:
         """Size of one element in bytes."""
-        return 1 if self is Dtype.I8 else 4
+        return {Dtype.I8: 1, Dtype.F64: 8, Dtype.I64: 8}.get(self, 4)
 
 
 class Role(Enum):

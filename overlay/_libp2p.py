@@ -34,7 +34,9 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
+from overlay import _libp2p_reach as reach
 from overlay._libp2p_addresses import announced_addresses, bare, parse
+from overlay._libp2p_relay import Relaying
 from overlay._libp2p_trim import carries, trim_forever
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
@@ -47,6 +49,8 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
+from overlay.reach.dialback import Reply
+from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
 from overlay.transport import PeerAddress
 
 logger = logging.getLogger(__name__)
@@ -134,11 +138,12 @@ class Libp2pDriver:
         host: BasicHost,
         swarm: Swarm,
         pubsub: gossip_fixes.SafePubsub,
-        network: str,
+        config: HostConfig,
         *,
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
+        network = config.network
         self._host = host
         self._swarm = swarm
         self._pubsub = pubsub
@@ -148,11 +153,31 @@ class Libp2pDriver:
             self._own_address, self._open_dht_stream, self._where, network, clock=clock, rng=rng
         )
         self.serve(self._dht_protocol, self._dht.serve)
+        self._relaying = Relaying(
+            host,
+            swarm,
+            config.relays,
+            config.relay,
+            open_stream=self._new_stream,
+            connect=self.connect,
+            find=self.find_providers,
+            provide=self.provide,
+            clock=clock,
+            rng=rng,
+        )
+        hardening.dial_every_address(swarm, self._relaying.dial)
+        self.serve(STOP_PROTOCOL, self._relaying.serve_stop)
+        if self._relaying.server is not None:
+            self.serve(HOP_PROTOCOL, self._relaying.server.serve)
+        self._observations = reach.observe(host)
+        self._new_addresses = trio.Event()
+        self._relaying.changed = self._note_new_addresses
 
     async def run(self, connections_max: int, rng: random.Random) -> None:
         """Keep the DHT and the connections in order until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._dht.run)
+            nursery.start_soon(self._relaying.run)
             nursery.start_soon(
                 trim_forever, self._swarm.get_connections, self._in_use, connections_max, rng
             )
@@ -160,7 +185,8 @@ class Libp2pDriver:
     def _in_use(self, connection: Any) -> bool:
         """Return whether a connection carries more than gossip and the DHT, or is in a mesh."""
         meshes = self._pubsub.mesh_peers()
-        if connection.muxed_conn.peer_id in meshes:
+        peer_id = connection.muxed_conn.peer_id
+        if peer_id in meshes or self._relaying.spares(PeerId(peer_id.to_base58())):
             return True
         return carries(connection, (self._dht_protocol, self._pubsub.wire_protocol))
 
@@ -168,6 +194,28 @@ class Libp2pDriver:
     def addresses(self) -> tuple[str, ...]:
         """Our full multiaddrs."""
         return tuple(str(address) for address in self._host.get_addrs())
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Where peers say that we come from."""
+        return self._observations.all()
+
+    def where(self, peer_id: PeerId) -> str:
+        """Return where a connected peer comes from."""
+        return reach.where(self._swarm, peer_id)
+
+    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
+        """Dial *peer_id* at *address* once."""
+        return await reach.dial_back(self._swarm, peer_id, address)
+
+    def _note_new_addresses(self) -> None:
+        self._new_addresses.set()
+
+    async def new_addresses(self) -> None:
+        """Wait until our addresses changed, and tell our neighbours."""
+        await self._new_addresses.wait()
+        self._new_addresses = trio.Event()
+        await self._relaying.tell_neighbours()
 
     def connected_peers(self) -> tuple[PeerId, ...]:
         """The peers with a live connection."""
@@ -350,7 +398,7 @@ async def open_driver(
         for service in (pubsub, router):
             await stack.enter_async_context(background_trio_service(service))
         await pubsub.wait_until_ready()
-        driver = Libp2pDriver(host, swarm, pubsub, config.network, clock=clock, rng=rng)
+        driver = Libp2pDriver(host, swarm, pubsub, config, clock=clock, rng=rng)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
             yield driver
@@ -394,7 +442,6 @@ def _make_host(
     hardening.free_inbound_slots(swarm, ledger, gate)
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
-    hardening.dial_every_address(swarm)
     return host, swarm
 
 

@@ -9,6 +9,7 @@ from multiaddr.exceptions import Error as MultiaddrError  # type: ignore[import-
 from multiaddr.exceptions import ProtocolLookupError
 from multiaddr.utils import get_thin_waist_addresses  # type: ignore[import-untyped]
 
+from overlay.addresses import without_peer
 from overlay.errors import LocalProtocolError
 
 _IP_PROTOCOLS: Final = ("ip4", "ip6")
@@ -28,11 +29,9 @@ def parse(address: str) -> Multiaddr:
 
 def bare(address: Multiaddr) -> Multiaddr:
     """Return *address* without its /p2p part."""
-    try:
-        peer = address.value_for_protocol("p2p")
-    except ProtocolLookupError:
-        return address
-    return address.decapsulate(Multiaddr(f"/p2p/{peer}")) if peer else address
+    text = str(address)
+    shorter = without_peer(text)
+    return address if shorter == text else Multiaddr(shorter)
 
 
 def announced_addresses(listening: Sequence[Multiaddr]) -> list[Multiaddr]:

@@ -27,7 +27,7 @@ from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux import yamux
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
-from overlay.addresses import LOCAL, prefix_of
+from overlay.addresses import LOCAL, is_circuit, prefix_of
 from overlay.cleanup import shielded
 from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
@@ -211,7 +211,7 @@ def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
         if not gate.take_handshake(prefix):
             await rwc.close()
             return
-        raw = RawConnection(rwc, False)
+        raw = rwc if isinstance(rwc, RawConnection) else RawConnection(rwc, False)  # a circuit is
         try:
             muxed: Any = await _handshake(swarm, raw, maddr, gate, prefix)
             await _stay(muxed, gate, prefix)
@@ -276,13 +276,20 @@ def choose_connections_steadily(swarm: Swarm) -> None:
     replace_attribute(swarm, "_best_connection", best)
 
 
-def dial_every_address(swarm: Swarm) -> None:
+DialCircuit = Callable[[Multiaddr, ID], Awaitable[INetConn]]
+
+
+def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> None:
     """Dial all known addresses of a peer, a quarter of a second apart; the first wins.
 
     Upstream (0.8.1) waits 250 ms after every success, tries only the first address of
     each transport, drops loopback when there is any other, and then refuses to try again
     for 60 seconds. To drop: a peer that announces a dead and a live TCP address is
     reached, in less than 100 ms, twice.
+
+    Args:
+        swarm: whose `dial_peer` is replaced.
+        dial_circuit: dials an address that leads through a relay; these come last.
     """
     dialing: dict[ID, trio.Lock] = {}
 
@@ -290,7 +297,9 @@ def dial_every_address(swarm: Swarm) -> None:
         lock = dialing.setdefault(peer_id, trio.Lock())
         try:
             async with lock:
-                return live_connections(swarm, peer_id) or [await _dial_race(swarm, peer_id)]
+                return live_connections(swarm, peer_id) or [
+                    await _dial_race(swarm, peer_id, dial_circuit)
+                ]
         finally:
             if not lock.statistics().tasks_waiting:
                 dialing.pop(peer_id, None)
@@ -318,19 +327,20 @@ def remote_address(swarm: Swarm, peer_id: ID) -> str:
 
 
 def remote_ip(muxed_conn: Any) -> str:
-    """Return the IP address at the other end of a connection, or "" if there is none."""
+    """Return the IP address at the other end, "" if there is none."""
     remote = muxed_conn.get_remote_address()
     return str(remote[0]) if remote else ""
 
 
-async def _dial_race(swarm: Swarm, peer_id: ID) -> INetConn:
+async def _dial_race(swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit) -> INetConn:
     won: list[INetConn] = []
-    addresses = known_addresses(swarm, peer_id)
+    addresses = sorted(known_addresses(swarm, peer_id), key=lambda each: is_circuit(str(each)))
 
     async def attempt(address: Multiaddr, delay_s: float, race: trio.CancelScope) -> None:
         await trio.sleep(delay_s)
         try:
-            won.append(await swarm._dial_addr_single_attempt(address, peer_id))
+            dial = dial_circuit if is_circuit(str(address)) else swarm._dial_addr_single_attempt
+            won.append(await dial(address, peer_id))
             race.cancel()
         except Exception as error:  # noqa: BLE001  (any failure: the next address may do)
             logger.debug("dialing %s: %r", address, error)

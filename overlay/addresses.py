@@ -41,3 +41,32 @@ def prefix_of(address: str) -> str:
 def first_prefix(addresses: Iterable[str]) -> str:
     """Return the prefix of the first public address among *addresses*, else `LOCAL`."""
     return next((prefix for each in addresses if (prefix := prefix_of(each))), LOCAL)
+
+
+CIRCUIT: Final = "/p2p-circuit"
+
+
+def without_peer(address: str) -> str:
+    """Return *address* without the /p2p part at its end; a relay's in the middle stays.
+
+    >>> without_peer("/ip4/8.8.4.4/tcp/1/p2p/A")
+    '/ip4/8.8.4.4/tcp/1'
+    >>> without_peer("/ip4/8.8.4.4/tcp/1/p2p/R/p2p-circuit")
+    '/ip4/8.8.4.4/tcp/1/p2p/R/p2p-circuit'
+    """
+    head, _, tail = address.rpartition("/p2p/")
+    return head if head and "/" not in tail else address
+
+
+def is_circuit(address: str) -> bool:
+    """Return whether *address* leads through a relay."""
+    return CIRCUIT in address
+
+
+def relay_of(address: str) -> str:
+    """Return the full address of the relay that a circuit address leads through.
+
+    >>> relay_of("/ip4/8.8.4.4/tcp/1/p2p/R/p2p-circuit")
+    '/ip4/8.8.4.4/tcp/1/p2p/R'
+    """
+    return address.partition(CIRCUIT)[0]

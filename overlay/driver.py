@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from overlay.ids import PeerId
+from overlay.reach.dialback import Reply
 from overlay.transport import PeerAddress, Verdict
 
 
@@ -85,6 +86,23 @@ class Driver(Protocol):
     @property
     def addresses(self) -> tuple[str, ...]:
         """Our full multiaddrs, each ending in /p2p/<peer id>."""
+        ...
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Multiaddrs that others say we come from, one for each peer that said so."""
+        ...
+
+    def where(self, peer_id: PeerId) -> str:
+        """Return the multiaddr that a connected peer comes from, "" if through a relay only."""
+        ...
+
+    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
+        """Dial *peer_id* at *address* once more, and say what answered; nothing stays open."""
+        ...
+
+    async def new_addresses(self) -> None:
+        """Wait until `addresses` changed while we run; what we published names the old ones."""
         ...
 
     async def connect(self, peer: PeerAddress) -> None:

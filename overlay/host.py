@@ -19,6 +19,7 @@ from overlay.identity import Identity
 from overlay.limits.budget import LimitsConfig
 from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
+from overlay.relay.core import RelayConfig
 from overlay.storage import Storage
 
 
@@ -47,6 +48,9 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             are resolved.
         state_directory: where known peers and bans are kept over a restart; "" for nowhere.
         limits: what others may hold of us.
+        relays: full addresses of relays through which others reach us, when we can only dial
+            out; "auto" among them takes up to two that the DHT knows.
+        relay: what we give to others as a relay; None for nothing.
         health_interval_s: seconds between pings; a peer that misses one is dropped.
     """
 
@@ -56,6 +60,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     connections_max: Annotated[int, msgspec.Meta(ge=1)] = 300
     health_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     bootstrap: tuple[str, ...] = ()
+    relays: tuple[str, ...] = ()
+    relay: RelayConfig | None = None
     state_directory: str = ""
     limits: LimitsConfig = LimitsConfig()
     gossip: GossipConfig = GossipConfig()

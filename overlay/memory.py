@@ -27,6 +27,7 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
+from overlay.reach.dialback import Reply
 from overlay.transport import PeerAddress, Verdict
 
 EPOCH_UNIX_S: Final = 1_767_225_600.0
@@ -222,6 +223,27 @@ class MemoryDriver:
     def connected_peers(self) -> tuple[PeerId, ...]:
         """The peers that we are linked to."""
         return tuple(self._neighbours)
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Nothing: there are no translated addresses in memory."""
+        return ()
+
+    def where(self, peer_id: PeerId) -> str:
+        """Return the address of a neighbour."""
+        other = self._ether.reachable(self.peer_id, peer_id)
+        return "" if other is None else other.address.addresses[0]
+
+    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
+        """Say whether *peer_id* answers at *address*."""
+        await self._delay(2)
+        other = self._ether.reachable(self.peer_id, peer_id)
+        here = other is not None and address in other.address.addresses
+        return Reply.REACHED if here else Reply.SILENT
+
+    async def new_addresses(self) -> None:
+        """Never: addresses in memory do not change."""
+        await trio.sleep_forever()
 
     async def connect(self, peer: PeerAddress) -> None:
         """Link to *peer*, if it is there under one of its addresses."""

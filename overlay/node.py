@@ -24,6 +24,14 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, public_key_from_peer_id, short
 from overlay.limits.gate import Gate
 from overlay.limits.service import TICKET_PROTOCOL, buy_ticket, sell_ticket
+from overlay.reach.dialback import (
+    DIALBACK_PROTOCOL,
+    STREAMS_MAX,
+    Answer,
+    Dialback,
+    ask,
+    read_answer,
+)
 from overlay.rpc.service import CLOSE_S, StreamServer, exchange
 from overlay.rpc.stream import FrameStream, linger
 from overlay.transport import GossipMessage, PeerAddress, Stream, StreamHandler, Validator
@@ -78,6 +86,19 @@ class Node:
     def addresses(self) -> tuple[str, ...]:
         """Our full multiaddrs, each ending in /p2p/<peer id>."""
         return self._driver.addresses
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Multiaddrs that others say we come from, one for each peer that said so."""
+        return self._driver.observed
+
+    async def ask_dialback(self, peer_id: PeerId, port: int) -> Answer:
+        """Ask *peer_id* to dial us back at TCP *port* of the address that it sees us at.
+
+        Raises:
+            PeerUnavailable, RemoteProtocolError: it does not, or not in order.
+        """
+        return read_answer(await self.request(peer_id, DIALBACK_PROTOCOL, ask(port)))
 
     @property
     def gossip_dropped(self) -> dict[str, int]:
@@ -261,7 +282,10 @@ async def run_node(
         node = Node(driver, gossip, dht, gate, network=network, nursery=nursery)
         gate.on_ban(node.drop)
         node.serve(TICKET_PROTOCOL, partial(sell_ticket, gate), streams_max=TICKETS_AT_ONCE_MAX)
+        dialback = Dialback(driver.where, driver.dial_back)
+        node.serve(DIALBACK_PROTOCOL, dialback.serve, streams_max=STREAMS_MAX)
         nursery.start_soon(dht.republish_forever)
+        nursery.start_soon(_republish_when_moved, driver, dht)
         if explore_interval_s > 0:
             nursery.start_soon(_explore_forever, driver, node.connected, explore_interval_s, rng)
         try:
@@ -300,6 +324,12 @@ async def _linger_quietly(raw: ByteStream) -> None:
         await linger(raw)
     except OverlayError as error:
         logger.debug("closed stream ended early: %r", error)
+
+
+async def _republish_when_moved(driver: Driver, dht: DhtService) -> None:
+    while True:
+        await driver.new_addresses()
+        await dht.republish()
 
 
 async def _explore_forever(

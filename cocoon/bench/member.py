@@ -14,7 +14,8 @@ import trio
 
 from cocoon.cli.output import Output
 from cocoon.cli.running import run_until_stopped
-from cocoon.config import NetworkConfig, NodeConfig, PathsConfig
+from cocoon.config import NodeConfig, PathsConfig
+from cocoon.config_network import NetworkConfig
 from cocoon.demo.cast import CHAT_MODEL, NETWORK
 from cocoon.messages import Kind, resource_class
 from cocoon.node import Node, open_node

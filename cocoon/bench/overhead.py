@@ -87,7 +87,7 @@ async def direct_job(worker: Worker, request: ChatRequest) -> Sample:
         async for event in events:
             if isinstance(event, TokensOut):
                 arrivals_s += [trio.current_time()] * len(event.token_ids)
-                text += event.text
+                text += "".join(event.texts)
     if worker.dead.is_set():
         raise JobFailed("the worker that is called directly died")
     return sample(began_s, arrivals_s, text)

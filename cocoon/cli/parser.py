@@ -232,7 +232,13 @@ def _add_prepare(adder: Adder) -> None:
     doctor = adder.add(
         "doctor", "prepare:doctor_command", "say what is missing, and how to mend it"
     )
-    doctor.add_argument("--chain-url", help="the chain to look for, instead of the settings'")
+    doctor.add_argument(
+        "about",
+        nargs="?",
+        choices=["network"],
+        help="network: how others reach this node, and what would help",
+    )
+    _add_network(doctor)
     config = adder.add("config", "prepare:config_command", "show the settings in force")
     config.add_argument("--explain", action="store_true", help="every option, unit and default")
     assets = adder.add(

@@ -11,6 +11,7 @@ import trio
 
 from cocoon import assets
 from cocoon.cli.output import Output
+from cocoon.cli.reach import report_network
 from cocoon.cli.settings import load
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig, explain
@@ -186,6 +187,8 @@ async def _reach_chain(config: NodeConfig) -> str:
 def doctor_command(parsed: argparse.Namespace, output: Output) -> int:
     """Say what is missing for which use, and the one command that mends it."""
     config = load(parsed)
+    if parsed.about == "network":
+        return report_network(config, output)
     findings = [_check_python(), *_check_assets(config), *_check_home(config)]
     findings += [_check_chain(config), _check_cpu_engine(), _check_ptx()]
     findings += [_check_gpu(), _check_kernels()]

@@ -37,7 +37,9 @@ def load_as_buyer(parsed: argparse.Namespace) -> NodeConfig:
     """
     config = load(parsed)
     listening = tuple(a.rsplit("/", 1)[0] + "/0" for a in config.network.listen_addresses)
-    network = msgspec.structs.replace(config.network, listen_addresses=listening)
+    network = msgspec.structs.replace(
+        config.network, listen_addresses=listening, relays=(), relay=False
+    )
     return msgspec.structs.replace(config, network=network)
 
 

@@ -16,6 +16,8 @@ before it is worth settling."""
 NETWORK: Final = "demo"
 REQUESTER_COINS: Final = "5"
 CHALLENGE_S: Final = 600
+CHUNK_TOKENS: Final = 16
+"""Small, so that a short answer is paid in several vouchers."""
 
 
 class Role(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ def provider_settings(
         "provider.tokens_per_s_max": role.tokens_per_s_max,
         "provider.threads": 1,
         "provider.challenge_s_min": CHALLENGE_S,
+        "provider.limits.chunk_tokens": CHUNK_TOKENS,
     }
     for name in BASE.__struct_fields__:
         price = -(-getattr(BASE, name) * PRICE_TIMES * role.price_ppm // 1_000_000)

@@ -253,8 +253,7 @@ class Execution:
             case JobStarted(prompt_tokens=prompt_tokens, audio_ms=audio_ms):
                 self._meter = Meter(prompt_tokens=prompt_tokens)
                 self._audio_ms = audio_ms
-            case TokensOut(token_ids=token_ids, text=text):
-                texts = [text] + [""] * (len(token_ids) - 1)
+            case TokensOut(token_ids=token_ids, texts=texts):
                 self._tokens += zip(token_ids, texts, strict=True)
             case JobEnded(finish=finish):
                 if finish is Finish.STOP:

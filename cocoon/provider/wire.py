@@ -81,11 +81,11 @@ class JobStarted(Message, frozen=True, tag="started", tag_field="type"):
 
 
 class TokensOut(Message, frozen=True, tag="tokens", tag_field="type"):
-    """New output of a chat."""
+    """New output of a chat: the tokens, and what each added to the text."""
 
     job_id: JobId
     token_ids: tuple[int, ...]
-    text: str
+    texts: tuple[str, ...]
 
 
 class SpeechOut(Message, frozen=True, tag="speech", tag_field="type"):

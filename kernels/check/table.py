@@ -17,7 +17,7 @@ from kernels.spec import KernelSpec
 
 GOLDEN: Final = Path(__file__).with_name("golden.json")
 OCCUPANCY_PERCENT_MIN: Final = 25
-DP4A: Final = ("matmul_q8_t1", "matmul_q8_t8")
+DP4A: Final = ("matmul_q8_t1", "matmul_q8_t8", "matmul_q4_t1", "matmul_q4_t8")
 """Kernels whose speed rests on four int8 products in one instruction."""
 LOADS_128: Final = (*DP4A, "matmul_f32_t1", "matmul_f32_t8")
 """Kernels bound by memory that must load 16 bytes at a time."""

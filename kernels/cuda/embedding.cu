@@ -30,5 +30,5 @@ extern "C" __global__ void __launch_bounds__(256) embed_q8(
     const int id = ids[token];
     const bool known = id >= 0 && id < vocabulary;
     const size_t at = known ? (size_t)id * columns + c : 0;
-    outputs[(size_t)token * columns + c] = known ? table[at] * scales[at / Q8_BLOCK] : 0.0f;
+    outputs[(size_t)token * columns + c] = known ? __fmul_rn(table[at], scales[at / Q8_BLOCK]) : 0.0f;
 }

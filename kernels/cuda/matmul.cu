@@ -15,6 +15,7 @@
 //              decoding is bound by memory, and prefill would be too.
 // The order of additions of an output is the same in t1 and t8, whatever the batch: prefill and
 // decode give the same bits. Explicit roundings keep the compiler from fusing them differently.
+// The q8 versions are exact (common.cuh); f32 is for checking, and fuses multiply and add.
 //
 // Ideas for the next version: two rows a warp when columns / 16 is not a multiple of 32; tensor
 // cores for long prompts; the quantisation of the inputs fused into the load.
@@ -121,7 +122,7 @@ __device__ __forceinline__ void matmul_q8(
             if (first + t >= tokens) break;
             const int4 x = inputs[(size_t)(first + t) * halves + half];
             const float x_scale = input_scales[(size_t)(first + t) * blocks + half / 2];
-            sums[t] = __fmaf_rn((float)dot16(w, x), __fmul_rn(w_scale, x_scale), sums[t]);
+            sums[t] = multiply_add((float)dot16(w, x), __fmul_rn(w_scale, x_scale), sums[t]);
         }
     }
 #pragma unroll

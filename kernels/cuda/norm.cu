@@ -11,6 +11,7 @@
 //   rms_norm_q8      the same, and each warp quantises blocks of 32 on the way out: the row is
 //                    not written and read again in float, and one launch is saved.
 //   quantise_q8      quantisation alone, for the attention's output.
+// All but the naive one are exact (common.cuh).
 
 #include "common.cuh"
 
@@ -29,9 +30,12 @@ extern "C" __global__ void rms_norm_naive(
 
 // Every thread of the block gets the factor of the block's row.
 __device__ __forceinline__ float norm_factor(const float* row, int columns, float epsilon) {
+    __shared__ float partial[WARPS_MAX];
     float squares = 0.0f;
-    for (int c = threadIdx.x; c < columns; c += blockDim.x) squares += row[c] * row[c];
-    return 1.0f / sqrtf(block_sum(squares) / columns + epsilon);
+    for (int c = threadIdx.x; c < columns; c += blockDim.x)
+        squares = multiply_add(row[c], row[c], squares);
+    const float mean = __fdiv_rn(block_sum(squares, partial), (float)columns);
+    return __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(mean, epsilon)));
 }
 
 extern "C" __global__ void __launch_bounds__(256) rms_norm(
@@ -40,7 +44,7 @@ extern "C" __global__ void __launch_bounds__(256) rms_norm(
     const float* row = inputs + (size_t)blockIdx.x * columns;
     const float factor = norm_factor(row, columns, epsilon);
     for (int c = threadIdx.x; c < columns; c += blockDim.x)
-        outputs[(size_t)blockIdx.x * columns + c] = row[c] * factor * weight[c];
+        outputs[(size_t)blockIdx.x * columns + c] = __fmul_rn(__fmul_rn(row[c], factor), weight[c]);
 }
 
 extern "C" __global__ void __launch_bounds__(256) rms_norm_q8(
@@ -53,7 +57,8 @@ extern "C" __global__ void __launch_bounds__(256) rms_norm_q8(
     for (int block = threadIdx.x / WARP; block < blocks; block += blockDim.x / WARP) {
         const int c = block * Q8_BLOCK + threadIdx.x % WARP;
         const size_t target = (size_t)blockIdx.x * blocks + block;
-        quantise_block(row[c] * factor * weight[c], quants + target * Q8_BLOCK, scales + target);
+        const float value = __fmul_rn(__fmul_rn(row[c], factor), weight[c]);
+        quantise_block(value, quants + target * Q8_BLOCK, scales + target);
     }
 }
 

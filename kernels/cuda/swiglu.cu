@@ -6,7 +6,7 @@
 //   q8: width a multiple of 32; quants (tokens, width), scales (tokens, width / 32).
 // Source: Shazeer, "GLU Variants Improve Transformer", 2020.
 //
-// Versions
+// Versions, both exact (common.cuh)
 //   swiglu      one thread a value.
 //   swiglu_q8   one warp a block of 32 values, quantised for the product that follows.
 
@@ -15,7 +15,10 @@
 __device__ __forceinline__ float gated(const float* gate_up, size_t index, int width) {
     const size_t token = index / width, i = index % width;
     const float gate = gate_up[token * 2 * width + i];
-    return gate / (1.0f + expf(-gate)) * gate_up[token * 2 * width + width + i];
+    const float fall = exact_exp(-fabsf(gate));  // silu(-x) = -x exp(-x) / (1 + exp(-x))
+    const float above = gate < 0.0f ? __fmul_rn(gate, fall) : gate;
+    const float silu = __fdiv_rn(above, __fadd_rn(1.0f, fall));
+    return __fmul_rn(silu, gate_up[token * 2 * width + width + i]);
 }
 
 extern "C" __global__ void __launch_bounds__(256) swiglu(

@@ -1,12 +1,15 @@
 """The Llama-family decoder on a `Device`: every number is computed by the kernels of ``cuda/``.
 
-The same loop drives a card and the ``cpu`` device, where each kernel is its NumPy reference; that
-is how it is tested without a card. Through PyCUDA on an emulated driver it agreed with
+The same loop drives a card and the ``cpu`` devices, in NumPy or through PTX; that is how it is
+tested without a card. Through PyCUDA on an emulated driver it agreed with
 `kernels.models.llama` on real weights; it was never run on a card by us.
 
 Precisions: ``q8`` keeps weights and activations as int8 with a scale per 32 values, a quarter of
-the bytes that decoding must read; ``f32`` is for checking. Prefill and decode of the same tokens
-give the same bits (see ``cuda/matmul.cu``), so a text continued elsewhere continues the same.
+the bytes that decoding must read; ``q4`` keeps the layers' weights in 4 bits (nothing is lost of a
+Q4_1 file) and the embedding in 8. Both are exact: every device gives the same bits, whether tokens
+come one by one or many at once, alone or in a batch with other texts (see ``cuda/common.cuh``), so
+a text continued elsewhere continues the same, and an answer can be checked byte for byte. ``f32``
+is for checking the model.
 
 Sources: as `kernels.models.llama`; int8 activations: Dettmers et al., "LLM.int8()", 2022, and GGML.
 """
@@ -20,16 +23,25 @@ from numpy.typing import NDArray
 
 from kernels.device import Argument, Buffer, Device
 from kernels.errors import DeviceUnavailable, InvalidInput
+from kernels.exact import rotary_angles
+from kernels.models.decoder import DecoderSequence, Step
 from kernels.models.weights import LlamaConfig, LlamaLayer, LlamaWeights
-from kernels.reference import quantise
-from kernels.registry import HEAD_DIM_MAX, Q8_BLOCK, WARP, kernel
+from kernels.quantised import Q8_BLOCK, quantise, quantise_q4
+from kernels.registry import ATTENTION_CHUNK, HEAD_DIM_MAX, kernel
+from kernels.spec_parts import WARP
 
-Precision: TypeAlias = Literal["q8", "f32"]
+Precision: TypeAlias = Literal["q8", "q4", "f32"]
 Floats: TypeAlias = NDArray[np.float32]
 Arguments: TypeAlias = Mapping[str, Argument]
 
 CHUNK_TOKENS: Final = 128
 """A prompt is taken in by chunks: it bounds the scratch memory and the wait for a stop."""
+
+SPLIT_FROM_TOKENS: Final = 1024
+"""From this length on, the attention of a single token is split over many blocks."""
+
+LOGITS_ROWS: Final = 8
+"""Texts whose logits are computed at a time."""
 
 KV_BYTES_MAX: Final = 384 << 20
 """Default budget of one sequence's keys and values."""
@@ -42,6 +54,7 @@ QUANTISE_VALUES: Final = 1 << 20
 class _Matrix:
     """Weights on the device; `arguments` are those of a product or of an embedding."""
 
+    layout: Precision
     rows: int
     columns: int
     values: Buffer
@@ -73,9 +86,10 @@ class _Scratch:
     ids: Buffer
     hidden: Buffer
     last: Buffer
-    last_id: Buffer
+    last_ids: Buffer
     qkv: Buffer
     mixed: Buffer
+    partials: Buffer
     gate_up: Buffer
     values: Buffer
     quants: Buffer
@@ -84,7 +98,7 @@ class _Scratch:
 
 
 class DeviceDecoder:
-    """A model on a device; implements `kernels.models.decoder.Decoder`.
+    """A model on a device: a `Decoder` and a `BatchDecoder` of `kernels.models.decoder`.
 
     Args:
         device: open, and used by this thread alone; it stays the caller's to close.
@@ -134,9 +148,10 @@ class DeviceDecoder:
             self._device.free(self._buffers.pop())
 
     def _load(self, weights: LlamaWeights) -> None:
-        self.embedding = self._matrix(weights.embedding)
+        outer: Precision = "f32" if self.precision == "f32" else "q8"
+        self.embedding = self._matrix(weights.embedding, outer)
         tied = weights.output is weights.embedding
-        self.output = self.embedding if tied else self._matrix(weights.output)
+        self.output = self.embedding if tied else self._matrix(weights.output, outer)
         self.output_norm = self._floats(weights.output_norm)
         self.layers = tuple(self._layer(layer) for layer in weights.layers)
         self.scratch = self._new_scratch()
@@ -144,19 +159,19 @@ class DeviceDecoder:
     def _layer(self, layer: LlamaLayer) -> _Layer:
         return _Layer(
             attention_norm=self._floats(layer.attention_norm),
-            query_key_value=self._matrix(layer.query_key_value),
-            attention_out=self._matrix(layer.attention_out),
+            query_key_value=self._matrix(layer.query_key_value, self.precision),
+            attention_out=self._matrix(layer.attention_out, self.precision),
             feed_forward_norm=self._floats(layer.feed_forward_norm),
-            gate_up=self._matrix(layer.gate_up),
-            down=self._matrix(layer.down),
+            gate_up=self._matrix(layer.gate_up, self.precision),
+            down=self._matrix(layer.down, self.precision),
         )
 
-    def _matrix(self, matrix: Floats) -> _Matrix:
+    def _matrix(self, matrix: Floats, layout: Precision) -> _Matrix:
         rows, columns = matrix.shape
-        if self.precision == "f32":
-            return _Matrix(rows, columns, self._floats(matrix), None)
-        quants, scales = _quantise_rows(matrix)
-        return _Matrix(rows, columns, self._upload(quants), self._upload(scales))
+        if layout == "f32":
+            return _Matrix(layout, rows, columns, self._floats(matrix), None)
+        quants, scales = _quantise_rows(matrix, quantise if layout == "q8" else quantise_q4)
+        return _Matrix(layout, rows, columns, self._upload(quants), self._upload(scales))
 
     def _floats(self, values: Floats) -> Buffer:
         return self._upload(np.ascontiguousarray(values, np.float32))
@@ -175,19 +190,177 @@ class DeviceDecoder:
         config, tokens = self.config, CHUNK_TOKENS
         widest = max(config.width, config.query_width, config.feed_forward_width)
         qkv_width = config.query_width + 2 * config.kv_width
+        chunks = -(-self.capacity_tokens_max // ATTENTION_CHUNK)
         return _Scratch(
             ids=self._allocate(4 * tokens),
             hidden=self._allocate(4 * tokens * config.width),
-            last=self._allocate(4 * config.width),
-            last_id=self._allocate(4),
+            last=self._allocate(4 * LOGITS_ROWS * config.width),
+            last_ids=self._allocate(4 * LOGITS_ROWS),
             qkv=self._allocate(4 * tokens * qkv_width),
             mixed=self._allocate(4 * tokens * config.query_width),
+            partials=self._allocate(4 * config.heads * chunks * (config.head_width + 2)),
             gate_up=self._allocate(4 * tokens * 2 * config.feed_forward_width),
             values=self._allocate(4 * tokens * widest),
             quants=self._allocate(tokens * widest),
             scales=self._allocate(4 * tokens * -(-widest // Q8_BLOCK)),
-            logits=self._allocate(4 * config.vocabulary),
+            logits=self._allocate(4 * LOGITS_ROWS * config.vocabulary),
         )
+
+    def extend_together(self, steps: Sequence[Step]) -> list[Floats | None]:
+        """Take in tokens of several sequences in one pass; see `BatchDecoder`."""
+        parts = [(self._own(step.sequence), step.token_ids) for step in steps]
+        total = sum(len(token_ids) for _, token_ids in parts)
+        if not 1 <= total <= CHUNK_TOKENS or len({id(one) for one, _ in parts}) != len(parts):
+            raise InvalidInput(f"{total} tokens in one pass, or a sequence twice")
+        for sequence, token_ids in parts:
+            sequence.check(token_ids)
+        self.take_in(parts)
+        ends = np.cumsum([len(token_ids) for _, token_ids in parts]) - 1
+        wanted = [int(end) for step, end in zip(steps, ends, strict=True) if step.wants_logits]
+        rows = iter(self.logits(wanted, total))
+        return [next(rows) if step.wants_logits else None for step in steps]
+
+    def _own(self, sequence: DecoderSequence) -> "DeviceSequence":
+        if not isinstance(sequence, DeviceSequence) or sequence.decoder is not self:
+            raise InvalidInput("a sequence of another decoder")
+        return sequence
+
+    def take_in(self, parts: Sequence[tuple["DeviceSequence", Sequence[int]]]) -> None:
+        """Queue all layers over checked tokens; the hidden states are in the scratch memory."""
+        scratch, config = self.scratch, self.config
+        token_ids = [one for _, some in parts for one in some]
+        tokens, start = len(token_ids), 0
+        self._device.copy_in(scratch.ids, np.asarray(token_ids, np.int32).data)
+        for sequence, some in parts:
+            sequence.place(start, len(some), tokens)
+            start += len(some)
+        sequences = [sequence for sequence, _ in parts]
+        self._embed(scratch.ids, scratch.hidden, tokens)
+        for index, layer in enumerate(self.layers):
+            normed = self._norm(layer.attention_norm, tokens)
+            self._multiply(layer.query_key_value, normed, scratch.qkv, tokens)
+            for sequence in sequences:
+                self._attend(sequence, index, tokens)
+            mixed = self._as_inputs(scratch.mixed, tokens * config.query_width)
+            self._multiply(layer.attention_out, mixed, scratch.hidden, tokens, accumulate=1)
+            normed = self._norm(layer.feed_forward_norm, tokens)
+            self._multiply(layer.gate_up, normed, scratch.gate_up, tokens)
+            gated = self._gate(tokens)
+            self._multiply(layer.down, gated, scratch.hidden, tokens, accumulate=1)
+        for sequence, some in parts:
+            sequence.length_tokens += len(some)
+
+    def logits(self, wanted: Sequence[int], tokens: int) -> list[Floats]:
+        """Return the logits after those *wanted* of the *tokens* in the scratch memory."""
+        found: list[Floats] = []
+        for start in range(0, len(wanted), LOGITS_ROWS):
+            found += self._logits_of(wanted[start : start + LOGITS_ROWS], tokens)
+        return found
+
+    def _logits_of(self, wanted: Sequence[int], tokens: int) -> list[Floats]:
+        scratch, config, rows = self.scratch, self.config, len(wanted)
+        self._device.copy_in(scratch.last_ids, np.asarray(wanted, np.int32).data)
+        self._run(  # the hidden states are a table too: this picks rows
+            "embed_f32",
+            table=scratch.hidden,
+            ids=scratch.last_ids,
+            outputs=scratch.last,
+            tokens=rows,
+            vocabulary=tokens,
+            columns=config.width,
+        )
+        normed = self._norm(self.output_norm, rows, scratch.last)
+        self._multiply(self.output, normed, scratch.logits, rows)
+        data = self._device.copy_out(scratch.logits, 4 * rows * config.vocabulary)
+        return list(np.frombuffer(data, np.float32).reshape(rows, config.vocabulary))
+
+    def _run(self, name: str, **arguments: Argument) -> None:
+        self._device.launch(kernel(name), arguments)
+
+    def _embed(self, ids: Buffer, outputs: Buffer, tokens: int) -> None:
+        self._run(
+            f"embed_{self.embedding.layout}",
+            **self.embedding.arguments("table", "scales"),
+            ids=ids,
+            outputs=outputs,
+            tokens=tokens,
+            vocabulary=self.embedding.rows,
+            columns=self.embedding.columns,
+        )
+
+    def _norm(self, weight: Buffer, tokens: int, inputs: Buffer | None = None) -> Arguments:
+        """Normalise hidden states and return them as the inputs of a product."""
+        self._run(
+            "rms_norm" if self.precision == "f32" else "rms_norm_q8",
+            inputs=inputs or self.scratch.hidden,
+            weight=weight,
+            **self._results(),
+            tokens=tokens,
+            columns=self.config.width,
+            epsilon=self.config.norm_epsilon,
+        )
+        return self._inputs()
+
+    def _gate(self, tokens: int) -> Arguments:
+        """Apply the gated activation and return the result as the inputs of a product."""
+        self._run(
+            "swiglu" if self.precision == "f32" else "swiglu_q8",
+            gate_up=self.scratch.gate_up,
+            **self._results(),
+            tokens=tokens,
+            width=self.config.feed_forward_width,
+        )
+        return self._inputs()
+
+    def _as_inputs(self, values: Buffer, count: int) -> Arguments:
+        """Return *count* float values as the inputs of a product."""
+        if self.precision == "f32":
+            return {"inputs": values}
+        blocks = count // Q8_BLOCK
+        self._run("quantise_q8", inputs=values, **self._results(), blocks=blocks)
+        return self._inputs()
+
+    def _results(self) -> Arguments:
+        if self.precision == "f32":
+            return {"outputs": self.scratch.values}
+        return {"quants": self.scratch.quants, "scales": self.scratch.scales}
+
+    def _inputs(self) -> Arguments:
+        if self.precision == "f32":
+            return {"inputs": self.scratch.values}
+        return {"inputs": self.scratch.quants, "input_scales": self.scratch.scales}
+
+    def _multiply(
+        self, matrix: _Matrix, inputs: Arguments, outputs: Buffer, tokens: int, accumulate: int = 0
+    ) -> None:
+        self._run(
+            f"matmul_{matrix.layout}_{'t1' if tokens == 1 else 't8'}",
+            **matrix.arguments("weights", "weight_scales"),
+            **inputs,
+            outputs=outputs,
+            tokens=tokens,
+            rows=matrix.rows,
+            columns=matrix.columns,
+            accumulate=accumulate,
+        )
+
+    def _attend(self, sequence: "DeviceSequence", index: int, tokens: int) -> None:
+        """Rotate, write the cache of layer *index*, and mix the values, for one text's tokens."""
+        config, scratch = self.config, self.scratch
+        shared = {**sequence.cache(index), "qkv": scratch.qkv, "tokens": tokens, "slots": 1}
+        shared |= {"heads": config.heads, "kv_heads": config.kv_heads}
+        shared["head_dim"] = config.head_width
+        self._run("rope_cache", **sequence.angles, **shared)
+        if tokens == 1 and sequence.length_tokens >= SPLIT_FROM_TOKENS:
+            chunks = sequence.length_tokens // ATTENTION_CHUNK + 1
+            self._run("attention_split", partials=scratch.partials, chunks=chunks, **shared)
+            for name in ("qkv", "keys", "values", "kv_heads"):
+                del shared[name]
+            parts: Arguments = {"partials": scratch.partials, "chunks": chunks}
+            self._run("attention_merge", outputs=scratch.mixed, **parts, **shared)
+        else:
+            name = "attention" if config.heads == config.kv_heads else "attention_group"
+            self._run(name, outputs=scratch.mixed, **shared)
 
 
 class DeviceSequence:
@@ -195,20 +368,17 @@ class DeviceSequence:
 
     def __init__(self, decoder: DeviceDecoder, device: Device, capacity_tokens: int) -> None:
         config = decoder.config
-        self._decoder = decoder
+        self.decoder: Final = decoder
         self._device = device
-        self._config = config
         self._capacity_tokens = capacity_tokens
         self._buffers: list[Buffer] = []
         self.length_tokens = 0
         try:
-            cosines, sines = _rotations(config, capacity_tokens)
-            self._cosines, self._sines = (
-                self._allocate(cosines.nbytes),
-                self._allocate(sines.nbytes),
+            self._places = self._allocate(8 * CHUNK_TOKENS)
+            tables = rotary_angles(config.rope_base, config.head_width, capacity_tokens)
+            self.angles: Final = dict(
+                zip(("cosines", "sines"), map(self._upload, tables), strict=True)
             )
-            device.copy_in(self._cosines, cosines.data)
-            device.copy_in(self._sines, sines.data)
             size_bytes = 4 * config.kv_width * capacity_tokens
             self._keys = [self._allocate(size_bytes) for _ in range(config.layers)]
             self._values = [self._allocate(size_bytes) for _ in range(config.layers)]
@@ -220,14 +390,16 @@ class DeviceSequence:
         self, token_ids: Sequence[int], *, should_stop: Callable[[], bool] | None = None
     ) -> Floats:
         """Take in tokens; see `DecoderSequence.extend`."""
-        self._check(token_ids)
-        taken = self._take_in(token_ids[:CHUNK_TOKENS])
+        self.check(token_ids)
+        part = token_ids[:CHUNK_TOKENS]
+        self.decoder.take_in([(self, part)])
         for start in range(CHUNK_TOKENS, len(token_ids), CHUNK_TOKENS):
             self._device.synchronise()  # launches return at once; a stop must not overtake them
             if should_stop is not None and should_stop():
                 break
-            taken = self._take_in(token_ids[start : start + CHUNK_TOKENS])
-        return self._logits(taken)
+            part = token_ids[start : start + CHUNK_TOKENS]
+            self.decoder.take_in([(self, part)])
+        return self.decoder.logits([len(part) - 1], len(part))[0]
 
     def close(self) -> None:
         """Zero and free the keys and values."""
@@ -235,151 +407,46 @@ class DeviceSequence:
         while self._buffers:
             self._device.free(self._buffers.pop())
 
+    def check(self, token_ids: Sequence[int]) -> None:
+        """Raise `InvalidInput` if there is no room, or if an id is not in the vocabulary."""
+        room = self._capacity_tokens - self.length_tokens
+        if not 1 <= len(token_ids) <= room:
+            raise InvalidInput(f"{len(token_ids)} tokens for a room of {room}")
+        if min(token_ids) < 0 or max(token_ids) >= self.decoder.config.vocabulary:
+            raise InvalidInput("a token id is outside the vocabulary")
+
+    def place(self, start: int, count: int, tokens: int) -> None:
+        """Say which of a pass's *tokens* are this text's, *count* from *start* on, and where."""
+        places = np.full((tokens, 2), -1, np.int32)  # others' tokens are passed over
+        places[start : start + count, 0] = 0
+        places[start : start + count, 1] = np.arange(count) + self.length_tokens
+        self._device.copy_in(self._places, places.data)
+
+    def cache(self, index: int) -> dict[str, Argument]:
+        """Return the keys and values of one layer as arguments of a launch."""
+        return {
+            "keys": self._keys[index],
+            "values": self._values[index],
+            "places": self._places,
+            "context": self._capacity_tokens,
+        }
+
+    def _upload(self, values: Floats) -> Buffer:
+        buffer = self._allocate(values.nbytes)
+        self._device.copy_in(buffer, np.ascontiguousarray(values).data)
+        return buffer
+
     def _allocate(self, size_bytes: int) -> Buffer:
         buffer = self._device.allocate(size_bytes)
         self._buffers.append(buffer)
         return buffer
-
-    def _check(self, token_ids: Sequence[int]) -> None:
-        room = self._capacity_tokens - self.length_tokens
-        if not 1 <= len(token_ids) <= room:
-            raise InvalidInput(f"{len(token_ids)} tokens for a room of {room}")
-        if min(token_ids) < 0 or max(token_ids) >= self._config.vocabulary:
-            raise InvalidInput("a token id is outside the vocabulary")
-
-    def _take_in(self, token_ids: Sequence[int]) -> int:
-        """Queue all layers over one chunk; the result is in the scratch memory."""
-        tokens, scratch = len(token_ids), self._decoder.scratch
-        self._device.copy_in(scratch.ids, np.asarray(token_ids, np.int32).data)
-        self._embed(scratch.ids, scratch.hidden, tokens)
-        for index, layer in enumerate(self._decoder.layers):
-            normed = self._norm(layer.attention_norm, tokens)
-            self._multiply(layer.query_key_value, normed, scratch.qkv, tokens)
-            self._attend(index, tokens)
-            mixed = self._as_inputs(scratch.mixed, tokens * self._config.query_width)
-            self._multiply(layer.attention_out, mixed, scratch.hidden, tokens, accumulate=1)
-            normed = self._norm(layer.feed_forward_norm, tokens)
-            self._multiply(layer.gate_up, normed, scratch.gate_up, tokens)
-            gated = self._gate(tokens)
-            self._multiply(layer.down, gated, scratch.hidden, tokens, accumulate=1)
-        self.length_tokens += tokens
-        return tokens
-
-    def _logits(self, tokens: int) -> Floats:
-        """Return the logits after the last of the *tokens* in the scratch memory."""
-        scratch, config = self._decoder.scratch, self._config
-        self._device.copy_in(scratch.last_id, np.asarray([tokens - 1], np.int32).data)
-        self._run(  # the hidden states are a table too: this picks the last row
-            "embed_f32",
-            table=scratch.hidden,
-            ids=scratch.last_id,
-            outputs=scratch.last,
-            tokens=1,
-            vocabulary=tokens,
-            columns=config.width,
-        )
-        normed = self._norm(self._decoder.output_norm, 1, scratch.last)
-        self._multiply(self._decoder.output, normed, scratch.logits, 1)
-        data = self._device.copy_out(scratch.logits, 4 * config.vocabulary)
-        return np.frombuffer(data, np.float32)
-
-    def _run(self, name: str, **arguments: Argument) -> None:
-        self._device.launch(kernel(name), arguments)
-
-    def _embed(self, ids: Buffer, outputs: Buffer, tokens: int) -> None:
-        table = self._decoder.embedding
-        self._run(
-            f"embed_{self._decoder.precision}",
-            **table.arguments("table", "scales"),
-            ids=ids,
-            outputs=outputs,
-            tokens=tokens,
-            vocabulary=table.rows,
-            columns=table.columns,
-        )
-
-    def _norm(self, weight: Buffer, tokens: int, inputs: Buffer | None = None) -> Arguments:
-        """Normalise hidden states and return them as the inputs of a product."""
-        name = "rms_norm_q8" if self._decoder.precision == "q8" else "rms_norm"
-        self._run(
-            name,
-            inputs=inputs or self._decoder.scratch.hidden,
-            weight=weight,
-            **self._results(),
-            tokens=tokens,
-            columns=self._config.width,
-            epsilon=self._config.norm_epsilon,
-        )
-        return self._inputs()
-
-    def _gate(self, tokens: int) -> Arguments:
-        """Apply the gated activation and return the result as the inputs of a product."""
-        self._run(
-            "swiglu_q8" if self._decoder.precision == "q8" else "swiglu",
-            gate_up=self._decoder.scratch.gate_up,
-            **self._results(),
-            tokens=tokens,
-            width=self._config.feed_forward_width,
-        )
-        return self._inputs()
-
-    def _as_inputs(self, values: Buffer, count: int) -> Arguments:
-        """Return *count* float values as the inputs of a product."""
-        if self._decoder.precision == "f32":
-            return {"inputs": values}
-        blocks = count // Q8_BLOCK
-        self._run("quantise_q8", inputs=values, **self._results(), blocks=blocks)
-        return self._inputs()
-
-    def _results(self) -> Arguments:
-        scratch = self._decoder.scratch
-        if self._decoder.precision == "f32":
-            return {"outputs": scratch.values}
-        return {"quants": scratch.quants, "scales": scratch.scales}
-
-    def _inputs(self) -> Arguments:
-        scratch = self._decoder.scratch
-        if self._decoder.precision == "f32":
-            return {"inputs": scratch.values}
-        return {"inputs": scratch.quants, "input_scales": scratch.scales}
-
-    def _multiply(
-        self, matrix: _Matrix, inputs: Arguments, outputs: Buffer, tokens: int, accumulate: int = 0
-    ) -> None:
-        self._run(
-            f"matmul_{self._decoder.precision}_{'t1' if tokens == 1 else 't8'}",
-            **matrix.arguments("weights", "weight_scales"),
-            **inputs,
-            outputs=outputs,
-            tokens=tokens,
-            rows=matrix.rows,
-            columns=matrix.columns,
-            accumulate=accumulate,
-        )
-
-    def _attend(self, index: int, tokens: int) -> None:
-        """Rotate, write the cache of layer *index*, and mix the values."""
-        scratch, config = self._decoder.scratch, self._config
-        shared: dict[str, Argument] = {
-            "qkv": scratch.qkv,
-            "keys": self._keys[index],
-            "values": self._values[index],
-            "tokens": tokens,
-            "heads": config.heads,
-            "kv_heads": config.kv_heads,
-            "head_dim": config.head_width,
-            "context": self._capacity_tokens,
-            "first_position": self.length_tokens,
-        }
-        self._run("rope_cache", cosines=self._cosines, sines=self._sines, **shared)
-        self._run("attention", outputs=scratch.mixed, **shared)
 
 
 def unsupported_shape(config: LlamaConfig, precision: Precision) -> str:
     """Return why the kernels cannot compute a model of this shape, or "" when they can."""
     if not config.is_plain:
         return f"the {config.family} family has parts that the device's kernels lack"
-    step = Q8_BLOCK if precision == "q8" else 4
+    step = 4 if precision == "f32" else Q8_BLOCK
     widths = (config.width, config.query_width, config.feed_forward_width)
     if any(width % step for width in widths):
         return f"widths {widths} are not multiples of {step}"
@@ -388,20 +455,12 @@ def unsupported_shape(config: LlamaConfig, precision: Precision) -> str:
     return ""
 
 
-def _quantise_rows(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Return the q8 quants and scales of *matrix*, a bounded part at a time."""
+def _quantise_rows(
+    matrix: Floats, pack: Callable[[Floats], tuple[NDArray[Any], NDArray[Any]]]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the quants and scales of *matrix*, quantised a bounded part at a time."""
     rows, columns = matrix.shape
-    quants = np.empty((rows, columns), np.int8)
-    scales = np.empty((rows, columns // Q8_BLOCK), np.float32)
     step = max(1, QUANTISE_VALUES // columns)
-    for row in range(0, rows, step):
-        part = slice(row, row + step)
-        quants[part], scales[part] = quantise(matrix[part])
-    return quants, scales
-
-
-def _rotations(config: LlamaConfig, tokens: int) -> tuple[Floats, Floats]:
-    """Return cosines and sines, (tokens, head width / 2), of the rotary angles."""
-    exponents = np.arange(0, config.head_width, 2, dtype=np.float64) / config.head_width
-    angles = np.arange(tokens)[:, None] * config.rope_base**-exponents
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    parts = [pack(matrix[row : row + step]) for row in range(0, rows, step)]
+    quants, scales = zip(*parts, strict=True)
+    return np.concatenate(quants), np.concatenate(scales)

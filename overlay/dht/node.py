@@ -84,6 +84,7 @@ class DhtNode:
         if peer_id in self.kademlia.table and request.kind is not Kind.ADD_PROVIDER:
             return self.kademlia.answer(PeerAddress(peer_id, ()), LOCAL, request)
         sender, prefix = self._where(peer_id)
+        self.kademlia.table.moved(sender, trio.current_time())
         return self.kademlia.answer(sender, prefix, request)
 
 

@@ -78,6 +78,17 @@ class RoutingTable:
         self._prefixes[contact.prefix] += 1
         return True
 
+    def moved(self, peer: PeerAddress, now_s: float) -> None:
+        """Note that *peer*, which we know, says itself that it is reached elsewhere now."""
+        known = self._contacts.get(peer.peer_id)
+        if known is None or not peer.addresses or known.peer == peer:
+            return
+        if first_prefix(peer.addresses) == known.prefix:
+            known.peer = peer
+            return
+        self.failed(peer.peer_id)
+        self.answered(peer, now_s)
+
     def failed(self, peer_id: PeerId) -> bool:
         """Drop a peer that did not answer; return whether it was here.
 

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 from multiaddr.exceptions import Error as MultiaddrError  # type: ignore[import-untyped]
 
+from overlay.addresses import without_peer
 from overlay.errors import RemoteProtocolError
 from overlay.ids import PeerId
 from overlay.transport import PeerAddress
@@ -118,7 +119,7 @@ def encode(message: Message) -> bytes:
 def encode_framed(message: Message) -> bytes:
     """Return the bytes of *message* with their length in front."""
     data = encode(message)
-    return _varint(len(data)) + data
+    return varint(len(data)) + data
 
 
 def decode(data: bytes) -> Message:
@@ -168,6 +169,12 @@ class MessageReader:
         """Append *data* as it came off the stream."""
         self._buffer += data
 
+    def take_rest(self) -> bytes:
+        """Return, and forget, the bytes after the last message: the stream goes on otherwise."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
     def next_message(self) -> bytes | None:
         """Return the next whole message, or None when more bytes are needed.
 
@@ -193,7 +200,8 @@ class MessageReader:
         return data
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """Return *number* as a varint."""
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -204,7 +212,7 @@ def _varint(number: int) -> bytes:
 
 def _put_peers(field: Any, peers: Iterable[PeerAddress]) -> None:  # noqa: ANN401
     for peer in peers:
-        addresses = (_address_bytes(each) for each in peer.addresses)
+        addresses = (address_bytes(each) for each in peer.addresses)
         field.add(id=_peer_bytes(peer.peer_id), addrs=[each for each in addresses if each])
 
 
@@ -219,7 +227,7 @@ def _peers(field: Any) -> tuple[PeerAddress, ...]:  # noqa: ANN401
 
 def _address_texts(field: Any) -> tuple[str, ...]:  # noqa: ANN401
     short = (each for each in field[:ADDRESSES_MAX] if len(each) <= _ADDRESS_BYTES_MAX)
-    texts = (_address_text(each) for each in short)
+    texts = (address_text(each) for each in short)
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
@@ -237,7 +245,8 @@ def _peer_text(data: bytes) -> PeerId | None:
 
 
 @functools.lru_cache(maxsize=16_384)
-def _address_bytes(address: str) -> bytes:
+def address_bytes(address: str) -> bytes:
+    """Return a multiaddr in binary, b"" if it does not parse."""
     try:
         data: bytes = Multiaddr(address).to_bytes()
     except (MultiaddrError, ValueError):
@@ -246,8 +255,9 @@ def _address_bytes(address: str) -> bytes:
 
 
 @functools.lru_cache(maxsize=16_384)
-def _address_text(data: bytes) -> str:
+def address_text(data: bytes) -> str:
+    """Return a binary multiaddr as text without its own /p2p part, "" if it does not parse."""
     try:
-        return str(Multiaddr(data)).rpartition("/p2p/")[0] or str(Multiaddr(data))
+        return without_peer(str(Multiaddr(data)))
     except (MultiaddrError, ValueError, IndexError, KeyError):
         return ""

@@ -68,7 +68,9 @@ class StubWorker:
                 await self._wait_for_grant(made + count)
                 await trio.sleep(count / self._tokens_per_s)
                 ids = tuple(range(made, made + count))
-                await send.send(TokensOut(job_id=job.job_id, token_ids=ids, text=" tok" * count))
+                await send.send(
+                    TokensOut(job_id=job.job_id, token_ids=ids, texts=(" tok",) * count)
+                )
                 made += count
             finish = Finish.CANCELLED if self._cancelled else Finish.LENGTH
             speed = int(self._tokens_per_s * 1000)

@@ -15,13 +15,13 @@ from cocoon.clock import Clock
 from cocoon.config import (
     CeilingPrices,
     LimitsConfig,
-    NetworkConfig,
     NodeConfig,
     PathsConfig,
     Prices,
     ProviderConfig,
     RequesterConfig,
 )
+from cocoon.config_network import NetworkConfig
 from cocoon.directory import Directory, open_directory
 from cocoon.market.price import PPM
 from cocoon.messages import Kind

@@ -224,6 +224,7 @@ class Swarm:
             provider__models=[CHAT],
             provider__threads=1,
             provider__challenge_s_min=CHALLENGE_S,
+            provider__limits__chunk_tokens=16,
             **settings,
         )
 

@@ -5,7 +5,6 @@ that not all threads reach fails the test, even when the numbers are right. The 
 skipped where there is none; tests/kernels/libcuda runs the `cuda` device itself without one.
 """
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -13,18 +12,26 @@ import numpy as np
 import pytest
 from kernel_cases import (
     ATTENTION,
+    Arrays,
     Sizes,
     cases_of,
+    judged,
     largest_error,
+    mel_table,
+    open_card,
     random_arrays,
     run,
 )
 
 from kernels._cpu import CpuDevice
-from kernels.compile import find_nvrtc
 from kernels.device import Device, probe_gpu
 from kernels.errors import DeviceUnavailable, LaunchError
+from kernels.exact import EXACT
+from kernels.models.mel import log_mel
 from kernels.registry import kernel, kernel_names
+
+MOVERS = {"quantise_q8", "embed_f32", "embed_q8", "argmax", "argmax_naive", "sample", "write_cache"}
+"""They round or move values only; their references give the same bits."""
 
 ROUTES = ("ptx", "cuda") if probe_gpu().usable else ("ptx",)
 
@@ -32,19 +39,6 @@ ROUTES = ("ptx", "cuda") if probe_gpu().usable else ("ptx",)
 def test_the_kernels_run_on_a_card_too() -> None:
     if "cuda" not in ROUTES:
         pytest.skip("no usable card: " + "; ".join(probe_gpu().reasons))
-
-
-def open_card(route: str) -> Device:
-    if route == "ptx":
-        if find_nvrtc() is None or importlib.util.find_spec("llvmlite") is None:
-            pytest.skip("NVRTC or llvmlite is missing (pip install 'cocoon-node[ptx]')")
-        from kernels._cpu_ptx import PtxDevice
-        from kernels.ptx import Mode
-
-        return PtxDevice(mode=Mode.STRICT, memory_bytes=2**30)
-    from kernels._cuda import open_cuda
-
-    return open_cuda()
 
 
 @pytest.fixture(scope="module", params=ROUTES)
@@ -64,8 +58,11 @@ def test_a_kernel_computes_what_its_reference_says(
     assert len(cases) >= 4
     for scalars in cases:
         arrays = random_arrays(spec, scalars, random)
-        wanted = run(CpuDevice(), spec, arrays, scalars)
+        wanted = judged(spec, arrays, scalars)
         found = run(card, spec, arrays, scalars)
+        if name in EXACT.keys() | MOVERS:
+            again = run(CpuDevice(), spec, arrays, scalars)
+            assert all(found[each].tobytes() == again[each].tobytes() for each in found), scalars
         for each in spec.arrays:
             worst = max(worst, largest_error(each, found[each.name], wanted[each.name]))
         assert worst <= spec.tolerance, (name, scalars)
@@ -88,16 +85,43 @@ def test_a_product_has_the_same_bits_at_every_batch_size(card: Device, precision
         assert np.array_equal(alone["outputs"][0], together[token])
 
 
-def test_attention_has_the_same_bits_alone_and_in_a_batch(card: Device) -> None:
+def test_all_versions_of_attention_have_the_same_bits_alone_and_in_a_batch(card: Device) -> None:
     random = np.random.default_rng(2)
     spec = kernel("attention")
-    scalars: Sizes = {**ATTENTION[2]}
+    scalars: Sizes = {**ATTENTION[2], "context": 531}
     arrays = random_arrays(spec, scalars, random)
     together = run(card, spec, arrays, scalars)["outputs"]
+    grouped = run(card, kernel("attention_group"), arrays, scalars)["outputs"]
+    assert np.array_equal(grouped, together)
+    split, merge, chunks = kernel("attention_split"), kernel("attention_merge"), {"chunks": 3}
+    parts = {**arrays, "partials": np.zeros((7, 9, 3, 66), np.float32)}
+    del parts["outputs"]
+    parts = {**run(card, split, parts, scalars | chunks), "outputs": arrays["outputs"]}
+    parts = {each.name: parts[each.name] for each in merge.arrays}
+    merged = run(card, merge, parts, scalars | chunks)
+    assert np.array_equal(merged["outputs"], together)
     for token in range(7):
-        alone = {**arrays, "qkv": arrays["qkv"][token : token + 1]}
-        single = {**scalars, "tokens": 1, "first_position": int(scalars["first_position"]) + token}
-        assert np.array_equal(run(card, spec, alone, single)["outputs"][0], together[token])
+        part = slice(token, token + 1)
+        alone = {**arrays, **{name: arrays[name][part] for name in ("qkv", "places", "outputs")}}
+        found = run(card, spec, alone, {**scalars, "tokens": 1})["outputs"]
+        assert np.array_equal(found[0], together[token])
+
+
+def test_the_spectrogram_is_that_of_the_host(card: Device) -> None:
+    samples = np.random.default_rng(5).standard_normal(8000, np.float32) / 10
+    sizes: Sizes = {"count": 8000, "frames": 50, "bands": 80}
+    arrays: Arrays = {
+        "samples": samples,
+        "tables": mel_table("tables", 80),
+        "filters": mel_table("filters", 80),
+        "logs": np.zeros((80, 50), np.float32),
+        "peaks": np.zeros(50, np.float32),
+        "mel": np.zeros((80, 50), np.float32),
+    }
+    for name in ("log_mel", "log_mel_scale"):
+        spec = kernel(name)
+        arrays |= run(card, spec, {each.name: arrays[each.name] for each in spec.arrays}, sizes)
+    assert np.abs(arrays["mel"] - log_mel(samples, 80)).max() < 1e-5
 
 
 def test_memory_is_zero_when_allocated_and_when_cleared(card: Device) -> None:

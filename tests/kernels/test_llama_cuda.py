@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from kernels._cpu import CpuBuffer, CpuDevice
 from kernels.errors import DeviceUnavailable, InvalidInput
+from kernels.models.decoder import Step
 from kernels.models.llama import NumpyDecoder
 from kernels.models.llama_cuda import CHUNK_TOKENS, DeviceDecoder, Precision
 from kernels.models.weights import LlamaConfig, LlamaLayer, LlamaWeights
+from kernels.quantised import dequantise_q4, quantise_q4
 
 CONFIG = LlamaConfig(
     layers=2,
@@ -89,6 +91,76 @@ def test_logits_agree_with_the_numpy_decoder_in_prefill_and_in_decode(
         assert logits.shape == (CONFIG.vocabulary,)
         assert np.abs(logits - wanted).max() < tolerance * np.abs(wanted).max()
     assert found.length_tokens == expected.length_tokens == 14
+
+
+def test_four_bits_agree_with_the_same_weights_in_float() -> None:
+    rough = random_weights()
+
+    def fine(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        return dequantise_q4(*quantise_q4(matrix)).astype(np.float32)
+
+    layers = tuple(
+        replace(
+            layer,
+            query_key_value=fine(layer.query_key_value),
+            attention_out=fine(layer.attention_out),
+            gate_up=fine(layer.gate_up),
+            down=fine(layer.down),
+        )
+        for layer in rough.layers
+    )
+    weights = replace(
+        rough, embedding=fine(rough.embedding), layers=layers, output=fine(rough.output)
+    )
+    wanted = NumpyDecoder(weights).new_sequence(16).extend(token_ids(9))
+    found = (
+        DeviceDecoder(CpuDevice(), weights, precision="q4").new_sequence(16).extend(token_ids(9))
+    )
+    assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+
+
+def test_a_pass_over_several_texts_gives_each_the_bits_it_gets_alone() -> None:
+    decoder = DeviceDecoder(CpuDevice(), random_weights())
+    prompts = [token_ids(3 + index)[::-1] for index in range(10)]
+    alone = [decoder.new_sequence(20) for _ in prompts]
+    wanted = [one.extend(prompt) for one, prompt in zip(alone, prompts, strict=True)]
+    sequences = [decoder.new_sequence(20 + index) for index in range(10)]
+    steps = [Step(one, prompt) for one, prompt in zip(sequences, prompts, strict=True)]
+    for found, row in zip(decoder.extend_together(steps), wanted, strict=True):
+        assert found is not None
+        assert found.tobytes() == row.tobytes()
+    steps = [Step(one, [index], index != 4) for index, one in enumerate(sequences)]
+    for index, found in enumerate(decoder.extend_together(steps)):
+        row = alone[index].extend([index])
+        assert found is None if index == 4 else found.tobytes() == row.tobytes()
+
+
+def test_a_pass_that_does_not_fit_is_refused_and_changes_nothing() -> None:
+    decoder = DeviceDecoder(CpuDevice(), random_weights())
+    one, two = decoder.new_sequence(200), decoder.new_sequence(4)
+    stranger = DeviceDecoder(CpuDevice(), random_weights()).new_sequence(4)
+    for steps in (
+        [],
+        [Step(one, [1]), Step(one, [2])],
+        [Step(one, [1] * CHUNK_TOKENS), Step(two, [1])],
+        [Step(one, [1]), Step(two, [1] * 5)],
+        [Step(one, [1]), Step(stranger, [1])],
+    ):
+        with pytest.raises(InvalidInput):
+            decoder.extend_together(steps)
+    assert one.length_tokens == two.length_tokens == 0
+
+
+def test_a_long_text_is_split_over_blocks_and_keeps_its_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoder, prompt = DeviceDecoder(CpuDevice(), random_weights()), token_ids(300)
+    whole = decoder.new_sequence(400)
+    wanted = [whole.extend(prompt), whole.extend([5])]
+    monkeypatch.setattr("kernels.models.llama_cuda.SPLIT_FROM_TOKENS", 280)
+    split = decoder.new_sequence(400)
+    found = [split.extend(prompt), split.extend([5])]
+    assert [row.tobytes() for row in found] == [row.tobytes() for row in wanted]
 
 
 def test_a_long_prompt_in_chunks_equals_the_numpy_decoder() -> None:

@@ -34,20 +34,20 @@ def test_a_block_of_next_to_nothing_is_quantised_to_zeros(value: float) -> None:
 def test_attention_of_one_position_returns_its_value() -> None:
     random = np.random.default_rng(0)
     qkv = random.standard_normal((1, 4 * 8), np.float32)
-    keys, values = random.standard_normal((2, 1, 5, 8), np.float32)
+    keys, values = random.standard_normal((2, 1, 1, 5, 8), np.float32)
     outputs = np.zeros((1, 2, 8), np.float32)
-    sizes = {"tokens": 1, "heads": 2, "kv_heads": 1, "head_dim": 8, "context": 5}
-    reference.attention(qkv, keys, values, outputs, **sizes, first_position=0)
-    assert np.allclose(outputs[0], values[0, 0])
+    sizes = {"tokens": 1, "heads": 2, "kv_heads": 1, "head_dim": 8}
+    reference.attention(qkv, keys, values, np.array([[0, 0]], np.int32), outputs, **sizes)
+    assert np.allclose(outputs[0], values[0, 0, 0])
 
 
 def test_attention_is_a_softmax_written_out() -> None:
     qkv = np.array([[1.0, 2.0, 0.0, 0.0, 0.0, 0.0]], np.float32)
-    keys = np.array([[[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]], np.float32)
-    values = np.array([[[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]], np.float32)
+    keys = np.array([[[[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]]], np.float32)
+    values = np.array([[[[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]]], np.float32)
     outputs = np.zeros((1, 1, 2), np.float32)
-    sizes = {"tokens": 1, "heads": 1, "kv_heads": 1, "head_dim": 2, "context": 3}
-    reference.attention(qkv, keys, values, outputs, **sizes, first_position=1)
+    sizes = {"tokens": 1, "heads": 1, "kv_heads": 1, "head_dim": 2}
+    reference.attention(qkv, keys, values, np.array([[0, 1]], np.int32), outputs, **sizes)
     first, second = math.exp(1 / math.sqrt(2)), math.exp(2 / math.sqrt(2))
     expected = [first / (first + second), second / (first + second)]
     assert np.allclose(outputs[0, 0], expected, rtol=1e-6)
@@ -58,13 +58,14 @@ def test_rope_turns_pairs_of_queries_and_keys_and_leaves_values() -> None:
     tables = np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32)
     tables[0][3], tables[1][3] = math.cos(angle), math.sin(angle)
     qkv = np.array([[1.0, 0.0, 0.0, 1.0, 5.0, 6.0]], np.float32)
-    keys, values = np.zeros((2, 1, 4, 2), np.float32)
-    sizes = {"tokens": 1, "heads": 1, "kv_heads": 1, "head_dim": 2, "context": 4}
-    reference.rope_cache(qkv, *tables, keys, values, **sizes, first_position=3)
+    keys, values = np.zeros((2, 1, 1, 4, 2), np.float32)
+    sizes = {"tokens": 1, "heads": 1, "kv_heads": 1, "head_dim": 2}
+    places = np.array([[0, 3]], np.int32)
+    reference.rope_cache(qkv, *tables, places, keys, values, **sizes)
     assert np.allclose(qkv[0, :2], [math.cos(angle), math.sin(angle)])
-    assert np.allclose(keys[0, 3], [-math.sin(angle), math.cos(angle)])
-    assert values[0, 3].tolist() == [5.0, 6.0]
-    assert not keys[0, :3].any()
+    assert np.allclose(keys[0, 0, 3], [-math.sin(angle), math.cos(angle)])
+    assert values[0, 0, 3].tolist() == [5.0, 6.0]
+    assert not keys[0, 0, :3].any()
 
 
 def test_rms_norm_of_equal_values_is_the_weight() -> None:

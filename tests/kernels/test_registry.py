@@ -21,6 +21,8 @@ ELEMENTS = {
     "float": Dtype.F32,
     "float4": Dtype.F32,
     "int": Dtype.I32,
+    "long long": Dtype.I64,
+    "double": Dtype.F64,
     "signed char": Dtype.I8,
     "int4": Dtype.I8,
 }
@@ -114,14 +116,18 @@ def test_sizes_that_the_kernel_cannot_do_are_refused() -> None:
     def trouble(spec: KernelSpec, **scalars: float) -> str:
         return spec.requires(scalars)
 
-    sizes = {"heads": 9, "kv_heads": 3, "head_dim": 64, "context": 8, "tokens": 4}
+    sizes = {"heads": 9, "kv_heads": 3, "head_dim": 64, "context": 8, "tokens": 4, "slots": 1}
     attention = kernel("attention")
-    assert trouble(attention, first_position=4, **sizes) == ""
-    assert "cache" in trouble(attention, first_position=5, **sizes)
-    assert "kv_heads" in trouble(attention, first_position=0, **{**sizes, "kv_heads": 2})
-    assert "kv_heads" in trouble(attention, first_position=0, **{**sizes, "kv_heads": 0})
-    assert "head_dim" in trouble(attention, first_position=0, **{**sizes, "head_dim": 48})
-    assert "head_dim" in trouble(attention, first_position=0, **{**sizes, "head_dim": 288})
+    assert trouble(attention, **sizes) == ""
+    assert "kv_heads" in trouble(attention, **{**sizes, "kv_heads": 2})
+    assert "kv_heads" in trouble(attention, **{**sizes, "kv_heads": 0})
+    assert "head_dim" in trouble(attention, **{**sizes, "head_dim": 48})
+    assert "head_dim" in trouble(attention, **{**sizes, "head_dim": 288})
+    assert "chunks" in trouble(kernel("attention_split"), chunks=0, **sizes)
+    full = {"heads": 2, "head_dim": 64, "positions": 3, "tokens": 4}
+    assert "stride" in trouble(kernel("attention_full"), stride=127, **full)
+    assert trouble(kernel("attention_full"), stride=128, **full) == ""
+    assert "positions" in trouble(kernel("attention_full"), stride=128, **{**full, "positions": 0})
     assert "32" in trouble(kernel("matmul_q8_t1"), columns=48)
 
 

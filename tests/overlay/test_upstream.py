@@ -23,6 +23,7 @@ NAMES = [
     "message_cache_ignores_the_id_function",
     "malformed_rpc_ends_host",
     "plaintext_is_offered",
+    "circuit_address_loses_its_relay",
 ]
 
 

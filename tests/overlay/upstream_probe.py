@@ -175,6 +175,12 @@ async def plaintext_is_offered():
     return any("plaintext" in str(each) for each in transports)
 
 
+async def circuit_address_loses_its_relay():
+    way = multiaddr.Multiaddr(f"/ip4/192.0.2.1/tcp/1/p2p/{host().get_id()}/p2p-circuit")
+    two = new_host(announce_addrs=[way])
+    return str(two.get_addrs()[0]) != f"{way}/p2p/{two.get_id()}"
+
+
 PROBES = [
     control,
     slow_dial,
@@ -187,6 +193,7 @@ PROBES = [
     message_cache_ignores_the_id_function,
     malformed_rpc_ends_host,
     plaintext_is_offered,
+    circuit_address_loses_its_relay,
 ]
 
 

@@ -179,7 +179,7 @@ def started(prompt_tokens: int = 10, audio_ms: int = 0) -> JobStarted:
 
 def token(token_id: int, text: str | None = None) -> TokensOut:
     return TokensOut(
-        job_id="j", token_ids=(token_id,), text=f" {token_id}" if text is None else text
+        job_id="j", token_ids=(token_id,), texts=(f" {token_id}" if text is None else text,)
     )
 
 

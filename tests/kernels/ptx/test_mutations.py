@@ -19,6 +19,7 @@ from kernels.ptx import LaunchFault
 from kernels.registry import FAMILIES, kernel, kernel_names
 
 CHECK = re.compile(r"^ +if \([^;{]*>=[^;{]*\) return;.*\n", re.MULTILINE)
+ENTRY = re.compile(r'extern "C" __global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\(')
 BARRIER = re.compile(r"^ +__syncthreads\(\);\n", re.MULTILINE)
 HEADER = "common.cuh"
 
@@ -36,6 +37,13 @@ class Mutation:
         text = (SOURCES / self.file).read_text()
         line = text.count("\n", 0, self.start) + 1
         return f"{self.file}:{line} {text[self.start : self.end].strip()[:40]}"
+
+    @property
+    def entry(self) -> str:
+        """The kernel that the place is in, or "" when it is in a function that several use."""
+        before = (SOURCES / self.file).read_text()[: self.start]
+        starts = list(ENTRY.finditer(before))
+        return "" if not starts or "\n}\n" in before[starts[-1].start() :] else starts[-1][1]
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -66,7 +74,8 @@ def test_a_mutant_is_noticed(mutation: Mutation) -> None:
 
 
 def kernels_of(mutation: Mutation) -> list[str]:
-    return [name for name in kernel_names() if kernel(name).family in mutation.families]
+    names = [name for name in kernel_names() if kernel(name).family in mutation.families]
+    return [mutation.entry] if mutation.entry else names
 
 
 def notices(mutation: Mutation, name: str) -> bool:

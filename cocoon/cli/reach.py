@@ -1,0 +1,144 @@
+"""`cocoon doctor network`: how others reach this node, and what would help."""
+
+import logging
+import socket
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import trio
+
+from cocoon.cli.output import Output
+from cocoon.cli.running import run_interruptible
+from cocoon.clock import wall_clock
+from cocoon.config import NodeConfig
+from cocoon.errors import ConfigError
+from overlay.addresses import is_circuit
+from overlay.errors import LocalProtocolError, OverlayError
+from overlay.ids import PeerId, short
+from overlay.reach.dialback import Answer
+from overlay.reach.verdict import Reach, Report, ip_of, judge, port_of
+
+if TYPE_CHECKING:
+    from overlay.node import Node
+
+logger = logging.getLogger(__name__)
+
+ASKED_MAX: Final = 4
+JOIN_S: Final = 10.0
+ASK_S: Final = 15.0
+RELAY_S: Final = 12.0
+EXIT_NOT_REACHABLE: Final = 3
+HEADLINES: Final = {
+    Reach.DIRECT: "others reach this node directly",
+    Reach.RELAYED: "others reach this node through a relay; it only dials out itself",
+    Reach.OUT_ONLY: "this node only dials out: it can buy, but nobody reaches it to buy from it",
+    Reach.UNKNOWN: "cannot say how others reach this node",
+}
+
+
+def report_network(config: NodeConfig, output: Output) -> int:
+    """Ask some peers to dial us back; say what came of it."""
+    report = run_interruptible(partial(examine, config, output))
+    output.say(HEADLINES[report.reach])
+    output.table("", ("", ""), _rows(report))
+    for advice in report.advice:
+        output.say(f"what would help: {advice}")
+    output.result(report)
+    return 0 if report.reach in (Reach.DIRECT, Reach.RELAYED) else EXIT_NOT_REACHABLE
+
+
+async def examine(config: NodeConfig, output: Output) -> Report:
+    """Join as a guest with a key of its own, and ask who is there to dial back.
+
+    When the node itself runs, it holds its ports: then the guest listens elsewhere, and whoever
+    dials back meets the node.
+    """
+    from cocoon.node import host_settings  # noqa: PLC0415  (the whole node)
+    from overlay.host import open_host  # noqa: PLC0415
+    from overlay.identity import generate_identity  # noqa: PLC0415
+
+    network = config.network
+    said = (*network.listen_addresses, *network.announce_addresses)
+    ports = list(dict.fromkeys(port for each in said if (port := port_of(each))))
+    listening = tuple(_free(each) for each in network.listen_addresses)
+    guest = msgspec.structs.replace(network, listen_addresses=listening, relay=False)
+    async with open_host(host_settings(guest), generate_identity(), clock=wall_clock) as host:
+        output.note("asking peers to dial back ...")
+        await _join(host)
+        answers = await _ask_all(host, ports)
+        if network.relays:
+            await _wait_for_relay(host)
+        ours = [ip for each in host.observed if (ip := ip_of(each)) and is_ours(ip)]
+        return judge(host.addresses, ours, host.observed, answers, ports)
+
+
+def is_ours(ip: str) -> bool:
+    """Return whether this machine has the address *ip*: only then can it be bound."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((ip, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _free(address: str) -> str:
+    """Return *address*, or the same with any port when it is taken: by the running node."""
+    family = socket.AF_INET6 if address.startswith("/ip6/") else socket.AF_INET
+    try:
+        socket.create_server((ip_of(address), port_of(address)), family=family).close()
+    except OSError:
+        return f"{address.rpartition('/')[0]}/0"
+    return address
+
+
+async def _join(host: "Node") -> None:
+    """Meet the bootstrap peers, and through them some others."""
+    with trio.move_on_after(JOIN_S):
+        try:
+            await host.join()
+        except LocalProtocolError as error:
+            raise ConfigError(f"network.bootstrap: {error}") from error
+    if host.connected_peers():
+        with trio.move_on_after(JOIN_S):
+            await host.explore()
+
+
+async def _ask_all(host: "Node", ports: Sequence[int]) -> list[Answer]:
+    answers: list[Answer] = []
+
+    async def ask(peer_id: PeerId) -> None:
+        for port in ports:
+            try:
+                with trio.fail_after(ASK_S):
+                    answers.append(await host.ask_dialback(peer_id, port))
+            except (OverlayError, trio.TooSlowError) as error:
+                logger.info("no dial back from %s: %r", short(peer_id), error)
+
+    async with trio.open_nursery() as nursery:
+        for peer_id in host.connected_peers()[:ASKED_MAX]:
+            nursery.start_soon(ask, peer_id)
+    return answers
+
+
+async def _wait_for_relay(host: "Node") -> None:
+    """Give the relays of the settings the time to take us."""
+    with trio.move_on_after(RELAY_S):
+        while not any(is_circuit(each) for each in host.addresses):  # noqa: ASYNC110  (rare)
+            await trio.sleep(0.2)
+
+
+def _rows(report: Report) -> list[tuple[str, str]]:
+    seen = ", ".join(f"{ip} (by {count})" for ip, count in report.seen_as.items())
+    nat = {True: "yes", False: "no", None: "nobody said"}[report.behind_nat]
+    return [
+        ("reached at", ", ".join(report.reached_at) or "nowhere directly"),
+        ("at relays", ", ".join(report.relayed_at) or "none"),
+        ("others see us as", seen or "nobody said"),
+        ("behind NAT", nat),
+        ("TCP ports to open", ", ".join(str(port) for port in report.tcp_ports) or "none"),
+        ("dialed back by", f"{report.asked} tries"),
+    ]

@@ -1,0 +1,46 @@
+"""The table `network` of the settings, and what every table has in common."""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+Address: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base that fixes the options of every table."""
+
+
+class NetworkConfig(Section, frozen=True):
+    """How this node meets others."""
+
+    name: Annotated[
+        str,
+        Meta(pattern="^[a-z0-9-]{1,32}$", description="nodes of different networks never meet"),
+    ] = "main"
+    listen_addresses: Annotated[
+        tuple[Address, ...], Meta(max_length=16, description="multiaddresses to listen on")
+    ] = ("/ip4/0.0.0.0/tcp/4001",)
+    announce_addresses: Annotated[
+        tuple[Address, ...],
+        Meta(max_length=16, description="multiaddresses to tell others, when they differ"),
+    ] = ()
+    bootstrap: Annotated[
+        tuple[Address, ...],
+        Meta(max_length=64, description="multiaddresses (with /p2p/ID) of peers to join through"),
+    ] = ()
+    relays: Annotated[
+        tuple[Address, ...],
+        Meta(max_length=8, description='relays to be reached through; "auto": from the swarm'),
+    ] = ()
+    relay: Annotated[bool, Meta(description="carry bytes for nodes that only dial out")] = False
+    relay_circuits_max: Annotated[
+        int, Meta(ge=1, le=4096, description="circuits that we relay at once")
+    ] = 64
+    relay_circuit_mib_max: Annotated[
+        int, Meta(ge=1, le=65_536, description="mebibytes of one circuit in each direction")
+    ] = 256
+    connections_max: Annotated[
+        int, Meta(ge=8, le=4096, description="connections kept open at once")
+    ] = 128

@@ -1,0 +1,147 @@
+"""What a node's reachability is, from what others told it. Pure code.
+
+One peer's word is not enough to trust, but enough to report: whoever reads the report sees
+how many said so.
+"""
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from overlay.addresses import is_circuit, without_peer
+from overlay.reach.dialback import Answer, Reply
+
+
+class Reach(enum.Enum):
+    """How others can get to a node."""
+
+    DIRECT = "reachable"
+    RELAYED = "reachable through a relay"
+    OUT_ONLY = "only dials out"
+    UNKNOWN = "unknown"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """How a node is reachable.
+
+    Attributes:
+        reach: the verdict.
+        reached_at: addresses at which a dial back arrived.
+        relayed_at: our addresses at relays.
+        seen_as: IP addresses that others see us come from, and how many say so.
+        behind_nat: whether nobody sees us under an address of this machine; None if nobody said.
+        tcp_ports: the TCP ports that must be open for others.
+        asked: peers that were asked to dial back and tried.
+        advice: what would help, in plain words, the most useful first.
+    """
+
+    reach: Reach
+    reached_at: tuple[str, ...] = ()
+    relayed_at: tuple[str, ...] = ()
+    seen_as: dict[str, int] = {}
+    behind_nat: bool | None = None
+    tcp_ports: tuple[int, ...] = ()
+    asked: int = 0
+    advice: tuple[str, ...] = ()
+
+
+def ip_of(address: str) -> str:
+    """Return the IP address of a multiaddr, "" if it has none.
+
+    >>> ip_of("/ip4/8.8.4.4/tcp/4001"), ip_of("/dns4/example.org/tcp/1")
+    ('8.8.4.4', '')
+    """
+    parts = address.split("/")
+    return parts[2] if len(parts) > 2 and parts[1] in ("ip4", "ip6") else ""
+
+
+def port_of(address: str) -> int:
+    """Return the TCP port of a multiaddr, 0 if it has none.
+
+    >>> port_of("/ip4/8.8.4.4/tcp/4001"), port_of("/ip4/8.8.4.4")
+    (4001, 0)
+    """
+    _, _, rest = address.partition("/tcp/")
+    text = rest.partition("/")[0]
+    return int(text) if text.isdigit() else 0
+
+
+def judge(
+    own_addresses: Sequence[str],
+    own_ips: Iterable[str],
+    observed: Sequence[str],
+    answers: Sequence[Answer],
+    ports: Sequence[int],
+) -> Report:
+    """Return the verdict.
+
+    Args:
+        own_addresses: what the node announces, those at relays included.
+        own_ips: those of the observed IP addresses that are of this machine.
+        observed: multiaddrs that others see us come from, one for each peer that said so.
+        answers: what came of dialing back, one for each peer that was asked.
+        ports: the TCP ports that the node listens on, or should.
+    """
+    reached = tuple(
+        dict.fromkeys(a.dialed for a in answers if a.reply in (Reply.REACHED, Reply.ANOTHER))
+    )
+    relayed = tuple(without_peer(each) for each in own_addresses if is_circuit(each))
+    seen = Counter(ip for each in observed if (ip := ip_of(each)))
+    mine = set(own_ips)
+    tried = sum(a.reply in (Reply.REACHED, Reply.ANOTHER, Reply.SILENT) for a in answers)
+    report = Report(
+        reach=_reach(reached, relayed, tried),
+        reached_at=reached,
+        relayed_at=relayed,
+        seen_as=dict(seen.most_common()),
+        behind_nat=not mine & set(seen) if seen else None,
+        tcp_ports=tuple(dict.fromkeys(port for port in ports if port)),
+        asked=tried,
+    )
+    return msgspec.structs.replace(report, advice=tuple(_advice(report)))
+
+
+def _reach(reached: Sequence[str], relayed: Sequence[str], tried: int) -> Reach:
+    if reached:
+        return Reach.DIRECT
+    if relayed:
+        return Reach.RELAYED
+    return Reach.OUT_ONLY if tried else Reach.UNKNOWN
+
+
+def _advice(report: Report) -> list[str]:
+    ports = ", ".join(str(port) for port in report.tcp_ports) or "of network.listen_addresses"
+    if report.reach is Reach.UNKNOWN:
+        return [
+            "nobody could dial back: give --bootstrap ADDRESS of a public node, or try again "
+            "in a minute"
+        ]
+    if report.reach is Reach.DIRECT:
+        return _advice_when_reached(report)
+    advice = []
+    if report.behind_nat:
+        where = next(iter(report.seen_as))
+        advice.append(
+            f"on the router: forward TCP port {ports} to this machine, and set "
+            f'network.announce_addresses = ["/ip4/{where}/tcp/{_first(report)}"]'
+        )
+    else:
+        advice.append(f"open TCP port {ports} for incoming connections in the firewall")
+    if report.reach is Reach.OUT_ONLY:
+        advice.append(
+            'or be reached through others: network.relays = ["auto"], or the address of a relay'
+        )
+    return advice
+
+
+def _advice_when_reached(report: Report) -> list[str]:
+    if not report.behind_nat:
+        return []
+    addresses = ", ".join(f'"{each}"' for each in report.reached_at)
+    return [f"tell others the forwarded port: network.announce_addresses = [{addresses}]"]
+
+
+def _first(report: Report) -> int:
+    return report.tcp_ports[0] if report.tcp_ports else 4001

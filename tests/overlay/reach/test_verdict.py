@@ -1,0 +1,55 @@
+"""The verdict about reachability follows from what others said, and the advice from it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overlay.reach.dialback import Answer, Reply
+from overlay.reach.verdict import Reach, judge
+
+PUBLIC = "/ip4/198.51.100.7/tcp/51234"
+DIALED = "/ip4/198.51.100.7/tcp/4001"
+CIRCUIT = "/ip4/203.0.113.7/tcp/4001/p2p/R/p2p-circuit"
+
+
+def report(replies, *, own=("192.168.1.5",), addresses=(), observed=(PUBLIC,)):
+    answers = [Answer(reply, PUBLIC, DIALED) for reply in replies]
+    return judge(addresses, own, observed, answers, [4001])
+
+
+def test_a_public_node_hears_nothing_to_do() -> None:
+    said = report([Reply.REACHED], own=("198.51.100.7",))
+    assert (said.reach, said.reached_at, said.behind_nat) == (Reach.DIRECT, (DIALED,), False)
+    assert said.advice == ()
+
+
+def test_a_forwarded_port_should_be_announced() -> None:
+    said = report([Reply.SILENT, Reply.REACHED])
+    assert (said.reach, said.behind_nat) == (Reach.DIRECT, True)
+    assert said.advice == (
+        f'tell others the forwarded port: network.announce_addresses = ["{DIALED}"]',
+    )
+
+
+def test_behind_nat_the_port_and_the_relay_are_named() -> None:
+    said = report([Reply.SILENT, Reply.SILENT])
+    assert (said.reach, said.behind_nat, said.asked) == (Reach.OUT_ONLY, True, 2)
+    assert "forward TCP port 4001" in said.advice[0]
+    assert '"/ip4/198.51.100.7/tcp/4001"' in said.advice[0]
+    assert 'network.relays = ["auto"]' in said.advice[1]
+
+
+def test_without_nat_it_is_the_firewall() -> None:
+    said = report([Reply.SILENT], own=("198.51.100.7",))
+    assert said.advice[0] == "open TCP port 4001 for incoming connections in the firewall"
+
+
+def test_a_relay_makes_it_reachable() -> None:
+    said = report([Reply.SILENT], addresses=[f"{CIRCUIT}/p2p/ME"])
+    assert (said.reach, said.relayed_at) == (Reach.RELAYED, (CIRCUIT,))
+
+
+@given(st.lists(st.sampled_from([Reply.BUSY, Reply.UNKNOWN])))
+def test_nobody_who_tried_is_no_verdict(replies) -> None:
+    said = report(replies, observed=())
+    assert (said.reach, said.behind_nat, said.asked) == (Reach.UNKNOWN, None, 0)
+    assert "--bootstrap" in said.advice[0]
