@@ -61,7 +61,7 @@ def test_a_receipt_that_was_touched_is_refused(swarm, steady, tools, tmp_path) -
 
 
 def test_a_killed_provider_is_replaced_and_claims_when_it_is_back(swarm, steady, tools) -> None:
-    doomed = swarm.provider_home("doomed", price_ppm=500_000, provider__tokens_per_s_max=10)
+    doomed = swarm.provider_home("doomed", price_ppm=500_000, provider__tokens_per_s_max=30)
     home = swarm.requester_home("patient")
     with swarm.provider(doomed) as victim:
         asking = tools.streaming(tools.question, "--tokens", "60", "--home", home)
