@@ -182,12 +182,12 @@ def test_damaged_text_is_translated_or_refused_and_nothing_else(seed: int, edits
     chance = random.Random(seed)  # noqa: S311 - a test
     words = list(WORDS)
     for _ in range(edits):
-        place = chance.randrange(len(words))
+        place = chance.randrange(len(words) or 1)
         match chance.randrange(4):
             case 0:
-                del words[place]
+                del words[place : place + 1]
             case 1:
-                words[place] = chance.choice(WORDS)
+                words[place : place + 1] = [chance.choice(WORDS)]
             case 2:
                 words.insert(place, chance.choice([*WORDS, "}", "{", ";", "-1", "0x7fffffff", "@"]))
             case _:
