@@ -32,8 +32,8 @@ def _machine(level: int) -> Any:  # noqa: ANN401 - llvmlite is untyped
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
         opt=level,
-        reloc="pic",
-        codemodel="default",
+        reloc="static",
+        codemodel="large",  # sections may lie anywhere: in a large process, over 2 GB apart
     )
 
 
