@@ -40,7 +40,8 @@ demo: setup  ## a paid, encrypted, streamed answer from a swarm of real nodes on
 
 test: tools  ## pass the tests
 	$(BIN)/cocoon assets fetch tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/kernels
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/kernels
 
 conformance: tools  ## clients that we did not write use our chain; nodes behind a NAT
 	$(PIP) --require-hashes -r requirements/conformance.txt
