@@ -122,7 +122,7 @@ async def open_books(stage: Stage) -> AsyncIterator[Books]:
 
 
 def vouchers_held(home: Path, channel: str) -> NanoTon:
-    """Return the total of the newest voucher that a provider, which is down, has on disk."""
+    """Return the total of the newest voucher that a provider has on disk."""
     records = read_records(home / "payee.journal", PayeeRecord)
     held = PayeeBook(records).channels.get(channel)
     return held.state.best_total if held is not None else NO_MONEY

@@ -17,7 +17,14 @@ from cocoon.messages import Turn
 from cocoon.node import open_buyer
 from cocoon.payments.channel import Phase
 from cocoon.receipts import verify_file
-from cocoon.requester.events import Attempt, JobProgress, JobResult, Negotiated, OutputCame
+from cocoon.requester.events import (
+    Attempt,
+    ChannelReady,
+    JobProgress,
+    JobResult,
+    Negotiated,
+    OutputCame,
+)
 from cocoon.requester.inputs import CHAT_MODEL, model_id, speech_request
 from cocoon.requester.plan import ChatRequest
 from cocoon.requester.service import Requester
@@ -28,7 +35,7 @@ OUTPUT_TOKENS_MAX: Final = 160
 QUOTES_TIMEOUT_S: Final = 60.0
 SETTLE_TIMEOUT_S: Final = 90.0
 POLL_S: Final = 0.2
-POWER_CUT_DELAY_S: Final = 1.0
+VOUCHER_TIMEOUT_S: Final = 10.0
 
 Listener = Callable[[JobProgress], Awaitable[None]]
 
@@ -60,6 +67,7 @@ class Story:
     started_s: float
     timings_s: dict[str, float] = field(default_factory=dict)
     schedule_output_token: int = 0
+    victim_channel: str = ""
 
     def _time(self, name: str, since_s: float) -> None:
         self.timings_s[name] = round(trio.current_time() - since_s, 3)
@@ -111,7 +119,7 @@ class Story:
         return {x.quote.peer_id for one in classes for x in book.candidates(one, now)}
 
     async def _ask(self, requester: Requester) -> JobResult:
-        """Ask the question; cut the winner's power in the middle of its answer."""
+        """Ask the question; cut the cheapest one's power in the middle of its answer."""
         began_s, killed = trio.current_time(), False
         self.narrator.step(f"asking: {self.question}")
 
@@ -121,12 +129,13 @@ class Story:
                 self._tell_winner(event)
             elif isinstance(event, OutputCame):
                 self.narrator.write(event.text)
-                if event.tokens >= KILL_AT_TOKEN and not killed:
+                if event.tokens >= KILL_AT_TOKEN and self.victim_channel and not killed:
                     killed = True
-                    # Vouchers that are under way reach it first: what it never got it cannot claim.
-                    await trio.sleep(POWER_CUT_DELAY_S)
+                    await self._wait_for_voucher(requester)
                     self._cut_power()
             else:
+                if isinstance(event, ChannelReady) and self.stage.name_of(event.provider) == VICTIM:
+                    self.victim_channel = event.address
                 self._tell(event)
 
         request = ChatRequest(
@@ -138,6 +147,19 @@ class Story:
         self.narrator.write("\n")
         self._time("answer", began_s)
         return result
+
+    async def _wait_for_voucher(self, requester: Requester) -> None:
+        """Let the victim have on disk what is signed: what it never got it cannot claim.
+
+        Nobody reads its output meanwhile, so it stops at the edge of what is paid.
+        """
+        home = self.stage.player(VICTIM).home
+        with trio.move_on_after(VOUCHER_TIMEOUT_S):
+            while True:
+                await trio.sleep(POLL_S)
+                held = await trio.to_thread.run_sync(vouchers_held, home, self.victim_channel)
+                if 0 < requester.payer.channel(self.victim_channel).signed_total <= held:
+                    return
 
     def _cut_power(self) -> None:
         child = self.stage.player(VICTIM).child
@@ -182,10 +204,12 @@ class Story:
         for attempt in attempts:
             if not attempt.channel:
                 continue
-            how = "alone" if attempt.failure else "together"
+            # An answer may be so short that the victim was done with it before it was killed.
+            dead = attempt.failure or attempt.channel == self.victim_channel
+            how = "alone" if dead else "together"
             self.narrator.step(f"settling with {self.stage.name_of(attempt.provider)}: {how}")
             total = attempt.channel_total_nanoton
-            if attempt.failure:
+            if dead:
                 total = await self._leave_alone(requester, books, attempt)
             else:
                 await requester.close_channel(attempt.channel)

@@ -46,14 +46,6 @@ class OutputCame:
 
 
 @dataclass(frozen=True, slots=True)
-class VoucherSigned:
-    """Paid for this job so far, in all."""
-
-    job_nanoton: NanoTon
-    channel_total_nanoton: NanoTon
-
-
-@dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """A provider did not finish; what it delivered is kept and paid for."""
 
@@ -62,9 +54,7 @@ class AttemptFailed:
     tokens: int
 
 
-JobProgress: TypeAlias = (
-    Discovered | Negotiated | ChannelReady | OutputCame | VoucherSigned | AttemptFailed
-)
+JobProgress: TypeAlias = Discovered | Negotiated | ChannelReady | OutputCame | AttemptFailed
 
 
 class FailOver(msgspec.Struct, frozen=True, rename={"from_": "from"}):
