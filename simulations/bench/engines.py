@@ -14,7 +14,7 @@ WHOLE: Final = Scenario(
     duration_s=30.0,
     population=Population(providers=30, requesters=50, others=20, slots=2),
     workload=Workload(jobs_per_hour=60.0),
-    record=Record(tables=[]),
+    record=Record(tables=()),
 )
 """100 complete nodes; 50 requesters with a job a minute each."""
 

@@ -204,9 +204,11 @@ def churn_pair(law: str, seeds: int = SEEDS, base: Scenario = CHURN) -> Pair:
         simulate(scenario, seed, metrics=[there])
         exact.append(there.value())
     keys = scenario.churn
-    named = "log-normal" if law == "lognormal" else "weibull"
     rule = Churn(
-        session=named, shape=LAWS[law], scale_s=keys.session_scale_s, gap_s=keys.away_scale_s
+        session="log-normal" if law == "lognormal" else "weibull",
+        shape=LAWS[law],
+        scale_s=keys.session_scale_s,
+        gap_s=keys.away_scale_s,
     )
     histories = [live(rule, nodes, end_s / 3600, seed) for seed in range(1, 4 * seeds + 1)]
     model = [float(one.online[one.online.size // 2 :].mean()) / nodes for one in histories]

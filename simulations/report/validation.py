@@ -292,7 +292,7 @@ with trade, faults, payment.
 """
 
 _SERVED_WHY: Final = """\
-Where the share of work done is apart under load, the model serves less, and this is why: a node
+Where the share of work done is apart under load, the model serves less. They differ in this: a node
 that was refused asks, within some seconds, everybody who might have a slot, those too whose last
 quote said "full"; a requester of the model asks again once, and only who was free in a quote that
 is seconds old. The price ends the same.
