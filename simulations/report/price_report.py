@@ -83,6 +83,15 @@ def shock_tables(study: Study) -> str:
     return "\n".join(parts)
 
 
+def _seeds(study: Study) -> str:
+    """Say over how many seeds the intervals are."""
+    scenes = {one.providers: one.figures["level"].runs for one in study.shocks}
+    small = {one.providers: one.gain.runs for one in study.small}
+    listed = ", ".join(f"{scenes[size]} at {size:,}" for size in sorted(scenes))
+    lone = ", ".join(f"{small[size]} at {size:,}" for size in sorted(small))
+    return f"Seeds: {listed} providers; of the small manipulator {lone}.\n"
+
+
 def _signed(one: Estimate) -> str:
     width = f" ± {one.half_width * 100:.0f}" if one.runs > 1 else ""
     return f"{one.mean * 100:+.0f}{width} %"
@@ -391,6 +400,7 @@ def write(study: Study, folder: Path) -> list[Path]:
     text = "\n".join(
         [
             HEAD,
+            _seeds(study),
             "## Conclusions\n",
             conclusions(study),
             "## Shocks\n",
