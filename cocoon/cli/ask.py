@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from dataclasses import dataclass, field
 from functools import partial
 
 import trio
@@ -17,45 +16,16 @@ from cocoon.errors import ConfigError
 from cocoon.messages import Kind, SamplingSettings, Turn, resource_class
 from cocoon.node import open_buyer, open_node
 from cocoon.payments.payer_book import InterruptedJob
-from cocoon.requester.events import ChannelReady, JobProgress, JobResult, OutputCame
+from cocoon.requester.bill import Bill
+from cocoon.requester.events import JobProgress, JobResult, OutputCame
 from cocoon.requester.inputs import model_id, speech_request
 from cocoon.requester.plan import ChatRequest, JobRequest
-from cocoon.requester.service import Requester
 from cocoon.words import interrupted_words, progress_words, quote_rows, result_json, result_words
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
 
 QUOTES_REFRESH_S = 1.0
 QUOTE_COLUMNS = ("provider", "model", "out/1000 tok", "audio/1000 s", "speed", "free", "tier", "")
-
-
-@dataclass(slots=True)
-class Bill:
-    """What a job has cost so far, in case it is interrupted.
-
-    Attributes:
-        totals_before: of each channel that the job used, when it began with it.
-        paid_nanoton: signed away for the job, over all its channels.
-    """
-
-    totals_before: dict[str, int] = field(default_factory=dict)
-    tokens: int = 0
-    paid_nanoton: int = 0
-
-    def note(self, event: JobProgress, requester: Requester) -> None:
-        """Take in a step of the job."""
-        if isinstance(event, ChannelReady):
-            total = requester.payer.signed_through(event.address)
-            self.totals_before.setdefault(event.address, total)
-        elif isinstance(event, OutputCame):
-            self.tokens = event.tokens
-
-    def close(self, requester: Requester) -> None:
-        """Count what was signed, from the channels themselves."""
-        self.paid_nanoton = sum(
-            requester.payer.signed_through(address) - before
-            for address, before in self.totals_before.items()
-        )
 
 
 async def _buy(
@@ -77,7 +47,7 @@ async def _buy(
             try:
                 result = await requester.run(request, listen)
             finally:
-                bill.close(requester)
+                bill.add_up(requester)
             for job in interrupted:
                 await requester.payer.acknowledge(job.job_id)
             return result, interrupted

@@ -39,6 +39,9 @@ WARP_MAX: Final = 316_224_000
 TEMPERATURE_MAX: Final = 10
 
 FAUCET_COINS: Final = "10"
+API_ADDRESS: Final = "127.0.0.1:8646"
+API_COINS: Final = "1"
+API_JOBS_MAX: Final = 256
 
 EPILOG: Final = """\
 first steps
@@ -54,6 +57,18 @@ exit codes
 The contract is not audited yet: the default chain is a devnet on this machine.
 """
 
+
+API_LESSON: Final = """\
+It joins the swarm once, keeps channels open, and answers /v1/chat/completions (also streamed),
+/v1/audio/transcriptions and /v1/models. A client needs two settings, which it prints: the base URL,
+and the key that is made in the file api.key of the home. For instance:
+
+  curl $BASE_URL/chat/completions -H "Authorization: Bearer $(cat HOME/api.key)" \\
+    -d '{"model": "SmolLM2-135M-Instruct", "messages": [{"role": "user", "content": "Hello"}]}'
+
+A client that hangs up cancels its job. Deposits and fees of channels are not counted as spent:
+a deposit comes back (cocoon channels).
+"""
 
 KERNEL_LESSON: Final = """\
 A manifest names the code (CUDA C++ or PTX), its arguments with types and shapes, grid and block,
@@ -341,6 +356,29 @@ def _add_jobs(adder: Adder) -> None:
     quotes.add_argument("--model", help="only this model")
     quotes.add_argument("--once", action="store_true", help="print one table and stop")
     _add_network(ask, hear, quotes)
+    _add_api(adder)
+
+
+def _add_api(adder: Adder) -> None:
+    api = adder.add(
+        "api",
+        "api:api_command",
+        "let programs written for OpenAI's API buy from the swarm",
+        epilog=API_LESSON,
+    )
+    api.add_argument(
+        "--address", default=API_ADDRESS, help=f"host:port to listen on ({API_ADDRESS})"
+    )
+    api.add_argument(
+        "--spend-max",
+        default=API_COINS,
+        help=f"coins that all jobs together may cost until it is started again ({API_COINS})",
+    )
+    api.add_argument(
+        "--jobs", type=whole(1, API_JOBS_MAX), default=8, help="most jobs at the same time (8)"
+    )
+    api.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    _add_network(api)
 
 
 def _add_kernels(adder: Adder) -> None:

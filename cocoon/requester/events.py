@@ -77,6 +77,7 @@ class Attempt:
     channel_total_nanoton: NanoTon = NO_MONEY
     at_risk_max_nanoton: NanoTon = NO_MONEY
     tokens: int = 0
+    prompt_tokens: int = 0
     first_output_s: float | None = None
     streaming_s: float = 0.0
     receipt: str = ""

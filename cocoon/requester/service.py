@@ -541,7 +541,7 @@ async def _hang_up(stream: Stream) -> None:
 def _account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> None:
     """Write down what the attempt cost, whichever way it ended."""
     attempt.at_risk_max_nanoton = running.watch.at_risk_max_nanoton
-    attempt.vouchers = len(running.vouchers)
+    attempt.vouchers, attempt.prompt_tokens = len(running.vouchers), running.watch.prompt_tokens
     attempt.channel_total_nanoton = channel.signed_total
     before = running.accept.payment.signed_total_nanoton
     attempt.paid_nanoton = NanoTon(channel.signed_total - before)
