@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from cocoon.requester.events import ChannelReady, JobProgress, OutputCame
+from cocoon.requester.events import ChannelReady, JobProgress, KernelCame, OutputCame
 from cocoon.requester.service import Requester
 from contracts.units import NO_MONEY, NanoTon
 
@@ -18,6 +18,7 @@ class Bill:
 
     totals_before: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
+    kernel_ms: int = 0
     paid_nanoton: NanoTon = NO_MONEY
 
     def note(self, event: JobProgress, requester: Requester) -> None:
@@ -27,6 +28,12 @@ class Bill:
             self.totals_before.setdefault(event.address, total)
         elif isinstance(event, OutputCame):
             self.tokens = event.tokens
+        elif isinstance(event, KernelCame):
+            self.kernel_ms = event.metered_ms
+
+    def got(self) -> str:
+        """Return in words what came for the money."""
+        return f"{self.kernel_ms} ms of a kernel" if self.kernel_ms else f"{self.tokens} tokens"
 
     def add_up(self, requester: Requester) -> NanoTon:
         """Count what was signed, from the channels themselves."""
