@@ -16,11 +16,16 @@ from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, Mo
 from kernels.models import weight_cache
 from kernels.models.binary import let_go
 from kernels.models.chat_template import ChatTemplate, ChatTurn
-from kernels.models.decoder import CopyableSequence, Decoder, DecoderSequence
+from kernels.models.decoder import (
+    ChoosingSequence,
+    CopyableSequence,
+    Decoder,
+    DecoderSequence,
+)
 from kernels.models.gguf import GgufFile, open_gguf
 from kernels.models.llama import NumpyDecoder
 from kernels.models.prefix_cache import PUBLIC, PrefixCache, common_length
-from kernels.models.sampling import Sampling, choose
+from kernels.models.sampling import Choice, Sampling, choose
 from kernels.models.tokenizer import Detokenizer, Plain, Tokenizer, tokenizer_from_gguf
 from kernels.models.weights import LlamaWeights, load_llama_weights, read_config
 from kernels.native.threads import threads_default
@@ -56,7 +61,7 @@ class Generation(Iterator[TokenPiece]):
     returned true. It is None while pieces may still come.
 
     Iterating computes alone. `kernels.models.batch` drives several together instead, by
-    `is_over`, `pending`, `take_in` and `accept`.
+    `is_over`, `pending`, `choice`, and `accept` or `accept_token`.
     """
 
     def __init__(
@@ -86,6 +91,11 @@ class Generation(Iterator[TokenPiece]):
         """Return the tokens that the sequence has not taken in yet; never none."""
         return self._token_ids[self.sequence.length_tokens :]
 
+    @property
+    def choice(self) -> Choice:
+        """Return how the token after the pending ones is to be chosen."""
+        return Choice(self._sampling, len(self._token_ids))
+
     def __next__(self) -> TokenPiece:
         """Compute the next token.
 
@@ -95,13 +105,23 @@ class Generation(Iterator[TokenPiece]):
         """
         if self.is_over():
             raise StopIteration
-        logits = self.sequence.extend(self.pending, should_stop=self._should_stop)
-        if self.sequence.length_tokens < len(self._token_ids):
+        token_id = self._compute()
+        if token_id is None:
             self._end("cancelled")
             raise StopIteration
-        if (piece := self.accept(logits)) is None:
+        if (piece := self.accept_token(token_id)) is None:
             raise StopIteration
         return piece
+
+    def _compute(self) -> int | None:
+        """Take in what is pending and choose the next token, on the device if it can."""
+        sequence, stop = self.sequence, self._should_stop
+        if isinstance(sequence, ChoosingSequence):
+            return sequence.extend_and_choose(self.pending, self.choice, should_stop=stop)
+        logits = sequence.extend(self.pending, should_stop=stop)
+        if sequence.length_tokens < len(self._token_ids):
+            return None
+        return choose(logits, self._sampling, len(self._token_ids))
 
     def is_over(self) -> bool:
         """Return whether nothing more will come; asks *should_stop*."""
@@ -118,7 +138,10 @@ class Generation(Iterator[TokenPiece]):
         Raises:
             LaunchError: the logits are not numbers.
         """
-        token_id = choose(logits, self._sampling, len(self._token_ids))
+        return self.accept_token(choose(logits, self._sampling, len(self._token_ids)))
+
+    def accept_token(self, token_id: int) -> TokenPiece | None:
+        """Go on with the token that was chosen as `choice` says; None at the end."""
         if token_id in self._stop_ids:
             self._end("stop")
             return None
