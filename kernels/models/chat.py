@@ -11,10 +11,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.device import available_devices, open_device
 from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, ModelUnavailable
 from kernels.models import weight_cache
-from kernels.models.binary import let_go
+from kernels.models.binary import let_go, map_file
 from kernels.models.chat_template import ChatTemplate, ChatTurn
 from kernels.models.decoder import (
     ChoosingSequence,
@@ -22,7 +21,7 @@ from kernels.models.decoder import (
     Decoder,
     DecoderSequence,
 )
-from kernels.models.gguf import GgufFile, open_gguf
+from kernels.models.gguf import GgufFile, index_gguf
 from kernels.models.llama import NumpyDecoder
 from kernels.models.prefix_cache import PUBLIC, PrefixCache, common_length
 from kernels.models.sampling import Choice, Sampling, choose
@@ -306,13 +305,15 @@ def open_chat_model(
     if device not in {"auto", "cpu", "cuda"}:
         raise DeviceUnavailable(f"no device is called {device[:40]!r}; there are auto, cpu, cuda")
     if device == "auto":
-        device = "cuda" if "cuda" in available_devices() else "cpu"
+        device = _best_device()
     file = _find_file(path)
-    gguf = open_gguf(file)
+    content = map_file(file)
     with ThreadPoolExecutor(2) as pool:  # hashing and repacking let go of the interpreter
-        hashed = pool.submit(lambda: hashlib.sha256(gguf.content.data).hexdigest())
+        hashed = pool.submit(lambda: hashlib.sha256(content.data).hexdigest())
+        gguf = index_gguf(content, file.name)
         native = pool.submit(_open_native, gguf, device, threads or threads_default())
         tokenizer = tokenizer_from_gguf(gguf)
+        template = _template(gguf)
         model_id = hashed.result()
         decoder = native.result()
     if decoder is None:
@@ -323,11 +324,17 @@ def open_chat_model(
         name=gguf.text("general.name", file.stem),
         decoder=decoder,
         tokenizer=tokenizer,
-        template=_template(gguf),
+        template=template,
         stop_ids=_stop_ids(gguf, tokenizer),
     )
     let_go(gguf.content)
     return model
+
+
+def _best_device() -> str:
+    from kernels.device import available_devices  # noqa: PLC0415  (many modules, for cards only)
+
+    return "cuda" if "cuda" in available_devices() else "cpu"
 
 
 def _find_file(path: Path) -> Path:
@@ -379,6 +386,7 @@ def _open_native(gguf: GgufFile, device: str, threads: int) -> Decoder | None:
 
 def _open_decoder(weights: LlamaWeights, device: str) -> Decoder:
     if device == "cuda":
+        from kernels.device import open_device  # noqa: PLC0415 (as above)
         from kernels.models.llama_cuda import DeviceDecoder  # noqa: PLC0415 (only with a card)
 
         return DeviceDecoder(open_device("cuda"), weights)

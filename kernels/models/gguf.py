@@ -130,10 +130,14 @@ def open_gguf(path: Path) -> GgufFile:
         ModelUnavailable: it is missing or unreadable.
         InvalidModelFile: it breaks the format or uses an encoding we do not know.
     """
-    content = map_file(path)
+    return index_gguf(map_file(path), path.name)
+
+
+def index_gguf(content: Bytes, name: str) -> GgufFile:
+    """Index the content of a GGUF file; *name* is for messages. Raises as `open_gguf` does."""
     reader = BoundedReader(content)
     if bytes(reader.take(4)) != b"GGUF":
-        raise InvalidModelFile(f"{path.name} is not a GGUF file")
+        raise InvalidModelFile(f"{name} is not a GGUF file")
     if (version := reader.integer("I")) not in {2, 3}:
         raise InvalidModelFile(f"GGUF version {version} (2 and 3 are known)")
     tensor_count, key_count = reader.integer("Q"), reader.integer("Q")
