@@ -1,8 +1,8 @@
 """Builds the native kernel with the machine's C compiler, once for each source and compiler.
 
 The result is kept in the user's cache under a hash of the sources, the flags and the
-compiler (its path, size and time). It holds the code for every instruction set that the compiler can
-make, so one cache may serve different machines of the same architecture.
+compiler (its path, size and time). It holds the code for every instruction set that the
+compiler can make, so one cache may serve different machines of the same architecture.
 """
 
 import hashlib
