@@ -35,7 +35,9 @@ Floats = NDArray[np.float32]
 
 __all__ = ["ChatModel", "ChatTurn", "Generation", "TokenPiece", "open_chat_model"]
 
-END_OF_TURN: Final = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>")
+END_OF_TURN: Final = (
+    "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<end_of_turn>", "</s>",
+)  # fmt: skip
 """Special tokens that end an answer in the families we know, beside the file's own."""
 
 FinishReason = Literal["stop", "length", "cancelled"]
