@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import gguf_bytes, tiny_llama_bytes
+from model_files import family_bytes, gguf_bytes, tiny_llama_bytes
 
 from kernels.bench import peers
 from kernels.bench.chat import Comparison, Extends, follow
@@ -353,3 +353,21 @@ def test_no_clip_has_more_word_errors_than_ctranslate2_makes_end_to_end(name: st
         rows[clip] = word_errors(spoken, heard), word_errors(spoken, other), heard == other
     sys.stdout.write(f"{name}: word errors (ours, faster-whisper's, the same text): {rows}\n")
     assert {clip: row for clip, row in rows.items() if row[0] > row[1]} == {}
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "gemma"])
+def test_each_family_has_llama_cpps_logits(family: str, tmp_path: Path) -> None:
+    """On random weights in F32. llama.cpp looks GELU up in a table of fp16, so Gemma less so."""
+    pytest.importorskip("llama_cpp")
+    path = tmp_path / "model.gguf"
+    path.write_bytes(family_bytes(family, "F32"))
+    theirs = peers.LlamaCpp(path, threads=1, exact=True)
+    gguf = open_gguf(path)
+    ours = NumpyDecoder(load_llama_weights(gguf, "00", None)).new_sequence(64)
+    words = len(gguf.texts("tokenizer.ggml.tokens"))
+    ids = np.random.default_rng(1).integers(0, words, 30).tolist()
+    for part in (ids[:20], *([one] for one in ids[20:])):
+        wanted = theirs.extend(part)
+        error = np.abs(ours.extend(part) - wanted).max()
+        assert error < (2e-3 if family == "gemma" else 2e-5) * np.abs(wanted).max()
+    theirs.close()
