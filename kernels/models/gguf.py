@@ -9,7 +9,7 @@ file cannot make us allocate more than a small multiple of its own size.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +49,10 @@ Q4_0: Final = Encoding("Q4_0", 32, 18)
 Q4_1: Final = Encoding("Q4_1", 32, 20)
 Q8_0: Final = Encoding("Q8_0", 32, 34)
 _ENCODINGS: Final = {0: F32, 1: F16, 2: Q4_0, 3: Q4_1, 8: Q8_0}
+_UNREAD: Final = {
+    6: "Q5_0", 7: "Q5_1", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 30: "BF16",
+}  # fmt: skip
+"""The commonest of those that are not read, for the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,25 @@ class GgufFile:
             raise InvalidModelFile(f"{key} is {_brief(value)}, not a list of strings")
         return items
 
+    def numbers(self, key: str) -> list[float]:
+        """Return a list of finite real numbers from the metadata; see `integer`."""
+        value = self.metadata.get(key)
+        items = (
+            [float(item) for item in value if isinstance(item, int | float)]
+            if isinstance(value, list)
+            else []
+        )
+        if not isinstance(value, list) or len(items) != len(value) or not all(map(isfinite, items)):
+            raise InvalidModelFile(f"{key} is {_brief(value)}, not a list of finite numbers")
+        return items
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return a truth value from the metadata; see `integer`."""
+        value = self.metadata.get(key, default)
+        if not isinstance(value, bool):
+            raise InvalidModelFile(f"{key} is {_brief(value)}, neither true nor false")
+        return value
+
     def integers(self, key: str) -> list[int]:
         """Return a list of integers from the metadata; see `integer`."""
         value = self.metadata.get(key)
@@ -130,10 +153,14 @@ def open_gguf(path: Path) -> GgufFile:
         ModelUnavailable: it is missing or unreadable.
         InvalidModelFile: it breaks the format or uses an encoding we do not know.
     """
-    content = map_file(path)
+    return index_gguf(map_file(path), path.name)
+
+
+def index_gguf(content: Bytes, name: str) -> GgufFile:
+    """Index the content of a GGUF file; *name* is for messages. Raises as `open_gguf` does."""
     reader = BoundedReader(content)
     if bytes(reader.take(4)) != b"GGUF":
-        raise InvalidModelFile(f"{path.name} is not a GGUF file")
+        raise InvalidModelFile(f"{name} is not a GGUF file")
     if (version := reader.integer("I")) not in {2, 3}:
         raise InvalidModelFile(f"GGUF version {version} (2 and 3 are known)")
     tensor_count, key_count = reader.integer("Q"), reader.integer("Q")
@@ -233,7 +260,11 @@ def _read_entry(reader: BoundedReader, alignment: int) -> _Entry:
     shape = tuple(reader.integer("Q") for _ in range(rank))[::-1]
     kind, offset = reader.integer("I"), reader.integer("Q")
     if kind not in _ENCODINGS:
-        raise InvalidModelFile(f"tensor {name[:80]!r} has encoding {kind}, which is not supported")
+        known = ", ".join(encoding.name for encoding in _ENCODINGS.values())
+        raise InvalidModelFile(
+            f"tensor {name[:80]!r} is stored as {_UNREAD.get(kind, kind)}, "
+            f"which is not supported (known: {known})"
+        )
     encoding = _ENCODINGS[kind]
     if min(shape) < 1 or shape[-1] % encoding.block_items or offset % alignment:
         raise InvalidModelFile(f"tensor {name[:80]!r} has an impossible shape or place")

@@ -21,7 +21,7 @@ from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, Mo
 from kernels.models.audio import SAMPLE_RATE_HZ, Audio
 from kernels.models.binary import let_go
 from kernels.models.ct2 import Ct2File, open_ct2
-from kernels.models.mel import HOP_SAMPLES, log_mel
+from kernels.models.mel import HOP_SAMPLES, window_mel
 from kernels.models.sampling import Sampling, choose
 from kernels.models.tokenizer import token_bytes
 from kernels.models.whisper_network import SpeechNetwork, WhisperNetwork, Window
@@ -170,10 +170,10 @@ class SpeechModel:
         """
         language_id = self._language_id(language)
         position = 0
-        while position < len(audio.samples) and not should_stop():
+        while position + HOP_SAMPLES <= len(audio.samples) and not should_stop():
             window = audio.samples[position : position + self._window_samples]
             with np.errstate(all="ignore"):  # broken weights overflow; `choose` reports the result
-                heard = self._network.encode(self._spectrogram(window))
+                heard = self._network.encode(self.spectrogram(audio, position))
                 language_id = language_id or self._detect(heard)
                 guess = self._best_guess(heard, language_id, should_stop)
             if guess is None:
@@ -193,9 +193,10 @@ class SpeechModel:
     def _is_multilingual(self) -> bool:
         return int(self._network.vocabulary) >= MULTILINGUAL_VOCABULARY
 
-    def _spectrogram(self, window: Floats) -> Floats:
-        padded = np.pad(window, (0, self._window_samples - len(window)))
-        return log_mel(padded, self._network.mel_bands)
+    def spectrogram(self, audio: Audio, position: int = 0) -> Floats:
+        """Return what the network hears of *audio* in the window from sample *position* on."""
+        frames = self._window_samples // HOP_SAMPLES
+        return window_mel(audio.samples, position, self._network.mel_bands, frames)
 
     def _detect(self, heard: Window) -> int | None:
         """Return the token of the language spoken; None for an English-only model."""

@@ -10,7 +10,7 @@ from model_files import byte_characters, ct2_bytes, whisper_variables
 
 from kernels.errors import InvalidModelFile, KernelError, LaunchError, ModelUnavailable
 from kernels.models.audio import Audio
-from kernels.models.mel import log_mel, mel_filters
+from kernels.models.mel import log_mel, mel_filters, window_mel
 from kernels.models.whisper import SpeechModel, SpeechSegment, apply_rules, open_speech_model
 from kernels.models.whisper_network import gelu
 
@@ -132,6 +132,30 @@ def test_a_tone_lights_up_its_own_mel_band() -> None:
     assert loud.shape == (80, 100)
     centre = mel_filters(80)[loud[:, 50].argmax()].argmax() * 40
     assert centre == pytest.approx(1000, abs=40)
+
+
+def test_a_window_inside_long_audio_hears_its_neighbours() -> None:
+    samples = noise(3).samples
+    samples[8000] = 9.0  # the loudest is in every part, so all have the same scale
+    whole = log_mel(samples, 80)
+    assert np.abs(window_mel(samples, 0, 80, 150) - whole[:, :150]).max() < 1e-6
+    inner = window_mel(samples, 40 * 160, 80, 100)
+    assert np.abs(inner - whole[:, 40:140]).max() < 1e-6
+
+
+@given(st.integers(0, 900), st.integers(0, 900), st.integers(1, 8))
+def test_where_the_audio_ends_the_spectrogram_goes_on_with_zeros(length, start, frames) -> None:
+    samples = noise(1).samples[:length]
+    start = min(start, length)
+    mel = window_mel(samples, start, 80, frames)
+    heard = min(frames, (length - start) // 160)
+    assert mel.shape == (80, frames)
+    assert mel[:, :heard].any(axis=0).all()
+    assert not mel[:, heard:].any()
+
+
+def test_less_than_a_frame_of_audio_is_nothing(model: SpeechModel) -> None:
+    assert list(model.transcribe(noise(159 / 16_000), should_stop=never)) == []
 
 
 def test_each_mel_filter_has_unit_area() -> None:
