@@ -63,6 +63,9 @@ class Arena:
         self._memory = _reserve(self.size_bytes)
         self.bytes: Final = np.frombuffer(self._memory, np.uint8)
         self.base: Final = self.bytes.ctypes.data
+        # Lanes that are switched off may point below the window of shared memory. A vector load
+        # that is partly on a page which is not there yet takes hundreds of cycles.
+        self.bytes[:SHARED_OFFSET] = 0
         self.shadow: Final = (
             np.frombuffer(_reserve(self.size_bytes), np.uint8) if is_checked else None
         )

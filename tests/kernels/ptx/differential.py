@@ -70,8 +70,8 @@ def check_seed(
     seed: int, mode: Mode, shape: tuple[int, int], *, programs: int, level: int = 1
 ) -> None:
     """Make *programs* from *seed* and check each."""
-    chance = random.Random(seed)  # noqa: S311 - a test
-    made = [Maker(chance).program() for _ in range(programs)]
+    maker = Maker(random.Random(seed))  # noqa: S311 - a test
+    made = [maker.program() for _ in range(programs)]
     module = load(made, shape[0] * shape[1], mode, level)
     arena = Arena(2**26, is_checked=mode is Mode.STRICT)
     for number, code in enumerate(made):
