@@ -145,6 +145,7 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
         relays=network.relays,
         relay=relay if network.relay else None,
         hole_punching=network.hole_punching,
+        port_mapping=network.port_mapping,
     )
 
 

@@ -54,6 +54,7 @@ from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
 from overlay.reach.dialback import Reply
+from overlay.reach.mapping import PortMapper
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
 from overlay.transport import PeerAddress
@@ -182,6 +183,7 @@ class Libp2pDriver:
         self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
         self._relaying.changed = self._note_new_addresses
+        self._mapper = self._open_mapper(config)
 
     def _open_punching(self) -> Punching:
         punching = Punching(
@@ -197,6 +199,21 @@ class Libp2pDriver:
         self.serve(PUNCH_PROTOCOL, punching.serve)
         return punching
 
+    def _open_mapper(self, config: HostConfig) -> PortMapper | None:
+        """Return what has our port forwarded, unless somebody did that by hand."""
+        ports = self._port.forwardable()
+        if not config.port_mapping or config.announce_addresses or not ports:
+            return None
+        mapper = PortMapper(ports[0], self._note_new_addresses)
+        others = self._host.get_addrs
+        end = f"/p2p/{self.peer_id}"
+        hardening.replace_attribute(
+            self._host,
+            "get_addrs",
+            lambda: [*others(), *(parse(f"{each}{end}") for each in mapper.addresses)],
+        )
+        return mapper
+
     async def run(self, connections_max: int, rng: random.Random) -> None:
         """Keep the DHT and the connections in order until cancelled."""
         async with trio.open_nursery() as nursery:
@@ -204,6 +221,8 @@ class Libp2pDriver:
             nursery.start_soon(self._relaying.run)
             if self._punching is not None:
                 nursery.start_soon(self._punching.run)
+            if self._mapper is not None:
+                nursery.start_soon(self._mapper.run)
             nursery.start_soon(
                 trim_forever, self._swarm.get_connections, self._in_use, connections_max, rng
             )
@@ -244,6 +263,18 @@ class Libp2pDriver:
             return {"succeeded": 0, "failed": 0}
         puncher = self._punching.puncher
         return {"succeeded": puncher.succeeded, "failed": puncher.failed}
+
+    async def router(self) -> str:
+        """Return what the home router does for us, in words; "" when it was not asked."""
+        if self._mapper is None:
+            return ""
+        await self._mapper.tried.wait()
+        mapping = self._mapper.mapping
+        if mapping is None:
+            return self._mapper.why_not
+        where = f"{mapping.external_ip or 'an address that it does not tell'}"
+        done = f"{mapping.protocol.value} forwards port {mapping.external_port} of {where} to us"
+        return f"{done}, but {self._mapper.why_not}" if self._mapper.why_not else done
 
     async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
         """Dial *peer_id* at *address* once."""

@@ -55,6 +55,13 @@ class ListeningPort:
                 return (wildcard if ip.is_unspecified else str(ip), port_of(listening))
         return None
 
+    def forwardable(self) -> tuple[int, ...]:
+        """Return the IPv4 TCP ports that we listen on, and that a router could forward."""
+        found = ((tcp_ip(each), port_of(each)) for each in self._listening())
+        return tuple(
+            port for ip, port in found if ip is not None and ip.version == 4 and not ip.is_loopback
+        )
+
     def shows_our_port(self, connection: Any) -> bool:
         """Return whether *connection* uses the listening port at our end."""
         if connection.direction is Direction.INBOUND:

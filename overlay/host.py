@@ -53,6 +53,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         relay: what we give to others as a relay; None for nothing.
         hole_punching: whether connections that come in through a relay are made direct, where
             the NATs between allow it.
+        port_mapping: whether the home router is asked to forward our port (PCP, NAT-PMP, UPnP),
+            unless *announce_addresses* says that somebody did so by hand.
         health_interval_s: a connection that was silent for so many seconds is asked
             whether it lives, and closed if it does not answer.
     """
@@ -66,6 +68,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     relays: tuple[str, ...] = ()
     relay: RelayConfig | None = None
     hole_punching: bool = True
+    port_mapping: bool = False
     state_directory: str = ""
     limits: LimitsConfig = LimitsConfig()
     gossip: GossipConfig = GossipConfig()

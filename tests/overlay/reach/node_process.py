@@ -114,6 +114,8 @@ async def obey(node: Node, order: dict[str, Any]) -> Any:
             return node._driver.ways(PeerId(order["peer"]))
         case "punches":
             return node._driver.punches
+        case "router":
+            return await node.router()
         case "observed":
             return node.observed
         case "dialback":
