@@ -15,7 +15,7 @@ from typing import Any, Final
 import trio
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from libp2p.abc import IHost, INetStream
+from libp2p.abc import IHost, INetStream, INetwork
 from libp2p.custom_types import TProtocol
 from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.peer.id import ID
@@ -27,7 +27,7 @@ from libp2p.pubsub.rpc_queue import RpcQueue
 from libp2p.pubsub.score import PeerScorer, ScoreParams
 from libp2p.pubsub.validators import signature_validator
 
-from overlay._libp2p_hardening import replace_attribute
+from overlay._libp2p_hardening import is_relayed, remote_ip, replace_attribute
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.wire import MessageReader
@@ -190,6 +190,15 @@ class Router(GossipSub):
     def add_peer(self, peer_id: ID, protocol_id: TProtocol | None) -> None:
         """Treat our network's protocol id as the GossipSub 1.1 that it is."""
         super().add_peer(peer_id, PROTOCOL if protocol_id in self.protocols else protocol_id)
+
+    def _track_peer_ip(self, peer_id: ID) -> None:
+        """Tell the score where a neighbour comes from.
+
+        Upstream (0.8.1) looks for attributes that no connection has, in a table that does not
+        hold the peer yet. To drop: probe `neighbours_come_from_nowhere`.
+        """
+        if self.pubsub is not None:
+            self.scorer.add_peer_ip(peer_id, direct_ip(self.pubsub.host.get_network(), peer_id))
 
     async def handle_rpc(self, rpc: rpc_pb2.RPC, sender_peer_id: ID) -> None:
         """Survive malformed control messages (upstream: KeyError ends the host)."""
@@ -380,6 +389,13 @@ class SafePubsub(Pubsub):
         self._sink.deliver(
             _source(publish_message), publish_message.topicIDs[0], publish_message.data
         )
+
+
+def direct_ip(network: INetwork, peer_id: ID) -> str:
+    """Return the IP address that a neighbour comes from, "" through a relay: it is the relay's."""
+    live = (each for each in network.get_connections(peer_id) if not each.is_closed)
+    direct = (remote_ip(each.muxed_conn) for each in live if not is_relayed(each))
+    return next((each for each in direct if each), "")
 
 
 def content_id(msg: rpc_pb2.Message) -> bytes:

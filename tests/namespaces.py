@@ -6,8 +6,10 @@ Needs root, iproute2 and nft. Names carry our process id, so that runs do not me
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +37,14 @@ table inet filter {{
 }}
 """
 """A home router: what comes back may pass, what comes unasked is dropped without a word."""
+
+MINIUPNPD = """
+table inet forwarding {
+  chain pass { }
+  chain to_inside { type nat hook prerouting priority -100; }
+  chain from_inside { type nat hook postrouting priority 99; }
+}
+"""
 
 
 class Net:
@@ -121,3 +131,38 @@ def open_net(*more_tools: str) -> Iterator[Net]:
         yield net
     finally:
         net.remove()
+
+
+@contextmanager
+def miniupnpd(
+    net: Net, place: str, directory: Path, *, upnp: bool = True, pcp: bool = True
+) -> Iterator[None]:
+    """Let the router *place* forward ports by itself, by some of the protocols."""
+    net.run(place, "nft", "-f", "-", text=MINIUPNPD)
+    config = directory / "miniupnpd.conf"
+    settings = {
+        "ext_ifname": "wan", "listening_ip": "lan", "http_port": 0, "uuid": "5" * 8,
+        "enable_natpmp": "yes" if pcp else "no", "enable_upnp": "yes" if upnp else "no",
+        "min_lifetime": 60, "max_lifetime": 86_400, "secure_mode": "yes", "system_uptime": "yes",
+        "upnp_table_name": "forwarding", "upnp_nat_table_name": "forwarding",
+        "upnp_forward_chain": "pass", "upnp_nat_chain": "to_inside",
+        "upnp_nat_postrouting_chain": "from_inside",
+    }  # fmt: skip
+    lines = [
+        *(f"{key}={value}" for key, value in settings.items()),
+        "allow 1024-65535 0.0.0.0/0 1024-65535",
+    ]
+    config.write_text("\n".join(lines) + "\n")
+    pid = directory / "pid"
+    command = net.command(place, "miniupnpd", "-d", "-f", str(config), "-P", str(pid))
+    log = (directory / "log").open("w")
+    daemon = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        time.sleep(1)
+        assert daemon.poll() is None, (directory / "log").read_text()[-2000:]
+        yield
+    finally:
+        daemon.terminate()
+        daemon.wait(10)
+        net.run(place, "nft", "delete", "table", "inet", "forwarding")
+        log.close()

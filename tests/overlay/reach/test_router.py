@@ -4,28 +4,18 @@ pub 9.9.1.1 --+-- wan
 nat 9.9.1.2 --+     192.168.1.0/24: home
 """
 
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.namespaces import Net, open_net
+from tests.namespaces import Net, miniupnpd, open_net
 from tests.overlay.reach.node_process import NodeProcess, running
 
 PORT = 4001
 OUTSIDE = "9.9.1.2"
 MAPPED = f"/ip4/{OUTSIDE}/tcp/{PORT}"
-TABLES = """
-table inet filter {
-  chain miniupnpd { }
-  chain prerouting_miniupnpd { type nat hook prerouting priority -100; }
-  chain postrouting_miniupnpd { type nat hook postrouting priority 99; }
-}
-insert rule inet filter pass jump miniupnpd
-"""
 
 
 @pytest.fixture(scope="module")
@@ -40,39 +30,7 @@ def net() -> Iterator[Net]:
         net.plug("home", "lan", "192.168.1.2")
         net.route("home", "192.168.1.1")
         net.router("nat", inside="192.168.1.0/24")
-        net.run("nat", "nft", "-f", "-", text=TABLES)
         yield net
-
-
-@contextmanager
-def miniupnpd(net: Net, directory: Path, *, upnp: bool, pcp: bool) -> Iterator[None]:
-    """The router's daemon, which knows some of the protocols."""
-    config = directory / "miniupnpd.conf"
-    settings = {
-        "ext_ifname": "wan", "listening_ip": "lan", "http_port": 0, "uuid": "5" * 8,
-        "enable_natpmp": "yes" if pcp else "no", "enable_upnp": "yes" if upnp else "no",
-        "min_lifetime": 60, "max_lifetime": 86_400, "secure_mode": "yes", "system_uptime": "yes",
-        "upnp_table_name": "filter", "upnp_nat_table_name": "filter",
-        "upnp_forward_chain": "miniupnpd", "upnp_nat_chain": "prerouting_miniupnpd",
-        "upnp_nat_postrouting_chain": "postrouting_miniupnpd",
-    }  # fmt: skip
-    lines = [
-        *(f"{key}={value}" for key, value in settings.items()),
-        "allow 1024-65535 0.0.0.0/0 1024-65535",
-    ]
-    config.write_text("\n".join(lines) + "\n")
-    pid = directory / "pid"
-    command = net.command("nat", "miniupnpd", "-d", "-f", str(config), "-P", str(pid))
-    log = (directory / "log").open("w")
-    daemon = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        time.sleep(1)
-        assert daemon.poll() is None, (directory / "log").read_text()[-2000:]
-        yield
-    finally:
-        daemon.terminate()
-        daemon.wait(10)
-        log.close()
 
 
 @contextmanager
@@ -93,7 +51,7 @@ def forwarded(net: Net) -> bool:
 def test_a_router_forwards_our_port_until_we_leave(
     net: Net, tmp_path: Path, offered: dict[str, bool], spoken: str
 ) -> None:
-    with miniupnpd(net, tmp_path, **offered):
+    with miniupnpd(net, "nat", tmp_path, **offered):
         with home(net) as node:
             said = node("router")
             assert said == f"{spoken} forwards port {PORT} of {OUTSIDE} to us"
@@ -114,7 +72,7 @@ def test_without_such_a_router_the_node_says_so(net: Net) -> None:
 
 def test_a_port_that_was_forwarded_by_hand_is_left_alone(net: Net, tmp_path: Path) -> None:
     with (
-        miniupnpd(net, tmp_path, upnp=True, pcp=True),
+        miniupnpd(net, "nat", tmp_path, upnp=True, pcp=True),
         home(net, announce_addresses=[MAPPED]) as node,
     ):
         assert node("router") == ""
