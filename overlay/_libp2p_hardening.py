@@ -272,7 +272,7 @@ def dial_nobody_unasked(swarm: Swarm) -> None:
 
 
 def choose_connections_steadily(swarm: Swarm) -> None:
-    """Prefer the busiest connection to a peer, and the newest on a tie.
+    """Prefer a direct connection to a peer, then the busiest, and the newest on a tie.
 
     Upstream (0.8.1) breaks ties by memory address, so that two streams to one peer may
     use different connections at random. To drop: `_best_connection` has no `id(`.
@@ -280,7 +280,12 @@ def choose_connections_steadily(swarm: Swarm) -> None:
 
     def best(connections: list[INetConn]) -> INetConn:
         index = max(
-            range(len(connections)), key=lambda each: (len(connections[each].get_streams()), each)
+            range(len(connections)),
+            key=lambda each: (
+                not is_relayed(connections[each]),
+                len(connections[each].get_streams()),
+                each,
+            ),
         )
         return connections[index]
 
@@ -288,9 +293,15 @@ def choose_connections_steadily(swarm: Swarm) -> None:
 
 
 DialCircuit = Callable[[Multiaddr, ID], Awaitable[INetConn]]
+SourceFor = Callable[[str], tuple[str, int] | None]
+DialPeer = Callable[[ID, SourceFor], Awaitable[list[INetConn]]]
 
 
-def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> None:
+def from_any_port(_address: str) -> None:
+    """Say that an address may be dialed from whatever port the system chooses."""
+
+
+def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> DialPeer:
     """Dial all known addresses of a peer, a quarter of a second apart; the first wins.
 
     Upstream (0.8.1) waits 250 ms after every success, tries only the first address of
@@ -301,21 +312,30 @@ def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> None:
     Args:
         swarm: whose `dial_peer` is replaced.
         dial_circuit: dials an address that leads through a relay; these come last.
+
+    Returns:
+        The same, which takes another argument: where to dial each address from.
     """
     dialing: dict[ID, trio.Lock] = {}
 
-    async def dial(peer_id: ID) -> list[INetConn]:
+    async def dial(peer_id: ID, source_for: SourceFor = from_any_port) -> list[INetConn]:
         lock = dialing.setdefault(peer_id, trio.Lock())
         try:
             async with lock:
                 return live_connections(swarm, peer_id) or [
-                    await _dial_race(swarm, peer_id, dial_circuit)
+                    await _dial_race(swarm, peer_id, dial_circuit, source_for)
                 ]
         finally:
             if not lock.statistics().tasks_waiting:
                 dialing.pop(peer_id, None)
 
     replace_attribute(swarm, "dial_peer", dial)
+    return dial
+
+
+def is_relayed(connection: Any) -> bool:
+    """Return whether *connection* goes through a relay."""
+    return any(is_circuit(str(each)) for each in connection.get_transport_addresses() or ())
 
 
 def live_connections(swarm: Swarm, peer_id: ID) -> list[INetConn]:
@@ -343,15 +363,20 @@ def remote_ip(muxed_conn: Any) -> str:
     return str(remote[0]) if remote else ""
 
 
-async def _dial_race(swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit) -> INetConn:
+async def _dial_race(
+    swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit, source_for: SourceFor
+) -> INetConn:
     won: list[INetConn] = []
     addresses = sorted(known_addresses(swarm, peer_id), key=lambda each: is_circuit(str(each)))
 
     async def attempt(address: Multiaddr, delay_s: float, race: trio.CancelScope) -> None:
         await trio.sleep(delay_s)
         try:
-            dial = dial_circuit if is_circuit(str(address)) else swarm._dial_addr_single_attempt
-            won.append(await dial(address, peer_id))
+            if is_circuit(str(address)):
+                won.append(await dial_circuit(address, peer_id))
+            else:
+                source = source_for(str(address))
+                won.append(await swarm._dial_addr_single_attempt(address, peer_id, source))
             race.cancel()
         except Exception as error:  # noqa: BLE001  (any failure: the next address may do)
             logger.debug("dialing %s: %r", address, error)
