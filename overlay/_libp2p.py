@@ -40,6 +40,7 @@ from overlay._libp2p_forget import forget_forever
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_relay import Relaying
+from overlay._libp2p_speed import install_speed_fixes
 from overlay._libp2p_trim import carries, trim_forever
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
@@ -376,6 +377,7 @@ async def open_driver(
     hardening.check_version()
     hardening.quiet_logs()
     hardening.install_yamux_fixes()
+    install_speed_fixes()
     measure_no_round_trips()
     read_ipv6_addresses()
     gossip_fixes.install_gossip_fixes()
