@@ -509,7 +509,10 @@ def write_whole_frames() -> None:
             patience = CLOSING_WRITE_S if is_closing(self) else FRAME_WRITE_S
             with shielded(patience) as scope:
                 self._cocoon_write_scope = scope  # type: ignore[attr-defined]
-                await self.secured_conn.write(data)
+                held = held_openings(self)
+                whole = bytes(held) + data if held else data
+                held.clear()
+                await self.secured_conn.write(whole)
             if scope.cancelled_caught:
                 with shielded(CLOSING_WRITE_S):
                     await self.secured_conn.close()
@@ -517,6 +520,12 @@ def write_whole_frames() -> None:
         await trio.lowlevel.checkpoint()
 
     replace_attribute(yamux.Yamux, "_write_frame", write_frame)
+
+
+def held_openings(connection: yamux.Yamux) -> bytearray:
+    """Return the frames that go out with the next one; see `overlay._libp2p_speed`."""
+    held: bytearray = connection.__dict__.setdefault("_cocoon_openings", bytearray())
+    return held
 
 
 def is_closing(connection: yamux.Yamux) -> bool:

@@ -1,16 +1,32 @@
 """Fewer system calls, copies and coroutines for each byte that libp2p 0.8.1 carries.
 
-Nothing changes on the wire but where frames are cut. To drop any of the three: upstream's figure
+Nothing changes on the wire but where frames are cut. To drop any of them: upstream's figure
 in `python -m overlay.bench --only streams` is within a tenth of ours.
 """
 # ruff: noqa: ANN401, SLF001, TID251  (the border to libp2p: its privates, its loose types)
 
+import contextlib
 import functools
+import struct
+from collections.abc import Sequence
 from typing import Any, Final
 
+import trio
+from libp2p.custom_types import TProtocol
 from libp2p.io import msgio
-from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError
+from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError, IOException
 from libp2p.io.trio import TrioTCPStream
+from libp2p.protocol_muxer.exceptions import (
+    MultiselectClientError,
+    MultiselectCommunicatorError,
+    ProtocolNotSupportedError,
+)
+from libp2p.protocol_muxer.multiselect_client import (
+    DEFAULT_NEGOTIATE_TIMEOUT,
+    MULTISELECT_PROTOCOL_ID,
+    PROTOCOL_NOT_FOUND_MSG,
+    MultiselectClient,
+)
 from libp2p.security.noise.io import (
     MAX_PLAINTEXT_LENGTH,
     BaseNoiseMsgReadWriter,
@@ -18,20 +34,27 @@ from libp2p.security.noise.io import (
 )
 from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux import yamux
+from libp2p.utils import encode_delim
 
-from overlay._libp2p_hardening import replace_attribute
+from overlay._libp2p_hardening import held_openings, replace_attribute
 
 READ_AHEAD_BYTES: Final = 128 * 1024
 """Of one socket: two Noise messages. Counts against nobody's window, so it is small."""
 
+OPENINGS_HELD_BYTES_MAX: Final = 4096
+_OPENS: Final = struct.pack(">BBH", 0, yamux.TYPE_WINDOW_UPDATE, yamux.FLAG_SYN)
+_IS_OPEN: Final = struct.pack(">BBH", 0, yamux.TYPE_WINDOW_UPDATE, yamux.FLAG_ACK)
+
 
 @functools.cache
 def install_speed_fixes() -> None:
-    """Apply the four changes below, once for the process: the classes are global."""
+    """Apply the changes below, once for the process: the classes are global."""
     read_ahead()
     read_exactly_at_once()
     keep_plaintext_whole()
     encrypt_in_bulk()
+    propose_at_once()
+    open_with_first_words()
 
 
 class _Held:
@@ -151,3 +174,62 @@ def encrypt_in_bulk() -> None:
         await self.read_writer.read_write_closer.write(b"".join(parts))
 
     replace_attribute(NoiseTransportReadWriter, "write_msg", write_msg)
+
+
+def propose_at_once() -> None:
+    """Send the protocol that we want together with the greeting: one round trip, not two.
+
+    Source: libp2p specs, connections/README.md, section "Protocol Negotiation"; go-libp2p does so.
+    """
+
+    async def select_one_of(
+        self: MultiselectClient,
+        protocols: Sequence[TProtocol],
+        communicator: Any,
+        negotiate_timeout: float = DEFAULT_NEGOTIATE_TIMEOUT,
+    ) -> TProtocol:
+        with trio.move_on_after(negotiate_timeout):
+            first = str(protocols[0])
+            greeting = encode_delim(MULTISELECT_PROTOCOL_ID.encode())
+            try:
+                await communicator.read_writer.write(greeting + encode_delim(first.encode()))
+                answers = [await communicator.read() for _ in range(2)]
+            except (IOException, MultiselectCommunicatorError) as error:
+                raise MultiselectClientError(f"negotiation broke off: {error!r}") from error
+            if answers == [MULTISELECT_PROTOCOL_ID, first]:
+                return protocols[0]
+            if answers != [MULTISELECT_PROTOCOL_ID, PROTOCOL_NOT_FOUND_MSG]:
+                raise MultiselectClientError(f"not an answer: {answers!r}")
+            return await _try_others(self, protocols[1:], communicator)
+        raise MultiselectClientError(f"no answer in {negotiate_timeout} s to {list(protocols)}")
+
+    replace_attribute(MultiselectClient, "select_one_of", select_one_of)
+
+
+async def _try_others(
+    client: MultiselectClient, protocols: Sequence[TProtocol], communicator: Any
+) -> TProtocol:
+    for protocol in protocols:
+        with contextlib.suppress(ProtocolNotSupportedError):
+            return await client.try_select(communicator, protocol)
+    raise MultiselectClientError("the peer speaks none of the protocols")
+
+
+def open_with_first_words() -> None:
+    """Send the frames that open a stream, or say that it is open, with the next frame.
+
+    They carry nothing, and a greeting always follows. A connection that says nothing more is
+    asked by a ping, which takes them along.
+    """
+    write_frame = yamux.Yamux._write_frame
+
+    async def write(self: yamux.Yamux, data: bytes) -> None:
+        held = held_openings(self)
+        opens = len(data) == yamux.HEADER_SIZE and data[:4] in (_OPENS, _IS_OPEN)
+        if opens and data.endswith(bytes(4)) and len(held) < OPENINGS_HELD_BYTES_MAX:
+            held += data
+            await trio.lowlevel.checkpoint_if_cancelled()
+            return
+        await write_frame(self, data)  # takes along what is held
+
+    replace_attribute(yamux.Yamux, "_write_frame", write)
