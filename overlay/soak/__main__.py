@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from overlay.soak import dht, endurance, fuzz, swarm, wire
+from overlay.soak import dht, endurance, fuzz, handlers, swarm, wire
 from overlay.soak.rows import Row
 
 
@@ -18,7 +18,9 @@ def main() -> int:
     """Run the scenarios, print the table, return 1 if anything does not hold."""
     parser = argparse.ArgumentParser(prog="python -m overlay.soak", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON list")
-    parser.add_argument("--only", nargs="*", choices=("fuzz", "dht", "wire", "hour"), default=None)
+    parser.add_argument(
+        "--only", nargs="*", choices=("fuzz", "handlers", "dht", "wire", "hour"), default=None
+    )
     parser.add_argument("--inputs", type=int, default=1_000_000, help="fuzzed inputs")
     parser.add_argument("--nodes", type=int, default=200, help="nodes of the DHT scenarios")
     parser.add_argument("--lookups", type=int, default=400, help="look-ups of each of them")
@@ -34,6 +36,7 @@ def main() -> int:
         _run_child(*arguments.child)
     scenarios: dict[str, Callable[[], list[Row]]] = {
         "fuzz": lambda: fuzz.run(arguments.inputs),
+        "handlers": lambda: handlers.run(arguments.inputs),
         "dht": lambda: dht.run(arguments.nodes, arguments.lookups),
         "wire": lambda: wire.run(arguments.seconds),
         "hour": lambda: endurance.run(arguments.seconds, arguments.record),
