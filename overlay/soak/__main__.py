@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from overlay.soak import dht, endurance, fuzz, handlers, swarm, wire
+from overlay.soak import dht, endurance, fuzz, handlers, mesh, swarm, wire
 from overlay.soak.rows import Row
 
 
@@ -19,7 +19,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m overlay.soak", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON list")
     parser.add_argument(
-        "--only", nargs="*", choices=("fuzz", "handlers", "dht", "wire", "hour"), default=None
+        "--only",
+        nargs="*",
+        choices=("fuzz", "handlers", "dht", "mesh", "wire", "hour"),
+        default=None,
     )
     parser.add_argument("--inputs", type=int, default=1_000_000, help="fuzzed inputs")
     parser.add_argument("--nodes", type=int, default=200, help="nodes of the DHT scenarios")
@@ -29,15 +32,18 @@ def main() -> int:
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--flood", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--sources", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--kind", default="forged", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.flood:
-        trio.run(wire.flood, arguments.flood, arguments.sources)
+        trio.run(wire.flood, arguments.flood, arguments.sources, arguments.kind)
     if arguments.child:
         _run_child(*arguments.child)
+        return 0
     scenarios: dict[str, Callable[[], list[Row]]] = {
         "fuzz": lambda: fuzz.run(arguments.inputs),
         "handlers": lambda: handlers.run(arguments.inputs),
         "dht": lambda: dht.run(arguments.nodes, arguments.lookups),
+        "mesh": lambda: mesh.run(min(arguments.seconds, 60.0)),
         "wire": lambda: wire.run(arguments.seconds),
         "hour": lambda: endurance.run(arguments.seconds, arguments.record),
     }
@@ -50,8 +56,9 @@ def main() -> int:
 
 
 def _run_child(role: str, *addresses: str) -> None:
-    if role == "subject":
-        trio.run(swarm.subject)
+    if role in ("subject", "member"):
+        trio.run(swarm.subject if role == "subject" else mesh.member)
+        return
     trio.run({"residents": swarm.residents, "visitors": swarm.visitors}[role], list(addresses))
 
 

@@ -115,23 +115,25 @@ def gossip_seeds() -> list[bytes]:
     """Return RPCs of GossipSub, written by hand: protobuf fields of bytes and text."""
     topic = f"cocoon/{NETWORK}/{TOPIC}".encode()
     author = bytes.fromhex("002408011220") + bytes(32)
-    message = _fields((1, author), (2, b"hello"), (3, bytes(8)), (4, topic), (5, bytes(64)))
-    graft, prune = _fields((1, topic)), _fields((1, topic))
-    ihave = _fields((1, topic), (2, bytes(20)), (2, bytes(20)))
-    control = _fields((1, ihave), (2, _fields((1, bytes(20)))), (3, graft), (4, prune))
-    subscribe = b"\x08\x01" + _fields((2, topic))
-    return [_framed(_fields(part)) for part in ((2, message), (3, control), (1, subscribe))]
+    message = fields((1, author), (2, b"hello"), (3, bytes(8)), (4, topic), (5, bytes(64)))
+    graft, prune = fields((1, topic)), fields((1, topic))
+    ihave = fields((1, topic), (2, bytes(20)), (2, bytes(20)))
+    control = fields((1, ihave), (2, fields((1, bytes(20)))), (3, graft), (4, prune))
+    subscribe = b"\x08\x01" + fields((2, topic))
+    return [framed(fields(part)) for part in ((2, message), (3, control), (1, subscribe))]
 
 
-def _fields(*fields: tuple[int, bytes]) -> bytes:
-    return b"".join(bytes([number << 3 | 2, *_varint(len(v))]) + v for number, v in fields)
+def fields(*parts: tuple[int, bytes]) -> bytes:
+    """Return protobuf fields of bytes or text."""
+    return b"".join(bytes([number << 3 | 2, *_varint(len(v))]) + v for number, v in parts)
 
 
 def _varint(number: int) -> bytes:
     return bytes([number]) if number < 128 else bytes([number & 0x7F | 0x80, number >> 7])
 
 
-def _framed(message: bytes) -> bytes:
+def framed(message: bytes) -> bytes:
+    """Return *message* behind its length."""
     return _varint(len(message)) + message
 
 
