@@ -37,10 +37,12 @@ from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_reach as reach
 from overlay._libp2p_addresses import announced_addresses, bare, parse
 from overlay._libp2p_dial import ListeningPort
+from overlay._libp2p_forget import forget_forever
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
 from overlay._libp2p_relay import Relaying
+from overlay._libp2p_speed import install_speed_fixes
 from overlay._libp2p_trim import carries, trim_forever
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
@@ -447,6 +449,7 @@ async def open_driver(
     hardening.check_version()
     hardening.quiet_logs()
     hardening.install_yamux_fixes()
+    install_speed_fixes()
     measure_no_round_trips()
     read_ipv6_addresses()
     gossip_fixes.install_gossip_fixes()
@@ -478,6 +481,7 @@ async def open_driver(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
+            nursery.start_soon(forget_forever, swarm, router, host.get_id())
             yield driver
             nursery.cancel_scope.cancel()
 
@@ -506,6 +510,7 @@ def _make_host(
             enable_memory_limits=False,
             enable_circuit_breaker=False,
             enable_graceful_degradation=False,
+            enable_rate_limiting=False,
         ),
         addrs_factory=lambda candidates: announce or announced_addresses(candidates),
         disable_identify_address_discovery=True,

@@ -265,6 +265,7 @@ class SafePubsub(Pubsub):
         )
         self._gossip = router
         self._seen = SeenCache()
+        self.seen_messages = _Seen(self._seen)  # type: ignore[assignment]  # what IHAVE asks
         self._own_id = host.get_id().to_bytes()
         self.counter = first_seqno
         self._sink = sink
@@ -396,6 +397,24 @@ def direct_ip(network: INetwork, peer_id: ID) -> str:
     live = (each for each in network.get_connections(peer_id) if not each.is_closed)
     direct = (remote_ip(each.muxed_conn) for each in live if not is_relayed(each))
     return next((each for each in direct if each), "")
+
+
+class _Seen:
+    """Our seen cache as the router asks it: else each IHAVE brings again what came long ago."""
+
+    def __init__(self, cache: SeenCache) -> None:
+        self._cache = cache
+
+    def has(self, id_: bytes) -> bool:
+        """Return whether a message was delivered."""
+        return self._cache.has(id_, trio.current_time())
+
+    def add(self, id_: bytes) -> bool:
+        """Note a message; return whether it is new."""
+        return self._cache.add(id_, trio.current_time())
+
+    def stop(self) -> None:
+        """Nothing runs here: the cache forgets when it is asked."""
 
 
 def content_id(msg: rpc_pb2.Message) -> bytes:

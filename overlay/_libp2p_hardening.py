@@ -57,9 +57,10 @@ HANDSHAKE_S: Final = 20.0
 DIAL_STAGGER_S: Final = 0.25
 DIAL_S: Final = 10.0
 ADDRESSES_DIALED_MAX: Final = 16
-WINDOW_POLL_S: Final = 0.01
-FRAME_PAYLOAD_BYTES: Final = 65_519 - yamux.HEADER_SIZE
-"""What fits with its header into one Noise message: 65 535 bytes less the tag of 16."""
+WINDOW_POLL_S: Final = 0.05
+"""How soon a writer that waits for its window sees that the stream is over."""
+FRAME_PAYLOAD_BYTES: Final = 2 * 65_519 - yamux.HEADER_SIZE
+"""What fits with its header into two Noise messages, of 65 535 bytes less the tag of 16."""
 _CREDIT_BATCH_BYTES: Final = 4096
 
 
@@ -395,11 +396,12 @@ async def _dial_race(
 
 @functools.cache
 def install_yamux_fixes() -> None:
-    """Apply the four fixes below to yamux, once for the process: its classes are global."""
+    """Apply the five fixes below to yamux, once for the process: its classes are global."""
     batch_window_credit()
     cap_unread_bytes()
     write_whole_frames()
     wait_for_window()
+    tell_of_opened_windows()
 
 
 def batch_window_credit() -> None:
@@ -532,7 +534,10 @@ def write_whole_frames() -> None:
             patience = CLOSING_WRITE_S if is_closing(self) else FRAME_WRITE_S
             with shielded(patience) as scope:
                 self._cocoon_write_scope = scope  # type: ignore[attr-defined]
-                await self.secured_conn.write(data)
+                held = held_openings(self)
+                whole = bytes(held) + data if held else data
+                held.clear()
+                await self.secured_conn.write(whole)
             if scope.cancelled_caught:
                 with shielded(CLOSING_WRITE_S):
                     await self.secured_conn.close()
@@ -540,6 +545,12 @@ def write_whole_frames() -> None:
         await trio.lowlevel.checkpoint()
 
     replace_attribute(yamux.Yamux, "_write_frame", write_frame)
+
+
+def held_openings(connection: yamux.Yamux) -> bytearray:
+    """Return the frames that go out with the next one; see `overlay._libp2p_speed`."""
+    held: bytearray = connection.__dict__.setdefault("_cocoon_openings", bytearray())
+    return held
 
 
 def is_closing(connection: yamux.Yamux) -> bool:
@@ -580,7 +591,6 @@ def wait_for_window() -> None:
 
 async def _open_window(stream: yamux.YamuxStream) -> int:
     deadline_s = trio.current_time() + WRITE_STALL_S
-    pause_s = 0.001
     while True:
         if stream.closed or stream.send_closed or stream.reset_received:
             raise MuxedStreamError("Stream is closed")
@@ -588,5 +598,21 @@ async def _open_window(stream: yamux.YamuxStream) -> int:
             return min(stream.send_window, FRAME_PAYLOAD_BYTES)
         if trio.current_time() > deadline_s:
             raise MuxedStreamError("the peer does not read")
-        await trio.sleep(pause_s)
-        pause_s = min(2 * pause_s, WINDOW_POLL_S)
+        opened = stream._cocoon_opened = trio.Event()  # type: ignore[attr-defined]
+        with trio.move_on_after(WINDOW_POLL_S):
+            await opened.wait()
+
+
+def tell_of_opened_windows() -> None:
+    """Wake a writer as soon as its window opens; upstream's is a number that nobody watches."""
+
+    def get(self: yamux.YamuxStream) -> int:
+        return self._cocoon_send_window  # type: ignore[attr-defined,no-any-return]
+
+    def put(self: yamux.YamuxStream, size_bytes: int) -> None:
+        self._cocoon_send_window = size_bytes  # type: ignore[attr-defined]
+        opened = getattr(self, "_cocoon_opened", None)
+        if size_bytes > 0 and opened is not None:
+            opened.set()
+
+    yamux.YamuxStream.send_window = property(get, put)  # type: ignore[assignment]
