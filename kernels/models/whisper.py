@@ -126,11 +126,16 @@ class Words:
 
 
 class SpeechModel:
-    """A Whisper model ready to transcribe. `model_id` is the hex SHA-256 of model.bin."""
+    """A Whisper model ready to transcribe.
+
+    `model_id` is the hex SHA-256 of model.bin; `device` is "cpu" or "cuda", and `engine` what
+    computes there: "numpy", "native" or "cuda".
+    """
 
     def __init__(self, model_id: str, network: SpeechNetwork, words: Words) -> None:
         self.model_id = model_id
         self.engine = network.engine
+        self.device = "cuda" if network.engine == "cuda" else "cpu"
         self._network = network
         self._words = words
         self._window_samples = 2 * network.audio_positions * HOP_SAMPLES
@@ -320,24 +325,39 @@ def _log_softmax(logits: Floats) -> Floats:
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-def open_speech_model(path: Path, *, threads: int = 0) -> SpeechModel:
+def open_speech_model(path: Path, *, device: str = "cpu", threads: int = 0) -> SpeechModel:
     """Load a Whisper model in CTranslate2's form.
 
     Args:
         path: a folder with model.bin, config.json and tokenizer.json, or its model.bin.
+        device: "cpu", "cuda", or "auto" for the card if there is a usable one.
         threads: how many threads the native engine uses; 0 means `threads_default`.
 
     Raises:
         ModelUnavailable: files are missing, or not a Whisper model that this engine runs.
+        DeviceUnavailable: *device* cannot be used here.
     """
+    if device not in {"auto", "cpu", "cuda"}:
+        raise DeviceUnavailable(f"no device is called {device[:40]!r}; there are auto, cpu, cuda")
     folder = path if path.is_dir() else path.parent
     file = open_ct2(folder / "model.bin")
-    network = _open_network(file, threads or threads_default())
+    network = None if device == "cpu" else _open_on_card(file, must=device == "cuda")
+    network = network or _open_network(file, threads or threads_default())
     settings = _read_json(folder / "config.json", _Settings)
     tokenizer = _read_json(folder / "tokenizer.json", _TokenizerFile)
     model_id = hashlib.sha256(file.content.data).hexdigest()
     let_go(file.content)
     return SpeechModel(model_id, network, Words(settings, tokenizer, network.vocabulary))
+
+
+def _open_on_card(file: Ct2File, *, must: bool) -> SpeechNetwork | None:
+    """Return the network on the card; None if it is not a *must* and cannot be."""
+    from kernels.device import available_devices, open_device  # noqa: PLC0415  (for cards only)
+    from kernels.models.whisper_cuda import DeviceNetwork  # noqa: PLC0415 (as above)
+
+    if not must and "cuda" not in available_devices():
+        return None
+    return DeviceNetwork(open_device("cuda"), file)
 
 
 def _open_network(file: Ct2File, threads: int) -> SpeechNetwork:
