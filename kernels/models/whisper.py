@@ -213,8 +213,12 @@ class SpeechModel:
     def _best_guess(
         self, heard: Window, language_id: int | None, should_stop: Callable[[], bool]
     ) -> _Guess | None:
-        """Decode, and again at higher temperatures while the result looks wrong."""
-        guess: _Guess | None = None
+        """Decode, and again at higher temperatures while the result looks wrong.
+
+        If all do, the likeliest that does not repeat itself is taken, else the likeliest: what
+        is really said several times repeats itself at every temperature.
+        """
+        guesses: list[_Guess] = []
         for temperature in TEMPERATURES:
             guess = self._decode(heard, language_id, Sampling(temperature), should_stop)
             if guess is None:
@@ -224,8 +228,10 @@ class SpeechModel:
             if silent and not likely:
                 return _Guess([], guess.mean_log_probability, guess.no_speech)
             if likely and not self._repeats(guess):
-                break
-        return guess
+                return guess
+            guesses.append(guess)
+        varied = [guess for guess in guesses if not self._repeats(guess)]
+        return max(varied or guesses, key=lambda guess: guess.mean_log_probability)
 
     def _repeats(self, guess: _Guess) -> bool:
         text = self._words.text(guess.token_ids).encode()
