@@ -24,7 +24,7 @@ from kernels.models.ct2 import Ct2File, open_ct2
 from kernels.models.mel import HOP_SAMPLES, window_mel
 from kernels.models.sampling import Sampling, choose
 from kernels.models.tokenizer import token_bytes
-from kernels.models.whisper_network import SpeechNetwork, WhisperNetwork, Window
+from kernels.models.whisper_network import SpeechNetwork, WhisperNetwork, Window, read_shape
 from kernels.native.threads import threads_default
 
 logger = logging.getLogger(__name__)
@@ -336,7 +336,7 @@ def open_speech_model(path: Path, *, device: str = "cpu", threads: int = 0) -> S
 
     Args:
         path: a folder with model.bin, config.json and tokenizer.json, or its model.bin.
-        device: "cpu", "cuda", or "auto" for the card if there is a usable one.
+        device: "cpu", "cuda", or "auto" for the card if there is one that can run the model.
         threads: how many threads the native engine uses; 0 means `threads_default`.
 
     Raises:
@@ -359,9 +359,9 @@ def open_speech_model(path: Path, *, device: str = "cpu", threads: int = 0) -> S
 def _open_on_card(file: Ct2File, *, must: bool) -> SpeechNetwork | None:
     """Return the network on the card; None if it is not a *must* and cannot be."""
     from kernels.device import available_devices, open_device  # noqa: PLC0415  (for cards only)
-    from kernels.models.whisper_cuda import DeviceNetwork  # noqa: PLC0415 (as above)
+    from kernels.models.whisper_cuda import DeviceNetwork, unsupported  # noqa: PLC0415 (as above)
 
-    if not must and "cuda" not in available_devices():
+    if not must and ("cuda" not in available_devices() or unsupported(read_shape(file))):
         return None
     return DeviceNetwork(open_device("cuda"), file)
 
