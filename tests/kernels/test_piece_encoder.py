@@ -18,13 +18,16 @@ CONTROLS = ["<unk>", "<s>", "</s>", "<turn>", "\n\n", "hello"]
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 WORDS = [
     *"abcdehlorstuw<>0x4",
-    SPACE, "he", "ll", "llo", "hell", "hellos", f"{SPACE}t", f"{SPACE}th", f"{SPACE}the", "or",
+    SPACE, "bc", "ab", "abcd", "cd", "he", "ll", "hell", "llo", "hellos", "or",
+    f"{SPACE}t", f"{SPACE}th", f"{SPACE}the",
     f"{SPACE}w", f"{SPACE}wor", "ld", f"{SPACE}world", "<s", "rs>", "<t", SPACE * 2, SPACE * 4,
 ]  # fmt: skip
 TOKENS = [*CONTROLS, *BYTES, *WORDS]
 KINDS = [2, 3, 3, 3, 4, 5, *[6] * 256, *[1] * len(WORDS)]
-SCORES = [0.0] * (len(CONTROLS) + 256) + [-float(len(WORDS) - len(word)) for word in WORDS]
-letters = st.text(st.sampled_from("abcdehlorstuw<>/0x4 \n!"), max_size=40)
+SCORES = [0.0] * (len(CONTROLS) + 256) + [-float(index) for index in range(len(WORDS))]
+letters = st.lists(st.sampled_from(["abc", "hello", "the", *WORDS, *"/\n!u "]), max_size=20).map(
+    lambda parts: "".join(parts).replace(SPACE, " ")
+)
 anything = letters | st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
