@@ -58,8 +58,11 @@ def check_models(config: NodeConfig) -> None:
         MissingAsset: its weights are not here.
     """
     known = [model.name for model in catalog.models()]
-    if not config.provider.models:
-        raise ConfigError(f"name what to sell: --model, or provider.models; known: {known}")
+    if not (config.provider.models or config.provider.kernels.enabled):
+        raise ConfigError(
+            "name what to sell: --model, or provider.models, or --kernels for time to strangers' "
+            f"kernels; known: {known}"
+        )
     for name in config.provider.models:
         if name not in known:
             raise ConfigError(f"provider.models: nothing is called {name!r}; known: {known}")

@@ -173,7 +173,7 @@ class EntryTranslator:
     def _start(self, block: Block, wait: Wait) -> Start:
         check_instruction(wait.instruction)
         kept = self._kept(wait)
-        plan = plan_local(block, kept, self._known, self._entry.registers)
+        plan = plan_local(block, kept, self._known, self._entry)
         saved = [each for each in kept if each not in self._known and each not in plan.recipes]
         known = dict.fromkeys([*(each for each in kept if each in self._known), *plan.needs])
         uniform = [

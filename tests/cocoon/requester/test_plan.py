@@ -91,7 +91,7 @@ def test_the_request_says_what_was_asked_and_no_more():
 
 
 def test_chunks_count_for_their_own_kind_only():
-    ours = ChunkLimits(tokens_max=16, audio_s_max=30)
+    ours = ChunkLimits(tokens_max=16, audio_s_max=30, kernel_ms_max=1000)
     assert ours.objection(Kind.CHAT, Limits(chunk_tokens=16, chunk_audio_s=600)) == ""
     assert ours.objection(Kind.TRANSCRIBE, Limits(chunk_tokens=4096, chunk_audio_s=30)) == ""
     assert "17 tokens, at most 16" in ours.objection(Kind.CHAT, Limits(chunk_tokens=17))
