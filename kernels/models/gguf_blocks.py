@@ -96,7 +96,7 @@ def _spread_nibbles(packed: Bytes, target: Floats) -> None:
 
 def _fifth_bits(packed: Bytes) -> Bytes:
     """Return 16 where the bit of an item is set: 32 items of four bytes, the lowest first."""
-    return np.unpackbits(packed, axis=1, bitorder="little") << 4
+    return np.unpackbits(packed, axis=1, bitorder="little") << np.uint8(4)
 
 
 def _decode_q4_k(raw: Bytes, out: Floats) -> None:
@@ -111,8 +111,10 @@ def _decode_q5_k(raw: Bytes, out: Floats) -> None:
     blocks = raw.reshape(-1, Q5_K.block_bytes)
     start = 4 + K_SCALES_BYTES
     quants = _group_nibbles(blocks[:, start + 32 :])
-    fifth = blocks[:, None, start : start + 32] >> np.arange(8, dtype=np.uint8)[:, None] & 1
-    _scale_groups(blocks, quants | fifth << 4, out)
+    fifth = blocks[:, None, start : start + 32] >> np.arange(8, dtype=np.uint8)[:, None] & np.uint8(
+        1
+    )
+    _scale_groups(blocks, quants | fifth << np.uint8(4), out)
 
 
 def _group_nibbles(packed: Bytes) -> Bytes:
