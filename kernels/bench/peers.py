@@ -120,11 +120,11 @@ def llama_tokens(path: Path, texts: Sequence[str]) -> list[list[int]]:
     return found
 
 
-def requantise(source: Path, target: Path) -> None:
-    """Write *source* as Q4_0, which llama.cpp repacks for its fastest kernels."""
+def requantise(source: Path, target: Path, file_type: int = Q4_0_FILE_TYPE) -> None:
+    """Write *source* in another type, by default Q4_0: llama.cpp has its fastest kernels for it."""
     api = _llama_api()
     wanted = api.llama_model_quantize_default_params()
-    wanted.ftype = Q4_0_FILE_TYPE
+    wanted.ftype = file_type
     wanted.allow_requantize = True
     if api.llama_model_quantize(os.fsencode(source), os.fsencode(target), ctypes.byref(wanted)):
         raise RuntimeError("llama_model_quantize failed")

@@ -296,7 +296,7 @@ def open_chat_model(
 
     Args:
         path: a GGUF file, or a folder with exactly one.
-        device: "cpu", "cuda", or "auto" for the card if there is a usable one.
+        device: "cpu", "cuda", or "auto" for the card if there is one that can run the model.
         cache: folder for the dequantised numbers that NumPy workers share; None is the usual one.
         threads: how many threads the native engine uses; 0 means `threads_default`.
 
@@ -306,13 +306,12 @@ def open_chat_model(
     """
     if device not in {"auto", "cpu", "cuda"}:
         raise DeviceUnavailable(f"no device is called {device[:40]!r}; there are auto, cpu, cuda")
-    if device == "auto":
-        device = _best_device()
     file = _find_file(path)
     content = map_file(file)
     with ThreadPoolExecutor(2) as pool:  # hashing and repacking let go of the interpreter
         hashed = pool.submit(lambda: hashlib.sha256(content.data).hexdigest())
         gguf = index_gguf(content, file.name)
+        device = _best_device(gguf) if device == "auto" else device
         native = pool.submit(_open_native, gguf, device, threads or threads_default())
         tokenizer = tokenizer_from_gguf(gguf)
         template = _template(gguf)
@@ -333,10 +332,17 @@ def open_chat_model(
     return model
 
 
-def _best_device() -> str:
+def _best_device(gguf: GgufFile) -> str:
     from kernels.device import available_devices  # noqa: PLC0415  (many modules, for cards only)
 
-    return "cuda" if "cuda" in available_devices() else "cpu"
+    if "cuda" not in available_devices():
+        return "cpu"
+    from kernels.models.llama_cuda import unsupported_shape  # noqa: PLC0415 (as above)
+
+    if reason := unsupported_shape(read_config(gguf), "q8"):
+        logger.info("the card is left out: %s", reason)
+        return "cpu"
+    return "cuda"
 
 
 def _find_file(path: Path) -> Path:

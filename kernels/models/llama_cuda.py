@@ -306,7 +306,7 @@ class DeviceDecoder:
 
     def _choose_from_logits(self, choices: Sequence[Choice]) -> list[int]:
         scratch, rows = self.scratch, len(choices)
-        shared = {"scores": scratch.logits, "best": scratch.best}
+        shared: dict[str, Argument] = {"scores": scratch.logits, "best": scratch.best}
         shared |= {"tokens": rows, "vocabulary": self.config.vocabulary}
         self._run("argmax", **shared)
         if not all(choice.is_greedy for choice in choices):

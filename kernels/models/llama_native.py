@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from kernels.errors import DeviceUnavailable, InvalidInput
 from kernels.models.decoder import DecoderSequence, Step
-from kernels.models.gguf import Q4_0, Q4_1, Q8_0, GgufFile
+from kernels.models.gguf import GgufFile
+from kernels.models.gguf_blocks import Q4_0, Q4_1, Q8_0
 from kernels.models.llama import KV_BYTES_MAX, rotations
 from kernels.models.weights import LlamaConfig, Slot, check_tensors, read_config
 from kernels.native.library import LEVELS, Given, Library, Shape, check

@@ -13,7 +13,10 @@ TEMPLATE = (
     " + '<|im_end|>' + '\n'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 8}
+TYPES = {
+    "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8, "Q4_K": 12,
+    "Q5_K": 13, "Q6_K": 14, "BF16": 30,
+}  # fmt: skip
 
 Value = str | int | float | bool | list[str] | list[int] | list[float]
 

@@ -18,7 +18,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import family_bytes, gguf_bytes, tiny_llama_bytes
+from model_files import (
+    family_bytes,
+    family_metadata,
+    family_tensors,
+    gguf_bytes,
+    tiny_llama_bytes,
+)
 
 from kernels.bench import peers
 from kernels.bench.chat import Comparison, Extends, follow
@@ -353,6 +359,37 @@ def test_no_clip_has_more_word_errors_than_ctranslate2_makes_end_to_end(name: st
         rows[clip] = word_errors(spoken, heard), word_errors(spoken, other), heard == other
     sys.stdout.write(f"{name}: word errors (ours, faster-whisper's, the same text): {rows}\n")
     assert {clip: row for clip, row in rows.items() if row[0] > row[1]} == {}
+
+
+@pytest.mark.parametrize(
+    ("file_type", "encoding"),
+    [(1, "F16"), (2, "Q4_0"), (3, "Q4_1"), (7, "Q8_0"), (8, "Q5_0"), (9, "Q5_1"), (14, "Q4_K"),
+     (16, "Q5_K"), (18, "Q6_K"), (32, "BF16")],
+)  # fmt: skip
+def test_each_encoding_is_read_as_llama_cpp_reads_it(
+    file_type: int, encoding: str, tmp_path: Path
+) -> None:
+    """It writes random weights so, and then in F32 what it reads of that."""
+    pytest.importorskip("llama_cpp")
+    rng, shape = np.random.default_rng(3), {"embedding_length": 256, "feed_forward_length": 256}
+    shape |= {"attention.head_count": 4, "attention.head_count_kv": 4}
+    metadata = family_metadata("llama") | {f"llama.{key}": size for key, size in shape.items()}
+    tensors = {}
+    for name, values in family_tensors("llama").items():
+        wide = (values.shape[0] if name == "token_embd.weight" else 256, 256)[: values.ndim]
+        numbers = rng.normal(0, 0.3, wide).astype(np.float32)
+        tensors[name] = ("F32", wide, numbers.tobytes())
+    paths = [tmp_path / f"{name}.gguf" for name in ("written", "coded", "read")]
+    paths[0].write_bytes(gguf_bytes(metadata, tensors))
+    peers.requantise(paths[0], paths[1], file_type)
+    peers.requantise(paths[1], paths[2], 0)
+    coded, read = open_gguf(paths[1]).tensors, open_gguf(paths[2]).tensors
+    assert encoding in {tensor.encoding.name for tensor in coded.values()}
+    for name, tensor in coded.items():
+        if len(tensor.shape) == 2:
+            np.testing.assert_allclose(
+                tensor.to_floats(), read[name].to_floats(), rtol=1e-5, atol=1e-6
+            )
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "gemma"])

@@ -5,15 +5,19 @@ which buffer, which size), and `test_cuda` proves the kernels.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from model_files import FAMILY_SHAPE, family_bytes
 from numpy.typing import NDArray
 
 from kernels._cpu import CpuBuffer, CpuDevice
 from kernels.errors import DeviceUnavailable, InvalidInput, LaunchError
+from kernels.models.chat import _best_device
 from kernels.models.decoder import Step
+from kernels.models.gguf import open_gguf
 from kernels.models.llama import NumpyDecoder
 from kernels.models.llama_cuda import CHUNK_TOKENS, DeviceDecoder, Precision
 from kernels.models.sampling import Choice, Sampling, choose
@@ -314,3 +318,14 @@ def test_q8_needs_less_than_a_third_of_the_memory() -> None:
     DeviceDecoder(whole, weights, precision="f32")
     DeviceDecoder(small, weights, precision="q8")
     assert small.used_bytes < whole.used_bytes / 3
+
+
+@pytest.mark.parametrize(("family", "device"), [("llama", "cuda"), ("qwen2", "cpu")])
+def test_auto_takes_the_card_for_models_that_it_can_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, family: str, device: str
+) -> None:
+    monkeypatch.setattr("kernels.device.available_devices", lambda: ("cuda", "cpu"))
+    monkeypatch.setitem(FAMILY_SHAPE, "attention.key_length", 32)
+    path = tmp_path / "model.gguf"
+    path.write_bytes(family_bytes(family))
+    assert _best_device(open_gguf(path)) == device

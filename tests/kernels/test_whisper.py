@@ -11,7 +11,13 @@ from model_files import byte_characters, ct2_bytes, whisper_variables
 from kernels.errors import InvalidModelFile, KernelError, LaunchError, ModelUnavailable
 from kernels.models.audio import Audio
 from kernels.models.mel import log_mel, mel_filters, window_mel
-from kernels.models.whisper import SpeechModel, SpeechSegment, apply_rules, open_speech_model
+from kernels.models.whisper import (
+    SpeechModel,
+    SpeechSegment,
+    _Guess,
+    apply_rules,
+    open_speech_model,
+)
 from kernels.models.whisper_network import gelu
 
 SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|transcribe|>", "<|nocaptions|>"]
@@ -84,6 +90,30 @@ def test_an_unfinished_segment_is_left_to_the_next_window(model: SpeechModel) ->
     assert cut(model, tokens[:3], last=False) == (tokens[:3], 30.0)
     closed = [*tokens[:5], FIRST + 900]
     assert cut(model, closed, last=False) == (closed, 30.0)
+
+
+SAID, SAID_AGAIN, BABBLE = [65, 66, 67], [65] * 200, list(range(33, 127))
+
+
+@pytest.mark.parametrize(
+    ("guesses", "taken"),
+    [
+        ([(SAID, -0.2)], 0),
+        ([(SAID, -1.5), (SAID, -0.5)], 1),
+        ([(SAID_AGAIN, -0.1), (SAID_AGAIN, -0.4), (SAID_AGAIN, -0.9)], 0),  # it is really said
+        ([(SAID_AGAIN, -0.1), (BABBLE, -1.9), (BABBLE, -1.4)], 2),  # a loop
+        ([(SAID, -1.3), (SAID, -1.1), (SAID, -2.0)], 1),
+    ],
+)
+def test_of_guesses_that_all_look_wrong_the_best_is_taken(
+    model: SpeechModel, monkeypatch: pytest.MonkeyPatch, guesses: list, taken: int
+) -> None:
+    made = [_Guess(tokens, likely, 0.1) for tokens, likely in guesses]
+    rest = iter(made)
+    monkeypatch.setattr(model, "_decode", lambda *_: next(rest))
+    found = model._best_guess(None, None, never)  # type: ignore[arg-type]
+    assert found is made[taken]
+    assert next(rest, None) is None
 
 
 def test_tokens_become_segments_with_times(model: SpeechModel) -> None:
