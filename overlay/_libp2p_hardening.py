@@ -40,12 +40,6 @@ logger = logging.getLogger(__name__)
 TESTED_VERSION: Final = "0.8.1"
 WINDOW_BYTES: Final = 2 << 20
 """Receive window of one stream, once it carries bulk data: 20 MB/s over 100 ms."""
-WINDOW_HARD_CAP_BYTES: Final = 4 << 20
-"""Unread bytes of one stream at which the connection is cut."""
-CONNECTION_UNREAD_BYTES: Final = 16 << 20
-"""The same, of all streams of a connection together."""
-PROCESS_UNREAD_BYTES: Final = 512 << 20
-"""The same, of all connections of the process together."""
 WRITE_STALL_S: Final = 120.0
 """How long a stream's window may stay shut before the write fails."""
 FRAME_WRITE_S: Final = 30.0
@@ -273,7 +267,7 @@ def dial_nobody_unasked(swarm: Swarm) -> None:
 
 
 def choose_connections_steadily(swarm: Swarm) -> None:
-    """Prefer the busiest connection to a peer, and the newest on a tie.
+    """Prefer a direct connection to a peer, then the busiest, and the newest on a tie.
 
     Upstream (0.8.1) breaks ties by memory address, so that two streams to one peer may
     use different connections at random. To drop: `_best_connection` has no `id(`.
@@ -281,7 +275,12 @@ def choose_connections_steadily(swarm: Swarm) -> None:
 
     def best(connections: list[INetConn]) -> INetConn:
         index = max(
-            range(len(connections)), key=lambda each: (len(connections[each].get_streams()), each)
+            range(len(connections)),
+            key=lambda each: (
+                not is_relayed(connections[each]),
+                len(connections[each].get_streams()),
+                each,
+            ),
         )
         return connections[index]
 
@@ -289,9 +288,15 @@ def choose_connections_steadily(swarm: Swarm) -> None:
 
 
 DialCircuit = Callable[[Multiaddr, ID], Awaitable[INetConn]]
+SourceFor = Callable[[str], tuple[str, int] | None]
+DialPeer = Callable[[ID, SourceFor], Awaitable[list[INetConn]]]
 
 
-def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> None:
+def from_any_port(_address: str) -> None:
+    """Say that an address may be dialed from whatever port the system chooses."""
+
+
+def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> DialPeer:
     """Dial all known addresses of a peer, a quarter of a second apart; the first wins.
 
     Upstream (0.8.1) waits 250 ms after every success, tries only the first address of
@@ -302,21 +307,30 @@ def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> None:
     Args:
         swarm: whose `dial_peer` is replaced.
         dial_circuit: dials an address that leads through a relay; these come last.
+
+    Returns:
+        The same, which takes another argument: where to dial each address from.
     """
     dialing: dict[ID, trio.Lock] = {}
 
-    async def dial(peer_id: ID) -> list[INetConn]:
+    async def dial(peer_id: ID, source_for: SourceFor = from_any_port) -> list[INetConn]:
         lock = dialing.setdefault(peer_id, trio.Lock())
         try:
             async with lock:
                 return live_connections(swarm, peer_id) or [
-                    await _dial_race(swarm, peer_id, dial_circuit)
+                    await _dial_race(swarm, peer_id, dial_circuit, source_for)
                 ]
         finally:
             if not lock.statistics().tasks_waiting:
                 dialing.pop(peer_id, None)
 
     replace_attribute(swarm, "dial_peer", dial)
+    return dial
+
+
+def is_relayed(connection: Any) -> bool:
+    """Return whether *connection* goes through a relay."""
+    return any(is_circuit(str(each)) for each in connection.get_transport_addresses() or ())
 
 
 def live_connections(swarm: Swarm, peer_id: ID) -> list[INetConn]:
@@ -344,15 +358,20 @@ def remote_ip(muxed_conn: Any) -> str:
     return str(remote[0]) if remote else ""
 
 
-async def _dial_race(swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit) -> INetConn:
+async def _dial_race(
+    swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit, source_for: SourceFor
+) -> INetConn:
     won: list[INetConn] = []
     addresses = sorted(known_addresses(swarm, peer_id), key=lambda each: is_circuit(str(each)))
 
     async def attempt(address: Multiaddr, delay_s: float, race: trio.CancelScope) -> None:
         await trio.sleep(delay_s)
         try:
-            dial = dial_circuit if is_circuit(str(address)) else swarm._dial_addr_single_attempt
-            won.append(await dial(address, peer_id))
+            if is_circuit(str(address)):
+                won.append(await dial_circuit(address, peer_id))
+            else:
+                source = source_for(str(address))
+                won.append(await swarm._dial_addr_single_attempt(address, peer_id, source))
             race.cancel()
         except Exception as error:  # noqa: BLE001  (any failure: the next address may do)
             logger.debug("dialing %s: %r", address, error)
@@ -371,9 +390,8 @@ async def _dial_race(swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit) -> IN
 
 @functools.cache
 def install_yamux_fixes() -> None:
-    """Apply the five fixes below to yamux, once for the process: its classes are global."""
+    """Apply the four fixes below to yamux, once for the process: its classes are global."""
     batch_window_credit()
-    cap_unread_bytes()
     write_whole_frames()
     wait_for_window()
     tell_of_opened_windows()
@@ -402,98 +420,6 @@ def batch_window_credit() -> None:
             await self.send_window_update(pending + growth)
 
     replace_attribute(yamux.YamuxStream, "_auto_tune_and_send_window_update", send_credit)
-
-
-class _Unread:
-    """Bytes that were received and not read yet: of one connection, or of all."""
-
-    def __init__(self, bytes_max: int, above: "_Unread | None" = None) -> None:
-        self.held_bytes = 0
-        self._bytes_max = bytes_max
-        self._above = above
-
-    def add(self, size_bytes: int) -> None:
-        """Count more bytes, or raise so that yamux cuts the connection."""
-        if self.held_bytes + size_bytes > self._bytes_max:
-            raise RawConnError("too many unread bytes")
-        if self._above is not None:
-            self._above.add(size_bytes)
-        self.held_bytes += size_bytes
-
-    def remove(self, size_bytes: int) -> None:
-        """Count fewer bytes."""
-        self.held_bytes -= size_bytes
-        if self._above is not None:
-            self._above.remove(size_bytes)
-
-
-class _CappedBuffer(bytearray):
-    """Unread bytes of one stream; refuses to hold more than any window ever allowed."""
-
-    def __init__(self, data: bytes | bytearray, unread: _Unread) -> None:
-        super().__init__(data)
-        self._unread = unread
-
-    def extend(self, data: Any) -> None:
-        """Append *data*, or raise so that yamux cuts the connection."""
-        if len(self) + len(data) > WINDOW_HARD_CAP_BYTES:
-            raise RawConnError("yamux receive window violated")
-        self._unread.add(len(data))
-        super().extend(data)
-
-    def __delitem__(self, part: Any) -> None:
-        before_bytes = len(self)
-        super().__delitem__(part)
-        self._unread.remove(before_bytes - len(self))
-
-    def clear(self) -> None:
-        """Drop everything."""
-        self._unread.remove(len(self))
-        super().clear()
-
-
-class _CappedBuffers(dict[int, bytearray]):
-    """The buffers of one connection."""
-
-    def __init__(self, unread: _Unread) -> None:
-        super().__init__()
-        self._unread = unread
-
-    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, _CappedBuffer(buffer, self._unread))
-
-    def __delitem__(self, stream_id: int) -> None:
-        self[stream_id].clear()
-        super().__delitem__(stream_id)
-
-    def pop(self, stream_id: int, *default: Any) -> Any:
-        """Forget a stream."""
-        if stream_id in self:
-            self[stream_id].clear()
-        return super().pop(stream_id, *default)
-
-    def clear(self) -> None:
-        """Forget every stream."""
-        for buffer in self.values():
-            buffer.clear()
-        super().clear()
-
-
-def cap_unread_bytes() -> None:
-    """Cut a connection whose peer sends past the window it was given.
-
-    Upstream (0.8.1) only logs it: 195 MB pushed into one unread stream stayed in memory.
-    To drop: such a peer is disconnected.
-    """
-    original = yamux.Yamux.__init__
-    everybody = _Unread(PROCESS_UNREAD_BYTES)
-
-    @functools.wraps(original)
-    def init(self: yamux.Yamux, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self.stream_buffers = _CappedBuffers(_Unread(CONNECTION_UNREAD_BYTES, everybody))
-
-    replace_attribute(yamux.Yamux, "__init__", init)
 
 
 def write_whole_frames() -> None:

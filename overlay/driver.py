@@ -97,6 +97,10 @@ class Driver(Protocol):
         """Return the multiaddr that a connected peer comes from, "" if through a relay only."""
         ...
 
+    async def router(self) -> str:
+        """Return what the home router does for us, in words; "" when it was not asked."""
+        ...
+
     async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
         """Dial *peer_id* at *address* once more, and say what answered; nothing stays open."""
         ...

@@ -92,6 +92,13 @@ class Node:
         """Multiaddrs that others say we come from, one for each peer that said so."""
         return self._driver.observed
 
+    async def router(self) -> str:
+        """Return what the home router does for us, in words; "" when it was not asked.
+
+        Waits until it has answered, or did not: a few seconds.
+        """
+        return await self._driver.router()
+
     async def ask_dialback(self, peer_id: PeerId, port: int) -> Answer:
         """Ask *peer_id* to dial us back at TCP *port* of the address that it sees us at.
 
