@@ -60,7 +60,7 @@ from overlay.reach.dialback import Reply
 from overlay.reach.mapping import PortMapper
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
-from overlay.transport import PeerAddress
+from overlay.transport import HostFigures, PeerAddress
 
 logger = logging.getLogger(__name__)
 
@@ -250,6 +250,19 @@ class Libp2pDriver:
     def observed(self) -> tuple[str, ...]:
         """Where peers say that we come from."""
         return self._observations.all()
+
+    def figures(self) -> HostFigures:
+        """The connections, the DHT and what we relay."""
+        server, relay = self._dht.kademlia.server, self._relaying.server
+        held = {
+            "connections": len(self._swarm.get_connections()),
+            "dht_table": len(self._dht.kademlia.table),
+            "dht_provider_entries": len(server.providers),
+            "dht_records": len(server.values),
+            "relay_reservations": 0 if relay is None else len(relay.core),
+            "relay_circuits": 0 if relay is None else relay.core.circuits,
+        }
+        return HostFigures(held, {} if relay is None else dict(relay.counted))
 
     def where(self, peer_id: PeerId) -> str:
         """Return where a connected peer comes from."""

@@ -46,9 +46,9 @@ from overlay.transport import Verdict
 logger = logging.getLogger(__name__)
 
 PROTOCOL: Final = TProtocol("/meshsub/1.1.0")
-DEGREE: Final = 6
+DEGREE: Final = 5
 DEGREE_LOW: Final = 4
-DEGREE_HIGH: Final = 12
+DEGREE_HIGH: Final = 8
 HEARTBEAT_S: Final = 1
 RPC_QUEUE_MAX: Final = 1024
 RPC_BYTES_MAX: Final = 1 << 20

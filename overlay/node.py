@@ -34,7 +34,14 @@ from overlay.reach.dialback import (
 )
 from overlay.rpc.service import CLOSE_S, StreamServer, exchange
 from overlay.rpc.stream import FrameStream, linger
-from overlay.transport import GossipMessage, PeerAddress, Stream, StreamHandler, Validator
+from overlay.transport import (
+    GossipMessage,
+    HostFigures,
+    PeerAddress,
+    Stream,
+    StreamHandler,
+    Validator,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +113,14 @@ class Node:
             PeerUnavailable, RemoteProtocolError: it does not, or not in order.
         """
         return read_answer(await self.request(peer_id, DIALBACK_PROTOCOL, ask(port)))
+
+    def figures(self) -> HostFigures:
+        """What we hold and have done; see `overlay.transport.Host`."""
+        below, gossip = self._driver.figures(), self._gossip
+        refused = {f"refused: {each}": count for each, count in self.gate.refused.items()}
+        refused |= {f"gossip refused: {each}": count for each, count in gossip.refused.items()}
+        refused["gossip dropped"] = sum(gossip.dropped.values())
+        return HostFigures(self.gate.figures() | below.held, refused | below.counted)
 
     @property
     def gossip_dropped(self) -> dict[str, int]:
