@@ -5,6 +5,7 @@ handlers of one node, on streams that end in every way, and as bytes on raw sock
 a new peer every few hundred inputs. The node does not ban here: that would spare its handlers.
 """
 
+import gc
 import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -50,14 +51,14 @@ _ROOMY: Final = LimitsConfig(
 _GREETING: Final = b"\x13/multistream/1.0.0\n\x07/noise\n"
 
 
-def run(inputs: int) -> list[Row]:
+def run(inputs: int, *, seed: int = 1) -> list[Row]:
     """Feed *inputs* inputs to a node of the overlay; return one row."""
-    return trio.run(_run, inputs)
+    return trio.run(_run, inputs, seed)
 
 
-async def _run(inputs: int) -> list[Row]:
+async def _run(inputs: int, seed: int) -> list[Row]:
     async with open_subject() as subject:
-        return [await attack(subject, inputs, seeds_of(subject))]
+        return [await attack(subject, inputs, seeds_of(subject), seed=seed)]
 
 
 @asynccontextmanager
@@ -176,6 +177,7 @@ async def attack(
     with trio.move_on_after(SETTLE_S):
         while trio.lowlevel.current_statistics().tasks_living > before_tasks:  # noqa: ASYNC110
             await trio.sleep(0.2)
+    gc.collect()
     growth_mib = resident_mib() - before_mib
     tasks = trio.lowlevel.current_statistics().tasks_living - before_tasks
     return Row(
