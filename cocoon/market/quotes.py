@@ -44,6 +44,8 @@ SPEED_MILLI_PER_S_MAX: Final = 10**9
 TOKENS_MAX: Final = 1 << 24
 AUDIO_SECONDS_MAX: Final = 86_400
 INPUT_BYTES_MAX: Final = 1 << 30
+KERNEL_MS_MAX: Final = 600_000
+KERNEL_BYTES_MAX: Final = 1 << 30
 _SEQ_PER_SECOND: Final = 256
 _CLASS: Final = re.compile(r"(chat|transcribe|kernel)/[0-9a-f]{64}")
 
@@ -330,6 +332,9 @@ def _absurd(limits: Limits, speed_milli_per_s: int) -> list[str]:
             ("output", limits.output_tokens_max, TOKENS_MAX),
             ("audio seconds", limits.audio_seconds_max, AUDIO_SECONDS_MAX),
             ("input bytes", limits.input_bytes_max, INPUT_BYTES_MAX),
+            ("kernel ms", limits.kernel_ms_max, KERNEL_MS_MAX),
+            ("kernel memory", limits.kernel_memory_bytes_max, KERNEL_BYTES_MAX),
+            ("kernel output", limits.kernel_output_bytes_max, KERNEL_BYTES_MAX),
             ("speed", speed_milli_per_s, SPEED_MILLI_PER_S_MAX),
         )
         if value > limit

@@ -26,6 +26,7 @@ _COUNTERS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("cocoon_offers_lost", "Offers that a requester declined, by its reason", ("reason",)),
     ("cocoon_output_tokens", "Output tokens sent", ()),
     ("cocoon_audio_milliseconds", "Audio that was transcribed", ()),
+    ("cocoon_kernel_milliseconds", "Metered time of customers' kernels", ()),
     ("cocoon_job_cost_nanoton", "What the jobs cost that were done", ()),
     ("cocoon_job_paid_nanoton", "What requesters have paid for them with vouchers", ()),
     ("cocoon_job_unpaid_nanoton", "What they still owed when they left", ()),
@@ -67,6 +68,7 @@ class Metrics:
         for name, field in (
             ("cocoon_output_tokens", "output_tokens"),
             ("cocoon_audio_milliseconds", "audio_ms"),
+            ("cocoon_kernel_milliseconds", "gpu_ms"),
             ("cocoon_job_cost_nanoton", "cost_nanoton"),
             ("cocoon_job_paid_nanoton", "paid_nanoton"),
             ("cocoon_job_unpaid_nanoton", "lost_nanoton"),

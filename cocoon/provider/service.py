@@ -19,6 +19,7 @@ from cocoon.confidential.transcript import evidence_id, statement_id
 from cocoon.config import NodeConfig, ProviderConfig
 from cocoon.directory import Directory, class_key
 from cocoon.errors import ConfigError, MissingAsset
+from cocoon.kernel_profiles import profile_of
 from cocoon.market.desk import DeskTerms, OfferDesk
 from cocoon.market.quotes import Offering, PriceTerms, Quoter, kind_of_class
 from cocoon.market.renewal import Renewer
@@ -41,6 +42,7 @@ from cocoon.provider.debtors import Debtors
 from cocoon.provider.kept_quotes import KeptQuotes
 from cocoon.provider.runner import WorkerDied, WorkerPool, WorkerSpec, open_pool
 from cocoon.provider.session import Session, Shelf, Shop
+from cocoon.provider.wire import WorkerReady
 from cocoon.receipts import ReceiptFile, save_receipt
 from cocoon.signing import sign
 from cocoon.statements import Payee as PayeeIdentity
@@ -59,6 +61,8 @@ STATEMENT_RENEWAL_S: Final = 3600.0
 STATEMENTS_KEPT_MAX: Final = 32
 PREKEY_TICK_S: Final = 0.2
 SESSIONS_MAX: Final = 64
+KERNELS: Final = "kernels"
+"""What stands for a model's name where it is kernels that are for sale."""
 
 Tell = Callable[[str, dict[str, object]], None]
 OpenPool = Callable[[NodeConfig, str], AbstractAsyncContextManager[WorkerPool]]
@@ -329,6 +333,23 @@ def worker_spec(config: NodeConfig, name: str) -> WorkerSpec:
     )
 
 
+def kernel_worker_spec(config: NodeConfig) -> WorkerSpec:
+    """Return how to start a worker for customers' kernels."""
+    return WorkerSpec(kind=Kind.KERNEL, device=config.provider.kernels.device)
+
+
+def kernel_limits(config: NodeConfig) -> Limits:
+    """Return the operator's limits for customers' kernels."""
+    kernels = config.provider.kernels
+    return Limits(
+        input_bytes_max=kernels.input_bytes_max,
+        kernel_ms_max=kernels.ms_max,
+        kernel_memory_bytes_max=kernels.memory_bytes_max,
+        kernel_output_bytes_max=kernels.output_bytes_max,
+        chunk_gpu_ms=kernels.chunk_ms,
+    )
+
+
 def model_limits(config: NodeConfig, kind: Kind, context_tokens: int) -> Limits:
     """Return the operator's limits, cut to what the model can do."""
     limits = config.provider.limits
@@ -345,13 +366,17 @@ def model_limits(config: NodeConfig, kind: Kind, context_tokens: int) -> Limits:
 
 @asynccontextmanager
 async def open_workers(config: NodeConfig, name: str) -> AsyncIterator[WorkerPool]:
-    """Run the worker processes of one model.
+    """Run the worker processes of one model, or those of kernels under the name `KERNELS`.
 
     Raises:
         ConfigError: no model has this name.
         MissingAsset: its weights are not on this machine.
         WorkerDied: they cannot be served.
     """
+    if name == KERNELS:
+        async with open_pool(kernel_worker_spec(config), config.provider.kernels.slots) as pool:
+            yield pool
+        return
     async with open_pool(worker_spec(config, name), config.provider.slots) as pool:
         yield pool
 
@@ -363,10 +388,13 @@ async def _open_sales(
     chain_network_id: int,
     open_pool_of: OpenPool,
 ) -> None:
-    """Start the workers of every model on sale."""
-    if not config.provider.models:
-        raise ConfigError("provider.models is empty: name at least one model to serve")
-    for name in config.provider.models:
+    """Start the workers of every model on sale, and those for kernels."""
+    kernels = (KERNELS,) if config.provider.kernels.enabled else ()
+    if not (config.provider.models or kernels):
+        raise ConfigError(
+            "provider.models is empty: name a model to serve, or set provider.kernels.enabled"
+        )
+    for name in (*config.provider.models, *kernels):
         try:
             pool = await stack.enter_async_context(open_pool_of(config, name))
         except WorkerDied as error:
@@ -374,13 +402,7 @@ async def _open_sales(
         ready = pool.ready
         if ready is None:
             raise MissingAsset(f"{name}: no worker became ready")
-        model = ModelOnOffer(
-            kind=ready.kind,
-            name=name,
-            model_id=ready.model_id,
-            engine_id=ready.engine_id,
-            limits=model_limits(config, ready.kind, ready.context_tokens),
-        )
+        model = _on_offer(config, name, ready)
         terms = DeskTerms(
             peer_id=provider.identity.peer_id,
             chain_network_id=chain_network_id,
@@ -389,6 +411,21 @@ async def _open_sales(
             challenge_s_min=provider.payee_identity.challenge_s_min,
         )
         provider.sales.append(Sale(model, pool, OfferDesk(terms, slots=pool.size)))
+
+
+def _on_offer(config: NodeConfig, name: str, ready: WorkerReady) -> ModelOnOffer:
+    limits = model_limits(config, ready.kind, ready.context_tokens)
+    if ready.kind is Kind.KERNEL:
+        profile = profile_of(ready.model_id)
+        name = profile.name if profile is not None else name
+        limits = kernel_limits(config)
+    return ModelOnOffer(
+        kind=ready.kind,
+        name=name,
+        model_id=ready.model_id,
+        engine_id=ready.engine_id,
+        limits=limits,
+    )
 
 
 @asynccontextmanager

@@ -54,6 +54,7 @@ END = {
     "lost_nanoton": 10,
     "output_tokens": 5,
     "audio_ms": 7,
+    "gpu_ms": 4,
 }
 
 
@@ -81,6 +82,7 @@ def test_what_a_provider_tells_is_counted() -> None:
     assert found["cocoon_offers_lost_total", (("reason", "more_expensive"),)] == 1
     assert found["cocoon_output_tokens_total", ()] == 10
     assert found["cocoon_audio_milliseconds_total", ()] == 14
+    assert found["cocoon_kernel_milliseconds_total", ()] == 8
     assert found["cocoon_job_cost_nanoton_total", ()] == 60
     assert found["cocoon_job_paid_nanoton_total", ()] == 40
     assert found["cocoon_job_unpaid_nanoton_total", ()] == 20
