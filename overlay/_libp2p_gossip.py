@@ -265,6 +265,7 @@ class SafePubsub(Pubsub):
         )
         self._gossip = router
         self._seen = SeenCache()
+        self.seen_messages.stop()  # upstream (0.8.1) leaves a thread running for each host
         self.seen_messages = _Seen(self._seen)  # type: ignore[assignment]  # what IHAVE asks
         self._own_id = host.get_id().to_bytes()
         self.counter = first_seqno

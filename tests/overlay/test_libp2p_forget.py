@@ -1,5 +1,6 @@
 """A node that runs for a month forgets whom it met, and how many streams it had."""
 
+import threading
 import time
 
 import trio
@@ -56,6 +57,23 @@ async def test_nothing_is_left_of_streams_that_are_over() -> None:
                 forget_streams(connection.muxed_conn)
             found = count_entries(node)
             assert found["CountingYamux.stream_events"] == found["CountingYamux.streams"] < 20
+
+
+async def test_a_host_that_closed_leaves_no_thread_behind() -> None:
+    async with open_test_host():
+        before = threading.active_count()
+    for _ in range(3):
+        async with open_test_host():
+            await trio.lowlevel.checkpoint()
+    assert threading.active_count() <= before
+
+
+async def test_ihave_asks_what_was_delivered_so_that_nothing_comes_twice() -> None:
+    async with open_test_host() as node:
+        pubsub = node._driver._pubsub
+        assert not pubsub.seen_messages.has(b"id" * 10)
+        assert pubsub._seen.add(b"id" * 10, trio.current_time())
+        assert pubsub.seen_messages.has(b"id" * 10)
 
 
 async def test_a_peer_that_left_is_gone_from_the_store_and_can_come_back() -> None:
