@@ -269,7 +269,7 @@ def test_a_class_of_any_size_at_rest_sends_no_more_than_its_share(crowd: int) ->
         if second == 3600:
             sent = 0  # its price has come down to the floor: from now on it is at rest
     per_s = crowd * sent / (3600 * (hours - 1))
-    assert per_s <= max(16.1, crowd / 15)
+    assert per_s <= max(12.1, crowd / 15)
 
 
 def test_a_change_waits_its_turn_in_a_large_market_and_is_then_told() -> None:
