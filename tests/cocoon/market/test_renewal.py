@@ -284,7 +284,7 @@ def test_a_change_waits_its_turn_in_a_large_market_and_is_then_told() -> None:
         if made.free_slots == 0
     ]
     assert told[0] == change_s(crowd) == 200
-    assert len(told) == 3, "the price moves, a step in each turn"
+    assert len(told) == 4, "the price moves, a step in each turn"
 
 
 def test_a_provider_that_leaves_is_soon_out_of_the_book() -> None:
