@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from libp2p.io import msgio  # noqa: TID251  (what is replaced)
 from libp2p.io.exceptions import IncompleteReadError  # noqa: TID251
-from libp2p.stream_muxer.yamux import yamux  # noqa: TID251
+from libp2p.security.secure_session import SecureSession  # noqa: TID251
 
 from overlay import DhtConfig, HostConfig, Stream, generate_identity, open_host
 from overlay._libp2p_speed import _Held, install_speed_fixes
 
+OPENS, IS_OPEN = b"\0\x01\0\x01", b"\0\x01\0\x02"
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
 
 
@@ -105,21 +106,26 @@ async def test_a_write_that_is_cancelled_takes_no_other_streams_opening_with_it(
             assert await fresh.receive() == b"and new ones"
 
 
-async def test_a_new_stream_costs_one_round_trip_before_the_first_word(monkeypatch) -> None:
+async def test_a_new_stream_costs_one_write_of_each_side_before_the_first_word(monkeypatch) -> None:
     writes: list[bytes] = []
     async with open_test_host() as server, open_test_host() as client:
         server.serve("/echo/1", echo, streams_max=8)
         await client.connect(server.addresses)
         await (await client.open_stream(server.peer_id, "/echo/1")).reset()
         await trio.sleep(0.3)
-        noise_write = yamux.Yamux._write_frame
+        encrypt = SecureSession.write
 
         async def noted(self, data: bytes) -> None:
-            if self.is_initiator_value and len(data) > yamux.HEADER_SIZE:
-                writes.append(data[yamux.HEADER_SIZE :])
-            await noise_write(self, data)
+            writes.append(data)
+            await encrypt(self, data)
 
-        monkeypatch.setattr(yamux.Yamux, "_write_frame", noted)
+        monkeypatch.setattr(SecureSession, "write", noted)
         await client.open_stream(server.peer_id, "/echo/1")
-    assert writes[0].startswith(b"\x13/multistream/1.0.0\n")
-    assert b"/cocoon/test/echo/1\n" in writes[0]
+    greeting, name = b"\x13/multistream/1.0.0\n", b"/cocoon/test/echo/1\n"
+    asked, answered = writes[:2]
+    assert greeting in asked
+    assert name in asked
+    assert asked.startswith(OPENS)
+    assert greeting in answered
+    assert name in answered
+    assert answered.startswith(IS_OPEN)
