@@ -462,7 +462,6 @@ async def open_driver(
     """Run a libp2p host for the length of the block; see `overlay.host.open_host`."""
     hardening.check_version()
     hardening.quiet_logs()
-    hardening.install_yamux_fixes()
     install_speed_fixes()
     measure_no_round_trips()
     read_ipv6_addresses()

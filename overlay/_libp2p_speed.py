@@ -36,7 +36,7 @@ from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.utils import encode_delim
 
-from overlay._libp2p_hardening import held_openings, replace_attribute
+from overlay._libp2p_hardening import held_openings, install_yamux_fixes, replace_attribute
 
 READ_AHEAD_BYTES: Final = 128 * 1024
 """Of one socket: two Noise messages. Counts against nobody's window, so it is small."""
@@ -50,6 +50,7 @@ _IS_OPEN: Final = struct.pack(">BBH", 0, yamux.TYPE_WINDOW_UPDATE, yamux.FLAG_AC
 @functools.cache
 def install_speed_fixes() -> None:
     """Apply the changes below, once for the process: the classes are global."""
+    install_yamux_fixes()  # these build on them
     read_ahead()
     read_exactly_at_once()
     keep_plaintext_whole()
