@@ -28,7 +28,7 @@ from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import YamuxStream
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
@@ -44,6 +44,7 @@ from overlay._libp2p_punch import Punching
 from overlay._libp2p_relay import Relaying
 from overlay._libp2p_speed import install_speed_fixes
 from overlay._libp2p_trim import carries, trim_forever
+from overlay._libp2p_unread import counting_muxer
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
@@ -55,11 +56,13 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
-from overlay.reach.dialback import Reply
+from overlay.reach import autonat
+from overlay.reach.autonat import AUTONAT_PROTOCOL, AutoNat
+from overlay.reach.dialback import Reply, with_port
 from overlay.reach.mapping import PortMapper
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
-from overlay.transport import PeerAddress
+from overlay.transport import HostFigures, PeerAddress
 
 logger = logging.getLogger(__name__)
 
@@ -181,6 +184,7 @@ class Libp2pDriver:
         if self._relaying.server is not None:
             self.serve(HOP_PROTOCOL, self._relaying.server.serve)
         self._observations = reach.observe(host)
+        self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self.dial_back).serve)
         self._observations.shows_our_port = port.shows_our_port
         self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
@@ -250,6 +254,19 @@ class Libp2pDriver:
         """Where peers say that we come from."""
         return self._observations.all()
 
+    def figures(self) -> HostFigures:
+        """The connections, the DHT and what we relay."""
+        server, relay = self._dht.kademlia.server, self._relaying.server
+        held = {
+            "connections": len(self._swarm.get_connections()),
+            "dht_table": len(self._dht.kademlia.table),
+            "dht_provider_entries": len(server.providers),
+            "dht_records": len(server.values),
+            "relay_reservations": 0 if relay is None else len(relay.core),
+            "relay_circuits": 0 if relay is None else relay.core.circuits,
+        }
+        return HostFigures(held, {} if relay is None else dict(relay.counted))
+
     def where(self, peer_id: PeerId) -> str:
         """Return where a connected peer comes from."""
         return reach.where(self._swarm, peer_id)
@@ -281,6 +298,14 @@ class Libp2pDriver:
     async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
         """Dial *peer_id* at *address* once."""
         return await reach.dial_back(self._swarm, peer_id, address)
+
+    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
+        """Ask a peer by AutoNAT; see `overlay.driver.Driver`."""
+        seen = self._observations.by(peer_id)
+        if not seen:
+            raise PeerUnavailable(f"{short(peer_id)} did not say where it sees us")
+        raw = await self._new_stream(ID.from_string(peer_id), AUTONAT_PROTOCOL)
+        return await autonat.ask(raw, self.peer_id, with_port(seen, port))
 
     def _note_new_addresses(self) -> None:
         self._new_addresses.set()
@@ -448,7 +473,6 @@ async def open_driver(
     """Run a libp2p host for the length of the block; see `overlay.host.open_host`."""
     hardening.check_version()
     hardening.quiet_logs()
-    hardening.install_yamux_fixes()
     install_speed_fixes()
     measure_no_round_trips()
     read_ipv6_addresses()
@@ -501,7 +525,7 @@ def _make_host(
     host = new_host(
         key_pair,
         sec_opt={NOISE_ID: noise},
-        muxer_opt={TProtocol(YAMUX_ID): Yamux},
+        muxer_opt={TProtocol(YAMUX_ID): counting_muxer(gate)},
         listen_addrs=listen,
         connection_config=_connection_config(config),
         resource_manager=ResourceManager(

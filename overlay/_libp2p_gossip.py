@@ -46,9 +46,9 @@ from overlay.transport import Verdict
 logger = logging.getLogger(__name__)
 
 PROTOCOL: Final = TProtocol("/meshsub/1.1.0")
-DEGREE: Final = 6
+DEGREE: Final = 5
 DEGREE_LOW: Final = 4
-DEGREE_HIGH: Final = 12
+DEGREE_HIGH: Final = 8
 HEARTBEAT_S: Final = 1
 RPC_QUEUE_MAX: Final = 1024
 RPC_BYTES_MAX: Final = 1 << 20
@@ -265,6 +265,7 @@ class SafePubsub(Pubsub):
         )
         self._gossip = router
         self._seen = SeenCache()
+        self.seen_messages.stop()  # upstream (0.8.1) leaves a thread running for each host
         self.seen_messages = _Seen(self._seen)  # type: ignore[assignment]  # what IHAVE asks
         self._own_id = host.get_id().to_bytes()
         self.counter = first_seqno
@@ -392,13 +393,6 @@ class SafePubsub(Pubsub):
         )
 
 
-def direct_ip(network: INetwork, peer_id: ID) -> str:
-    """Return the IP address that a neighbour comes from, "" through a relay: it is the relay's."""
-    live = (each for each in network.get_connections(peer_id) if not each.is_closed)
-    direct = (remote_ip(each.muxed_conn) for each in live if not is_relayed(each))
-    return next((each for each in direct if each), "")
-
-
 class _Seen:
     """Our seen cache as the router asks it: else each IHAVE brings again what came long ago."""
 
@@ -415,6 +409,13 @@ class _Seen:
 
     def stop(self) -> None:
         """Nothing runs here: the cache forgets when it is asked."""
+
+
+def direct_ip(network: INetwork, peer_id: ID) -> str:
+    """Return the IP address that a neighbour comes from, "" through a relay: it is the relay's."""
+    live = (each for each in network.get_connections(peer_id) if not each.is_closed)
+    direct = (remote_ip(each.muxed_conn) for each in live if not is_relayed(each))
+    return next((each for each in direct if each), "")
 
 
 def content_id(msg: rpc_pb2.Message) -> bytes:

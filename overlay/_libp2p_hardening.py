@@ -40,12 +40,6 @@ logger = logging.getLogger(__name__)
 TESTED_VERSION: Final = "0.8.1"
 WINDOW_BYTES: Final = 2 << 20
 """Receive window of one stream, once it carries bulk data: 20 MB/s over 100 ms."""
-WINDOW_HARD_CAP_BYTES: Final = 4 << 20
-"""Unread bytes of one stream at which the connection is cut."""
-CONNECTION_UNREAD_BYTES: Final = 16 << 20
-"""The same, of all streams of a connection together."""
-PROCESS_UNREAD_BYTES: Final = 512 << 20
-"""The same, of all connections of the process together."""
 WRITE_STALL_S: Final = 120.0
 """How long a stream's window may stay shut before the write fails."""
 FRAME_WRITE_S: Final = 30.0
@@ -396,9 +390,8 @@ async def _dial_race(
 
 @functools.cache
 def install_yamux_fixes() -> None:
-    """Apply the five fixes below to yamux, once for the process: its classes are global."""
+    """Apply the four fixes below to yamux, once for the process: its classes are global."""
     batch_window_credit()
-    cap_unread_bytes()
     write_whole_frames()
     wait_for_window()
     tell_of_opened_windows()
@@ -427,98 +420,6 @@ def batch_window_credit() -> None:
             await self.send_window_update(pending + growth)
 
     replace_attribute(yamux.YamuxStream, "_auto_tune_and_send_window_update", send_credit)
-
-
-class _Unread:
-    """Bytes that were received and not read yet: of one connection, or of all."""
-
-    def __init__(self, bytes_max: int, above: "_Unread | None" = None) -> None:
-        self.held_bytes = 0
-        self._bytes_max = bytes_max
-        self._above = above
-
-    def add(self, size_bytes: int) -> None:
-        """Count more bytes, or raise so that yamux cuts the connection."""
-        if self.held_bytes + size_bytes > self._bytes_max:
-            raise RawConnError("too many unread bytes")
-        if self._above is not None:
-            self._above.add(size_bytes)
-        self.held_bytes += size_bytes
-
-    def remove(self, size_bytes: int) -> None:
-        """Count fewer bytes."""
-        self.held_bytes -= size_bytes
-        if self._above is not None:
-            self._above.remove(size_bytes)
-
-
-class _CappedBuffer(bytearray):
-    """Unread bytes of one stream; refuses to hold more than any window ever allowed."""
-
-    def __init__(self, data: bytes | bytearray, unread: _Unread) -> None:
-        super().__init__(data)
-        self._unread = unread
-
-    def extend(self, data: Any) -> None:
-        """Append *data*, or raise so that yamux cuts the connection."""
-        if len(self) + len(data) > WINDOW_HARD_CAP_BYTES:
-            raise RawConnError("yamux receive window violated")
-        self._unread.add(len(data))
-        super().extend(data)
-
-    def __delitem__(self, part: Any) -> None:
-        before_bytes = len(self)
-        super().__delitem__(part)
-        self._unread.remove(before_bytes - len(self))
-
-    def clear(self) -> None:
-        """Drop everything."""
-        self._unread.remove(len(self))
-        super().clear()
-
-
-class _CappedBuffers(dict[int, bytearray]):
-    """The buffers of one connection."""
-
-    def __init__(self, unread: _Unread) -> None:
-        super().__init__()
-        self._unread = unread
-
-    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, _CappedBuffer(buffer, self._unread))
-
-    def __delitem__(self, stream_id: int) -> None:
-        self[stream_id].clear()
-        super().__delitem__(stream_id)
-
-    def pop(self, stream_id: int, *default: Any) -> Any:
-        """Forget a stream."""
-        if stream_id in self:
-            self[stream_id].clear()
-        return super().pop(stream_id, *default)
-
-    def clear(self) -> None:
-        """Forget every stream."""
-        for buffer in self.values():
-            buffer.clear()
-        super().clear()
-
-
-def cap_unread_bytes() -> None:
-    """Cut a connection whose peer sends past the window it was given.
-
-    Upstream (0.8.1) only logs it: 195 MB pushed into one unread stream stayed in memory.
-    To drop: such a peer is disconnected.
-    """
-    original = yamux.Yamux.__init__
-    everybody = _Unread(PROCESS_UNREAD_BYTES)
-
-    @functools.wraps(original)
-    def init(self: yamux.Yamux, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self.stream_buffers = _CappedBuffers(_Unread(CONNECTION_UNREAD_BYTES, everybody))
-
-    replace_attribute(yamux.Yamux, "__init__", init)
 
 
 def write_whole_frames() -> None:

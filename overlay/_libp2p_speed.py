@@ -36,19 +36,21 @@ from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.utils import encode_delim
 
-from overlay._libp2p_hardening import held_openings, replace_attribute
+from overlay._libp2p_hardening import held_openings, install_yamux_fixes, replace_attribute
 
 READ_AHEAD_BYTES: Final = 128 * 1024
 """Of one socket: two Noise messages. Counts against nobody's window, so it is small."""
 
 OPENINGS_HELD_BYTES_MAX: Final = 4096
 _OPENS: Final = struct.pack(">BBH", 0, yamux.TYPE_WINDOW_UPDATE, yamux.FLAG_SYN)
+_GREETING: Final = encode_delim(MULTISELECT_PROTOCOL_ID.encode())
 _IS_OPEN: Final = struct.pack(">BBH", 0, yamux.TYPE_WINDOW_UPDATE, yamux.FLAG_ACK)
 
 
 @functools.cache
 def install_speed_fixes() -> None:
     """Apply the changes below, once for the process: the classes are global."""
+    install_yamux_fixes()  # these build on them
     read_ahead()
     read_exactly_at_once()
     keep_plaintext_whole()
@@ -218,18 +220,33 @@ async def _try_others(
 def open_with_first_words() -> None:
     """Send the frames that open a stream, or say that it is open, with the next frame.
 
-    They carry nothing, and a greeting always follows. A connection that says nothing more is
-    asked by a ping, which takes them along.
+    They carry nothing, and a greeting always follows; and a greeting waits for the answer, when
+    the proposal is here already. A connection that says nothing more is asked by a ping, which
+    takes them along.
     """
     write_frame = yamux.Yamux._write_frame
 
     async def write(self: yamux.Yamux, data: bytes) -> None:
         held = held_openings(self)
         opens = len(data) == yamux.HEADER_SIZE and data[:4] in (_OPENS, _IS_OPEN)
-        if opens and data.endswith(bytes(4)) and len(held) < OPENINGS_HELD_BYTES_MAX:
+        waits = (opens and data.endswith(bytes(4))) or _answers_a_proposal(self, data)
+        if waits and len(held) < OPENINGS_HELD_BYTES_MAX:
             held += data
             await trio.lowlevel.checkpoint_if_cancelled()
             return
         await write_frame(self, data)  # takes along what is held
 
     replace_attribute(yamux.Yamux, "_write_frame", write)
+
+
+def _answers_a_proposal(connection: yamux.Yamux, data: bytes) -> bool:
+    """Return whether *data* is our greeting to a peer that has sent its proposal with its own."""
+    if not data.endswith(_GREETING) or len(data) != yamux.HEADER_SIZE + len(_GREETING):
+        return False
+    received = connection.stream_buffers.get(int.from_bytes(data[4:8], "big"))
+    return (
+        received is not None
+        and received.startswith(_GREETING)
+        and received.endswith(b"\n")
+        and (len(received) > len(_GREETING))
+    )

@@ -28,6 +28,8 @@ UNCONFINED: Final = "this machine cannot confine it ({why}); run only code that 
 
 def kernel_command(parsed: argparse.Namespace, output: Output) -> int:
     """Do with a kernel what the verb says."""
+    if parsed.action is None:
+        raise ConfigError("say what to do with it: cocoon kernel run FOLDER, or submit FOLDER")
     if parsed.action == "submit":
         from cocoon.cli.kernel_orders import submit_command  # noqa: PLC0415  (the whole node)
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from cocoon.market.load import WINDOW_MS, Load, LoadWindow
 from cocoon.market.price import PPM, WINDOW_MS_MIN, next_level_ppm, schedule_at
 from cocoon.messages import (
@@ -33,10 +35,12 @@ LIFETIME_S: Final = 60
 LIFETIME_S_MAX: Final = 2400
 REISSUE_S: Final = 15
 REISSUE_S_MAX: Final = 900
-REISSUES_PER_S: Final = 16
+REISSUES_PER_S: Final = 12
 """Of all providers of a class, when nothing changes."""
 CHANGES_PER_S: Final = 50
 """The same, while levels and free slots change."""
+FAREWELL_S: Final = 10
+"""How long the last quote of a provider that leaves lives: long enough to be passed on."""
 REISSUE_S_MIN: Final = 1
 """Busy providers change their free slots many times a second; their quotes do not."""
 CLOCK_SKEW_S: Final = 5
@@ -97,7 +101,7 @@ def reissue_s(crowd: int) -> int:
     """Return how long an unchanged quote stands among *crowd* providers of its class, in seconds.
 
     >>> reissue_s(10), reissue_s(10_000)
-    (15, 625)
+    (15, 834)
     """
     return min(max(REISSUE_S, -(-crowd // REISSUES_PER_S)), REISSUE_S_MAX)
 
@@ -241,6 +245,20 @@ class Quoter:
             for key, offering in self._offerings.items()
             for step in [self._step(self._last.get(key), offering, load)]
             if step is not None or self._is_due(self._last.get(key), offering, now_unix_s, crowd)
+        ]
+        self._last.update((quote.resource_class, quote) for quote in made)
+        return made
+
+    def farewell(self, *, now_unix_s: int) -> list[Quote]:
+        """Return the last quotes before we leave: no slot is free, and they are soon over."""
+        made = [
+            replace(
+                self._make(offering, None, now_unix_s, 0),
+                free_slots=0,
+                expires_at_unix_s=now_unix_s + FAREWELL_S,
+            )
+            for key, offering in self._offerings.items()
+            if key in self._last
         ]
         self._last.update((quote.resource_class, quote) for quote in made)
         return made

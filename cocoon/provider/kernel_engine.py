@@ -37,7 +37,7 @@ from kernels.custom import (
     decode_job,
     kernel_hash,
 )
-from kernels.custom.job import Limits, Usage, arrays_bytes, output_bytes
+from kernels.custom.job import TIME_MS_MAX, Limits, Usage, arrays_bytes, output_bytes
 from kernels.custom.oversight import Order, Reading
 from kernels.errors import InvalidInput, KernelError
 
@@ -46,7 +46,6 @@ OUT_BYTES: Final = 128 * 1024
 CPU_SLOWDOWN_MAX: Final = 4
 """On a CPU a kernel is stopped after this many times what its instructions should take."""
 CPU_GRACE_MS: Final = 2_000
-TIME_MS_MAX: Final = 600_000
 NOTE_MAX: Final = 500
 NEEDED: Final = "pip install 'cocoon-node[ptx]'"
 

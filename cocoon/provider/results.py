@@ -20,6 +20,7 @@ PIECE_DATA_BYTES: Final = 192 * 1024
 class KernelOutput:
     """The result of one kernel on its way; `take` what comes, `cut` what goes."""
 
+    piece_bytes_max: int = PIECE_DATA_BYTES
     _metered_ms: int = 0
     _step: str = ""
     _step_told: str = ""
@@ -57,7 +58,7 @@ class KernelOutput:
             self._step_told = self._step
             return OutputPiece(meter=Meter(gpu_ms=reach), note=note)
         allowed = self._total_bytes * reach // max(1, self._metered_ms)
-        data = self._pop(min(PIECE_DATA_BYTES, allowed - self._sent_bytes))
+        data = self._pop(min(self.piece_bytes_max, allowed - self._sent_bytes))
         self._sent_bytes += len(data)
         if self._sent_bytes < allowed:  # the meter goes no further than the bytes do
             reach = max(sent.gpu_ms, -(-self._metered_ms * self._sent_bytes // self._total_bytes))

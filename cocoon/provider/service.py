@@ -55,6 +55,7 @@ from overlay.transport import Host, Stream
 logger = logging.getLogger(__name__)
 
 QUOTE_TICK_S: Final = 0.5
+FAREWELL_PATIENCE_S: Final = 2.0
 PUBLISH_TIMEOUT_S: Final = 10.0
 ANNOUNCE_RETRY_S: Final = 5.0
 STATEMENT_RENEWAL_S: Final = 3600.0
@@ -213,6 +214,12 @@ class Provider:
             for kind, quotes in due.items():
                 await self._announce(kind, quotes)
             await trio.sleep(QUOTE_TICK_S)
+
+    async def say_farewell(self) -> None:
+        """Tell the market that we leave; without it our last quotes would stand for a while."""
+        for resource_class, quoter in self.quoters.items():
+            quotes = quoter.farewell(now_unix_s=int(self.clock()))
+            await self._announce(kind_of_class(resource_class), quotes)
 
     async def _announce(self, kind: Kind, quotes: list[Quote]) -> None:
         """Gossip new quotes of one kind of job, in as few bytes as they need."""
@@ -479,5 +486,7 @@ async def open_provider(
             try:
                 yield provider
             finally:
+                with trio.move_on_after(FAREWELL_PATIENCE_S, shield=True):
+                    await provider.say_farewell()
                 nursery.cancel_scope.cancel()
                 provider.prekeys.erase_all()

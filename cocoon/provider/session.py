@@ -175,8 +175,11 @@ class Session:
         raise PeerUnavailable(f"no message within {timeout_s:.0f} s")
 
     async def refuse(self, code: RefusalCode, detail: str) -> None:
-        """Send a typed refusal and tell the operator."""
-        self._shop.tell("refused", {"code": code.value, "detail": detail})
+        """Send a typed refusal and tell the operator.
+
+        The operator's log gets the first line only: a compiler quotes the customer's source.
+        """
+        self._shop.tell("refused", {"code": code.value, "detail": detail.partition("\n")[0]})
         await self._send(Refusal(code=code, detail=detail[:512]))
 
     # --- the whole ---

@@ -55,6 +55,19 @@ class KernelCame:
 
 
 @dataclass(frozen=True, slots=True)
+class AllBusy:
+    """Everybody who suits is busy; they are asked again after `wait_s`, for the `waits`th time.
+
+    Attributes:
+        patience_s: how much longer than that the job may wait.
+    """
+
+    waits: int
+    wait_s: float
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """A provider did not finish; what it delivered is kept and paid for."""
 
@@ -64,7 +77,7 @@ class AttemptFailed:
 
 
 JobProgress: TypeAlias = (
-    Discovered | Negotiated | ChannelReady | OutputCame | KernelCame | AttemptFailed
+    Discovered | AllBusy | Negotiated | ChannelReady | OutputCame | KernelCame | AttemptFailed
 )
 
 

@@ -113,7 +113,7 @@ class ChunkLimits:
 
     tokens_max: int
     audio_s_max: int
-    kernel_ms_max: int
+    kernel_ms_max: int = 0
 
     def objection(self, kind: Kind, limits: Limits) -> str:
         """Say why a provider's chunks are too large for us, or ""."""

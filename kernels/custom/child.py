@@ -18,7 +18,7 @@ STARTED: Final = b"S"
 """The child's first byte: it is confined, and begins with the customer's part now."""
 STARTUP_S: Final = 60.0
 LAST_WORDS_MAX: Final = 500
-POLL_S: Final = 0.05
+POLL_S: Final = 0.02
 """How often it is asked whether the child may go on."""
 
 Ask = Callable[[], Order]

@@ -31,7 +31,7 @@ class Reading:
 
 
 Oversee: TypeAlias = Callable[[Reading], Order]
-"""Is asked about twenty times a second, from the thread that runs the job."""
+"""Is asked about fifty times a second, from the thread that runs the job."""
 
 
 def let_it_run(_: Reading) -> Order:

@@ -111,6 +111,7 @@ STOP_KINDS: Final = {
             "redux_min_s",
             "redux_max_s",
             "active",
+            "step",
         )
     )
 }

@@ -25,6 +25,7 @@ def main() -> int:
         default=None,
     )
     parser.add_argument("--inputs", type=int, default=1_000_000, help="fuzzed inputs")
+    parser.add_argument("--seed", type=int, default=1, help="of the damage that they take")
     parser.add_argument("--nodes", type=int, default=200, help="nodes of the DHT scenarios")
     parser.add_argument("--lookups", type=int, default=400, help="look-ups of each of them")
     parser.add_argument("--seconds", type=float, default=3600.0, help="length of each wire attack")
@@ -40,8 +41,8 @@ def main() -> int:
         _run_child(*arguments.child)
         return 0
     scenarios: dict[str, Callable[[], list[Row]]] = {
-        "fuzz": lambda: fuzz.run(arguments.inputs),
-        "handlers": lambda: handlers.run(arguments.inputs),
+        "fuzz": lambda: fuzz.run(arguments.inputs, seed=arguments.seed),
+        "handlers": lambda: handlers.run(arguments.inputs, seed=arguments.seed),
         "dht": lambda: dht.run(arguments.nodes, arguments.lookups),
         "mesh": lambda: mesh.run(min(arguments.seconds, 60.0)),
         "wire": lambda: wire.run(arguments.seconds),

@@ -6,7 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -17,7 +17,7 @@ from overlay.gossip.service import GossipConfig
 from overlay.host import DhtConfig, HostConfig, open_host
 from overlay.identity import Identity, generate_identity
 from overlay.limits.arrivals import ArrivalsConfig
-from overlay.limits.budget import LimitsConfig
+from overlay.limits.budget import Ceiling, LimitsConfig
 from overlay.node import Node
 from overlay.soak.handlers import fields, framed
 from overlay.soak.rows import Row, resident_mib
@@ -50,7 +50,8 @@ def run(seconds: float) -> list[Row]:
         partial(_flood, seconds, ATTACKERS, "forged"),
         partial(_flood, seconds, ATTACKERS, "replayed"),
         partial(_flood, seconds, ATTACKERS, "sound"),
-        _slow_streams,
+        partial(_slow_streams, False),
+        partial(_slow_streams, True),
         _half_open,
         partial(_churn, seconds),
     ]
@@ -198,9 +199,12 @@ def messages_of(identity: Identity, kind: str) -> Iterator[bytes]:
         yield framed(fields((2, body + fields((5, signed)))))
 
 
-async def _slow_streams() -> list[Row]:
-    """Open a thousand streams that never say anything; serve honest ones meanwhile."""
-    limits = LimitsConfig(first_frame_s=5.0)
+async def _slow_streams(trickles: bool) -> list[Row]:
+    """Open a thousand streams that never say anything, or that say a byte every second.
+
+    Honest requests are served meanwhile, and the slow ones cut after their time.
+    """
+    limits = LimitsConfig(first_frame_s=5.0, work=Ceiling(4096, 4096, 512))
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(_open(limits))
         honest = await stack.enter_async_context(_open())
@@ -208,21 +212,25 @@ async def _slow_streams() -> list[Row]:
         server.serve(ECHO, _echo, streams_max=2000)
         await honest.connect(server.addresses)
         before_mib = resident_mib()
-        opened = 0
+        opened: list[Stream] = []
         for attacker in attackers:
             await attacker.connect(server.addresses)
             opened += await _open_silent(attacker, server, STREAMS // len(attackers))
-        served = 0
-        for _ in range(20):
-            with trio.move_on_after(5):
-                served += await honest.request(server.peer_id, ECHO, b"x") == b"x"
-        held = server.gate.streams.total
-        growth_mib = resident_mib() - before_mib
-        await trio.sleep(limits.first_frame_s + 12)
+        held, served = server.gate.streams.total, 0
+        async with trio.open_nursery() as nursery:
+            if trickles:
+                nursery.start_soon(_trickle, opened)
+            for _ in range(20):
+                with trio.move_on_after(5):
+                    served += await honest.request(server.peer_id, ECHO, b"x") == b"x"
+            growth_mib = resident_mib() - before_mib
+            await trio.sleep(limits.first_frame_s + limits.stall_s + 7)
+            nursery.cancel_scope.cancel()
         left = server.gate.streams.total
+    what = "streams that say a byte a second" if trickles else "silent streams"
     return [
         Row(
-            f"{opened} silent streams ({held} held): honest requests",
+            f"{len(opened)} {what} ({held} held): honest requests",
             f"{served} of 20 served, {growth_mib:+.0f} MiB with their senders, {left} streams left",
             "20 of 20, at most 40 streams left",
             served == 20 and left <= 40,
@@ -230,14 +238,21 @@ async def _slow_streams() -> list[Row]:
     ]
 
 
-async def _open_silent(attacker: Node, server: Node, count: int) -> int:
-    opened = 0
+async def _trickle(streams: list[Stream]) -> None:
+    """Begin a frame of 100 bytes on every stream, and never end it."""
+    for turn in itertools.count():
+        piece = (100).to_bytes(4, "big") if turn == 0 else b"x"
+        for stream in streams:
+            with suppress(OverlayError):
+                await stream._raw.write(piece)  # type: ignore[attr-defined]  # noqa: SLF001
+        await trio.sleep(1)
+
+
+async def _open_silent(attacker: Node, server: Node, count: int) -> list[Stream]:
+    opened = []
     for _ in range(count):
-        try:
-            stream = await attacker.open_stream(server.peer_id, ECHO)
-            opened += stream.peer_id == server.peer_id
-        except OverlayError:
-            continue
+        with suppress(OverlayError):
+            opened.append(await attacker.open_stream(server.peer_id, ECHO))
     return opened
 
 

@@ -53,7 +53,7 @@ enum Kind {
     WARP_BARRIER, MATCH_ANY, MATCH_ALL,
     REDUX_ADD, REDUX_AND, REDUX_OR, REDUX_XOR,
     REDUX_MIN_U, REDUX_MAX_U, REDUX_MIN_S, REDUX_MAX_S,
-    ACTIVE
+    ACTIVE, STEP
 };
 
 enum Fault {
@@ -385,6 +385,7 @@ static void vote_or_reduce(Launch *l, const Stop *stop, u32 base, u32 lanes) {
 
 static void warp_operation(Launch *l, const Stop *stop, u32 base, u32 lanes) {
     u32 kind = stop->kind;
+    if (kind == STEP) return;
     if (kind >= SHFL_UP && kind <= SHFL_IDX) {
         u32 constant = CONSTANT_SOURCE | CONSTANT_CLAMP;
         if (lanes == 0xffffffffu && (stop->constant & constant) == constant)
@@ -497,14 +498,14 @@ static u32 release_lanes(Launch *l, u32 base, u32 end) {
     for (u32 left = waiting; left;) {
         u32 lane = __builtin_ctz(left), state = l->state[base + lane];
         u32 kind = l->stops[state].kind, here = 0, together = 0;
-        u32 mask = operation_mask(l, state, base + lane);
+        u32 is_alone = kind == ACTIVE || kind == STEP, mask = operation_mask(l, state, base + lane);
         for (u32 other = waiting; other; other &= other - 1) {
             u32 x = __builtin_ctz(other), at = l->state[base + x];
-            if (kind != ACTIVE && operation_mask(l, at, base + x) != mask) continue;
+            if (!is_alone && operation_mask(l, at, base + x) != mask) continue;
             if (at == state) here |= bit(x);
             if (l->stops[at].kind == kind) together |= bit(x);
         }
-        u32 named = kind == ACTIVE ? here : mask & alive;
+        u32 named = is_alone ? here : mask & alive;
         left &= ~here;
         if ((together & named) != named || !named) continue;
         warp_operation(l, l->stops + state, base, named);
@@ -568,6 +569,17 @@ static u32 all_at_barriers(Launch *l) {
     return 1;
 }
 
+// Threads that take turns of a loop go on first. Returns whether there is one.
+static u32 run_steps(Launch *l) {
+    u32 n = l->env->threads;
+    for (u32 t = 0; t < n; ++t)
+        if (l->state[t] != EXITED && l->stops[l->state[t]].kind == STEP) {
+            run_all(l, l->state[t], t, n);
+            return 1;
+        }
+    return 0;
+}
+
 // Let the block go on by one stop. Returns whether a thread lives.
 static u32 step(Launch *l) {
     u32 n = l->env->threads;
@@ -581,10 +593,12 @@ static u32 step(Launch *l) {
         else run_all(l, now.state, 0, n);
         return 1;
     }
-    if (now.uniform && now.prefix && whole_warps(l, now.state, now.live)) {
+    if (now.uniform && now.prefix
+        && (l->stops[now.state].kind == STEP || whole_warps(l, now.state, now.live))) {
         run(l, now.state, 0, now.live);
         return 1;
     }
+    if (run_steps(l)) return 1;
     if (all_at_barriers(l)) {
         if (l->env->strict) return fault(l->env, DIVERGENT_BARRIER, 0, l->stops[now.state].line);
         next_epoch(l->env);

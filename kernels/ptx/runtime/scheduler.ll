@@ -1,4 +1,4 @@
-; of scheduler.c with SHA-256 3c8561c0eaf0a1e6199cd6c315a9591e186f88ca7d90af23333d2dc5f0a8ac16
+; of scheduler.c with SHA-256 75dd569d1564b2789b360d1564714f0aeb9fe75a6db448b092e1624ca7b45f30
 %struct.Access = type { i32, i32, [4 x [2 x %struct.Event]] }
 %struct.Event = type { i32, i32 }
 %struct.Touch = type { i32, i32, i8, i8, [2 x i8] }
@@ -691,7 +691,7 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   %27 = getelementptr inbounds i8, ptr %0, i64 136
   %28 = load i32, ptr %27, align 8
   %29 = icmp eq i32 %28, 0
-  br i1 %29, label %657, label %30
+  br i1 %29, label %727, label %30
 
 30:                                              
   %31 = getelementptr inbounds i8, ptr %0, i64 132
@@ -717,29 +717,29 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   br label %51
 
 51:                                              
-  %52 = phi i32 [ %28, %30 ], [ %652, %651 ]
-  %53 = phi i32 [ %50, %30 ], [ %653, %651 ]
-  %54 = phi i32 [ %50, %30 ], [ %654, %651 ]
-  %55 = phi i32 [ 0, %30 ], [ %655, %651 ]
+  %52 = phi i32 [ %28, %30 ], [ %722, %721 ]
+  %53 = phi i32 [ %50, %30 ], [ %723, %721 ]
+  %54 = phi i32 [ %50, %30 ], [ %724, %721 ]
+  %55 = phi i32 [ 0, %30 ], [ %725, %721 ]
   %56 = icmp eq i32 %54, 0
-  br i1 %56, label %651, label %57
+  br i1 %56, label %721, label %57
 
 57:                                              
   %58 = load i32, ptr %26, align 8
   br label %59
 
 59:                                              
-  %60 = phi i32 [ %645, %644 ], [ %53, %57 ]
-  %61 = phi i32 [ %646, %644 ], [ %58, %57 ]
-  %62 = phi i32 [ %647, %644 ], [ 0, %57 ]
+  %60 = phi i32 [ %715, %714 ], [ %53, %57 ]
+  %61 = phi i32 [ %716, %714 ], [ %58, %57 ]
+  %62 = phi i32 [ %717, %714 ], [ 0, %57 ]
   %63 = icmp eq i32 %61, 0
-  br i1 %63, label %644, label %68
+  br i1 %63, label %714, label %68
 
 64:                                              
   %65 = add i32 %69, 1
   %66 = load i32, ptr %26, align 8
   %67 = icmp ult i32 %65, %66
-  br i1 %67, label %68, label %642
+  br i1 %67, label %68, label %712
 
 68:                                              
   %69 = phi i32 [ %65, %64 ], [ 0, %59 ]
@@ -835,17 +835,17 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   tail call void %128(ptr %0, ptr %129, ptr %130, i32 0, i32 %121)
   %131 = load i32, ptr %47, align 4
   %132 = icmp eq i32 %131, 0
-  br i1 %132, label %133, label %657
+  br i1 %132, label %133, label %727
 
 133:                                             
-  %134 = phi i32 [ %207, %639 ], [ %121, %120 ]
+  %134 = phi i32 [ %207, %709 ], [ %121, %120 ]
   %135 = load i64, ptr %46, align 8
   %136 = icmp slt i64 %135, 0
   br i1 %136, label %137, label %138
 
 137:                                             
   store i32 2, ptr %47, align 4
-  br label %657
+  br label %727
 
 138:                                             
   %139 = load i32, ptr %43, align 8
@@ -946,14 +946,14 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   %207 = phi i32 [ %198, %205 ], [ %134, %203 ]
   %208 = and i64 %200, 4294967295
   %209 = icmp eq i64 %208, 0
-  br i1 %209, label %353, label %210
+  br i1 %209, label %373, label %210
 
 210:                                             
   %211 = getelementptr inbounds %struct.Stop, ptr %2, i64 %201
   %212 = load i32, ptr %211, align 4
   %213 = add i32 %212, -5
   %214 = icmp ult i32 %213, -4
-  br i1 %214, label %305, label %215
+  br i1 %214, label %313, label %215
 
 215:                                             
   %216 = icmp eq i32 %212, 1
@@ -1022,585 +1022,690 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   br label %260
 
 260:                                             
-  br i1 %204, label %627, label %261
+  br i1 %204, label %261, label %269
 
 261:                                             
-  br i1 %217, label %639, label %262
-
-262:                                             
-  %263 = getelementptr inbounds i8, ptr %211, i64 4
-  %264 = getelementptr inbounds ptr, ptr %1, i64 %201
-  br label %265
-
-265:                                             
-  %266 = phi i32 [ %283, %282 ], [ 0, %262 ]
-  %267 = load i32, ptr %47, align 4
-  %268 = icmp eq i32 %267, 0
-  br i1 %268, label %269, label %657
+  %262 = getelementptr inbounds i8, ptr %211, i64 4
+  %263 = load i32, ptr %262, align 4
+  %264 = zext i32 %263 to i64
+  %265 = zext i32 %198 to i64
+  %266 = mul nsw i64 %264, %265
+  %267 = load i64, ptr %46, align 8
+  %268 = sub nsw i64 %267, %266
+  br label %703
 
 269:                                             
-  %270 = load i64, ptr %46, align 8
-  %271 = icmp slt i64 %270, 0
-  br i1 %271, label %272, label %273
+  br i1 %217, label %709, label %270
 
-272:                                             
-  store i32 2, ptr %47, align 4
-  br label %657
+270:                                             
+  %271 = getelementptr inbounds i8, ptr %211, i64 4
+  %272 = getelementptr inbounds ptr, ptr %1, i64 %201
+  br label %273
 
 273:                                             
-  %274 = zext i32 %266 to i64
-  %275 = getelementptr inbounds i32, ptr %6, i64 %274
-  %276 = load i32, ptr %275, align 4
-  %277 = icmp eq i32 %276, %199
-  %278 = add i32 %266, 1
-  br i1 %277, label %279, label %282
+  %274 = phi i32 [ %291, %290 ], [ 0, %270 ]
+  %275 = load i32, ptr %47, align 4
+  %276 = icmp eq i32 %275, 0
+  br i1 %276, label %277, label %727
 
-279:                                             
-  %280 = tail call i32 @llvm.umax.i32(i32 %139, i32 %278)
-  %281 = add i32 %280, -1
-  br label %285
+277:                                             
+  %278 = load i64, ptr %46, align 8
+  %279 = icmp slt i64 %278, 0
+  br i1 %279, label %280, label %281
 
-282:                                             
-  %283 = phi i32 [ %295, %294 ], [ %278, %273 ]
-  %284 = icmp ult i32 %283, %139
-  br i1 %284, label %265, label %639
+280:                                             
+  store i32 2, ptr %47, align 4
+  br label %727
 
-285:                                             
-  %286 = phi i32 [ %289, %288 ], [ %266, %279 ]
-  %287 = icmp eq i32 %286, %281
-  br i1 %287, label %294, label %288
+281:                                             
+  %282 = zext i32 %274 to i64
+  %283 = getelementptr inbounds i32, ptr %6, i64 %282
+  %284 = load i32, ptr %283, align 4
+  %285 = icmp eq i32 %284, %199
+  %286 = add i32 %274, 1
+  br i1 %285, label %287, label %290
 
-288:                                             
-  %289 = add i32 %286, 1
-  %290 = zext i32 %289 to i64
-  %291 = getelementptr inbounds i32, ptr %6, i64 %290
-  %292 = load i32, ptr %291, align 4
-  %293 = icmp eq i32 %292, %199
-  br i1 %293, label %285, label %294
+287:                                             
+  %288 = tail call i32 @llvm.umax.i32(i32 %139, i32 %286)
+  %289 = add i32 %288, -1
+  br label %293
 
-294:                                             
-  %295 = phi i32 [ %280, %285 ], [ %289, %288 ]
-  %296 = load i32, ptr %263, align 4
-  %297 = zext i32 %296 to i64
-  %298 = sub i32 %295, %266
-  %299 = zext i32 %298 to i64
-  %300 = mul nsw i64 %297, %299
-  %301 = sub nsw i64 %270, %300
-  store i64 %301, ptr %46, align 8
-  %302 = load ptr, ptr %264, align 8
-  %303 = load ptr, ptr %5, align 8
-  %304 = load ptr, ptr %0, align 8
-  tail call void %302(ptr %0, ptr %303, ptr %304, i32 %266, i32 %295)
-  br label %282
+290:                                             
+  %291 = phi i32 [ %303, %302 ], [ %286, %281 ]
+  %292 = icmp ult i32 %291, %139
+  br i1 %292, label %273, label %709
 
-305:                                             
-  br i1 %204, label %306, label %353
+293:                                             
+  %294 = phi i32 [ %297, %296 ], [ %274, %287 ]
+  %295 = icmp eq i32 %294, %289
+  br i1 %295, label %302, label %296
 
-306:                                             
-  %307 = icmp eq i32 %212, 24
-  %308 = getelementptr inbounds i8, ptr %211, i64 12
-  %309 = getelementptr inbounds i8, ptr %211, i64 24
-  br label %310
+296:                                             
+  %297 = add i32 %294, 1
+  %298 = zext i32 %297 to i64
+  %299 = getelementptr inbounds i32, ptr %6, i64 %298
+  %300 = load i32, ptr %299, align 4
+  %301 = icmp eq i32 %300, %199
+  br i1 %301, label %293, label %302
 
-310:                                             
-  %311 = phi i32 [ 0, %306 ], [ %342, %341 ]
-  %312 = zext i32 %311 to i64
-  %313 = sub i32 %198, %311
-  %314 = icmp ugt i32 %313, 31
-  %315 = shl nsw i32 -1, %313
-  br i1 %307, label %341, label %316
+302:                                             
+  %303 = phi i32 [ %288, %293 ], [ %297, %296 ]
+  %304 = load i32, ptr %271, align 4
+  %305 = zext i32 %304 to i64
+  %306 = sub i32 %303, %274
+  %307 = zext i32 %306 to i64
+  %308 = mul nsw i64 %305, %307
+  %309 = sub nsw i64 %278, %308
+  store i64 %309, ptr %46, align 8
+  %310 = load ptr, ptr %272, align 8
+  %311 = load ptr, ptr %5, align 8
+  %312 = load ptr, ptr %0, align 8
+  tail call void %310(ptr %0, ptr %311, ptr %312, i32 %274, i32 %303)
+  br label %290
+
+313:                                             
+  br i1 %204, label %314, label %373
+
+314:                                             
+  %315 = icmp eq i32 %212, 25
+  br i1 %315, label %365, label %316
 
 316:                                             
-  %317 = load i32, ptr %308, align 4
-  %318 = and i32 %317, 4
-  %319 = icmp eq i32 %318, 0
-  br i1 %319, label %320, label %326
+  %317 = icmp eq i32 %212, 24
+  %318 = getelementptr inbounds i8, ptr %211, i64 12
+  %319 = getelementptr inbounds i8, ptr %211, i64 24
+  br label %320
 
 320:                                             
-  %321 = add i32 %311, 32
-  %322 = tail call i32 @llvm.umin.i32(i32 %198, i32 %321)
-  %323 = icmp ult i32 %311, %322
-  br i1 %323, label %324, label %336
-
-324:                                             
-  %325 = zext i32 %322 to i64
-  br label %328
+  %321 = phi i32 [ 0, %316 ], [ %352, %351 ]
+  %322 = zext i32 %321 to i64
+  %323 = sub i32 %198, %321
+  %324 = icmp ugt i32 %323, 31
+  %325 = shl nsw i32 -1, %323
+  br i1 %317, label %351, label %326
 
 326:                                             
-  %327 = load i32, ptr %309, align 4
-  br label %336
+  %327 = load i32, ptr %318, align 4
+  %328 = and i32 %327, 4
+  %329 = icmp eq i32 %328, 0
+  br i1 %329, label %330, label %336
 
-328:                                             
-  %329 = phi i64 [ %312, %324 ], [ %334, %328 ]
-  %330 = phi i32 [ -1, %324 ], [ %333, %328 ]
-  %331 = getelementptr inbounds i32, ptr %17, i64 %329
-  %332 = load i32, ptr %331, align 4
-  %333 = and i32 %332, %330
-  %334 = add nsw i64 %329, 1
-  %335 = icmp ult i64 %334, %325
-  br i1 %335, label %328, label %336
+330:                                             
+  %331 = add i32 %321, 32
+  %332 = tail call i32 @llvm.umin.i32(i32 %198, i32 %331)
+  %333 = icmp ult i32 %321, %332
+  br i1 %333, label %334, label %346
+
+334:                                             
+  %335 = zext i32 %332 to i64
+  br label %338
 
 336:                                             
-  %337 = phi i32 [ %327, %326 ], [ -1, %320 ], [ %333, %328 ]
-  %338 = select i1 %314, i32 0, i32 %315
-  %339 = or i32 %337, %338
-  %340 = icmp eq i32 %339, -1
-  br i1 %340, label %341, label %353
+  %337 = load i32, ptr %319, align 4
+  br label %346
 
-341:                                             
-  %342 = add i32 %311, 32
-  %343 = icmp ult i32 %342, %198
-  br i1 %343, label %310, label %344
+338:                                             
+  %339 = phi i64 [ %322, %334 ], [ %344, %338 ]
+  %340 = phi i32 [ -1, %334 ], [ %343, %338 ]
+  %341 = getelementptr inbounds i32, ptr %17, i64 %339
+  %342 = load i32, ptr %341, align 4
+  %343 = and i32 %342, %340
+  %344 = add nsw i64 %339, 1
+  %345 = icmp ult i64 %344, %335
+  br i1 %345, label %338, label %346
 
-344:                                             
-  %345 = phi i32 [ %351, %344 ], [ 0, %341 ]
-  %346 = sub i32 %198, %345
-  %347 = icmp ugt i32 %346, 31
-  %348 = shl nsw i32 -1, %346
-  %349 = xor i32 %348, -1
-  %350 = select i1 %347, i32 -1, i32 %349
-  call fastcc void @warp_operation(ptr %4, ptr %211, i32 %345, i32 %350)
-  %351 = add i32 %345, 32
-  %352 = icmp ult i32 %351, %198
-  br i1 %352, label %344, label %627
+346:                                             
+  %347 = phi i32 [ %337, %336 ], [ -1, %330 ], [ %343, %338 ]
+  %348 = select i1 %324, i32 0, i32 %325
+  %349 = or i32 %347, %348
+  %350 = icmp eq i32 %349, -1
+  br i1 %350, label %351, label %373
 
-353:                                             
-  %354 = icmp eq i32 %139, 0
-  br i1 %354, label %374, label %355
+351:                                             
+  %352 = add i32 %321, 32
+  %353 = icmp ult i32 %352, %198
+  br i1 %353, label %320, label %354
 
-355:                                             
-  %356 = zext i32 %139 to i64
-  br label %357
+354:                                             
+  %355 = phi i32 [ %361, %354 ], [ 0, %351 ]
+  %356 = sub i32 %198, %355
+  %357 = icmp ugt i32 %356, 31
+  %358 = shl nsw i32 -1, %356
+  %359 = xor i32 %358, -1
+  %360 = select i1 %357, i32 -1, i32 %359
+  call fastcc void @warp_operation(ptr %4, ptr %211, i32 %355, i32 %360)
+  %361 = add i32 %355, 32
+  %362 = icmp ult i32 %361, %198
+  br i1 %362, label %354, label %363
 
-357:                                             
-  %358 = phi i64 [ 0, %355 ], [ %369, %368 ]
-  %359 = getelementptr inbounds i32, ptr %6, i64 %358
-  %360 = load i32, ptr %359, align 4
-  %361 = icmp eq i32 %360, -1
-  br i1 %361, label %368, label %362
+363:                                             
+  %364 = load i64, ptr %46, align 8
+  br label %365
 
-362:                                             
-  %363 = zext i32 %360 to i64
-  %364 = getelementptr inbounds %struct.Stop, ptr %2, i64 %363
-  %365 = load i32, ptr %364, align 4
-  %366 = add i32 %365, -5
-  %367 = icmp ult i32 %366, -4
-  br i1 %367, label %416, label %368
+365:                                             
+  %366 = phi i64 [ %364, %363 ], [ %135, %314 ]
+  %367 = getelementptr inbounds i8, ptr %211, i64 4
+  %368 = load i32, ptr %367, align 4
+  %369 = zext i32 %368 to i64
+  %370 = zext i32 %198 to i64
+  %371 = mul nsw i64 %369, %370
+  %372 = sub nsw i64 %366, %371
+  br label %703
 
-368:                                             
-  %369 = add nsw i64 %358, 1
-  %370 = icmp eq i64 %369, %356
-  br i1 %370, label %371, label %357
+373:                                             
+  %374 = icmp eq i32 %139, 0
+  br i1 %374, label %451, label %375
 
-371:                                             
-  %372 = load i32, ptr %35, align 8
-  %373 = icmp eq i32 %372, 0
-  br i1 %373, label %381, label %377
-
-374:                                             
-  %375 = load i32, ptr %35, align 8
-  %376 = icmp eq i32 %375, 0
-  br i1 %376, label %639, label %377
+375:                                             
+  %376 = zext i32 %139 to i64
+  br label %377
 
 377:                                             
-  %378 = getelementptr inbounds %struct.Stop, ptr %2, i64 %201
-  %379 = getelementptr inbounds i8, ptr %378, i64 8
+  %378 = phi i64 [ 0, %375 ], [ %432, %431 ]
+  %379 = getelementptr inbounds i32, ptr %6, i64 %378
   %380 = load i32, ptr %379, align 4
-  store i32 8, ptr %47, align 4
-  store i32 0, ptr %48, align 8
-  store i32 %380, ptr %49, align 8
-  br label %657
+  %381 = icmp eq i32 %380, -1
+  br i1 %381, label %431, label %382
 
-381:                                             
-  %382 = phi i64 [ %386, %381 ], [ 0, %371 ]
-  %383 = getelementptr inbounds i32, ptr %6, i64 %382
-  %384 = load i32, ptr %383, align 4
-  %385 = getelementptr inbounds i32, ptr %23, i64 %382
-  store i32 %384, ptr %385, align 4
-  %386 = add nsw i64 %382, 1
-  %387 = icmp eq i64 %386, %356
-  br i1 %387, label %388, label %381
+382:                                             
+  %383 = zext i32 %380 to i64
+  %384 = getelementptr inbounds %struct.Stop, ptr %2, i64 %383
+  %385 = load i32, ptr %384, align 4
+  %386 = icmp eq i32 %385, 25
+  br i1 %386, label %387, label %431
 
-388:                                             
-  %389 = phi i64 [ %414, %413 ], [ 0, %381 ]
-  %390 = trunc i64 %389 to i32
-  %391 = load i32, ptr %47, align 4
-  %392 = icmp eq i32 %391, 0
-  br i1 %392, label %393, label %657
+387:                                             
+  %388 = trunc i64 %378 to i32
+  %389 = getelementptr inbounds i8, ptr %384, i64 4
+  %390 = getelementptr inbounds ptr, ptr %1, i64 %383
+  br label %391
 
-393:                                             
-  %394 = load i64, ptr %46, align 8
-  %395 = icmp slt i64 %394, 0
-  br i1 %395, label %396, label %397
+391:                                             
+  %392 = phi i32 [ %388, %387 ], [ %409, %408 ]
+  %393 = load i32, ptr %47, align 4
+  %394 = icmp eq i32 %393, 0
+  br i1 %394, label %395, label %727
 
-396:                                             
+395:                                             
+  %396 = load i64, ptr %46, align 8
+  %397 = icmp slt i64 %396, 0
+  br i1 %397, label %398, label %399
+
+398:                                             
   store i32 2, ptr %47, align 4
-  br label %657
+  br label %727
 
-397:                                             
-  %398 = getelementptr inbounds i32, ptr %23, i64 %389
-  %399 = load i32, ptr %398, align 4
-  %400 = icmp eq i32 %399, -1
-  br i1 %400, label %413, label %401
+399:                                             
+  %400 = zext i32 %392 to i64
+  %401 = getelementptr inbounds i32, ptr %6, i64 %400
+  %402 = load i32, ptr %401, align 4
+  %403 = icmp eq i32 %402, %380
+  %404 = add i32 %392, 1
+  br i1 %403, label %405, label %408
 
-401:                                             
-  %402 = add i32 %390, 1
-  %403 = zext i32 %399 to i64
-  %404 = getelementptr inbounds %struct.Stop, ptr %2, i64 %403
-  %405 = getelementptr inbounds i8, ptr %404, i64 4
-  %406 = load i32, ptr %405, align 4
-  %407 = zext i32 %406 to i64
-  %408 = sub nsw i64 %394, %407
-  store i64 %408, ptr %46, align 8
-  %409 = getelementptr inbounds ptr, ptr %1, i64 %403
-  %410 = load ptr, ptr %409, align 8
-  %411 = load ptr, ptr %5, align 8
-  %412 = load ptr, ptr %0, align 8
-  tail call void %410(ptr %0, ptr %411, ptr %412, i32 %390, i32 %402)
-  br label %413
+405:                                             
+  %406 = tail call i32 @llvm.umax.i32(i32 %139, i32 %404)
+  %407 = add i32 %406, -1
+  br label %411
 
-413:                                             
-  %414 = add nsw i64 %389, 1
-  %415 = icmp eq i64 %414, %356
-  br i1 %415, label %639, label %388
+408:                                             
+  %409 = phi i32 [ %421, %420 ], [ %404, %399 ]
+  %410 = icmp ult i32 %409, %139
+  br i1 %410, label %391, label %709
 
-416:                                             
-  %417 = phi i32 [ %612, %611 ], [ 0, %362 ]
-  %418 = phi i32 [ %613, %611 ], [ 0, %362 ]
-  %419 = phi i32 [ %615, %611 ], [ 1, %362 ]
-  %420 = phi i32 [ %614, %611 ], [ 0, %362 ]
-  %421 = phi i32 [ %422, %611 ], [ 0, %362 ]
-  %422 = add i32 %421, 32
-  %423 = tail call i32 @llvm.umin.i32(i32 %422, i32 %139)
-  %424 = icmp eq i32 %418, 0
-  br i1 %424, label %425, label %606
+411:                                             
+  %412 = phi i32 [ %415, %414 ], [ %392, %405 ]
+  %413 = icmp eq i32 %412, %407
+  br i1 %413, label %420, label %414
 
-425:                                             
-  %426 = icmp ult i32 %421, %423
-  %427 = zext i32 %421 to i64
-  %428 = zext i32 %423 to i64
-  br label %429
+414:                                             
+  %415 = add i32 %412, 1
+  %416 = zext i32 %415 to i64
+  %417 = getelementptr inbounds i32, ptr %6, i64 %416
+  %418 = load i32, ptr %417, align 4
+  %419 = icmp eq i32 %418, %380
+  br i1 %419, label %411, label %420
 
-429:                                             
-  %430 = phi i32 [ %417, %425 ], [ 0, %603 ]
-  %431 = phi i32 [ %420, %425 ], [ 1, %603 ]
-  %432 = load i64, ptr %46, align 8
-  %433 = icmp slt i64 %432, 0
-  br i1 %433, label %434, label %435
+420:                                             
+  %421 = phi i32 [ %406, %411 ], [ %415, %414 ]
+  %422 = load i32, ptr %389, align 4
+  %423 = zext i32 %422 to i64
+  %424 = sub i32 %421, %392
+  %425 = zext i32 %424 to i64
+  %426 = mul nsw i64 %423, %425
+  %427 = sub nsw i64 %396, %426
+  store i64 %427, ptr %46, align 8
+  %428 = load ptr, ptr %390, align 8
+  %429 = load ptr, ptr %5, align 8
+  %430 = load ptr, ptr %0, align 8
+  tail call void %428(ptr %0, ptr %429, ptr %430, i32 %392, i32 %421)
+  br label %408
+
+431:                                             
+  %432 = add nsw i64 %378, 1
+  %433 = icmp eq i64 %432, %376
+  br i1 %433, label %434, label %377
 
 434:                                             
+  %435 = phi i64 [ %446, %445 ], [ 0, %431 ]
+  %436 = getelementptr inbounds i32, ptr %6, i64 %435
+  %437 = load i32, ptr %436, align 4
+  %438 = icmp eq i32 %437, -1
+  br i1 %438, label %445, label %439
+
+439:                                             
+  %440 = zext i32 %437 to i64
+  %441 = getelementptr inbounds %struct.Stop, ptr %2, i64 %440
+  %442 = load i32, ptr %441, align 4
+  %443 = add i32 %442, -5
+  %444 = icmp ult i32 %443, -4
+  br i1 %444, label %493, label %445
+
+445:                                             
+  %446 = add nsw i64 %435, 1
+  %447 = icmp eq i64 %446, %376
+  br i1 %447, label %448, label %434
+
+448:                                             
+  %449 = load i32, ptr %35, align 8
+  %450 = icmp eq i32 %449, 0
+  br i1 %450, label %458, label %454
+
+451:                                             
+  %452 = load i32, ptr %35, align 8
+  %453 = icmp eq i32 %452, 0
+  br i1 %453, label %709, label %454
+
+454:                                             
+  %455 = getelementptr inbounds %struct.Stop, ptr %2, i64 %201
+  %456 = getelementptr inbounds i8, ptr %455, i64 8
+  %457 = load i32, ptr %456, align 4
+  store i32 8, ptr %47, align 4
+  store i32 0, ptr %48, align 8
+  store i32 %457, ptr %49, align 8
+  br label %727
+
+458:                                             
+  %459 = phi i64 [ %463, %458 ], [ 0, %448 ]
+  %460 = getelementptr inbounds i32, ptr %6, i64 %459
+  %461 = load i32, ptr %460, align 4
+  %462 = getelementptr inbounds i32, ptr %23, i64 %459
+  store i32 %461, ptr %462, align 4
+  %463 = add nsw i64 %459, 1
+  %464 = icmp eq i64 %463, %376
+  br i1 %464, label %465, label %458
+
+465:                                             
+  %466 = phi i64 [ %491, %490 ], [ 0, %458 ]
+  %467 = trunc i64 %466 to i32
+  %468 = load i32, ptr %47, align 4
+  %469 = icmp eq i32 %468, 0
+  br i1 %469, label %470, label %727
+
+470:                                             
+  %471 = load i64, ptr %46, align 8
+  %472 = icmp slt i64 %471, 0
+  br i1 %472, label %473, label %474
+
+473:                                             
   store i32 2, ptr %47, align 4
-  br label %606
+  br label %727
 
-435:                                             
-  br i1 %426, label %440, label %436
+474:                                             
+  %475 = getelementptr inbounds i32, ptr %23, i64 %466
+  %476 = load i32, ptr %475, align 4
+  %477 = icmp eq i32 %476, -1
+  br i1 %477, label %490, label %478
 
-436:                                             
-  %437 = phi i32 [ 0, %435 ], [ %460, %459 ]
-  %438 = phi i32 [ 0, %435 ], [ %461, %459 ]
-  %439 = icmp eq i32 %437, 0
-  br label %464
-
-440:                                             
-  %441 = phi i64 [ %462, %459 ], [ %427, %435 ]
-  %442 = phi i32 [ %461, %459 ], [ 0, %435 ]
-  %443 = phi i32 [ %460, %459 ], [ 0, %435 ]
-  %444 = getelementptr inbounds i32, ptr %6, i64 %441
-  %445 = load i32, ptr %444, align 4
-  %446 = icmp eq i32 %445, -1
-  br i1 %446, label %459, label %447
-
-447:                                             
-  %448 = trunc i64 %441 to i32
-  %449 = sub i32 %448, %421
-  %450 = shl i32 1, %449
-  %451 = or i32 %450, %442
-  %452 = zext i32 %445 to i64
-  %453 = getelementptr inbounds %struct.Stop, ptr %2, i64 %452
-  %454 = load i32, ptr %453, align 4
-  %455 = add i32 %454, -5
-  %456 = icmp ult i32 %455, -4
-  %457 = select i1 %456, i32 %450, i32 0
-  %458 = or i32 %457, %443
-  br label %459
-
-459:                                             
-  %460 = phi i32 [ %458, %447 ], [ %443, %440 ]
-  %461 = phi i32 [ %451, %447 ], [ %442, %440 ]
-  %462 = add nsw i64 %441, 1
-  %463 = icmp eq i64 %462, %428
-  br i1 %463, label %436, label %440
-
-464:                                             
-  %465 = phi i32 [ %493, %486 ], [ %437, %436 ]
-  %466 = icmp eq i32 %465, 0
-  br i1 %466, label %606, label %467
-
-467:                                             
-  %468 = tail call i32 @llvm.cttz.i32(i32 %465, i1 true)
-  %469 = or i32 %468, %421
-  %470 = zext i32 %469 to i64
-  %471 = getelementptr inbounds i32, ptr %6, i64 %470
-  %472 = load i32, ptr %471, align 4
-  %473 = zext i32 %472 to i64
-  %474 = getelementptr inbounds %struct.Stop, ptr %2, i64 %473
-  %475 = load i32, ptr %474, align 4
-  %476 = getelementptr inbounds i8, ptr %474, i64 12
-  %477 = load i32, ptr %476, align 4
-  %478 = and i32 %477, 4
-  %479 = icmp eq i32 %478, 0
-  %480 = getelementptr inbounds i8, ptr %474, i64 24
-  %481 = getelementptr inbounds i32, ptr %17, i64 %470
-  %482 = select i1 %479, ptr %481, ptr %480
+478:                                             
+  %479 = add i32 %467, 1
+  %480 = zext i32 %476 to i64
+  %481 = getelementptr inbounds %struct.Stop, ptr %2, i64 %480
+  %482 = getelementptr inbounds i8, ptr %481, i64 4
   %483 = load i32, ptr %482, align 4
-  br i1 %439, label %486, label %484
+  %484 = zext i32 %483 to i64
+  %485 = sub nsw i64 %471, %484
+  store i64 %485, ptr %46, align 8
+  %486 = getelementptr inbounds ptr, ptr %1, i64 %480
+  %487 = load ptr, ptr %486, align 8
+  %488 = load ptr, ptr %5, align 8
+  %489 = load ptr, ptr %0, align 8
+  tail call void %487(ptr %0, ptr %488, ptr %489, i32 %467, i32 %479)
+  br label %490
 
-484:                                             
-  %485 = icmp eq i32 %475, 24
-  br label %498
+490:                                             
+  %491 = add nsw i64 %466, 1
+  %492 = icmp eq i64 %491, %376
+  br i1 %492, label %709, label %465
 
-486:                                             
-  %487 = phi i32 [ 0, %467 ], [ %530, %529 ]
-  %488 = phi i32 [ 0, %467 ], [ %531, %529 ]
-  %489 = icmp eq i32 %475, 24
-  %490 = and i32 %483, %438
-  %491 = select i1 %489, i32 %487, i32 %490
-  %492 = xor i32 %487, -1
-  %493 = and i32 %465, %492
-  %494 = and i32 %488, %491
-  %495 = icmp ne i32 %494, %491
-  %496 = icmp eq i32 %491, 0
-  %497 = or i1 %496, %495
-  br i1 %497, label %464, label %535
+493:                                             
+  %494 = phi i32 [ %688, %687 ], [ 0, %439 ]
+  %495 = phi i32 [ %689, %687 ], [ 0, %439 ]
+  %496 = phi i32 [ %691, %687 ], [ 1, %439 ]
+  %497 = phi i32 [ %690, %687 ], [ 0, %439 ]
+  %498 = phi i32 [ %499, %687 ], [ 0, %439 ]
+  %499 = add i32 %498, 32
+  %500 = tail call i32 @llvm.umin.i32(i32 %499, i32 %139)
+  %501 = icmp eq i32 %495, 0
+  br i1 %501, label %502, label %682
 
-498:                                             
-  %499 = phi i32 [ %437, %484 ], [ %533, %529 ]
-  %500 = phi i32 [ 0, %484 ], [ %531, %529 ]
-  %501 = phi i32 [ 0, %484 ], [ %530, %529 ]
-  %502 = tail call i32 @llvm.cttz.i32(i32 %499, i1 true)
-  %503 = or i32 %502, %421
-  %504 = zext i32 %503 to i64
-  %505 = getelementptr inbounds i32, ptr %6, i64 %504
-  %506 = load i32, ptr %505, align 4
-  %507 = zext i32 %506 to i64
-  br i1 %485, label %519, label %508
+502:                                             
+  %503 = icmp ult i32 %498, %500
+  %504 = zext i32 %498 to i64
+  %505 = zext i32 %500 to i64
+  br label %506
 
-508:                                             
-  %509 = getelementptr inbounds %struct.Stop, ptr %2, i64 %507
-  %510 = getelementptr inbounds i8, ptr %509, i64 12
-  %511 = load i32, ptr %510, align 4
-  %512 = and i32 %511, 4
-  %513 = icmp eq i32 %512, 0
-  %514 = getelementptr inbounds i8, ptr %509, i64 24
-  %515 = getelementptr inbounds i32, ptr %17, i64 %504
-  %516 = select i1 %513, ptr %515, ptr %514
-  %517 = load i32, ptr %516, align 4
-  %518 = icmp eq i32 %517, %483
-  br i1 %518, label %519, label %529
+506:                                             
+  %507 = phi i32 [ %494, %502 ], [ 0, %679 ]
+  %508 = phi i32 [ %497, %502 ], [ 1, %679 ]
+  %509 = load i64, ptr %46, align 8
+  %510 = icmp slt i64 %509, 0
+  br i1 %510, label %511, label %512
 
-519:                                             
-  %520 = icmp eq i32 %506, %472
-  %521 = shl i32 1, %502
-  %522 = select i1 %520, i32 %521, i32 0
-  %523 = or i32 %522, %501
-  %524 = getelementptr inbounds %struct.Stop, ptr %2, i64 %507
-  %525 = load i32, ptr %524, align 4
-  %526 = icmp eq i32 %525, %475
-  %527 = select i1 %526, i32 %521, i32 0
-  %528 = or i32 %527, %500
-  br label %529
+511:                                             
+  store i32 2, ptr %47, align 4
+  br label %682
 
-529:                                             
-  %530 = phi i32 [ %501, %508 ], [ %523, %519 ]
-  %531 = phi i32 [ %500, %508 ], [ %528, %519 ]
-  %532 = add i32 %499, -1
-  %533 = and i32 %532, %499
-  %534 = icmp eq i32 %533, 0
-  br i1 %534, label %486, label %498
+512:                                             
+  br i1 %503, label %517, label %513
 
-535:                                             
-  call fastcc void @warp_operation(ptr %4, ptr %474, i32 %421, i32 %491)
-  br i1 %426, label %536, label %543
+513:                                             
+  %514 = phi i32 [ 0, %512 ], [ %537, %536 ]
+  %515 = phi i32 [ 0, %512 ], [ %538, %536 ]
+  %516 = icmp eq i32 %514, 0
+  br label %541
+
+517:                                             
+  %518 = phi i64 [ %539, %536 ], [ %504, %512 ]
+  %519 = phi i32 [ %538, %536 ], [ 0, %512 ]
+  %520 = phi i32 [ %537, %536 ], [ 0, %512 ]
+  %521 = getelementptr inbounds i32, ptr %6, i64 %518
+  %522 = load i32, ptr %521, align 4
+  %523 = icmp eq i32 %522, -1
+  br i1 %523, label %536, label %524
+
+524:                                             
+  %525 = trunc i64 %518 to i32
+  %526 = sub i32 %525, %498
+  %527 = shl i32 1, %526
+  %528 = or i32 %527, %519
+  %529 = zext i32 %522 to i64
+  %530 = getelementptr inbounds %struct.Stop, ptr %2, i64 %529
+  %531 = load i32, ptr %530, align 4
+  %532 = add i32 %531, -5
+  %533 = icmp ult i32 %532, -4
+  %534 = select i1 %533, i32 %527, i32 0
+  %535 = or i32 %534, %520
+  br label %536
 
 536:                                             
-  %537 = phi i64 [ %541, %536 ], [ %427, %535 ]
-  %538 = getelementptr inbounds i32, ptr %6, i64 %537
-  %539 = load i32, ptr %538, align 4
-  %540 = getelementptr inbounds i32, ptr %23, i64 %537
-  store i32 %539, ptr %540, align 4
-  %541 = add nsw i64 %537, 1
-  %542 = icmp eq i64 %541, %428
-  br i1 %542, label %543, label %536
+  %537 = phi i32 [ %535, %524 ], [ %520, %517 ]
+  %538 = phi i32 [ %528, %524 ], [ %519, %517 ]
+  %539 = add nsw i64 %518, 1
+  %540 = icmp eq i64 %539, %505
+  br i1 %540, label %513, label %517
 
-543:                                             
-  br label %544
+541:                                             
+  %542 = phi i32 [ %569, %563 ], [ %514, %513 ]
+  %543 = icmp eq i32 %542, 0
+  br i1 %543, label %682, label %544
 
 544:                                             
-  %545 = phi i32 [ %601, %582 ], [ %491, %543 ]
-  %546 = load i32, ptr %47, align 4
-  %547 = icmp eq i32 %546, 0
-  br i1 %547, label %548, label %616
+  %545 = tail call i32 @llvm.cttz.i32(i32 %542, i1 true)
+  %546 = or i32 %545, %498
+  %547 = zext i32 %546 to i64
+  %548 = getelementptr inbounds i32, ptr %6, i64 %547
+  %549 = load i32, ptr %548, align 4
+  %550 = zext i32 %549 to i64
+  %551 = getelementptr inbounds %struct.Stop, ptr %2, i64 %550
+  %552 = load i32, ptr %551, align 4
+  %553 = and i32 %552, -2
+  %554 = icmp eq i32 %553, 24
+  %555 = getelementptr inbounds i8, ptr %551, i64 12
+  %556 = load i32, ptr %555, align 4
+  %557 = and i32 %556, 4
+  %558 = icmp eq i32 %557, 0
+  %559 = getelementptr inbounds i8, ptr %551, i64 24
+  %560 = getelementptr inbounds i32, ptr %17, i64 %547
+  %561 = select i1 %558, ptr %560, ptr %559
+  %562 = load i32, ptr %561, align 4
+  br i1 %516, label %563, label %574
 
-548:                                             
-  %549 = load i64, ptr %46, align 8
-  %550 = icmp slt i64 %549, 0
-  br i1 %550, label %551, label %552
+563:                                             
+  %564 = phi i32 [ 0, %544 ], [ %606, %605 ]
+  %565 = phi i32 [ 0, %544 ], [ %607, %605 ]
+  %566 = and i32 %562, %515
+  %567 = select i1 %554, i32 %564, i32 %566
+  %568 = xor i32 %564, -1
+  %569 = and i32 %542, %568
+  %570 = and i32 %565, %567
+  %571 = icmp ne i32 %570, %567
+  %572 = icmp eq i32 %567, 0
+  %573 = or i1 %572, %571
+  br i1 %573, label %541, label %611
 
-551:                                             
-  store i32 2, ptr %47, align 4
-  br label %616
+574:                                             
+  %575 = phi i32 [ %609, %605 ], [ %514, %544 ]
+  %576 = phi i32 [ %607, %605 ], [ 0, %544 ]
+  %577 = phi i32 [ %606, %605 ], [ 0, %544 ]
+  %578 = tail call i32 @llvm.cttz.i32(i32 %575, i1 true)
+  %579 = or i32 %578, %498
+  %580 = zext i32 %579 to i64
+  %581 = getelementptr inbounds i32, ptr %6, i64 %580
+  %582 = load i32, ptr %581, align 4
+  %583 = zext i32 %582 to i64
+  br i1 %554, label %595, label %584
 
-552:                                             
-  %553 = tail call i32 @llvm.cttz.i32(i32 %545, i1 true)
-  %554 = or i32 %553, %421
-  %555 = add i32 %554, 1
-  %556 = icmp ult i32 %555, %423
-  %557 = zext i32 %554 to i64
-  br i1 %556, label %558, label %582
+584:                                             
+  %585 = getelementptr inbounds %struct.Stop, ptr %2, i64 %583
+  %586 = getelementptr inbounds i8, ptr %585, i64 12
+  %587 = load i32, ptr %586, align 4
+  %588 = and i32 %587, 4
+  %589 = icmp eq i32 %588, 0
+  %590 = getelementptr inbounds i8, ptr %585, i64 24
+  %591 = getelementptr inbounds i32, ptr %17, i64 %580
+  %592 = select i1 %589, ptr %591, ptr %590
+  %593 = load i32, ptr %592, align 4
+  %594 = icmp eq i32 %593, %562
+  br i1 %594, label %595, label %605
 
-558:                                             
-  %559 = add i32 %553, %419
-  %560 = zext i32 %559 to i64
-  %561 = getelementptr inbounds i32, ptr %23, i64 %557
-  br label %562
+595:                                             
+  %596 = icmp eq i32 %582, %549
+  %597 = shl i32 1, %578
+  %598 = select i1 %596, i32 %597, i32 0
+  %599 = or i32 %598, %577
+  %600 = getelementptr inbounds %struct.Stop, ptr %2, i64 %583
+  %601 = load i32, ptr %600, align 4
+  %602 = icmp eq i32 %601, %552
+  %603 = select i1 %602, i32 %597, i32 0
+  %604 = or i32 %603, %576
+  br label %605
 
-562:                                             
-  %563 = phi i64 [ %560, %558 ], [ %580, %575 ]
-  %564 = phi i32 [ %545, %558 ], [ %579, %575 ]
-  %565 = trunc i64 %563 to i32
-  %566 = sub i32 %565, %421
-  %567 = shl i32 1, %566
-  %568 = and i32 %567, %564
-  %569 = icmp eq i32 %568, 0
-  br i1 %569, label %582, label %570
-
-570:                                             
-  %571 = getelementptr inbounds i32, ptr %23, i64 %563
-  %572 = load i32, ptr %571, align 4
-  %573 = load i32, ptr %561, align 4
-  %574 = icmp eq i32 %572, %573
-  br i1 %574, label %575, label %582
-
-575:                                             
-  %576 = add i32 %566, -1
-  %577 = shl i32 1, %576
-  %578 = xor i32 %577, -1
-  %579 = and i32 %564, %578
-  %580 = add nsw i64 %563, 1
-  %581 = icmp ult i64 %580, %428
-  br i1 %581, label %562, label %582
-
-582:                                             
-  %583 = phi i32 [ %545, %552 ], [ %564, %570 ], [ %579, %575 ], [ %564, %562 ]
-  %584 = phi i32 [ %555, %552 ], [ %565, %570 ], [ %423, %575 ], [ %565, %562 ]
-  %585 = getelementptr inbounds i32, ptr %23, i64 %557
-  %586 = load i32, ptr %585, align 4
-  %587 = zext i32 %586 to i64
-  %588 = getelementptr inbounds %struct.Stop, ptr %2, i64 %587
-  %589 = getelementptr inbounds i8, ptr %588, i64 4
-  %590 = load i32, ptr %589, align 4
-  %591 = zext i32 %590 to i64
-  %592 = sub i32 %584, %554
-  %593 = zext i32 %592 to i64
-  %594 = mul nsw i64 %591, %593
-  %595 = sub nsw i64 %549, %594
-  store i64 %595, ptr %46, align 8
-  %596 = getelementptr inbounds ptr, ptr %1, i64 %587
-  %597 = load ptr, ptr %596, align 8
-  %598 = load ptr, ptr %5, align 8
-  %599 = load ptr, ptr %0, align 8
-  tail call void %597(ptr %0, ptr %598, ptr %599, i32 %554, i32 %584)
-  %600 = add i32 %583, -1
-  %601 = and i32 %600, %583
-  %602 = icmp eq i32 %601, 0
-  br i1 %602, label %603, label %544
-
-603:                                             
-  %604 = load i32, ptr %47, align 4
-  %605 = icmp eq i32 %604, 0
-  br i1 %605, label %429, label %616
-
-606:                                             
-  %607 = phi i32 [ %417, %416 ], [ 2, %434 ], [ %430, %464 ]
-  %608 = phi i32 [ %418, %416 ], [ 2, %434 ], [ 0, %464 ]
-  %609 = phi i32 [ %420, %416 ], [ %431, %434 ], [ %431, %464 ]
-  %610 = icmp ult i32 %422, %139
-  br i1 %610, label %611, label %619
+605:                                             
+  %606 = phi i32 [ %577, %584 ], [ %599, %595 ]
+  %607 = phi i32 [ %576, %584 ], [ %604, %595 ]
+  %608 = add i32 %575, -1
+  %609 = and i32 %608, %575
+  %610 = icmp eq i32 %609, 0
+  br i1 %610, label %563, label %574
 
 611:                                             
-  %612 = phi i32 [ %607, %606 ], [ %617, %616 ]
-  %613 = phi i32 [ %608, %606 ], [ %617, %616 ]
-  %614 = phi i32 [ %609, %606 ], [ 1, %616 ]
-  %615 = add i32 %419, 32
-  br label %416
+  call fastcc void @warp_operation(ptr %4, ptr %551, i32 %498, i32 %567)
+  br i1 %503, label %612, label %619
 
-616:                                             
-  %617 = phi i32 [ %546, %544 ], [ 2, %551 ], [ %604, %603 ]
-  %618 = icmp ult i32 %422, %139
-  br i1 %618, label %611, label %639
+612:                                             
+  %613 = phi i64 [ %617, %612 ], [ %504, %611 ]
+  %614 = getelementptr inbounds i32, ptr %6, i64 %613
+  %615 = load i32, ptr %614, align 4
+  %616 = getelementptr inbounds i32, ptr %23, i64 %613
+  store i32 %615, ptr %616, align 4
+  %617 = add nsw i64 %613, 1
+  %618 = icmp eq i64 %617, %505
+  br i1 %618, label %619, label %612
 
 619:                                             
-  %620 = icmp eq i32 %609, 0
-  %621 = icmp eq i32 %607, 0
-  %622 = select i1 %620, i1 %621, i1 false
-  br i1 %622, label %623, label %639
+  br label %620
 
-623:                                             
-  %624 = getelementptr inbounds %struct.Stop, ptr %2, i64 %201
-  %625 = getelementptr inbounds i8, ptr %624, i64 8
-  %626 = load i32, ptr %625, align 4
-  store i32 1, ptr %47, align 4
-  store i32 0, ptr %48, align 8
-  store i32 %626, ptr %49, align 8
-  br label %657
+620:                                             
+  %621 = phi i32 [ %677, %658 ], [ %567, %619 ]
+  %622 = load i32, ptr %47, align 4
+  %623 = icmp eq i32 %622, 0
+  br i1 %623, label %624, label %692
+
+624:                                             
+  %625 = load i64, ptr %46, align 8
+  %626 = icmp slt i64 %625, 0
+  br i1 %626, label %627, label %628
 
 627:                                             
-  %628 = getelementptr inbounds i8, ptr %211, i64 4
-  %629 = load i32, ptr %628, align 4
-  %630 = zext i32 %629 to i64
-  %631 = zext i32 %198 to i64
-  %632 = mul nsw i64 %630, %631
-  %633 = load i64, ptr %46, align 8
-  %634 = sub nsw i64 %633, %632
-  store i64 %634, ptr %46, align 8
-  %635 = getelementptr inbounds ptr, ptr %1, i64 %201
-  %636 = load ptr, ptr %635, align 8
-  %637 = load ptr, ptr %5, align 8
-  %638 = load ptr, ptr %0, align 8
-  tail call void %636(ptr %0, ptr %637, ptr %638, i32 0, i32 %198)
-  br label %639
+  store i32 2, ptr %47, align 4
+  br label %692
 
-639:                                             
-  %640 = load i32, ptr %47, align 4
-  %641 = icmp eq i32 %640, 0
-  br i1 %641, label %133, label %657
+628:                                             
+  %629 = tail call i32 @llvm.cttz.i32(i32 %621, i1 true)
+  %630 = or i32 %629, %498
+  %631 = add i32 %630, 1
+  %632 = icmp ult i32 %631, %500
+  %633 = zext i32 %630 to i64
+  br i1 %632, label %634, label %658
 
-642:                                             
-  %643 = load i32, ptr %31, align 4
-  br label %644
+634:                                             
+  %635 = add i32 %629, %496
+  %636 = zext i32 %635 to i64
+  %637 = getelementptr inbounds i32, ptr %23, i64 %633
+  br label %638
 
-644:                                             
-  %645 = phi i32 [ %643, %642 ], [ %60, %59 ]
-  %646 = phi i32 [ %66, %642 ], [ 0, %59 ]
-  %647 = add i32 %62, 1
-  %648 = icmp ult i32 %647, %645
-  br i1 %648, label %59, label %649
+638:                                             
+  %639 = phi i64 [ %636, %634 ], [ %656, %651 ]
+  %640 = phi i32 [ %621, %634 ], [ %655, %651 ]
+  %641 = trunc i64 %639 to i32
+  %642 = sub i32 %641, %498
+  %643 = shl i32 1, %642
+  %644 = and i32 %643, %640
+  %645 = icmp eq i32 %644, 0
+  br i1 %645, label %658, label %646
 
-649:                                             
-  %650 = load i32, ptr %27, align 8
-  br label %651
+646:                                             
+  %647 = getelementptr inbounds i32, ptr %23, i64 %639
+  %648 = load i32, ptr %647, align 4
+  %649 = load i32, ptr %637, align 4
+  %650 = icmp eq i32 %648, %649
+  br i1 %650, label %651, label %658
 
 651:                                             
-  %652 = phi i32 [ %650, %649 ], [ %52, %51 ]
-  %653 = phi i32 [ %645, %649 ], [ %53, %51 ]
-  %654 = phi i32 [ %645, %649 ], [ 0, %51 ]
-  %655 = add i32 %55, 1
-  %656 = icmp ult i32 %655, %652
-  br i1 %656, label %51, label %657
+  %652 = add i32 %642, -1
+  %653 = shl i32 1, %652
+  %654 = xor i32 %653, -1
+  %655 = and i32 %640, %654
+  %656 = add nsw i64 %639, 1
+  %657 = icmp ult i64 %656, %505
+  br i1 %657, label %638, label %658
 
-657:                                             
-  %658 = phi i32 [ 0, %3 ], [ %391, %388 ], [ 2, %137 ], [ %267, %265 ], [ %640, %639 ], [ 1, %623 ], [ 2, %396 ], [ 8, %377 ], [ 2, %272 ], [ %131, %120 ], [ 0, %651 ]
-  ret i32 %658
+658:                                             
+  %659 = phi i32 [ %621, %628 ], [ %640, %646 ], [ %655, %651 ], [ %640, %638 ]
+  %660 = phi i32 [ %631, %628 ], [ %641, %646 ], [ %500, %651 ], [ %641, %638 ]
+  %661 = getelementptr inbounds i32, ptr %23, i64 %633
+  %662 = load i32, ptr %661, align 4
+  %663 = zext i32 %662 to i64
+  %664 = getelementptr inbounds %struct.Stop, ptr %2, i64 %663
+  %665 = getelementptr inbounds i8, ptr %664, i64 4
+  %666 = load i32, ptr %665, align 4
+  %667 = zext i32 %666 to i64
+  %668 = sub i32 %660, %630
+  %669 = zext i32 %668 to i64
+  %670 = mul nsw i64 %667, %669
+  %671 = sub nsw i64 %625, %670
+  store i64 %671, ptr %46, align 8
+  %672 = getelementptr inbounds ptr, ptr %1, i64 %663
+  %673 = load ptr, ptr %672, align 8
+  %674 = load ptr, ptr %5, align 8
+  %675 = load ptr, ptr %0, align 8
+  tail call void %673(ptr %0, ptr %674, ptr %675, i32 %630, i32 %660)
+  %676 = add i32 %659, -1
+  %677 = and i32 %676, %659
+  %678 = icmp eq i32 %677, 0
+  br i1 %678, label %679, label %620
+
+679:                                             
+  %680 = load i32, ptr %47, align 4
+  %681 = icmp eq i32 %680, 0
+  br i1 %681, label %506, label %692
+
+682:                                             
+  %683 = phi i32 [ %494, %493 ], [ 2, %511 ], [ %507, %541 ]
+  %684 = phi i32 [ %495, %493 ], [ 2, %511 ], [ 0, %541 ]
+  %685 = phi i32 [ %497, %493 ], [ %508, %511 ], [ %508, %541 ]
+  %686 = icmp ult i32 %499, %139
+  br i1 %686, label %687, label %695
+
+687:                                             
+  %688 = phi i32 [ %683, %682 ], [ %693, %692 ]
+  %689 = phi i32 [ %684, %682 ], [ %693, %692 ]
+  %690 = phi i32 [ %685, %682 ], [ 1, %692 ]
+  %691 = add i32 %496, 32
+  br label %493
+
+692:                                             
+  %693 = phi i32 [ %622, %620 ], [ 2, %627 ], [ %680, %679 ]
+  %694 = icmp ult i32 %499, %139
+  br i1 %694, label %687, label %709
+
+695:                                             
+  %696 = icmp eq i32 %685, 0
+  %697 = icmp eq i32 %683, 0
+  %698 = select i1 %696, i1 %697, i1 false
+  br i1 %698, label %699, label %709
+
+699:                                             
+  %700 = getelementptr inbounds %struct.Stop, ptr %2, i64 %201
+  %701 = getelementptr inbounds i8, ptr %700, i64 8
+  %702 = load i32, ptr %701, align 4
+  store i32 1, ptr %47, align 4
+  store i32 0, ptr %48, align 8
+  store i32 %702, ptr %49, align 8
+  br label %727
+
+703:                                             
+  %704 = phi i64 [ %268, %261 ], [ %372, %365 ]
+  store i64 %704, ptr %46, align 8
+  %705 = getelementptr inbounds ptr, ptr %1, i64 %201
+  %706 = load ptr, ptr %705, align 8
+  %707 = load ptr, ptr %5, align 8
+  %708 = load ptr, ptr %0, align 8
+  tail call void %706(ptr %0, ptr %707, ptr %708, i32 0, i32 %198)
+  br label %709
+
+709:                                             
+  %710 = load i32, ptr %47, align 4
+  %711 = icmp eq i32 %710, 0
+  br i1 %711, label %133, label %727
+
+712:                                             
+  %713 = load i32, ptr %31, align 4
+  br label %714
+
+714:                                             
+  %715 = phi i32 [ %713, %712 ], [ %60, %59 ]
+  %716 = phi i32 [ %66, %712 ], [ 0, %59 ]
+  %717 = add i32 %62, 1
+  %718 = icmp ult i32 %717, %715
+  br i1 %718, label %59, label %719
+
+719:                                             
+  %720 = load i32, ptr %27, align 8
+  br label %721
+
+721:                                             
+  %722 = phi i32 [ %720, %719 ], [ %52, %51 ]
+  %723 = phi i32 [ %715, %719 ], [ %53, %51 ]
+  %724 = phi i32 [ %715, %719 ], [ 0, %51 ]
+  %725 = add i32 %55, 1
+  %726 = icmp ult i32 %725, %722
+  br i1 %726, label %51, label %727
+
+727:                                             
+  %728 = phi i32 [ 0, %3 ], [ %275, %273 ], [ 2, %137 ], [ %710, %709 ], [ %131, %120 ], [ 1, %699 ], [ 8, %454 ], [ 2, %398 ], [ 2, %280 ], [ 2, %473 ], [ %393, %391 ], [ %468, %465 ], [ 0, %721 ]
+  ret i32 %728
 }
 
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
@@ -1610,414 +1715,418 @@ declare void @llvm.memcpy.p0.p0.i64(ptr noalias, ptr noalias, i64, i1)
 define internal fastcc void @warp_operation(ptr %0, ptr %1, i32 %2, i32 %3) unnamed_addr {
   %5 = alloca [32 x i32], align 16
   %6 = load i32, ptr %1, align 4
-  %7 = add i32 %6, -5
-  %8 = icmp ult i32 %7, 4
-  br i1 %8, label %9, label %68
+  %7 = icmp eq i32 %6, 25
+  br i1 %7, label %276, label %8
 
-9:                                               
-  %10 = icmp eq i32 %3, -1
-  br i1 %10, label %11, label %67
+8:                                               
+  %9 = add i32 %6, -5
+  %10 = icmp ult i32 %9, 4
+  br i1 %10, label %11, label %70
 
 11:                                              
-  %12 = getelementptr inbounds i8, ptr %1, i64 12
-  %13 = load i32, ptr %12, align 4
-  %14 = and i32 %13, 3
-  %15 = icmp eq i32 %14, 3
-  br i1 %15, label %16, label %67
+  %12 = icmp eq i32 %3, -1
+  br i1 %12, label %13, label %69
 
-16:                                              
-  %17 = getelementptr inbounds i8, ptr %0, i64 32
-  %18 = load ptr, ptr %17, align 8
-  %19 = zext i32 %2 to i64
-  %20 = getelementptr inbounds i32, ptr %18, i64 %19
-  %21 = getelementptr inbounds i8, ptr %0, i64 64
-  %22 = load ptr, ptr %21, align 8
-  %23 = getelementptr inbounds i32, ptr %22, i64 %19
-  %24 = getelementptr inbounds i8, ptr %0, i64 72
-  %25 = load ptr, ptr %24, align 8
-  %26 = getelementptr inbounds i32, ptr %25, i64 %19
-  %27 = getelementptr inbounds i8, ptr %1, i64 16
-  %28 = load i32, ptr %27, align 4
-  %29 = and i32 %28, 31
-  switch i32 %6, label %66 [
-    i32 7, label %30
-    i32 6, label %45
+13:                                              
+  %14 = getelementptr inbounds i8, ptr %1, i64 12
+  %15 = load i32, ptr %14, align 4
+  %16 = and i32 %15, 3
+  %17 = icmp eq i32 %16, 3
+  br i1 %17, label %18, label %69
+
+18:                                              
+  %19 = getelementptr inbounds i8, ptr %0, i64 32
+  %20 = load ptr, ptr %19, align 8
+  %21 = zext i32 %2 to i64
+  %22 = getelementptr inbounds i32, ptr %20, i64 %21
+  %23 = getelementptr inbounds i8, ptr %0, i64 64
+  %24 = load ptr, ptr %23, align 8
+  %25 = getelementptr inbounds i32, ptr %24, i64 %21
+  %26 = getelementptr inbounds i8, ptr %0, i64 72
+  %27 = load ptr, ptr %26, align 8
+  %28 = getelementptr inbounds i32, ptr %27, i64 %21
+  %29 = getelementptr inbounds i8, ptr %1, i64 16
+  %30 = load i32, ptr %29, align 4
+  %31 = and i32 %30, 31
+  switch i32 %6, label %68 [
+    i32 7, label %32
+    i32 6, label %47
   ]
 
-30:                                              
-  %31 = getelementptr inbounds i8, ptr %1, i64 20
-  %32 = load i32, ptr %31, align 4
-  %33 = icmp eq i32 %32, 31
-  br i1 %33, label %34, label %66
+32:                                              
+  %33 = getelementptr inbounds i8, ptr %1, i64 20
+  %34 = load i32, ptr %33, align 4
+  %35 = icmp eq i32 %34, 31
+  br i1 %35, label %36, label %68
 
-34:                                              
-  %35 = phi i64 [ %43, %34 ], [ 0, %30 ]
-  %36 = trunc nsw i64 %35 to i32
-  %37 = xor i32 %29, %36
-  %38 = zext i32 %37 to i64
-  %39 = getelementptr inbounds i32, ptr %20, i64 %38
-  %40 = load i32, ptr %39, align 4
-  %41 = getelementptr inbounds i32, ptr %23, i64 %35
-  store i32 %40, ptr %41, align 4
-  %42 = getelementptr inbounds i32, ptr %26, i64 %35
-  store i32 1, ptr %42, align 4
-  %43 = add nsw i64 %35, 1
-  %44 = icmp eq i64 %43, 32
-  br i1 %44, label %274, label %34
+36:                                              
+  %37 = phi i64 [ %45, %36 ], [ 0, %32 ]
+  %38 = trunc nsw i64 %37 to i32
+  %39 = xor i32 %31, %38
+  %40 = zext i32 %39 to i64
+  %41 = getelementptr inbounds i32, ptr %22, i64 %40
+  %42 = load i32, ptr %41, align 4
+  %43 = getelementptr inbounds i32, ptr %25, i64 %37
+  store i32 %42, ptr %43, align 4
+  %44 = getelementptr inbounds i32, ptr %28, i64 %37
+  store i32 1, ptr %44, align 4
+  %45 = add nsw i64 %37, 1
+  %46 = icmp eq i64 %45, 32
+  br i1 %46, label %276, label %36
 
-45:                                              
-  %46 = getelementptr inbounds i8, ptr %1, i64 20
-  %47 = load i32, ptr %46, align 4
-  %48 = icmp eq i32 %47, 31
-  br i1 %48, label %49, label %66
+47:                                              
+  %48 = getelementptr inbounds i8, ptr %1, i64 20
+  %49 = load i32, ptr %48, align 4
+  %50 = icmp eq i32 %49, 31
+  br i1 %50, label %51, label %68
 
-49:                                              
-  %50 = sub nsw i32 32, %29
-  %51 = zext i32 %50 to i64
-  br label %52
+51:                                              
+  %52 = sub nsw i32 32, %31
+  %53 = zext i32 %52 to i64
+  br label %54
 
-52:                                              
-  %53 = phi i64 [ 0, %49 ], [ %64, %52 ]
-  %54 = trunc i64 %53 to i32
-  %55 = icmp ult i64 %53, %51
-  %56 = zext i1 %55 to i32
-  %57 = select i1 %55, i32 %29, i32 0
-  %58 = add nsw i32 %57, %54
-  %59 = zext i32 %58 to i64
-  %60 = getelementptr inbounds i32, ptr %20, i64 %59
-  %61 = load i32, ptr %60, align 4
-  %62 = getelementptr inbounds i32, ptr %23, i64 %53
-  store i32 %61, ptr %62, align 4
-  %63 = getelementptr inbounds i32, ptr %26, i64 %53
-  store i32 %56, ptr %63, align 4
-  %64 = add nsw i64 %53, 1
-  %65 = icmp eq i64 %64, 32
-  br i1 %65, label %274, label %52
-
-66:                                              
-  tail call fastcc void @shuffle(ptr %0, ptr %1, i32 %2, i32 -1)
-  br label %274
-
-67:                                              
-  tail call fastcc void @shuffle(ptr %0, ptr %1, i32 %2, i32 %3)
-  br label %274
+54:                                              
+  %55 = phi i64 [ 0, %51 ], [ %66, %54 ]
+  %56 = trunc i64 %55 to i32
+  %57 = icmp ult i64 %55, %53
+  %58 = zext i1 %57 to i32
+  %59 = select i1 %57, i32 %31, i32 0
+  %60 = add nsw i32 %59, %56
+  %61 = zext i32 %60 to i64
+  %62 = getelementptr inbounds i32, ptr %22, i64 %61
+  %63 = load i32, ptr %62, align 4
+  %64 = getelementptr inbounds i32, ptr %25, i64 %55
+  store i32 %63, ptr %64, align 4
+  %65 = getelementptr inbounds i32, ptr %28, i64 %55
+  store i32 %58, ptr %65, align 4
+  %66 = add nsw i64 %55, 1
+  %67 = icmp eq i64 %66, 32
+  br i1 %67, label %276, label %54
 
 68:                                              
-  %69 = and i32 %6, -2
-  %70 = icmp eq i32 %69, 14
-  br i1 %70, label %71, label %136
+  tail call fastcc void @shuffle(ptr %0, ptr %1, i32 %2, i32 -1)
+  br label %276
 
-71:                                              
-  %72 = getelementptr inbounds i8, ptr %0, i64 32
-  %73 = load ptr, ptr %72, align 8
-  %74 = tail call i32 @llvm.cttz.i32(i32 %3, i1 true)
-  %75 = add i32 %74, %2
-  %76 = zext i32 %75 to i64
-  %77 = getelementptr inbounds i32, ptr %73, i64 %76
-  %78 = load i32, ptr %77, align 4
-  %79 = icmp eq i32 %3, 0
-  br i1 %79, label %274, label %80
+69:                                              
+  tail call fastcc void @shuffle(ptr %0, ptr %1, i32 %2, i32 %3)
+  br label %276
 
-80:                                              
-  %81 = getelementptr inbounds i8, ptr %0, i64 64
-  br label %89
+70:                                              
+  %71 = and i32 %6, -2
+  %72 = icmp eq i32 %71, 14
+  br i1 %72, label %73, label %138
+
+73:                                              
+  %74 = getelementptr inbounds i8, ptr %0, i64 32
+  %75 = load ptr, ptr %74, align 8
+  %76 = tail call i32 @llvm.cttz.i32(i32 %3, i1 true)
+  %77 = add i32 %76, %2
+  %78 = zext i32 %77 to i64
+  %79 = getelementptr inbounds i32, ptr %75, i64 %78
+  %80 = load i32, ptr %79, align 4
+  %81 = icmp eq i32 %3, 0
+  br i1 %81, label %276, label %82
 
 82:                                              
-  %83 = load i32, ptr %1, align 4
-  %84 = icmp eq i32 %83, 15
-  br i1 %84, label %85, label %274
+  %83 = getelementptr inbounds i8, ptr %0, i64 64
+  br label %91
 
-85:                                              
-  %86 = icmp eq i32 %105, 0
-  %87 = select i1 %86, i32 0, i32 %3
-  %88 = getelementptr inbounds i8, ptr %0, i64 72
-  br label %124
+84:                                              
+  %85 = load i32, ptr %1, align 4
+  %86 = icmp eq i32 %85, 15
+  br i1 %86, label %87, label %276
 
-89:                                              
-  %90 = phi ptr [ %73, %80 ], [ %101, %98 ]
-  %91 = phi i32 [ 1, %80 ], [ %105, %98 ]
-  %92 = phi i32 [ %3, %80 ], [ %107, %98 ]
-  %93 = tail call i32 @llvm.cttz.i32(i32 %92, i1 true)
-  %94 = add i32 %93, %2
-  %95 = zext i32 %94 to i64
-  %96 = getelementptr inbounds i32, ptr %90, i64 %95
-  %97 = load i32, ptr %96, align 4
-  br label %109
+87:                                              
+  %88 = icmp eq i32 %107, 0
+  %89 = select i1 %88, i32 0, i32 %3
+  %90 = getelementptr inbounds i8, ptr %0, i64 72
+  br label %126
 
-98:                                              
-  %99 = load ptr, ptr %81, align 8
-  %100 = getelementptr inbounds i32, ptr %99, i64 %95
-  store i32 %120, ptr %100, align 4
-  %101 = load ptr, ptr %72, align 8
-  %102 = getelementptr inbounds i32, ptr %101, i64 %95
-  %103 = load i32, ptr %102, align 4
-  %104 = icmp eq i32 %103, %78
-  %105 = select i1 %104, i32 %91, i32 0
-  %106 = add i32 %92, -1
-  %107 = and i32 %106, %92
-  %108 = icmp eq i32 %107, 0
-  br i1 %108, label %82, label %89
+91:                                              
+  %92 = phi ptr [ %75, %82 ], [ %103, %100 ]
+  %93 = phi i32 [ 1, %82 ], [ %107, %100 ]
+  %94 = phi i32 [ %3, %82 ], [ %109, %100 ]
+  %95 = tail call i32 @llvm.cttz.i32(i32 %94, i1 true)
+  %96 = add i32 %95, %2
+  %97 = zext i32 %96 to i64
+  %98 = getelementptr inbounds i32, ptr %92, i64 %97
+  %99 = load i32, ptr %98, align 4
+  br label %111
 
-109:                                             
-  %110 = phi i32 [ %3, %89 ], [ %122, %109 ]
-  %111 = phi i32 [ 0, %89 ], [ %120, %109 ]
-  %112 = tail call i32 @llvm.cttz.i32(i32 %110, i1 true)
-  %113 = add i32 %112, %2
-  %114 = zext i32 %113 to i64
-  %115 = getelementptr inbounds i32, ptr %90, i64 %114
-  %116 = load i32, ptr %115, align 4
-  %117 = icmp eq i32 %116, %97
-  %118 = shl i32 1, %112
-  %119 = select i1 %117, i32 %118, i32 0
-  %120 = or i32 %119, %111
-  %121 = add i32 %110, -1
-  %122 = and i32 %121, %110
-  %123 = icmp eq i32 %122, 0
-  br i1 %123, label %98, label %109
+100:                                             
+  %101 = load ptr, ptr %83, align 8
+  %102 = getelementptr inbounds i32, ptr %101, i64 %97
+  store i32 %122, ptr %102, align 4
+  %103 = load ptr, ptr %74, align 8
+  %104 = getelementptr inbounds i32, ptr %103, i64 %97
+  %105 = load i32, ptr %104, align 4
+  %106 = icmp eq i32 %105, %80
+  %107 = select i1 %106, i32 %93, i32 0
+  %108 = add i32 %94, -1
+  %109 = and i32 %108, %94
+  %110 = icmp eq i32 %109, 0
+  br i1 %110, label %84, label %91
 
-124:                                             
-  %125 = phi i32 [ %3, %85 ], [ %134, %124 ]
-  %126 = tail call i32 @llvm.cttz.i32(i32 %125, i1 true)
-  %127 = add i32 %126, %2
-  %128 = load ptr, ptr %81, align 8
-  %129 = zext i32 %127 to i64
-  %130 = getelementptr inbounds i32, ptr %128, i64 %129
-  store i32 %87, ptr %130, align 4
-  %131 = load ptr, ptr %88, align 8
-  %132 = getelementptr inbounds i32, ptr %131, i64 %129
-  store i32 %105, ptr %132, align 4
-  %133 = add i32 %125, -1
-  %134 = and i32 %133, %125
-  %135 = icmp eq i32 %134, 0
-  br i1 %135, label %274, label %124
+111:                                             
+  %112 = phi i32 [ %3, %91 ], [ %124, %111 ]
+  %113 = phi i32 [ 0, %91 ], [ %122, %111 ]
+  %114 = tail call i32 @llvm.cttz.i32(i32 %112, i1 true)
+  %115 = add i32 %114, %2
+  %116 = zext i32 %115 to i64
+  %117 = getelementptr inbounds i32, ptr %92, i64 %116
+  %118 = load i32, ptr %117, align 4
+  %119 = icmp eq i32 %118, %99
+  %120 = shl i32 1, %114
+  %121 = select i1 %119, i32 %120, i32 0
+  %122 = or i32 %121, %113
+  %123 = add i32 %112, -1
+  %124 = and i32 %123, %112
+  %125 = icmp eq i32 %124, 0
+  br i1 %125, label %100, label %111
 
-136:                                             
-  switch i32 %6, label %197 [
-    i32 13, label %141
-    i32 24, label %137
+126:                                             
+  %127 = phi i32 [ %3, %87 ], [ %136, %126 ]
+  %128 = tail call i32 @llvm.cttz.i32(i32 %127, i1 true)
+  %129 = add i32 %128, %2
+  %130 = load ptr, ptr %83, align 8
+  %131 = zext i32 %129 to i64
+  %132 = getelementptr inbounds i32, ptr %130, i64 %131
+  store i32 %89, ptr %132, align 4
+  %133 = load ptr, ptr %90, align 8
+  %134 = getelementptr inbounds i32, ptr %133, i64 %131
+  store i32 %107, ptr %134, align 4
+  %135 = add i32 %127, -1
+  %136 = and i32 %135, %127
+  %137 = icmp eq i32 %136, 0
+  br i1 %137, label %276, label %126
+
+138:                                             
+  switch i32 %6, label %199 [
+    i32 13, label %143
+    i32 24, label %139
   ]
-
-137:                                             
-  %138 = icmp eq i32 %3, 0
-  br i1 %138, label %274, label %139
 
 139:                                             
-  %140 = getelementptr inbounds i8, ptr %0, i64 64
-  br label %187
+  %140 = icmp eq i32 %3, 0
+  br i1 %140, label %276, label %141
 
 141:                                             
-  %142 = load ptr, ptr %0, align 8
-  %143 = getelementptr inbounds i8, ptr %142, i64 144
-  %144 = load i32, ptr %143, align 8
-  %145 = icmp eq i32 %144, 0
-  br i1 %145, label %274, label %146
+  %142 = getelementptr inbounds i8, ptr %0, i64 64
+  br label %189
 
-146:                                             
-  call void @llvm.memset.p0.i64(ptr align 16 dereferenceable(128) %5, i8 0, i64 128, i1 false)
-  %147 = icmp eq i32 %3, 0
-  br i1 %147, label %186, label %148
+143:                                             
+  %144 = load ptr, ptr %0, align 8
+  %145 = getelementptr inbounds i8, ptr %144, i64 144
+  %146 = load i32, ptr %145, align 8
+  %147 = icmp eq i32 %146, 0
+  br i1 %147, label %276, label %148
 
 148:                                             
-  %149 = getelementptr inbounds i8, ptr %142, i64 40
-  %150 = load ptr, ptr %149, align 8
-  br label %151
+  call void @llvm.memset.p0.i64(ptr align 16 dereferenceable(128) %5, i8 0, i64 128, i1 false)
+  %149 = icmp eq i32 %3, 0
+  br i1 %149, label %188, label %150
 
-151:                                             
-  %152 = phi i32 [ %3, %148 ], [ %160, %158 ]
-  %153 = tail call i32 @llvm.cttz.i32(i32 %152, i1 true)
-  %154 = add i32 %153, %2
-  %155 = zext i32 %154 to i64
-  %156 = shl nsw i64 %155, 7
-  %157 = getelementptr inbounds i8, ptr %150, i64 %156
-  br label %162
+150:                                             
+  %151 = getelementptr inbounds i8, ptr %144, i64 40
+  %152 = load ptr, ptr %151, align 8
+  br label %153
 
-158:                                             
-  %159 = add i32 %152, -1
-  %160 = and i32 %159, %152
-  %161 = icmp eq i32 %160, 0
-  br i1 %161, label %171, label %151
+153:                                             
+  %154 = phi i32 [ %3, %150 ], [ %162, %160 ]
+  %155 = tail call i32 @llvm.cttz.i32(i32 %154, i1 true)
+  %156 = add i32 %155, %2
+  %157 = zext i32 %156 to i64
+  %158 = shl nsw i64 %157, 7
+  %159 = getelementptr inbounds i8, ptr %152, i64 %158
+  br label %164
 
-162:                                             
-  %163 = phi i64 [ 0, %151 ], [ %169, %162 ]
-  %164 = getelementptr inbounds i32, ptr %157, i64 %163
-  %165 = load i32, ptr %164, align 4
-  %166 = getelementptr inbounds i32, ptr %5, i64 %163
+160:                                             
+  %161 = add i32 %154, -1
+  %162 = and i32 %161, %154
+  %163 = icmp eq i32 %162, 0
+  br i1 %163, label %173, label %153
+
+164:                                             
+  %165 = phi i64 [ 0, %153 ], [ %171, %164 ]
+  %166 = getelementptr inbounds i32, ptr %159, i64 %165
   %167 = load i32, ptr %166, align 4
-  %168 = tail call i32 @llvm.umax.i32(i32 %165, i32 %167)
-  store i32 %168, ptr %166, align 4
-  %169 = add nsw i64 %163, 1
-  %170 = icmp eq i64 %169, 32
-  br i1 %170, label %158, label %162
+  %168 = getelementptr inbounds i32, ptr %5, i64 %165
+  %169 = load i32, ptr %168, align 4
+  %170 = tail call i32 @llvm.umax.i32(i32 %167, i32 %169)
+  store i32 %170, ptr %168, align 4
+  %171 = add nsw i64 %165, 1
+  %172 = icmp eq i64 %171, 32
+  br i1 %172, label %160, label %164
 
-171:                                             
-  %172 = phi i32 [ %184, %171 ], [ %3, %158 ]
-  %173 = tail call i32 @llvm.cttz.i32(i32 %172, i1 true)
-  %174 = add i32 %173, %2
-  %175 = load ptr, ptr %149, align 8
-  %176 = zext i32 %174 to i64
-  %177 = shl nsw i64 %176, 7
-  %178 = getelementptr inbounds i8, ptr %175, i64 %177
-  call void @llvm.memcpy.p0.p0.i64(ptr align 4 dereferenceable(128) %178, ptr align 16 dereferenceable(128) %5, i64 128, i1 false)
-  %179 = zext i32 %173 to i64
-  %180 = getelementptr inbounds i32, ptr %178, i64 %179
-  %181 = load i32, ptr %180, align 4
-  %182 = add i32 %181, 1
-  store i32 %182, ptr %180, align 4
-  %183 = add i32 %172, -1
-  %184 = and i32 %183, %172
-  %185 = icmp eq i32 %184, 0
-  br i1 %185, label %186, label %171
+173:                                             
+  %174 = phi i32 [ %186, %173 ], [ %3, %160 ]
+  %175 = tail call i32 @llvm.cttz.i32(i32 %174, i1 true)
+  %176 = add i32 %175, %2
+  %177 = load ptr, ptr %151, align 8
+  %178 = zext i32 %176 to i64
+  %179 = shl nsw i64 %178, 7
+  %180 = getelementptr inbounds i8, ptr %177, i64 %179
+  call void @llvm.memcpy.p0.p0.i64(ptr align 4 dereferenceable(128) %180, ptr align 16 dereferenceable(128) %5, i64 128, i1 false)
+  %181 = zext i32 %175 to i64
+  %182 = getelementptr inbounds i32, ptr %180, i64 %181
+  %183 = load i32, ptr %182, align 4
+  %184 = add i32 %183, 1
+  store i32 %184, ptr %182, align 4
+  %185 = add i32 %174, -1
+  %186 = and i32 %185, %174
+  %187 = icmp eq i32 %186, 0
+  br i1 %187, label %188, label %173
 
-186:                                             
-  br label %274
+188:                                             
+  br label %276
 
-187:                                             
-  %188 = phi i32 [ %3, %139 ], [ %195, %187 ]
-  %189 = load ptr, ptr %140, align 8
-  %190 = tail call i32 @llvm.cttz.i32(i32 %188, i1 true)
-  %191 = add i32 %190, %2
-  %192 = zext i32 %191 to i64
-  %193 = getelementptr inbounds i32, ptr %189, i64 %192
-  store i32 %3, ptr %193, align 4
-  %194 = add i32 %188, -1
-  %195 = and i32 %194, %188
-  %196 = icmp eq i32 %195, 0
-  br i1 %196, label %274, label %187
+189:                                             
+  %190 = phi i32 [ %3, %141 ], [ %197, %189 ]
+  %191 = load ptr, ptr %142, align 8
+  %192 = tail call i32 @llvm.cttz.i32(i32 %190, i1 true)
+  %193 = add i32 %192, %2
+  %194 = zext i32 %193 to i64
+  %195 = getelementptr inbounds i32, ptr %191, i64 %194
+  store i32 %3, ptr %195, align 4
+  %196 = add i32 %190, -1
+  %197 = and i32 %196, %190
+  %198 = icmp eq i32 %197, 0
+  br i1 %198, label %276, label %189
 
-197:                                             
-  %198 = getelementptr inbounds i8, ptr %0, i64 32
-  %199 = load ptr, ptr %198, align 8
-  %200 = tail call i32 @llvm.cttz.i32(i32 %3, i1 true)
-  %201 = add i32 %200, %2
-  %202 = zext i32 %201 to i64
-  %203 = getelementptr inbounds i32, ptr %199, i64 %202
-  %204 = load i32, ptr %203, align 4
-  %205 = icmp eq i32 %3, 0
-  br i1 %205, label %206, label %209
+199:                                             
+  %200 = getelementptr inbounds i8, ptr %0, i64 32
+  %201 = load ptr, ptr %200, align 8
+  %202 = tail call i32 @llvm.cttz.i32(i32 %3, i1 true)
+  %203 = add i32 %202, %2
+  %204 = zext i32 %203 to i64
+  %205 = getelementptr inbounds i32, ptr %201, i64 %204
+  %206 = load i32, ptr %205, align 4
+  %207 = icmp eq i32 %3, 0
+  br i1 %207, label %208, label %211
 
-206:                                             
-  %207 = phi i32 [ %204, %197 ], [ %240, %239 ]
-  %208 = phi i32 [ 0, %197 ], [ %220, %239 ]
-  switch i32 %6, label %255 [
-    i32 12, label %256
-    i32 9, label %244
-    i32 10, label %247
-    i32 11, label %250
+208:                                             
+  %209 = phi i32 [ %206, %199 ], [ %242, %241 ]
+  %210 = phi i32 [ 0, %199 ], [ %222, %241 ]
+  switch i32 %6, label %257 [
+    i32 12, label %258
+    i32 9, label %246
+    i32 10, label %249
+    i32 11, label %252
   ]
 
-209:                                             
-  %210 = phi i32 [ %220, %239 ], [ 0, %197 ]
-  %211 = phi i32 [ %240, %239 ], [ %204, %197 ]
-  %212 = phi i32 [ %242, %239 ], [ %3, %197 ]
-  %213 = tail call i32 @llvm.cttz.i32(i32 %212, i1 true)
-  %214 = add i32 %213, %2
-  %215 = zext i32 %214 to i64
-  %216 = getelementptr inbounds i32, ptr %199, i64 %215
-  %217 = load i32, ptr %216, align 4
-  %218 = and i32 %217, 1
-  %219 = shl i32 %218, %213
-  %220 = or i32 %219, %210
-  %221 = icmp eq i32 %212, %3
-  br i1 %221, label %239, label %222
+211:                                             
+  %212 = phi i32 [ %222, %241 ], [ 0, %199 ]
+  %213 = phi i32 [ %242, %241 ], [ %206, %199 ]
+  %214 = phi i32 [ %244, %241 ], [ %3, %199 ]
+  %215 = tail call i32 @llvm.cttz.i32(i32 %214, i1 true)
+  %216 = add i32 %215, %2
+  %217 = zext i32 %216 to i64
+  %218 = getelementptr inbounds i32, ptr %201, i64 %217
+  %219 = load i32, ptr %218, align 4
+  %220 = and i32 %219, 1
+  %221 = shl i32 %220, %215
+  %222 = or i32 %221, %212
+  %223 = icmp eq i32 %214, %3
+  br i1 %223, label %241, label %224
 
-222:                                             
-  switch i32 %6, label %239 [
-    i32 16, label %223
-    i32 17, label %225
-    i32 18, label %227
-    i32 19, label %229
-    i32 20, label %231
-    i32 21, label %233
-    i32 22, label %235
-    i32 23, label %237
+224:                                             
+  switch i32 %6, label %241 [
+    i32 16, label %225
+    i32 17, label %227
+    i32 18, label %229
+    i32 19, label %231
+    i32 20, label %233
+    i32 21, label %235
+    i32 22, label %237
+    i32 23, label %239
   ]
-
-223:                                             
-  %224 = add i32 %217, %211
-  br label %239
 
 225:                                             
-  %226 = and i32 %217, %211
-  br label %239
+  %226 = add i32 %219, %213
+  br label %241
 
 227:                                             
-  %228 = or i32 %217, %211
-  br label %239
+  %228 = and i32 %219, %213
+  br label %241
 
 229:                                             
-  %230 = xor i32 %217, %211
-  br label %239
+  %230 = or i32 %219, %213
+  br label %241
 
 231:                                             
-  %232 = tail call i32 @llvm.umin.i32(i32 %211, i32 %217)
-  br label %239
+  %232 = xor i32 %219, %213
+  br label %241
 
 233:                                             
-  %234 = tail call i32 @llvm.umax.i32(i32 %211, i32 %217)
-  br label %239
+  %234 = tail call i32 @llvm.umin.i32(i32 %213, i32 %219)
+  br label %241
 
 235:                                             
-  %236 = tail call i32 @llvm.smin.i32(i32 %211, i32 %217)
-  br label %239
+  %236 = tail call i32 @llvm.umax.i32(i32 %213, i32 %219)
+  br label %241
 
 237:                                             
-  %238 = tail call i32 @llvm.smax.i32(i32 %211, i32 %217)
-  br label %239
+  %238 = tail call i32 @llvm.smin.i32(i32 %213, i32 %219)
+  br label %241
 
 239:                                             
-  %240 = phi i32 [ %211, %209 ], [ %238, %237 ], [ %224, %223 ], [ %226, %225 ], [ %228, %227 ], [ %230, %229 ], [ %232, %231 ], [ %234, %233 ], [ %236, %235 ], [ %217, %222 ]
-  %241 = add i32 %212, -1
-  %242 = and i32 %241, %212
-  %243 = icmp eq i32 %242, 0
-  br i1 %243, label %206, label %209
+  %240 = tail call i32 @llvm.smax.i32(i32 %213, i32 %219)
+  br label %241
 
-244:                                             
-  %245 = icmp ne i32 %208, 0
-  %246 = zext i1 %245 to i32
-  br label %256
+241:                                             
+  %242 = phi i32 [ %213, %211 ], [ %240, %239 ], [ %226, %225 ], [ %228, %227 ], [ %230, %229 ], [ %232, %231 ], [ %234, %233 ], [ %236, %235 ], [ %238, %237 ], [ %219, %224 ]
+  %243 = add i32 %214, -1
+  %244 = and i32 %243, %214
+  %245 = icmp eq i32 %244, 0
+  br i1 %245, label %208, label %211
 
-247:                                             
-  %248 = icmp eq i32 %208, %3
-  %249 = zext i1 %248 to i32
-  br label %256
+246:                                             
+  %247 = icmp ne i32 %210, 0
+  %248 = zext i1 %247 to i32
+  br label %258
 
-250:                                             
-  %251 = icmp eq i32 %208, 0
-  %252 = icmp eq i32 %208, %3
-  %253 = or i1 %251, %252
-  %254 = zext i1 %253 to i32
-  br label %256
+249:                                             
+  %250 = icmp eq i32 %210, %3
+  %251 = zext i1 %250 to i32
+  br label %258
 
-255:                                             
-  br label %256
+252:                                             
+  %253 = icmp eq i32 %210, 0
+  %254 = icmp eq i32 %210, %3
+  %255 = or i1 %253, %254
+  %256 = zext i1 %255 to i32
+  br label %258
 
-256:                                             
-  %257 = phi i32 [ %207, %255 ], [ %246, %244 ], [ %249, %247 ], [ %254, %250 ], [ %208, %206 ]
-  br i1 %205, label %274, label %258
+257:                                             
+  br label %258
 
 258:                                             
-  %259 = getelementptr inbounds i8, ptr %0, i64 64
-  %260 = and i32 %257, 1
-  %261 = getelementptr inbounds i8, ptr %0, i64 72
-  br label %262
+  %259 = phi i32 [ %209, %257 ], [ %248, %246 ], [ %251, %249 ], [ %256, %252 ], [ %210, %208 ]
+  br i1 %207, label %276, label %260
 
-262:                                             
-  %263 = phi i32 [ %3, %258 ], [ %272, %262 ]
-  %264 = tail call i32 @llvm.cttz.i32(i32 %263, i1 true)
-  %265 = add i32 %264, %2
-  %266 = load ptr, ptr %259, align 8
-  %267 = zext i32 %265 to i64
-  %268 = getelementptr inbounds i32, ptr %266, i64 %267
-  store i32 %257, ptr %268, align 4
-  %269 = load ptr, ptr %261, align 8
-  %270 = getelementptr inbounds i32, ptr %269, i64 %267
-  store i32 %260, ptr %270, align 4
-  %271 = add i32 %263, -1
-  %272 = and i32 %271, %263
-  %273 = icmp eq i32 %272, 0
-  br i1 %273, label %274, label %262
+260:                                             
+  %261 = getelementptr inbounds i8, ptr %0, i64 64
+  %262 = and i32 %259, 1
+  %263 = getelementptr inbounds i8, ptr %0, i64 72
+  br label %264
 
-274:                                             
+264:                                             
+  %265 = phi i32 [ %3, %260 ], [ %274, %264 ]
+  %266 = tail call i32 @llvm.cttz.i32(i32 %265, i1 true)
+  %267 = add i32 %266, %2
+  %268 = load ptr, ptr %261, align 8
+  %269 = zext i32 %267 to i64
+  %270 = getelementptr inbounds i32, ptr %268, i64 %269
+  store i32 %259, ptr %270, align 4
+  %271 = load ptr, ptr %263, align 8
+  %272 = getelementptr inbounds i32, ptr %271, i64 %269
+  store i32 %262, ptr %272, align 4
+  %273 = add i32 %265, -1
+  %274 = and i32 %273, %265
+  %275 = icmp eq i32 %274, 0
+  br i1 %275, label %276, label %264
+
+276:                                             
   ret void
 }
 

@@ -8,6 +8,7 @@ import numpy as np
 from ptx_source import HEAD
 from random_programs import (
     FUNCTION,
+    GRID,
     PARAMETER,
     ROW,
     Maker,
@@ -20,7 +21,6 @@ from kernels.ptx._llvm import compile_text, scheduler_code
 from kernels.ptx.compiler import lower
 
 SHAPES = ((40, 1), (11, 6))
-BLOCKS = 2
 
 
 def load(programs: list[list[Any]], threads: int, mode: Mode, level: int) -> Module:
@@ -53,15 +53,15 @@ def check_program(
     module: Module, name: str, code: list[Any], arena: Arena, shape: tuple[int, int]
 ) -> None:
     """Raise AssertionError when the kernel *name* does not do what *code* says."""
-    rows, cells, is_defined = wanted(code, shape, BLOCKS)
+    rows, cells, is_defined = wanted(code, shape, GRID)
     if module.mode is Mode.STRICT and not is_defined:
         try:
-            launch(module, name, arena, shape, BLOCKS)
+            launch(module, name, arena, shape, GRID)
         except LaunchFault as fault:
             assert fault.reason is FaultReason.EXITED_LANE, fault
             return
         raise AssertionError("a shuffle from a lane that left was let pass")
-    found_rows, found_cells = launch(module, name, arena, shape, BLOCKS)
+    found_rows, found_cells = launch(module, name, arena, shape, GRID)
     assert np.array_equal(found_rows, rows), Writer(shape[0] * shape[1]).kernel(code, name)
     assert np.array_equal(found_cells, cells), Writer(shape[0] * shape[1]).kernel(code, name)
 

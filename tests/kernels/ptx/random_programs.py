@@ -23,6 +23,8 @@ ROW = len(NAMES)
 PARAMETER = 0x9E3779B9
 SPECIALS = ("%tid.x", "%tid.y", "%ctaid.x", "%ntid.x", "%laneid", "[number]")
 EVERYONE = 0xFFFFFFFF
+GRID, GRID_LIMIT = 2, 100
+"""Blocks of a launch, and where a `GridLoop` ends."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,14 @@ class OwnLoop:
 
 
 @dataclass(frozen=True)
+class GridLoop:
+    """A counter from the low bits of a register up by the size of the grid; no warp operations."""
+
+    register: str
+    body: list[Any]
+
+
+@dataclass(frozen=True)
 class If:
     predicate: str
     then: list[Any]
@@ -221,7 +231,7 @@ class Maker:
         if may_wait:
             choices += ["barrier"] * 3 + ["exchange", "block vote"] + ["leave"] * (depth == 0)
         if depth < self._depth:
-            choices += ["loop", "own loop", "if", "if", "switch"]
+            choices += ["loop", "own loop", *["grid loop"] * 3, "if", "if", "switch"]
         return getattr(self, f"_{self._chance.choice(choices).replace(' ', '_')}")(depth, may_wait)
 
     def _operation(self, *_: Any) -> Operation:
@@ -287,6 +297,11 @@ class Maker:
 
     def _own_loop(self, depth: int, _: bool) -> OwnLoop:
         return OwnLoop(self._register("r"), self._body(depth + 1, may_wait=False))
+
+    def _grid_loop(self, *_: Any) -> GridLoop:
+        makers = [self._operation] * 5 + [self._count, self._local, self._call, self._special]
+        body = [self._chance.choice(makers)() for _ in range(self._chance.randint(1, 6))]
+        return GridLoop(self._register("r"), [*body, self._count()])
 
     def _if(self, depth: int, _: bool) -> If:
         bodies = [self._body(depth + 1, may_wait=False) for _ in range(2)]
@@ -456,6 +471,14 @@ class Writer:
                     f"@!q bra E{n};",
                     *self._body(body, inner, name),
                     f"sub.u32 c{n}, c{n}, 1; bra L{n}; E{n}:",
+                ]
+            case GridLoop(register, body):
+                return [
+                    f".reg .b32 c{n}, n{n}; and.b32 c{n}, {register}, 63; mov.u32 n{n}, %nctaid.x;",
+                    f"mov.u32 low, %ntid.x; mul.lo.u32 n{n}, n{n}, low; L{n}:",
+                    f"setp.lt.u32 q, c{n}, {GRID_LIMIT}; @!q bra E{n};",
+                    *self._body(body, mask, name),
+                    f"add.u32 c{n}, c{n}, n{n}; bra L{n}; E{n}:",
                 ]
             case If(predicate, then, otherwise):
                 return [
@@ -651,6 +674,10 @@ class Run:
                         break
                     yield from self._body(body, t, lanes)
                     turns -= 1
+            case GridLoop(register, body):
+                first, stride = t.values[register] & 63, GRID * t.specials["%ntid.x"]
+                for _ in range(first, GRID_LIMIT, stride):
+                    yield from self._body(body, t, mask)
             case If(predicate, then, otherwise):
                 holds = t.values[predicate]
                 (yes,) = yield ("warp", Stop("vote.ballot"), lanes, holds, 0)
