@@ -530,6 +530,7 @@ def _make_host(
     hardening.free_inbound_slots(swarm, ledger, gate)
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
+    hardening.finish_what_is_connected(swarm)
     return host, swarm
 
 
