@@ -67,7 +67,7 @@ RELAY_TIMEOUT_S: Final = 15.0
 RELAY_POLL_S: Final = 0.1
 RELAY_AUTO: Final = "auto"
 RELAY_ADDRESS: Final = re.compile(r"/(ip4|ip6)/[^/]+/tcp/[0-9]{1,5}/p2p/[^/]+")
-KINDS: Final = (Kind.CHAT, Kind.TRANSCRIBE)
+KINDS: Final = tuple(Kind)
 
 
 @dataclass(frozen=True, slots=True)

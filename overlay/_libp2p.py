@@ -28,7 +28,7 @@ from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import YamuxStream
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
@@ -37,11 +37,14 @@ from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_reach as reach
 from overlay._libp2p_addresses import announced_addresses, bare, parse
 from overlay._libp2p_dial import ListeningPort
+from overlay._libp2p_forget import forget_forever
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
 from overlay._libp2p_relay import Relaying
+from overlay._libp2p_speed import install_speed_fixes
 from overlay._libp2p_trim import carries, trim_forever
+from overlay._libp2p_unread import counting_muxer
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
@@ -59,7 +62,7 @@ from overlay.reach.dialback import Reply, with_port
 from overlay.reach.mapping import PortMapper
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
-from overlay.transport import PeerAddress
+from overlay.transport import HostFigures, PeerAddress
 
 logger = logging.getLogger(__name__)
 
@@ -250,6 +253,19 @@ class Libp2pDriver:
     def observed(self) -> tuple[str, ...]:
         """Where peers say that we come from."""
         return self._observations.all()
+
+    def figures(self) -> HostFigures:
+        """The connections, the DHT and what we relay."""
+        server, relay = self._dht.kademlia.server, self._relaying.server
+        held = {
+            "connections": len(self._swarm.get_connections()),
+            "dht_table": len(self._dht.kademlia.table),
+            "dht_provider_entries": len(server.providers),
+            "dht_records": len(server.values),
+            "relay_reservations": 0 if relay is None else len(relay.core),
+            "relay_circuits": 0 if relay is None else relay.core.circuits,
+        }
+        return HostFigures(held, {} if relay is None else dict(relay.counted))
 
     def where(self, peer_id: PeerId) -> str:
         """Return where a connected peer comes from."""
@@ -457,7 +473,7 @@ async def open_driver(
     """Run a libp2p host for the length of the block; see `overlay.host.open_host`."""
     hardening.check_version()
     hardening.quiet_logs()
-    hardening.install_yamux_fixes()
+    install_speed_fixes()
     measure_no_round_trips()
     read_ipv6_addresses()
     gossip_fixes.install_gossip_fixes()
@@ -489,6 +505,7 @@ async def open_driver(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
+            nursery.start_soon(forget_forever, swarm, router, host.get_id())
             yield driver
             nursery.cancel_scope.cancel()
 
@@ -508,7 +525,7 @@ def _make_host(
     host = new_host(
         key_pair,
         sec_opt={NOISE_ID: noise},
-        muxer_opt={TProtocol(YAMUX_ID): Yamux},
+        muxer_opt={TProtocol(YAMUX_ID): counting_muxer(gate)},
         listen_addrs=listen,
         connection_config=_connection_config(config),
         resource_manager=ResourceManager(
@@ -517,6 +534,7 @@ def _make_host(
             enable_memory_limits=False,
             enable_circuit_breaker=False,
             enable_graceful_degradation=False,
+            enable_rate_limiting=False,
         ),
         addrs_factory=lambda candidates: announce or announced_addresses(candidates),
         disable_identify_address_discovery=True,

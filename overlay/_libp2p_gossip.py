@@ -46,9 +46,9 @@ from overlay.transport import Verdict
 logger = logging.getLogger(__name__)
 
 PROTOCOL: Final = TProtocol("/meshsub/1.1.0")
-DEGREE: Final = 6
+DEGREE: Final = 5
 DEGREE_LOW: Final = 4
-DEGREE_HIGH: Final = 12
+DEGREE_HIGH: Final = 8
 HEARTBEAT_S: Final = 1
 RPC_QUEUE_MAX: Final = 1024
 RPC_BYTES_MAX: Final = 1 << 20
@@ -265,6 +265,8 @@ class SafePubsub(Pubsub):
         )
         self._gossip = router
         self._seen = SeenCache()
+        self.seen_messages.stop()  # upstream (0.8.1) leaves a thread running for each host
+        self.seen_messages = _Seen(self._seen)  # type: ignore[assignment]  # what IHAVE asks
         self._own_id = host.get_id().to_bytes()
         self.counter = first_seqno
         self._sink = sink
@@ -389,6 +391,24 @@ class SafePubsub(Pubsub):
         self._sink.deliver(
             _source(publish_message), publish_message.topicIDs[0], publish_message.data
         )
+
+
+class _Seen:
+    """Our seen cache as the router asks it: else each IHAVE brings again what came long ago."""
+
+    def __init__(self, cache: SeenCache) -> None:
+        self._cache = cache
+
+    def has(self, id_: bytes) -> bool:
+        """Return whether a message was delivered."""
+        return self._cache.has(id_, trio.current_time())
+
+    def add(self, id_: bytes) -> bool:
+        """Note a message; return whether it is new."""
+        return self._cache.add(id_, trio.current_time())
+
+    def stop(self) -> None:
+        """Nothing runs here: the cache forgets when it is asked."""
 
 
 def direct_ip(network: INetwork, peer_id: ID) -> str:

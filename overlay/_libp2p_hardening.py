@@ -40,12 +40,6 @@ logger = logging.getLogger(__name__)
 TESTED_VERSION: Final = "0.8.1"
 WINDOW_BYTES: Final = 2 << 20
 """Receive window of one stream, once it carries bulk data: 20 MB/s over 100 ms."""
-WINDOW_HARD_CAP_BYTES: Final = 4 << 20
-"""Unread bytes of one stream at which the connection is cut."""
-CONNECTION_UNREAD_BYTES: Final = 16 << 20
-"""The same, of all streams of a connection together."""
-PROCESS_UNREAD_BYTES: Final = 512 << 20
-"""The same, of all connections of the process together."""
 WRITE_STALL_S: Final = 120.0
 """How long a stream's window may stay shut before the write fails."""
 FRAME_WRITE_S: Final = 30.0
@@ -59,9 +53,10 @@ ADD_S: Final = 5.0
 DIAL_STAGGER_S: Final = 0.25
 DIAL_S: Final = 10.0
 ADDRESSES_DIALED_MAX: Final = 16
-WINDOW_POLL_S: Final = 0.01
-FRAME_PAYLOAD_BYTES: Final = 65_519 - yamux.HEADER_SIZE
-"""What fits with its header into one Noise message: 65 535 bytes less the tag of 16."""
+WINDOW_POLL_S: Final = 0.05
+"""How soon a writer that waits for its window sees that the stream is over."""
+FRAME_PAYLOAD_BYTES: Final = 2 * 65_519 - yamux.HEADER_SIZE
+"""What fits with its header into two Noise messages, of 65 535 bytes less the tag of 16."""
 _CREDIT_BATCH_BYTES: Final = 4096
 
 
@@ -416,9 +411,9 @@ async def _dial_race(
 def install_yamux_fixes() -> None:
     """Apply the four fixes below to yamux, once for the process: its classes are global."""
     batch_window_credit()
-    cap_unread_bytes()
     write_whole_frames()
     wait_for_window()
+    tell_of_opened_windows()
 
 
 def batch_window_credit() -> None:
@@ -446,98 +441,6 @@ def batch_window_credit() -> None:
     replace_attribute(yamux.YamuxStream, "_auto_tune_and_send_window_update", send_credit)
 
 
-class _Unread:
-    """Bytes that were received and not read yet: of one connection, or of all."""
-
-    def __init__(self, bytes_max: int, above: "_Unread | None" = None) -> None:
-        self.held_bytes = 0
-        self._bytes_max = bytes_max
-        self._above = above
-
-    def add(self, size_bytes: int) -> None:
-        """Count more bytes, or raise so that yamux cuts the connection."""
-        if self.held_bytes + size_bytes > self._bytes_max:
-            raise RawConnError("too many unread bytes")
-        if self._above is not None:
-            self._above.add(size_bytes)
-        self.held_bytes += size_bytes
-
-    def remove(self, size_bytes: int) -> None:
-        """Count fewer bytes."""
-        self.held_bytes -= size_bytes
-        if self._above is not None:
-            self._above.remove(size_bytes)
-
-
-class _CappedBuffer(bytearray):
-    """Unread bytes of one stream; refuses to hold more than any window ever allowed."""
-
-    def __init__(self, data: bytes | bytearray, unread: _Unread) -> None:
-        super().__init__(data)
-        self._unread = unread
-
-    def extend(self, data: Any) -> None:
-        """Append *data*, or raise so that yamux cuts the connection."""
-        if len(self) + len(data) > WINDOW_HARD_CAP_BYTES:
-            raise RawConnError("yamux receive window violated")
-        self._unread.add(len(data))
-        super().extend(data)
-
-    def __delitem__(self, part: Any) -> None:
-        before_bytes = len(self)
-        super().__delitem__(part)
-        self._unread.remove(before_bytes - len(self))
-
-    def clear(self) -> None:
-        """Drop everything."""
-        self._unread.remove(len(self))
-        super().clear()
-
-
-class _CappedBuffers(dict[int, bytearray]):
-    """The buffers of one connection."""
-
-    def __init__(self, unread: _Unread) -> None:
-        super().__init__()
-        self._unread = unread
-
-    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, _CappedBuffer(buffer, self._unread))
-
-    def __delitem__(self, stream_id: int) -> None:
-        self[stream_id].clear()
-        super().__delitem__(stream_id)
-
-    def pop(self, stream_id: int, *default: Any) -> Any:
-        """Forget a stream."""
-        if stream_id in self:
-            self[stream_id].clear()
-        return super().pop(stream_id, *default)
-
-    def clear(self) -> None:
-        """Forget every stream."""
-        for buffer in self.values():
-            buffer.clear()
-        super().clear()
-
-
-def cap_unread_bytes() -> None:
-    """Cut a connection whose peer sends past the window it was given.
-
-    Upstream (0.8.1) only logs it: 195 MB pushed into one unread stream stayed in memory.
-    To drop: such a peer is disconnected.
-    """
-    original = yamux.Yamux.__init__
-    everybody = _Unread(PROCESS_UNREAD_BYTES)
-
-    @functools.wraps(original)
-    def init(self: yamux.Yamux, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self.stream_buffers = _CappedBuffers(_Unread(CONNECTION_UNREAD_BYTES, everybody))
-
-    replace_attribute(yamux.Yamux, "__init__", init)
-
-
 def write_whole_frames() -> None:
     """Never leave half an encrypted frame on the wire.
 
@@ -551,7 +454,10 @@ def write_whole_frames() -> None:
             patience = CLOSING_WRITE_S if is_closing(self) else FRAME_WRITE_S
             with shielded(patience) as scope:
                 self._cocoon_write_scope = scope  # type: ignore[attr-defined]
-                await self.secured_conn.write(data)
+                held = held_openings(self)
+                whole = bytes(held) + data if held else data
+                held.clear()
+                await self.secured_conn.write(whole)
             if scope.cancelled_caught:
                 with shielded(CLOSING_WRITE_S):
                     await self.secured_conn.close()
@@ -559,6 +465,12 @@ def write_whole_frames() -> None:
         await trio.lowlevel.checkpoint()
 
     replace_attribute(yamux.Yamux, "_write_frame", write_frame)
+
+
+def held_openings(connection: yamux.Yamux) -> bytearray:
+    """Return the frames that go out with the next one; see `overlay._libp2p_speed`."""
+    held: bytearray = connection.__dict__.setdefault("_cocoon_openings", bytearray())
+    return held
 
 
 def is_closing(connection: yamux.Yamux) -> bool:
@@ -599,7 +511,6 @@ def wait_for_window() -> None:
 
 async def _open_window(stream: yamux.YamuxStream) -> int:
     deadline_s = trio.current_time() + WRITE_STALL_S
-    pause_s = 0.001
     while True:
         if stream.closed or stream.send_closed or stream.reset_received:
             raise MuxedStreamError("Stream is closed")
@@ -607,5 +518,21 @@ async def _open_window(stream: yamux.YamuxStream) -> int:
             return min(stream.send_window, FRAME_PAYLOAD_BYTES)
         if trio.current_time() > deadline_s:
             raise MuxedStreamError("the peer does not read")
-        await trio.sleep(pause_s)
-        pause_s = min(2 * pause_s, WINDOW_POLL_S)
+        opened = stream._cocoon_opened = trio.Event()  # type: ignore[attr-defined]
+        with trio.move_on_after(WINDOW_POLL_S):
+            await opened.wait()
+
+
+def tell_of_opened_windows() -> None:
+    """Wake a writer as soon as its window opens; upstream's is a number that nobody watches."""
+
+    def get(self: yamux.YamuxStream) -> int:
+        return self._cocoon_send_window  # type: ignore[attr-defined,no-any-return]
+
+    def put(self: yamux.YamuxStream, size_bytes: int) -> None:
+        self._cocoon_send_window = size_bytes  # type: ignore[attr-defined]
+        opened = getattr(self, "_cocoon_opened", None)
+        if size_bytes > 0 and opened is not None:
+            opened.set()
+
+    yamux.YamuxStream.send_window = property(get, put)  # type: ignore[assignment]

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from overlay.ids import PeerId
 from overlay.reach.dialback import Reply
-from overlay.transport import PeerAddress, Verdict
+from overlay.transport import HostFigures, PeerAddress, Verdict
 
 
 class ByteStream(Protocol):
@@ -91,6 +91,10 @@ class Driver(Protocol):
     @property
     def observed(self) -> tuple[str, ...]:
         """Multiaddrs that others say we come from, one for each peer that said so."""
+        ...
+
+    def figures(self) -> HostFigures:
+        """What lies below the node: the DHT, the relay, the connections."""
         ...
 
     def where(self, peer_id: PeerId) -> str:

@@ -28,7 +28,7 @@ from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
 from overlay.reach.dialback import Reply
-from overlay.transport import PeerAddress, Verdict
+from overlay.transport import HostFigures, PeerAddress, Verdict
 
 EPOCH_UNIX_S: Final = 1_767_225_600.0
 """2026-01-01: what the network's clock says when trio's says 0."""
@@ -228,6 +228,10 @@ class MemoryDriver:
     def observed(self) -> tuple[str, ...]:
         """Nothing: there are no translated addresses in memory."""
         return ()
+
+    def figures(self) -> HostFigures:
+        """What a simulated peer has: neighbours."""
+        return HostFigures({"connections": len(self._neighbours)}, {})
 
     def where(self, peer_id: PeerId) -> str:
         """Return the address of a neighbour."""

@@ -34,7 +34,14 @@ from overlay.reach.dialback import (
 )
 from overlay.rpc.service import CLOSE_S, StreamServer, exchange
 from overlay.rpc.stream import FrameStream, linger
-from overlay.transport import GossipMessage, PeerAddress, Stream, StreamHandler, Validator
+from overlay.transport import (
+    GossipMessage,
+    HostFigures,
+    PeerAddress,
+    Stream,
+    StreamHandler,
+    Validator,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +119,14 @@ class Node:
         except PeerUnavailable:
             reply, address = await self._driver.ask_autonat(peer_id, port)
             return Answer(reply, address, address)
+
+    def figures(self) -> HostFigures:
+        """What we hold and have done; see `overlay.transport.Host`."""
+        below, gossip = self._driver.figures(), self._gossip
+        refused = {f"refused: {each}": count for each, count in self.gate.refused.items()}
+        refused |= {f"gossip refused: {each}": count for each, count in gossip.refused.items()}
+        refused["gossip dropped"] = sum(gossip.dropped.values())
+        return HostFigures(self.gate.figures() | below.held, refused | below.counted)
 
     @property
     def gossip_dropped(self) -> dict[str, int]:

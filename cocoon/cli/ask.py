@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,10 +15,11 @@ from cocoon.cli.settings import load_as_buyer
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory
 from cocoon.errors import ConfigError
+from cocoon.kernel_profiles import PROFILES
 from cocoon.messages import Kind, SamplingSettings, Turn, resource_class
-from cocoon.node import open_buyer, open_node
+from cocoon.node import Node, open_buyer, open_node
 from cocoon.payments.payer_book import InterruptedJob
-from cocoon.requester.events import ChannelReady, JobProgress, JobResult, OutputCame
+from cocoon.requester.events import ChannelReady, JobProgress, JobResult, KernelCame, OutputCame
 from cocoon.requester.inputs import model_id, speech_request
 from cocoon.requester.plan import ChatRequest, JobRequest
 from cocoon.requester.service import Requester
@@ -26,7 +28,17 @@ from contracts.units import TICKER, format_coins
 from kernels.models import catalog
 
 QUOTES_REFRESH_S = 1.0
-QUOTE_COLUMNS = ("provider", "model", "out/1000 tok", "audio/1000 s", "speed", "free", "tier", "")
+QUOTE_COLUMNS = (
+    "provider",
+    "model",
+    "out/1000 tok",
+    "audio/1000 s",
+    "kernel/1000 ms",
+    "speed",
+    "free",
+    "tier",
+    "",
+)
 
 
 @dataclass(slots=True)
@@ -40,6 +52,7 @@ class Bill:
 
     totals_before: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
+    kernel_ms: int = 0
     paid_nanoton: int = 0
 
     def note(self, event: JobProgress, requester: Requester) -> None:
@@ -49,6 +62,12 @@ class Bill:
             self.totals_before.setdefault(event.address, total)
         elif isinstance(event, OutputCame):
             self.tokens = event.tokens
+        elif isinstance(event, KernelCame):
+            self.kernel_ms = event.metered_ms
+
+    def got(self) -> str:
+        """Return in words what came for the money."""
+        return f"{self.kernel_ms} ms of a kernel" if self.kernel_ms else f"{self.tokens} tokens"
 
     def close(self, requester: Requester) -> None:
         """Count what was signed, from the channels themselves."""
@@ -58,24 +77,25 @@ class Bill:
         )
 
 
+Choose = Callable[[Node], Awaitable[JobRequest]]
+"""Makes a request, once it can be seen what is for sale."""
+Hear = Callable[[JobProgress], None]
+
+
 async def _buy(
-    config: NodeConfig, request: JobRequest, output: Output, bill: Bill, stop: Stop
+    config: NodeConfig, choose: Choose, hear: Hear, output: Output, *, bill: Bill, stop: Stop
 ) -> tuple[JobResult, list[InterruptedJob]]:
     async def listen(event: JobProgress) -> None:
         bill.note(event, requester)
-        if isinstance(event, OutputCame):
-            chat = isinstance(request, ChatRequest)
-            output.write(event.text if chat else event.text.lstrip() + "\n")
-        elif words := progress_words(event):
-            output.note(words)
+        hear(event)
 
-    async with open_buyer(config) as (_, requester):
+    async with open_buyer(config) as (node, requester):
         interrupted = requester.payer.interrupted_jobs()
         for job in interrupted:
             output.note(interrupted_words(job))
         with stop.first():
             try:
-                result = await requester.run(request, listen)
+                result = await requester.run(await choose(node), listen)
             finally:
                 bill.close(requester)
             for job in interrupted:
@@ -84,15 +104,37 @@ async def _buy(
     raise KeyboardInterrupt
 
 
-def _run_job(parsed: argparse.Namespace, request: JobRequest, output: Output) -> int:
+def buy(
+    parsed: argparse.Namespace, choose: Choose, hear: Hear, output: Output
+) -> tuple[JobResult, list[InterruptedJob]]:
+    """Buy one job; return it, and what earlier runs were cut off in.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; the message says what was paid.
+    """
     bill, stop = Bill(), Stop()
-    work = partial(_buy, load_as_buyer(parsed), request, output, bill, stop)
+    work = partial(_buy, load_as_buyer(parsed), choose, hear, output, bill=bill, stop=stop)
     try:
-        result, interrupted = run_interruptible(work, stop)
+        return run_interruptible(work, stop)
     except KeyboardInterrupt:
         output.write("\n")
-        paid = f"{format_coins(bill.paid_nanoton)} {TICKER} paid for {bill.tokens} tokens"
+        paid = f"{format_coins(bill.paid_nanoton)} {TICKER} paid for {bill.got()}"
         raise KeyboardInterrupt(paid) from None
+
+
+def _run_job(parsed: argparse.Namespace, request: JobRequest, output: Output) -> int:
+    def hear(event: JobProgress) -> None:
+        if isinstance(event, OutputCame):
+            chat = isinstance(request, ChatRequest)
+            output.write(event.text if chat else event.text.lstrip() + "\n")
+        elif words := progress_words(event):
+            output.note(words)
+
+    async def choose(_: Node) -> JobRequest:
+        await trio.lowlevel.checkpoint()
+        return request
+
+    result, interrupted = buy(parsed, choose, hear, output)
     output.say("")
     for line in result_words(result):
         output.note(line)
@@ -127,9 +169,11 @@ def transcribe_command(parsed: argparse.Namespace, output: Output) -> int:
 def _classes(name: str | None) -> list[str]:
     kinds = {"chat": Kind.CHAT, "speech": Kind.TRANSCRIBE}
     found = [m for m in catalog.models() if name in (None, m.name)]
-    if not found:
+    profiles = [p for p in PROFILES.values() if name in (None, p.name)]
+    if not (found or profiles):
         raise ConfigError(f"no model is called {name!r}")
-    return [resource_class(kinds[m.kind], m.model_id) for m in found]
+    models = [resource_class(kinds[m.kind], m.model_id) for m in found]
+    return models + [profile.resource_class for profile in profiles]
 
 
 async def _watch_quotes(
@@ -137,8 +181,9 @@ async def _watch_quotes(
 ) -> None:
     classes = _classes(name)
     async with open_node(config, must_join=True) as node:
-        for one in classes:
-            await node.directory.discover(one)
+        async with trio.open_nursery() as nursery:
+            for one in classes:
+                nursery.start_soon(node.directory.discover, one)
         if once or output.as_json:
             _show_quotes(node.directory, classes, int(node.clock()), output)
             return

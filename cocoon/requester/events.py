@@ -46,6 +46,15 @@ class OutputCame:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelCame:
+    """How far a kernel is: its step, what it has used, and how much of its result is here."""
+
+    step: str
+    metered_ms: int
+    received_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """A provider did not finish; what it delivered is kept and paid for."""
 
@@ -54,7 +63,9 @@ class AttemptFailed:
     tokens: int
 
 
-JobProgress: TypeAlias = Discovered | Negotiated | ChannelReady | OutputCame | AttemptFailed
+JobProgress: TypeAlias = (
+    Discovered | Negotiated | ChannelReady | OutputCame | KernelCame | AttemptFailed
+)
 
 
 class FailOver(msgspec.Struct, frozen=True, rename={"from_": "from"}):
@@ -91,6 +102,9 @@ class JobResult:
         time_to_first_token_s: from the request until the first output, negotiation
             and (when one had to be opened) the channel included.
         tokens_per_s: while streaming, over all providers that worked on it.
+        data: what a kernel wrote, see `cocoon.requester.kernels.outputs_of`.
+        note: why a kernel failed.
+        metered_ms: what a kernel used, in the milliseconds of its class.
     """
 
     job_id: str
@@ -104,6 +118,9 @@ class JobResult:
     attempts: list[Attempt]
     failovers: list[FailOver]
     explanations: list[Explanation] = field(default_factory=list)
+    data: bytes = b""
+    note: str = ""
+    metered_ms: int = 0
 
     @property
     def paid_nanoton(self) -> NanoTon:

@@ -24,7 +24,7 @@ from cocoon.directory import Directory
 from cocoon.errors import CocoonError, JobFailed, NoProvider, PaymentError, PeerMisbehaved, Refused
 from cocoon.market.book import Listing
 from cocoon.market.explain import Explanation, explain
-from cocoon.market.match import Loss, Preferences, shortlist
+from cocoon.market.match import Loss, Preferences, Track, shortlist
 from cocoon.market.negotiate import Negotiation
 from cocoon.market.price import worst_case_cost
 from cocoon.market.sizes import JobSize
@@ -48,6 +48,7 @@ from cocoon.payments.closing import Settlement
 from cocoon.payments.hub.requester import HubClient, RouteChannel
 from cocoon.payments.hub.wire import asking
 from cocoon.payments.payer import PayerChannel, PayerService
+from cocoon.requester.accounts import account, no_provider_words, speed_milli_per_s
 from cocoon.requester.agreement import prepare
 from cocoon.requester.events import (
     Attempt,
@@ -57,13 +58,16 @@ from cocoon.requester.events import (
     FailOver,
     JobProgress,
     JobResult,
+    KernelCame,
     Negotiated,
     OutputCame,
 )
+from cocoon.requester.kernels import is_complete, is_own_fault, without_speeds
 from cocoon.requester.plan import (
     SPEED_ENOUGH_MILLI_PER_S,
     ChunkLimits,
     JobRequest,
+    KernelRequest,
     Progress,
     SpeechRequest,
     class_of,
@@ -72,7 +76,6 @@ from cocoon.requester.plan import (
     size_of,
 )
 from cocoon.requester.rounds import Rounds
-from cocoon.requester.run import RunningJob
 from cocoon.requester.talks import Agreed, Talks, hold_slot
 from cocoon.requester.tracks import Tracks
 from contracts.errors import ChainUnavailable, ContractError
@@ -93,7 +96,6 @@ RELEASE_TIMEOUT_S: Final = 15.0
 HANG_UP_S: Final = 2.0
 JOURNAL_S: Final = 5.0
 HUB_WATCH_S: Final = 5.0
-COMPLETE: Final = (Finish.STOP, Finish.LENGTH)
 
 Listener = Callable[[JobProgress], Awaitable[None]]
 
@@ -181,6 +183,8 @@ class Requester:
             except ContractError as error:
                 raise PaymentError(f"no channel to {short(agreed.peer)}: {error}") from error
             except (OverlayError, CocoonError, trio.TooSlowError) as error:
+                if is_own_fault(job.request, error):
+                    raise
                 await self._failed(job, attempt, error)
             else:
                 return
@@ -190,6 +194,8 @@ class Requester:
         raise JobFailed(f"{len(job.attempts)} providers failed: {reasons}")
 
     def _note_failover(self, job: _Job, to: str) -> None:
+        if isinstance(job.request, KernelRequest):
+            job.progress = Progress()  # half a kernel is none: it begins anew
         last = job.attempts[-1]
         at_token = len(job.progress.token_ids) or len(job.progress.speech)
         job.failovers.append(FailOver(last.provider, to, at_token, last.failure))
@@ -274,7 +280,7 @@ class Requester:
             await job.listener(Discovered(found, tuple(c.quote for c in candidates)))
         prefs, size = job.rounds.begin(self._preferences(job)), size_of(job.request, job.progress)
         acceptable, too_large = self._by_chunk(job, candidates)
-        chosen = shortlist(acceptable, prefs, self.tracks.view(), size, self.rng)
+        chosen = shortlist(acceptable, prefs, self._tracks(job), size, self.rng)
         talks = self._talks(job, prefs, size, chosen.asked)
         agreed = await talks.run()
         losses = [*too_large, *chosen.passed_over, *job.rounds.turned_down.values()]
@@ -293,7 +299,7 @@ class Requester:
         if agreed is None and job.rounds.came_to_nothing(chosen, talks.core):
             return None
         if agreed is None:
-            raise NoProvider(_no_provider_words(losses, resource_class))
+            raise NoProvider(no_provider_words(losses, resource_class))
         try:
             check_tier(agreed.statement, prefs.tier_min)
             worst = worst_case_cost(agreed.offer.schedule, size)
@@ -303,10 +309,16 @@ class Requester:
             raise
         return agreed
 
+    def _tracks(self, job: _Job) -> dict[str, Track]:
+        tracks = self.tracks.view()
+        return without_speeds(tracks) if isinstance(job.request, KernelRequest) else tracks
+
     def _chunk_objection(self, job: _Job, limits: Limits) -> str:
         settings = self.config.requester
         ours = ChunkLimits(
-            tokens_max=settings.chunk_tokens_max, audio_s_max=settings.chunk_audio_s_max
+            tokens_max=settings.chunk_tokens_max,
+            audio_s_max=settings.chunk_audio_s_max,
+            kernel_ms_max=settings.chunk_gpu_ms_max,
         )
         return ours.objection(kind_of_job(job.request), limits)
 
@@ -338,7 +350,7 @@ class Requester:
             request_hash=message_hash(request_bytes),
             quotes=[listing.quote for listing in asked],
             prefs=prefs,
-            tracks=self.tracks.view(),
+            tracks=self._tracks(job),
             rng=self.rng,
             now_s=trio.current_time(),
             hard_deadline_s=self.config.requester.offer_timeout_s,
@@ -373,7 +385,7 @@ class Requester:
             losses=losses,
             winner=agreed.peer if agreed else None,
             size=size,
-            tracks=self.tracks.view(),
+            tracks=self._tracks(job),
             agreed_nanoton=worst_case_cost(agreed.offer.schedule, size) if agreed else None,
         )
 
@@ -460,20 +472,20 @@ class Requester:
             await prepared.running.stream_output(await prepared.running.start(), take)
         finally:
             prepared.forget_key()
-            _account(attempt, channel, prepared.running)
+            account(attempt, channel, prepared.running)
             if prepared.running.countersignature:  # also of a job that we have cancelled
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + JOURNAL_S):
                     attempt.receipt = str(await prepared.save(self.config.receipts))
         finish = prepared.running.finish
-        if finish not in COMPLETE:
+        if not is_complete(job.request, finish):
             # It was paid for what it sent, and has not done what was asked.
             raise PeerUnavailable(f"it ended the job: {finish.value if finish else 'no reason'}")
-        self.tracks.succeeded(attempt.provider, _speed_milli_per_s(attempt, job.request))
+        self.tracks.succeeded(attempt.provider, speed_milli_per_s(attempt, job.request))
         self.directory.book.know(self.tracks.with_receipts())
 
     async def _take(self, job: _Job, attempt: Attempt, piece: OutputPiece) -> None:
         now_s = trio.current_time()
-        if piece.token_ids or piece.speech:
+        if piece.token_ids or piece.speech or piece.data:
             if job.first_output_s is None:
                 job.first_output_s = now_s
             if attempt.first_output_s is None:
@@ -482,6 +494,11 @@ class Requester:
             attempt.tokens += len(piece.token_ids)
         job.progress = job.progress.with_piece(piece)
         job.finish = piece.finish or job.finish
+        if isinstance(job.request, KernelRequest):
+            received = sum(map(len, job.progress.data))
+            step = job.progress.note
+            await job.listener(KernelCame(step, job.progress.metered_ms, received))
+            return
         text = piece.text or " ".join(s.text for s in piece.speech)
         if text:
             await job.listener(OutputCame(text, len(job.progress.token_ids)))
@@ -504,6 +521,9 @@ class Requester:
             attempts=job.attempts,
             failovers=job.failovers,
             explanations=job.explanations,
+            data=b"".join(job.progress.data),
+            note=job.progress.note,
+            metered_ms=job.progress.metered_ms,
         )
 
     # --- settling ---
@@ -536,33 +556,6 @@ class Requester:
 async def _hang_up(stream: Stream) -> None:
     with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_UP_S):
         await stream.aclose()
-
-
-def _account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> None:
-    """Write down what the attempt cost, whichever way it ended."""
-    attempt.at_risk_max_nanoton = running.watch.at_risk_max_nanoton
-    attempt.vouchers = len(running.vouchers)
-    attempt.channel_total_nanoton = channel.signed_total
-    before = running.accept.payment.signed_total_nanoton
-    attempt.paid_nanoton = NanoTon(channel.signed_total - before)
-
-
-def _speed_milli_per_s(attempt: Attempt, request: JobRequest) -> int:
-    if attempt.streaming_s <= 0:
-        return 0
-    if isinstance(request, SpeechRequest):
-        return int(request.duration_ms / attempt.streaming_s)
-    return int(1000 * max(0, attempt.tokens - 1) / attempt.streaming_s)
-
-
-def _no_provider_words(losses: list[Loss], resource_class: str) -> str:
-    if not losses:
-        return (
-            f"no provider of {resource_class[:24]} was found; "
-            "check network.bootstrap, or wait for one to join"
-        )
-    reasons = "\n".join(f"  {x.peer[-8:]}  {x.reason.value}: {x.detail}" for x in losses)
-    return f"no provider is left for this job:\n{reasons}"
 
 
 @asynccontextmanager

@@ -70,6 +70,7 @@ class LaunchFault(LaunchError):
     Attributes:
         reason: why.
         line: line of the PTX at fault, or 0 when unknown.
+        fuel_used: instructions until then.
     """
 
     def __init__(self, reason: FaultReason, kernel: str, detail: str = "", line: int = 0) -> None:
@@ -77,3 +78,4 @@ class LaunchFault(LaunchError):
         super().__init__(f"{kernel}: {FAULT_WORDS[reason]}{detail}{where}")
         self.reason: Final = reason
         self.line: Final = line
+        self.fuel_used = 0

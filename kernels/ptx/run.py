@@ -109,6 +109,7 @@ class Entry:
         *,
         shared_size_bytes: int = 0,
         fuel: int = FUEL_MAX,
+        env: Env | None = None,
     ) -> LaunchReport:
         """Run the kernel to its end.
 
@@ -122,13 +123,14 @@ class Entry:
             args: for each parameter a buffer (its address is passed), a number, or its bytes.
             shared_size_bytes: of dynamic shared memory.
             fuel: instructions that it may execute, see `LaunchReport`.
+            env: where the launch keeps its state, zeroed: so that others can read its fuel.
 
         Raises:
             LaunchError: the numbers or arguments do not fit the kernel.
             LaunchFault: the kernel was stopped.
         """
         self._check(arena, grid, block, shared_size_bytes)
-        env = Env()
+        env = Env() if env is None else env
         packed = self._pack(args)
         ctypes.memmove(ctypes.addressof(env) + Env.parameters.offset, packed, len(packed))
         shared = self.info.shared_bytes + shared_size_bytes
@@ -143,9 +145,12 @@ class Entry:
                 ctypes.addressof(self._stops),
             )
         del memory
+        fuel_used = max(0, min(fuel, FUEL_MAX)) - env.fuel
         if env.stop:
-            raise self._fault(env, arena)
-        return LaunchReport(fuel_used=max(0, min(fuel, FUEL_MAX)) - env.fuel)
+            fault = self._fault(env, arena)
+            fault.fuel_used = min(fuel_used, fuel)
+            raise fault
+        return LaunchReport(fuel_used=fuel_used)
 
     def _check(
         self,

@@ -80,6 +80,13 @@ async def test_a_host_that_only_dials_out_serves_through_its_relay() -> None:
                 body = bytes(range(256)) * 3000
                 assert await requester.request(provider.peer_id, "/echo/1", body) == body
             assert provider.peer_id in requester.connected_peers()
+            figures = relay.figures()
+        assert figures.held["relay_reservations"] == figures.held["relay_circuits"] == 1
+        assert figures.counted["relay_reservations"] == figures.counted["relay_circuits"] == 1
+        assert figures.counted["relay_bytes"] > 2 * len(body)
+        with trio.fail_after(WAIT_S):
+            while relay.figures().held["relay_circuits"]:  # noqa: ASYNC110  (a count has no event)
+                await trio.sleep(0.05)
 
 
 async def test_the_dht_names_the_way_through_the_relay() -> None:

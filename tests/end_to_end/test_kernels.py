@@ -1,0 +1,167 @@
+"""Customers' kernels over the market, real processes and chain: bought, paid, attacked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kernels.compile import find_nvrtc
+from kernels.custom.confinement import can_confine
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "kernels"
+
+HOSTILE = """
+extern "C" __global__ void endless(unsigned* p) {
+    unsigned x = threadIdx.x + 1;
+    while (x) { x ^= x << 13; x ^= x >> 17; x ^= x << 5; }
+    p[0] = x;
+}
+extern "C" __global__ void trapped(unsigned* p) { p[0] = 1; asm volatile("trap;"); }
+"""
+JOB = """
+entry = "{entry}"
+source = "code.cu"
+grid = [1, 1, 1]
+block = [32, 1, 1]
+[[arguments]]
+name = "p"
+dtype = "uint32"
+shape = [32]
+role = "out"
+"""
+
+
+def manifest(folder: Path, entry: str, code: str = HOSTILE) -> Path:
+    folder.mkdir()
+    (folder / "job.toml").write_text(JOB.format(entry=entry))
+    (folder / "code.cu").write_text(code)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kernels(swarm) -> Iterator:
+    """A provider of kernels on a CPU, and nothing else."""
+    if find_nvrtc() is None or can_confine():
+        pytest.skip(can_confine() or "NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
+    home = swarm.provider_home(
+        "kernels",
+        price_ppm=1_000_000,
+        provider__kernels__enabled=True,
+        provider__kernels__device="cpu",
+        provider__kernels__chunk_ms=5,
+        provider__kernels__ms_max=20_000,
+    )
+    text = (home / "config.toml").read_text()
+    (home / "config.toml").write_text(text.replace('models = ["SmolLM2-135M-Instruct"]', ""))
+    with swarm.provider(home) as provider:
+        provider.home = home
+        yield provider
+
+
+def saxpy(arrays: dict) -> None:
+    assert np.array_equal(arrays["y"], 2 * np.arange(10_000, dtype=np.float32) + 1)
+
+
+def histogram(arrays: dict) -> None:
+    data = np.random.default_rng(7).integers(0, 255, 1_000_000, endpoint=True).astype(np.uint8)
+    assert np.array_equal(arrays["counts"], np.bincount(data, minlength=256))
+
+
+def nbody(arrays: dict) -> None:
+    assert np.isfinite(arrays["acceleration"]).all()
+    assert arrays["acceleration"].shape == (1_000, 4)
+
+
+@pytest.fixture(scope="module")
+def scientist(swarm) -> Path:
+    return swarm.requester_home("scientist")
+
+
+@pytest.fixture
+def submit(tools, scientist):
+    def submit(manifest: Path, *options: str | Path, ms: int = 50):
+        common = ["--ms", str(ms), "--home", scientist, "--json"]
+        return tools.run("kernel", "submit", manifest, *options, *common)
+
+    return submit
+
+
+def test_what_it_would_cost_is_told_before_anything_is_bought(
+    scientist, kernels, tools, submit
+) -> None:
+    looked = submit(EXAMPLES / "saxpy", "--dry-run")
+    assert looked.code == 0, looked.err
+    (line,) = looked.json
+    assert line["name"] == "kernels-cpu"
+    assert "instructions" in line["unit"]
+    assert line["at_most_nanoton"] == -(-line["gpu_ms_nanoton_per_1000"] * 50 // 1000)
+    assert line["problem"] == ""
+    (too_long,) = submit(EXAMPLES / "saxpy", "--dry-run", ms=20_001).json
+    assert "20001 ms of a kernel wanted, at most 20000 taken" in too_long["problem"]
+    assert tools.run("channels", "--home", scientist, "--json").json["paying"] == []
+
+
+def test_the_three_examples_are_bought_paid_and_receipted(
+    scientist, kernels, tools, submit, tmp_path
+) -> None:
+    paid, receipts, home = 0, [], scientist
+    for check in (saxpy, histogram, nbody):
+        seen = kernels.seen()
+        bought = submit(EXAMPLES / check.__name__, "--out", tmp_path / check.__name__)
+        assert bought.code == 0, bought.err
+        told = bought.json
+        check({each["name"]: np.load(each["path"]) for each in told["outputs"]})
+        assert told["meter"]["class"] == "kernels-cpu"
+        ended = kernels.wait_for("job_ended", since=seen)
+        assert 1 <= told["meter"]["metered_ms"] == ended["gpu_ms"] <= 50
+        assert 0 < told["paid_nanoton"] == ended["paid_nanoton"] == ended["cost_nanoton"]
+        assert told["vouchers"] >= 1
+        paid += told["paid_nanoton"]
+        receipts += told["receipts"]
+    verified = tools.run("receipts", "verify", *receipts, "--json")
+    assert verified.code == 0, verified.out
+    assert len(receipts) == 3
+    (channel,) = tools.run("channels", "--home", home, "--json").json["paying"]
+    assert channel["signed_total"] == paid > 0
+
+
+def test_a_hostile_kernel_ends_typed_and_costs_what_it_used_and_the_node_serves_on(
+    kernels, tools, submit, tmp_path
+) -> None:
+    seen = kernels.seen()
+    for entry, finish, words in (("endless", "limit", "fuel"), ("trapped", "fault", "trap")):
+        done = submit(manifest(tmp_path / entry, entry), ms=20)
+        assert done.code == 7, done.err
+        told = done.json
+        assert told["finish"] == finish
+        assert words in told["note"]
+        assert told["outputs"] == told["failovers"] == []
+        assert told["meter"]["metered_ms"] == (20 if entry == "endless" else 1)
+        assert told["paid_nanoton"] > 0
+        assert tools.run("receipts", "verify", *told["receipts"], "--json").code == 0
+    assert kernels.wait_for("job_ended", since=seen)["lost_nanoton"] == 0
+    again = submit(EXAMPLES / "saxpy", "--out", tmp_path / "again")
+    assert again.code == 0, again.err
+
+
+def test_a_kernel_that_is_refused_costs_nothing_and_the_compiler_is_quoted(
+    scientist, kernels, tools, submit, tmp_path
+) -> None:
+    (before,) = tools.run("channels", "--home", scientist, "--json").json["paying"]
+    refused = submit(
+        manifest(tmp_path / "bad", "f", 'extern "C" __global__ void f(int* p) { p = ; }')
+    )
+    assert refused.code == 2
+    assert "nothing was paid" in refused.err
+    assert "expected an expression" in refused.err
+    (after,) = tools.run("channels", "--home", scientist, "--json").json["paying"]
+    assert after["signed_total"] == before["signed_total"]
+
+
+def test_nothing_of_a_customers_kernel_is_left_on_the_providers_disk(kernels, scientist) -> None:
+    marks = (b"0x5eed", b"p[0] = x", b"xorshift", b".visible .entry")
+    for path in kernels.home.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert not [mark for mark in marks if mark in data], path
