@@ -56,7 +56,9 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
-from overlay.reach.dialback import Reply
+from overlay.reach import autonat
+from overlay.reach.autonat import AUTONAT_PROTOCOL, AutoNat
+from overlay.reach.dialback import Reply, with_port
 from overlay.reach.mapping import PortMapper
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
@@ -182,6 +184,7 @@ class Libp2pDriver:
         if self._relaying.server is not None:
             self.serve(HOP_PROTOCOL, self._relaying.server.serve)
         self._observations = reach.observe(host)
+        self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self.dial_back).serve)
         self._observations.shows_our_port = port.shows_our_port
         self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
@@ -295,6 +298,14 @@ class Libp2pDriver:
     async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
         """Dial *peer_id* at *address* once."""
         return await reach.dial_back(self._swarm, peer_id, address)
+
+    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
+        """Ask a peer by AutoNAT; see `overlay.driver.Driver`."""
+        seen = self._observations.by(peer_id)
+        if not seen:
+            raise PeerUnavailable(f"{short(peer_id)} did not say where it sees us")
+        raw = await self._new_stream(ID.from_string(peer_id), AUTONAT_PROTOCOL)
+        return await autonat.ask(raw, self.peer_id, with_port(seen, port))
 
     def _note_new_addresses(self) -> None:
         self._new_addresses.set()
@@ -537,6 +548,7 @@ def _make_host(
     hardening.free_inbound_slots(swarm, ledger, gate)
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
+    hardening.finish_what_is_connected(swarm)
     return host, swarm
 
 

@@ -30,6 +30,10 @@ from overlay.reach.verdict import port_of
 logger = logging.getLogger(__name__)
 
 CONNECTED_POLL_S: Final = 0.05
+IDENTIFY_S: Final = 2.0
+"""How long a peer may take to say where it is."""
+KNOWN_S: Final = 4.0
+"""Patience with the addresses that a peer announces; one that answers does so much sooner."""
 LEAVE_POLL_S: Final = 1.0
 LEAVE_GRACE_S: Final = 2.0
 """The other side may be about to use the relayed connection once more."""
@@ -106,37 +110,31 @@ class Punching:
 
     async def _dial(self, peer_id: PeerId, dial: Dial) -> None:
         attempt = self._as_client if dial.role is Role.CLIENT else self._as_server
-        await self._race(peer_id, dial.addresses, attempt)
+        async with trio.open_nursery() as nursery:
+            for each in dial.addresses:
+                nursery.start_soon(attempt, peer_id, each)
+            await self._until_direct(peer_id)
+            nursery.cancel_scope.cancel()
 
     async def _dial_known(self, peer_id: PeerId) -> None:
         """Dial the public addresses that the peer announces: it may not be behind a NAT."""
-        known = hardening.known_addresses(self._swarm, ID.from_string(peer_id))
+        target = ID.from_string(peer_id)
+        with trio.move_on_after(IDENTIFY_S):
+            while not (known := hardening.known_addresses(self._swarm, target)):  # noqa: ASYNC110
+                await trio.sleep(CONNECTED_POLL_S)
         addresses = worth_dialing([str(each).partition("/p2p/")[0] for each in known], ())
         if not addresses:
             raise PeerUnavailable("it announces no public address")
-        await self._race(peer_id, addresses, self._as_client)
-
-    async def _race(
-        self,
-        peer_id: PeerId,
-        addresses: Sequence[str],
-        attempt: Callable[[PeerId, str], Awaitable[None]],
-    ) -> None:
-        """Try all addresses at once, until we are connected or all have failed."""
-        async with trio.open_nursery() as nursery:
-            for each in addresses:
-                nursery.start_soon(attempt, peer_id, each)
-            nursery.start_soon(self._until_direct, peer_id, nursery.cancel_scope)
-            while len(nursery.child_tasks) > 1:  # noqa: ASYNC110  (the watcher has no end)
-                await trio.sleep(CONNECTED_POLL_S)
-            nursery.cancel_scope.cancel()
+        with trio.move_on_after(KNOWN_S):
+            async with trio.open_nursery() as nursery:
+                for each in addresses:
+                    nursery.start_soon(self._as_client, peer_id, each)
         if not self._direct(peer_id):
             raise PeerUnavailable("no address answered")
 
-    async def _until_direct(self, peer_id: PeerId, race: trio.CancelScope) -> None:
+    async def _until_direct(self, peer_id: PeerId) -> None:
         while not self._direct(peer_id):  # noqa: ASYNC110  (in either direction, by any task)
             await trio.sleep(CONNECTED_POLL_S)
-        race.cancel()
 
     async def _as_client(self, peer_id: PeerId, address: str) -> None:
         source = self._port.source_for(address)
@@ -159,7 +157,12 @@ class Punching:
             return
         handle: Any = self._swarm._do_handle_inbound_connection
         self._nursery.start_soon(handle, raw.stream, parse(address), None)
-        await trio.sleep_forever()  # the handshake goes on; `_until_direct` sees its end
+        try:
+            await trio.sleep_forever()  # the handshake goes on; `_until_direct` sees its end
+        finally:
+            if not self._direct(peer_id):  # else the pair of ports stays taken
+                with shielded(CLOSE_S):
+                    await raw.close()
 
     # -- leaving the relay --
 

@@ -15,7 +15,7 @@ from libp2p.transport.exceptions import SecurityUpgradeFailure
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_hardening as hardening
-from overlay._libp2p_addresses import parse
+from overlay._libp2p_addresses import bare, parse
 from overlay.cleanup import shielded
 from overlay.ids import PeerId
 from overlay.reach.dialback import Reply
@@ -43,6 +43,10 @@ class Observations:
         """Return the multiaddrs, one for each peer."""
         return tuple(self._seen.values())
 
+    def by(self, peer: str) -> str:
+        """Return what one peer said, "" if nothing."""
+        return self._seen.get(peer, "")
+
     def mapped(self) -> tuple[str, ...]:
         """Return where others see the port that we listen on, what most say first."""
         return tuple(each for each, _ in Counter(self._mapped.values()).most_common())
@@ -50,9 +54,10 @@ class Observations:
     def record_observation(self, connection: Any, observed: Multiaddr, _own: object) -> None:
         """Keep what one peer said; upstream calls it for direct connections."""
         peer = str(connection.muxed_conn.peer_id)
-        _keep(self._seen, peer, str(observed))
+        address = str(bare(observed))  # js-libp2p names us in it
+        _keep(self._seen, peer, address)
         if self.shows_our_port(connection):
-            _keep(self._mapped, peer, str(observed))
+            _keep(self._mapped, peer, address)
 
     def remove_conn(self, connection: Any) -> None:
         """Forget nothing: we come from there even when a peer has left."""

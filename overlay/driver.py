@@ -101,6 +101,14 @@ class Driver(Protocol):
         """Return the multiaddr that a connected peer comes from, "" if through a relay only."""
         ...
 
+    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
+        """Ask a peer of another libp2p to dial us back at *port*; return what, and where.
+
+        Raises:
+            PeerUnavailable, RemoteProtocolError: it does not, or not in order.
+        """
+        ...
+
     async def router(self) -> str:
         """Return what the home router does for us, in words; "" when it was not asked."""
         ...

@@ -238,6 +238,11 @@ class MemoryDriver:
         other = self._ether.reachable(self.peer_id, peer_id)
         return "" if other is None else other.address.addresses[0]
 
+    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
+        """Refuse: nobody speaks it in memory."""
+        await trio.lowlevel.checkpoint()
+        raise PeerUnavailable(f"{peer_id} does not speak AutoNAT, at {port} or elsewhere")
+
     async def router(self) -> str:
         """Return that there is none."""
         await trio.lowlevel.checkpoint()

@@ -109,10 +109,16 @@ class Node:
     async def ask_dialback(self, peer_id: PeerId, port: int) -> Answer:
         """Ask *peer_id* to dial us back at TCP *port* of the address that it sees us at.
 
+        A peer of another libp2p, which does not speak our protocol, is asked by AutoNAT.
+
         Raises:
             PeerUnavailable, RemoteProtocolError: it does not, or not in order.
         """
-        return read_answer(await self.request(peer_id, DIALBACK_PROTOCOL, ask(port)))
+        try:
+            return read_answer(await self.request(peer_id, DIALBACK_PROTOCOL, ask(port)))
+        except PeerUnavailable:
+            reply, address = await self._driver.ask_autonat(peer_id, port)
+            return Answer(reply, address, address)
 
     def figures(self) -> HostFigures:
         """What we hold and have done; see `overlay.transport.Host`."""

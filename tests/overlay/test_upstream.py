@@ -29,6 +29,7 @@ NAMES = [
     "autonat_2_is_missing",
     "ties_are_broken_by_memory_address",
     "dead_connection_stays",
+    "cancelled_dial_closes_what_is_listed",
     "ipv6_peers_come_from_nowhere",
     "a_credit_is_sent_for_each_read",
     "bytes_beyond_the_window_are_kept",

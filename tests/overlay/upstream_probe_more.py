@@ -22,6 +22,7 @@ from libp2p.peer.peerinfo import info_from_p2p_addr
 from libp2p.pubsub import pubsub as pubsub_module
 from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pubsub import Pubsub
+from libp2p.pubsub.pubsub_notifee import PubsubNotifee
 from libp2p.pubsub.rpc_queue import RpcQueue
 from libp2p.pubsub.score import PeerScorer, ScoreParams
 from libp2p.stream_muxer.yamux.yamux import Yamux
@@ -100,6 +101,38 @@ async def dead_connection_stays():
         return await connected(body)
     finally:
         module.RTT_MEASURE_INTERVAL = 30
+
+
+class SlowObserver(PubsubNotifee):
+    """Takes its time over every connection that it is told of."""
+
+    def __init__(self):
+        super().__init__(None, None)
+
+    async def connected(self, _network, _conn):
+        await trio.sleep(2)
+
+    async def disconnected(self, _network, _conn):
+        await trio.lowlevel.checkpoint()
+
+
+async def cancelled_dial_closes_what_is_listed():
+    one, other = host(), host()
+    async with one.run(LISTEN), other.run(LISTEN):
+        network = other.get_network()
+        network.register_notifee(SlowObserver())
+        async with trio.open_nursery() as nursery:
+            address = info(one).addrs[0]
+            nursery.start_soon(network._dial_addr_single_attempt, address, one.get_id())
+            with trio.fail_after(5):
+                while not network.get_connections(one.get_id()):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            listed = connection(other, one)
+            nursery.cancel_scope.cancel()
+        closed = listed.is_closed
+        await other.close()
+        await one.close()
+        return closed
 
 
 async def ipv6_peers_come_from_nowhere():
@@ -373,6 +406,7 @@ MORE_PROBES = [
     autonat_2_is_missing,
     ties_are_broken_by_memory_address,
     dead_connection_stays,
+    cancelled_dial_closes_what_is_listed,
     ipv6_peers_come_from_nowhere,
     a_credit_is_sent_for_each_read,
     bytes_beyond_the_window_are_kept,

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+import trio
 
 from tests.namespaces import Net, open_net
+from tests.overlay.js_peer import JsPeer, open_js_peer
 from tests.overlay.reach.node_process import NodeProcess, running
 
 PORT = 4001
@@ -129,3 +131,51 @@ def test_it_can_be_switched_off(swarm: Swarm) -> None:
     requester("connect", addresses=ways)
     assert requester("echo", peer=provider.peer_id, body="hi") == "hi"
     assert requester.until("where", bool, within_s=3, peer=provider.peer_id) == ""
+
+
+PUBLIC = f"/ip4/9.9.1.4/tcp/{PORT}"
+JS = {"listen": f"/ip4/0.0.0.0/tcp/{PORT}"}
+
+
+async def js_is_direct(js: JsPeer, peer_id: str) -> bool:
+    """Wait until js-libp2p has a connection that no relay carries."""
+    with trio.move_on_after(30):
+        while all("p2p-circuit" in each for each in await js("ways", peer=peer_id)):  # noqa: ASYNC110
+            await trio.sleep(0.1)
+        return True
+    return False
+
+
+async def test_js_libp2p_behind_a_nat_is_asked_by_us(net: Net, swarm: Swarm) -> None:
+    """It dials us through the relay; we ask, and it dials what the relay sees of us."""
+    ours, ways = swarm.provider("pub", announce_addresses=[f"/ip4/10.9.9.9/tcp/{PORT}"])
+    async with open_js_peer("test", "dcutr", prefix=net.command("a"), **JS) as js:
+        await js("dial", address=f"{ways[0]}")
+        assert await js_is_direct(js, ours.peer_id)
+        assert ours.until("punches", lambda each: each["succeeded"])["succeeded"] == 1
+
+
+async def test_js_libp2p_learns_from_us_that_it_is_reachable(net: Net, swarm: Swarm) -> None:
+    """By AutoNAT: it tells nobody its public address before somebody dialed it there."""
+    async with open_js_peer("test", "autonat", prefix=net.command("pub"), **JS) as js:
+        assert not any("9.9.1.4" in each for each in await js("addresses"))
+        await js("dial", address=swarm.relay.addresses[0])
+        with trio.fail_after(30):
+            while not any("9.9.1.4" in each for each in await js("addresses")):  # noqa: ASYNC110
+                await trio.sleep(0.1)
+
+
+def test_two_nodes_on_one_lan_find_each_other_by_multicast_dns(net: Net) -> None:
+    """Nobody told them of anybody; a third, which did not switch it on, stays alone."""
+    with ExitStack() as stack:
+        one, other, silent = (
+            stack.enter_context(
+                running(net.command(place), listen_addresses=[listen], local_discovery=on)
+            )
+            for place, listen, on in (
+                ("a", HERE[0], True), ("c", HERE[0], True), ("c", "/ip4/0.0.0.0/tcp/4002", False),
+            )
+        )  # fmt: skip
+        assert one.until("peers", bool) == [other.peer_id]
+        assert other("peers") == [one.peer_id]
+        assert silent("peers") == []
