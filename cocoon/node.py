@@ -144,6 +144,8 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
         state_directory=state_directory,
         relays=network.relays,
         relay=relay if network.relay else None,
+        hole_punching=network.hole_punching,
+        port_mapping=network.port_mapping,
     )
 
 

@@ -51,6 +51,10 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         relays: full addresses of relays through which others reach us, when we can only dial
             out; "auto" among them takes up to two that the DHT knows.
         relay: what we give to others as a relay; None for nothing.
+        hole_punching: whether connections that come in through a relay are made direct, where
+            the NATs between allow it.
+        port_mapping: whether the home router is asked to forward our port (PCP, NAT-PMP, UPnP),
+            unless *announce_addresses* says that somebody did so by hand.
         health_interval_s: a connection that was silent for so many seconds is asked
             whether it lives, and closed if it does not answer.
     """
@@ -63,6 +67,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     bootstrap: tuple[str, ...] = ()
     relays: tuple[str, ...] = ()
     relay: RelayConfig | None = None
+    hole_punching: bool = True
+    port_mapping: bool = False
     state_directory: str = ""
     limits: LimitsConfig = LimitsConfig()
     gossip: GossipConfig = GossipConfig()

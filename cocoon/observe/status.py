@@ -80,6 +80,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         quotes_known: of all resource classes.
         tasks: trio tasks that are alive; grows without bound only in a bug.
         sales, earnings: empty for a node that sells nothing.
+        held, counted: of the overlay (`overlay.transport.HostFigures`).
     """
 
     software: str
@@ -95,6 +96,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     market: tuple[ClassStatus, ...]
     sales: tuple[SaleStatus, ...] = ()
     earnings: EarningsStatus | None = None
+    held: dict[str, int] = msgspec.field(default_factory=dict)
+    counted: dict[str, int] = msgspec.field(default_factory=dict)
 
     @property
     def uptime_s(self) -> int:

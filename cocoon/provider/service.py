@@ -21,7 +21,8 @@ from cocoon.directory import Directory, class_key
 from cocoon.errors import ConfigError, MissingAsset
 from cocoon.kernel_profiles import profile_of
 from cocoon.market.desk import DeskTerms, OfferDesk
-from cocoon.market.quotes import Offering, PriceTerms, Quoter
+from cocoon.market.quotes import Offering, PriceTerms, Quoter, kind_of_class
+from cocoon.market.renewal import Renewer
 from cocoon.messages import (
     JOB_PROTOCOL,
     STATEMENT_PROTOCOL,
@@ -54,6 +55,7 @@ from overlay.transport import Host, Stream
 logger = logging.getLogger(__name__)
 
 QUOTE_TICK_S: Final = 0.5
+FAREWELL_PATIENCE_S: Final = 2.0
 PUBLISH_TIMEOUT_S: Final = 10.0
 ANNOUNCE_RETRY_S: Final = 5.0
 STATEMENT_RENEWAL_S: Final = 3600.0
@@ -97,6 +99,7 @@ class Provider:
     kept_quotes: KeptQuotes
     sales: list[Sale] = field(default_factory=list)
     quoters: dict[str, Quoter] = field(default_factory=dict)
+    renewers: dict[Kind, Renewer] = field(default_factory=dict)
     boot_key: SealKey = field(default_factory=SealKey.generate)
     prekeys: PrekeyPool = field(default_factory=PrekeyPool)
     statements: dict[bytes, Signed] = field(default_factory=dict)
@@ -199,21 +202,40 @@ class Provider:
     async def keep_quotes(self) -> None:
         """Publish each quote when it is due; it is on the disk before it is heard."""
         while True:
-            for quoter in self.quoters.values():
-                for quote in quoter.due(now_ms=self.now_ms(), now_unix_s=int(self.clock())):
-                    await self._announce(quote)
+            due: dict[Kind, list[Quote]] = {}
+            for resource_class, quoter in self.quoters.items():
+                due.setdefault(kind_of_class(resource_class), []).extend(
+                    quoter.due(
+                        now_ms=self.now_ms(),
+                        now_unix_s=int(self.clock()),
+                        crowd=self.directory.book.count(resource_class),
+                    )
+                )
+            for kind, quotes in due.items():
+                await self._announce(kind, quotes)
             await trio.sleep(QUOTE_TICK_S)
 
-    async def _announce(self, quote: Quote) -> None:
+    async def say_farewell(self) -> None:
+        """Tell the market that we leave; without it our last quotes would stand for a while."""
+        for resource_class, quoter in self.quoters.items():
+            quotes = quoter.farewell(now_unix_s=int(self.clock()))
+            await self._announce(kind_of_class(resource_class), quotes)
+
+    async def _announce(self, kind: Kind, quotes: list[Quote]) -> None:
+        """Gossip new quotes of one kind of job, in as few bytes as they need."""
         try:
-            await trio.to_thread.run_sync(self.kept_quotes.put, quote)
-            signed = sign(self.identity, self.config.network.name, quote)
-            with trio.move_on_after(PUBLISH_TIMEOUT_S):
-                await self.directory.announce(quote, signed)
+            for quote in quotes:
+                await trio.to_thread.run_sync(self.kept_quotes.put, quote)
         except OSError as error:
             logger.warning("no quote is published: it cannot be kept: %s", error)
-        except PeerUnavailable as error:
-            logger.info("a quote was not gossiped: %s", error)
+            return
+        for message in self.renewers.setdefault(kind, Renewer()).messages(quotes):
+            signed = sign(self.identity, self.config.network.name, message)
+            try:
+                with trio.move_on_after(PUBLISH_TIMEOUT_S):
+                    await self.directory.announce(kind, signed)
+            except PeerUnavailable as error:
+                logger.info("a quote was not gossiped: %s", error)
 
     async def keep_prekeys(self) -> None:
         """Make one-time keys ahead of time, so that an offer does not wait for one."""
@@ -464,5 +486,7 @@ async def open_provider(
             try:
                 yield provider
             finally:
+                with trio.move_on_after(FAREWELL_PATIENCE_S, shield=True):
+                    await provider.say_farewell()
                 nursery.cancel_scope.cancel()
                 provider.prekeys.erase_all()

@@ -203,8 +203,8 @@ async def prepare(
     """
     model = _model_of(agreed, request)
     watch = _watch(agreed, request, progress, agreed.offer.limits)
-    payment, nonce = channel.ref, secrets.token_bytes(16)
-    offer, transcript = agreed.offer, _transcript(agreed, nonce, payment)
+    offer, payment, nonce = agreed.offer, channel.ref, secrets.token_bytes(16)
+    transcript = _transcript(agreed, nonce, payment)
     content_key, sealed_key = seal_content_key(offer.seal_key, transcript)
     sealer = Sealer(content_key, transcript, Direction.INPUT)
     plain = encode(remaining_input(request, progress))
