@@ -312,6 +312,12 @@ def steady(swarm: Swarm) -> Iterator[Running]:
         yield provider
 
 
+@pytest.fixture(scope="session")
+def running_process() -> Any:
+    """`running`, for fixtures that live longer than one test."""
+    return running
+
+
 @pytest.fixture
 def tools() -> Any:
     """What tests call; a fixture, because test folders are no packages."""
