@@ -19,7 +19,6 @@ extern "C" __global__ void endless(unsigned* p) {
     while (x) { x ^= x << 13; x ^= x >> 17; x ^= x << 5; }
     p[0] = x;
 }
-extern "C" __global__ void trapped(unsigned* p) { p[0] = 1; asm volatile("trap;"); }
 """
 JOB = """
 entry = "{entry}"
@@ -89,19 +88,16 @@ def submit(tools, scientist):
     return submit
 
 
-def test_what_it_would_cost_is_told_before_anything_is_bought(
-    scientist, kernels, tools, submit
+def test_what_it_would_cost_and_who_would_not_take_it_is_told_before_anything_is_bought(
+    kernels, submit
 ) -> None:
-    looked = submit(EXAMPLES / "saxpy", "--dry-run")
+    looked = submit(EXAMPLES / "saxpy", "--dry-run", ms=20_001)
     assert looked.code == 0, looked.err
     (line,) = looked.json
     assert line["name"] == "kernels-cpu"
     assert "instructions" in line["unit"]
-    assert line["at_most_nanoton"] == -(-line["gpu_ms_nanoton_per_1000"] * 50 // 1000)
-    assert line["problem"] == ""
-    (too_long,) = submit(EXAMPLES / "saxpy", "--dry-run", ms=20_001).json
-    assert "20001 ms of a kernel wanted, at most 20000 taken" in too_long["problem"]
-    assert tools.run("channels", "--home", scientist, "--json").json["paying"] == []
+    assert line["at_most_nanoton"] == -(-line["gpu_ms_nanoton_per_1000"] * 20_001 // 1000)
+    assert "20001 ms of a kernel wanted, at most 20000 taken" in line["problem"]
 
 
 def test_the_commands_of_the_page_do_what_it_says(
@@ -120,13 +116,39 @@ def test_the_commands_of_the_page_do_what_it_says(
     assert "1 ms metered (kernels-cpu: 1 ms is 1000000 PTX instructions" in done.out
 
 
-def test_the_three_examples_are_bought_paid_and_receipted(
+def test_a_hostile_kernel_ends_typed_and_costs_what_it_used(kernels, submit, tmp_path) -> None:
+    seen = kernels.seen()
+    done = submit(manifest(tmp_path / "endless", "endless"), ms=20)
+    assert done.code == 7, done.err
+    told = done.json
+    assert (told["finish"], told["meter"]["metered_ms"]) == ("limit", 20)
+    assert "fuel" in told["note"]
+    assert told["outputs"] == told["failovers"] == []
+    ended = kernels.wait_for("job_ended", since=seen)
+    assert told["paid_nanoton"] == ended["paid_nanoton"] == ended["cost_nanoton"] > 0
+
+
+def test_a_kernel_that_is_refused_costs_nothing_and_the_compiler_is_quoted(
+    kernels, submit, tmp_path
+) -> None:
+    seen = kernels.seen()
+    bad = 'extern "C" __global__ void f(int* p) { p = ; }'
+    refused = submit(manifest(tmp_path / "bad", "f", bad))
+    assert refused.code == 2
+    assert "nothing was paid" in refused.err
+    assert "expected an expression" in refused.err
+    ended = kernels.wait_for("job_ended", since=seen)
+    assert ended["cost_nanoton"] == ended["paid_nanoton"] == 0
+    kernels.seen()
+    for words in (str(kernels.events), kernels.log.read_text()):
+        assert "p = ;" not in words, "the operator's log holds a line of the customer's"
+
+
+def test_the_node_serves_on_and_all_that_was_bought_is_paid_and_receipted(
     scientist, kernels, tools, submit, tmp_path
 ) -> None:
-    paid, receipts, home = 0, [], scientist
-    (channel,) = tools.run("channels", "--home", home, "--json").json["paying"]
-    before = channel["signed_total"]
-    for check in (histogram, nbody, saxpy):
+    """With the page's saxpy the three examples; with the hostile one four receipts."""
+    for check in (histogram, nbody):
         seen = kernels.seen()
         bought = submit(EXAMPLES / check.__name__, "--out", tmp_path / check.__name__)
         assert bought.code == 0, bought.err
@@ -134,50 +156,15 @@ def test_the_three_examples_are_bought_paid_and_receipted(
         check({each["name"]: np.load(each["path"]) for each in told["outputs"]})
         assert told["meter"]["class"] == "kernels-cpu"
         ended = kernels.wait_for("job_ended", since=seen)
-        assert 1 <= told["meter"]["metered_ms"] == ended["gpu_ms"] <= 50
+        assert 1 < told["meter"]["metered_ms"] == ended["gpu_ms"] <= 50
         assert 0 < told["paid_nanoton"] == ended["paid_nanoton"] == ended["cost_nanoton"]
         assert told["vouchers"] >= 1
-        paid += told["paid_nanoton"]
-        receipts += told["receipts"]
-    verified = tools.run("receipts", "verify", *receipts, "--json")
+    verified = tools.run("receipts", "verify", "--home", scientist, "--json")
     assert verified.code == 0, verified.out
-    assert len(receipts) == 3
-    (channel,) = tools.run("channels", "--home", home, "--json").json["paying"]
-    assert channel["signed_total"] - before == paid > 0
-
-
-def test_a_hostile_kernel_ends_typed_and_costs_what_it_used_and_the_node_serves_on(
-    kernels, tools, submit, tmp_path
-) -> None:
-    seen = kernels.seen()
-    for entry, finish, words in (("endless", "limit", "fuel"), ("trapped", "fault", "trap")):
-        done = submit(manifest(tmp_path / entry, entry), ms=20)
-        assert done.code == 7, done.err
-        told = done.json
-        assert told["finish"] == finish
-        assert words in told["note"]
-        assert told["outputs"] == told["failovers"] == []
-        assert told["meter"]["metered_ms"] == (20 if entry == "endless" else 1)
-        assert told["paid_nanoton"] > 0
-        assert tools.run("receipts", "verify", *told["receipts"], "--json").code == 0
-    assert kernels.wait_for("job_ended", since=seen)["lost_nanoton"] == 0
-
-
-def test_a_kernel_that_is_refused_costs_nothing_and_the_compiler_is_quoted(
-    scientist, kernels, tools, submit, tmp_path
-) -> None:
-    (before,) = tools.run("channels", "--home", scientist, "--json").json["paying"]
-    refused = submit(
-        manifest(tmp_path / "bad", "f", 'extern "C" __global__ void f(int* p) { p = ; }')
-    )
-    assert refused.code == 2
-    assert "nothing was paid" in refused.err
-    assert "expected an expression" in refused.err
-    (after,) = tools.run("channels", "--home", scientist, "--json").json["paying"]
-    assert after["signed_total"] == before["signed_total"]
-    kernels.seen()
-    for words in (str(kernels.events), kernels.log.read_text()):
-        assert "p = ;" not in words, "the operator's log holds a line of the customer's"
+    assert len(verified.json) == 4
+    (channel,) = tools.run("channels", "--home", scientist, "--json").json["paying"]
+    bills = [one["cost_nanoton"] for one in kernels.events if one["event"] == "job_ended"]
+    assert channel["signed_total"] == sum(bills)
 
 
 def test_nothing_of_a_customers_kernel_is_left_on_the_providers_disk(kernels, scientist) -> None:
