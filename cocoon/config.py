@@ -18,6 +18,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from cocoon.config_kernels import KernelsConfig
 from cocoon.config_network import NetworkConfig, Section
 from cocoon.config_text import Option, options, refusal, template
 from cocoon.errors import ConfigError
@@ -53,7 +54,7 @@ CachedPrice: TypeAlias = Annotated[
 OutputPrice: TypeAlias = Annotated[Price, Meta(description="tokens that are written")]
 AudioPrice: TypeAlias = Annotated[Price, Meta(description="seconds of transcribed audio")]
 GpuPrice: TypeAlias = Annotated[
-    Price, Meta(description="milliseconds of a GPU, for a customer's kernels")
+    Price, Meta(description="metered milliseconds of a customer's kernels")
 ]
 
 
@@ -167,6 +168,10 @@ class RequesterConfig(Section, frozen=True):
         Meta(ge=1, le=60, description="longest wait for more quotes than gossip has brought"),
     ] = 2
     offer_timeout_s: Annotated[int, Meta(ge=1, le=60, description="longest wait for offers")] = 5
+    busy_wait_s: Annotated[
+        int,
+        Meta(ge=0, le=3600, description="longest wait for a slot when everybody who suits is busy"),
+    ] = 60
     job_timeout_s: Annotated[
         int, Meta(ge=5, le=86_400, description="longest that one job may take in all")
     ] = 600
@@ -186,6 +191,10 @@ class RequesterConfig(Section, frozen=True):
     chunk_audio_s_max: Annotated[
         int, Meta(ge=1, le=600, description="most seconds of audio that one unpaid chunk may have")
     ] = 120
+    chunk_gpu_ms_max: Annotated[
+        int,
+        Meta(ge=1, le=600_000, description="most ms of a kernel that one unpaid chunk may have"),
+    ] = 10_000
 
     def __post_init__(self) -> None:
         """Refuse amounts that are not exact, and limits that no deposit fits in."""
@@ -317,6 +326,7 @@ class ProviderConfig(Section, frozen=True):
         int, Meta(ge=1, le=86_400, description="how often the price is set anew")
     ] = 60
     limits: Annotated[LimitsConfig, Meta(description="the largest job")] = LimitsConfig()
+    kernels: Annotated[KernelsConfig, Meta(description="kernels of customers")] = KernelsConfig()
     policy: Annotated[PolicyConfig, Meta(description="whom to serve")] = PolicyConfig()
     tokens_per_s_max: Annotated[
         int, Meta(ge=0, le=10**6, description="slow the output down to this; 0: full speed")

@@ -34,6 +34,21 @@ class NetworkConfig(Section, frozen=True):
         tuple[Address, ...],
         Meta(max_length=8, description='relays to be reached through; "auto": from the swarm'),
     ] = ()
+    hole_punching: Annotated[
+        bool,
+        Meta(description="connect directly to those who come through a relay, where NATs allow it"),
+    ] = True
+    port_mapping: Annotated[
+        bool,
+        Meta(description="ask the home router to forward our port (PCP, NAT-PMP, UPnP)"),
+    ] = True
+    local_discovery: Annotated[
+        bool,
+        Meta(
+            description="find nodes on the same LAN by multicast DNS; it tells everybody there "
+            "that this machine runs a node"
+        ),
+    ] = False
     relay: Annotated[bool, Meta(description="carry bytes for nodes that only dial out")] = False
     relay_circuits_max: Annotated[
         int, Meta(ge=1, le=4096, description="circuits that we relay at once")

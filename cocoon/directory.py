@@ -5,6 +5,7 @@ before it is forwarded, and answers newcomers who have not heard the gossip yet.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,7 +16,17 @@ import trio
 from cocoon.clock import Clock
 from cocoon.confidential.transcript import statement_id
 from cocoon.errors import PeerMisbehaved
-from cocoon.market.book import QuoteBook
+from cocoon.market.book import Listing, QuoteBook
+from cocoon.market.quotes import CLOCK_SKEW_S, LIFETIME_S_MAX
+from cocoon.market.renewal import (
+    BASES_ASKED_MAX,
+    BasesRequest,
+    QuoteRenewal,
+    Renewed,
+    base_id,
+    expand,
+    is_renewal,
+)
 from cocoon.messages import (
     CONTROL_BYTES_MAX,
     QUOTES_PROTOCOL,
@@ -46,6 +57,11 @@ LOOKUP_TIMEOUT_S: Final = 6.0
 ASKED_AT_ONCE_MAX: Final = 8
 NEIGHBOURS_ASKED_MAX: Final = 4
 STREAMS_MAX: Final = 64
+WAITING_MAX: Final = 4096
+"""Renewals that are kept until the full quote comes that they start from."""
+FETCH_EVERY_S: Final = 2.0
+_ENVELOPE_BYTES: Final = 128
+"""What a signature, lengths and field names add to a quote's bytes in an answer, at most."""
 
 
 def topic_of(kind: Kind) -> str:
@@ -58,6 +74,9 @@ def class_key(resource_class: str) -> bytes:
     return f"cocoon/class/v1/{resource_class}".encode()
 
 
+_QUESTION: type[QuotesRequest | BasesRequest] = QuotesRequest | BasesRequest  # type: ignore[assignment]
+
+
 class Directory:
     """What this node knows of the market. Make one with `open_directory`."""
 
@@ -68,6 +87,9 @@ class Directory:
         self.book = QuoteBook()
         self._statements = StatementCache()
         self._heard = trio.Event()
+        self._waiting: OrderedDict[bytes, tuple[Signed, str, str]] = OrderedDict()
+        self._unasked: dict[bytes, None] = {}
+        self._lacking = trio.Event()
 
     # --- hearing ---
 
@@ -78,7 +100,8 @@ class Directory:
         """
         try:
             signed = decode(Signed, data, size_bytes_max=QUOTE_BYTES_MAX)
-            news = self._take(signed, f"{kind.value}/", source)
+            take = self._take_renewal if is_renewal(signed.body) else self._take
+            news = take(signed, f"{kind.value}/", source)
         except RemoteProtocolError as error:
             logger.debug("a quote was not understood: %s", error)
             return Verdict.IGNORE
@@ -89,7 +112,6 @@ class Directory:
 
     def _take(self, signed: Signed, class_prefix: str, signer: str | None = None) -> bool:
         """Validate and store one signed quote; tell whether it is news for others, too."""
-        now_unix_s = int(self._clock())
         claimed = decode(Quote, signed.body, size_bytes_max=QUOTE_BYTES_MAX)
         if not claimed.resource_class.startswith(class_prefix):
             raise PeerMisbehaved(f"a quote for {claimed.resource_class[:40]} came unasked")
@@ -100,7 +122,14 @@ class Directory:
             signer=signer or claimed.peer_id,
             size_bytes_max=QUOTE_BYTES_MAX,
         )
-        verdict = self.book.accept(signed, quote, now_unix_s)
+        news = self._put(signed, quote, signed)
+        waiting = self._waiting.pop(base_id(signed.body), None)
+        if waiting is not None:
+            self._take_waiting(*waiting)
+        return news
+
+    def _put(self, signed: Signed, quote: Quote, base: Signed) -> bool:
+        verdict = self.book.accept(signed, quote, int(self._clock()), base=base)
         if verdict.malformed:
             raise PeerMisbehaved(f"bad quote: {verdict.reason}")
         if verdict.forward:
@@ -108,18 +137,66 @@ class Directory:
             self._heard = trio.Event()
         return verdict.forward
 
+    def _take_renewal(self, signed: Signed, class_prefix: str, signer: str) -> bool:
+        """Validate and store what one renewal stands for; tell whether it is news for others.
+
+        One whose full quote we have not heard is passed on: others may have. It waits here until
+        that one is fetched.
+        """
+        renewal = open_signed(
+            signed,
+            QuoteRenewal,
+            network=self._network,
+            signer=signer,
+            size_bytes_max=QUOTE_BYTES_MAX,
+        )
+        news = False
+        for renewed in renewal.renewed:
+            listing = self.book.find_base(renewed.base)
+            if listing is None:
+                news |= self._wait_for_base(signed, renewal, renewed, class_prefix, signer)
+            else:
+                quote = _renewed_quote(listing, renewal, renewed, class_prefix, signer)
+                news |= self._put(signed, quote, listing.base)
+        return news
+
+    def _wait_for_base(
+        self,
+        signed: Signed,
+        renewal: QuoteRenewal,
+        renewed: Renewed,
+        class_prefix: str,
+        signer: str,
+    ) -> bool:
+        if not _timely(renewal, int(self._clock())):
+            return False
+        if renewed.base not in self._waiting:
+            self._unasked[renewed.base] = None
+            self._lacking.set()
+        self._waiting[renewed.base] = (signed, class_prefix, signer)
+        self._waiting.move_to_end(renewed.base)
+        if len(self._waiting) > WAITING_MAX:
+            forgotten, _ = self._waiting.popitem(last=False)
+            self._unasked.pop(forgotten, None)
+        return True
+
+    def _take_waiting(self, signed: Signed, class_prefix: str, signer: str) -> None:
+        try:
+            self._take_renewal(signed, class_prefix, signer)
+        except (PeerMisbehaved, RemoteProtocolError) as error:
+            logger.debug("a renewal that waited was refused: %s", error)
+
     async def wait_for_news(self) -> None:
         """Wait until a quote is stored."""
         await self._heard.wait()
 
     # --- announcing ---
 
-    async def announce(self, quote: Quote, signed: Signed) -> None:
-        """Gossip our own quote, and answer newcomers with it.
+    async def announce(self, kind: Kind, signed: Signed) -> None:
+        """Gossip our own quote or a renewal, and answer newcomers with it.
 
         Our own messages pass our own validator too (`hear`), which puts it in the book.
         """
-        kind = Kind(quote.resource_class.partition("/")[0])
         await self._host.publish(topic_of(kind), encode(signed))
 
     # --- asking ---
@@ -151,6 +228,56 @@ class Directory:
             for peer_id in peers:
                 nursery.start_soon(self._ask_quotes_of, peer_id, resource_class, limit)
 
+    def take_lacking(self) -> tuple[bytes, ...]:
+        """Return the ids of full quotes that renewals named and nobody was asked for yet."""
+        asked = tuple(self._unasked)[:BASES_ASKED_MAX]
+        for each in asked:
+            del self._unasked[each]
+        if not self._unasked:
+            self._lacking = trio.Event()
+        return asked
+
+    def bases(self, asked: Iterable[bytes]) -> tuple[Signed, ...]:
+        """Return the full quotes with these ids that we know, as many as fit into an answer."""
+        found, size_bytes = [], 0
+        for each in asked:
+            listing = self.book.find_base(each)
+            if listing is not None:
+                size_bytes += len(listing.base.body) + _ENVELOPE_BYTES
+                if size_bytes > CONTROL_BYTES_MAX:
+                    break
+                found.append(listing.base)
+        return tuple(found)
+
+    def hear_bases(self, quotes: Iterable[Signed], asked: Iterable[bytes]) -> None:
+        """Take in the full quotes of an answer; who is not there now may be asked for again."""
+        wanted = frozenset(asked)
+        self.hear_answer((each for each in quotes if base_id(each.body) in wanted), "")
+        for each in wanted:
+            self._waiting.pop(each, None)
+
+    async def fetch_lacking_forever(self) -> None:
+        """Ask neighbours for the full quotes that renewals named, until cancelled."""
+        turn = 0
+        while True:
+            await self._lacking.wait()
+            await trio.sleep(FETCH_EVERY_S)
+            asked, neighbours = self.take_lacking(), self._host.connected_peers()
+            if asked and neighbours:
+                turn += 1
+                await self._fetch(neighbours[turn % len(neighbours)], asked)
+
+    async def _fetch(self, peer_id: PeerId, asked: tuple[bytes, ...]) -> None:
+        quotes: tuple[Signed, ...] = ()
+        try:
+            with trio.fail_after(ASK_TIMEOUT_S):
+                request = encode(BasesRequest(bases=asked))
+                answer = await self._host.request(peer_id, QUOTES_PROTOCOL, request)
+            quotes = decode(QuotesAnswer, answer, size_bytes_max=2 * CONTROL_BYTES_MAX).quotes
+        except (OverlayError, trio.TooSlowError) as error:
+            logger.debug("no full quotes from %s: %s", peer_id, error)
+        self.hear_bases(quotes, asked)
+
     async def _ask_quotes_of(
         self, peer_id: PeerId, resource_class: str, limit: trio.CapacityLimiter
     ) -> None:
@@ -169,9 +296,19 @@ class Directory:
         """Take in the quotes of an answer; those that are not good are left out."""
         for signed in quotes:
             try:
-                self._take(signed, resource_class)
+                self._take_answered(signed, resource_class)
             except (PeerMisbehaved, RemoteProtocolError) as error:
                 logger.debug("a quote in an answer was refused: %s", error)
+
+    def _take_answered(self, signed: Signed, resource_class: str) -> None:
+        if not is_renewal(signed.body):
+            self._take(signed, resource_class)
+            return
+        renewal = decode(QuoteRenewal, signed.body, size_bytes_max=QUOTE_BYTES_MAX)
+        listing = self.book.find_base(renewal.renewed[0].base)
+        if listing is None:
+            raise PeerMisbehaved("a renewal without its full quote")
+        self._take_renewal(signed, _kind_prefix(resource_class), listing.quote.peer_id)
 
     async def statement(self, peer_id: PeerId, wanted_id: bytes) -> tuple[Statement, Signed]:
         """Return the verified statement that a quote refers to.
@@ -208,11 +345,40 @@ class Directory:
     async def serve_quotes(self, stream: Stream) -> None:
         """Answer a newcomer's request for quotes."""
         with trio.move_on_after(ASK_TIMEOUT_S):
-            request = decode(QuotesRequest, await stream.receive())
-            quotes = self.book.snapshot(
-                request.resource_class, request.quotes_max, now_unix_s=int(self._clock())
+            request = decode(_QUESTION, await stream.receive())
+            quotes = (
+                self.bases(request.bases)
+                if isinstance(request, BasesRequest)
+                else self.book.snapshot(
+                    request.resource_class, request.quotes_max, now_unix_s=int(self._clock())
+                )
             )
             await stream.send(encode(QuotesAnswer(quotes=quotes)))
+
+
+def _renewed_quote(
+    listing: Listing, renewal: QuoteRenewal, renewed: Renewed, class_prefix: str, signer: str
+) -> Quote:
+    quote = expand(listing.quote, renewal, renewed)
+    if quote.peer_id != signer:
+        raise PeerMisbehaved(f"{signer} renews a quote of {quote.peer_id}")
+    if not quote.resource_class.startswith(class_prefix):
+        raise PeerMisbehaved(f"a renewal for {quote.resource_class[:40]} came unasked")
+    return quote
+
+
+def _timely(renewal: QuoteRenewal, now_unix_s: int) -> bool:
+    issued, lifetime_s = renewal.issued_at_unix_s, renewal.lifetime_s
+    return (
+        issued <= now_unix_s + CLOCK_SKEW_S
+        and lifetime_s <= LIFETIME_S_MAX
+        and now_unix_s < issued + lifetime_s
+    )
+
+
+def _kind_prefix(resource_class: str) -> str:
+    """Return what the classes of the same kind begin with: one renewal serves several."""
+    return resource_class.partition("/")[0] + "/" if resource_class else ""
 
 
 async def _follow(host: Host, directory: Directory, kind: Kind, joined: trio.Event) -> None:
@@ -231,6 +397,7 @@ async def open_directory(
     directory = Directory(host, network, clock)
     host.serve(QUOTES_PROTOCOL, directory.serve_quotes, streams_max=STREAMS_MAX)
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(directory.fetch_lacking_forever)
         for kind in kinds:
             joined = trio.Event()
             nursery.start_soon(_follow, host, directory, kind, joined)

@@ -64,6 +64,8 @@ class Kind(enum.Enum):
 def resource_class(kind: Kind, model_id: str) -> str:
     """Return the resource class of a model: what quotes, topics and DHT keys go by.
 
+    For kernels the model is a profile, see `cocoon.kernel_profiles`.
+
     >>> resource_class(Kind.CHAT, "b1" * 32)[:12]
     'chat/b1b1b1b'
     """
@@ -117,20 +119,28 @@ class Meter(Message, frozen=True):
 class Limits(Message, frozen=True):
     """The largest job that a provider takes, and how much it sends unpaid.
 
-    `chunk_tokens` and `chunk_audio_s` are the size of one chunk: the provider
-    pauses when more than one chunk has been sent and not paid.
+    `chunk_tokens`, `chunk_audio_s` and `chunk_gpu_ms` are the size of one chunk: the
+    provider pauses when more than one chunk has been sent and not paid. What begins with
+    `kernel_` is for customers' kernels: metered time, all arrays, arrays that come back.
     """
 
     context_tokens: Count = 0
     output_tokens_max: Count = 0
     audio_seconds_max: Count = 0
     input_bytes_max: Count = 0
+    kernel_ms_max: Count = 0
+    kernel_memory_bytes_max: Count = 0
+    kernel_output_bytes_max: Count = 0
     chunk_tokens: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
     chunk_audio_s: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
+    chunk_gpu_ms: Annotated[int, msgspec.Meta(ge=1, le=600_000)] = 1000
 
 
 class ModelOnOffer(Message, frozen=True):
-    """One model that a provider serves. `model_id` is the sha256 of the weights file."""
+    """One model that a provider serves. `model_id` is the sha256 of the weights file.
+
+    Of kernels it is the id of a profile: what runs them, and what a metered ms is.
+    """
 
     kind: Kind
     name: Name
@@ -227,6 +237,9 @@ class RequestForOffer(Message, frozen=True, tag="request_for_offer", tag_field="
     ceiling: PriceSchedule
     """The most that the requester pays per unit; every field must hold."""
     deadline_unix_s: UnixTime
+    kernel_ms_max: Count = 0
+    kernel_memory_bytes_max: Count = 0
+    kernel_output_bytes_max: Count = 0
 
 
 class Refusal(Message, frozen=True, tag="refusal", tag_field="type"):
@@ -400,6 +413,8 @@ class Receipt(Message, frozen=True, tag="receipt", tag_field="type"):
     finish: Finish
     started_at_unix_s: UnixTime
     finished_at_unix_s: UnixTime
+    kernel_hash: Annotated[bytes, msgspec.Meta(max_length=32)] = b""
+    """Of a customer's kernel: sha256 that names its code, see `kernels.custom.kernel_hash`."""
 
 
 class CloseRequest(Message, frozen=True, tag="close_request", tag_field="type"):
@@ -459,7 +474,13 @@ class SpeechInput(Message, frozen=True, tag="speech", tag_field="type"):
     skip_ms: Count = 0
 
 
-JobInput: TypeAlias = ChatInput | SpeechInput
+class KernelInput(Message, frozen=True, tag="kernel", tag_field="type"):
+    """A customer's kernel with its arrays and limits: what `kernels.custom.encode_job` writes."""
+
+    job: Annotated[bytes, msgspec.Meta(max_length=64 << 20)]
+
+
+JobInput: TypeAlias = ChatInput | SpeechInput | KernelInput
 
 
 class SpeechPiece(Message, frozen=True):
@@ -471,12 +492,19 @@ class SpeechPiece(Message, frozen=True):
 
 
 class OutputPiece(Message, frozen=True):
-    """The plaintext of an `OutputSegment`: new output, and the running meter."""
+    """The plaintext of an `OutputSegment`: new output, and the running meter.
+
+    Attributes:
+        data: of a kernel: the next bytes of the arrays that it wrote, one after the other.
+        note: of a kernel: the step that it is at; with the last piece why it failed.
+    """
 
     meter: Meter
     token_ids: Annotated[tuple[Count, ...], msgspec.Meta(max_length=65_536)] = ()
     text: Annotated[str, msgspec.Meta(max_length=1 << 20)] = ""
     speech: Annotated[tuple[SpeechPiece, ...], msgspec.Meta(max_length=4096)] = ()
+    data: Annotated[bytes, msgspec.Meta(max_length=SEGMENT_BYTES_MAX)] = b""
+    note: Detail = ""
     finish: Finish | None = None
 
 

@@ -67,7 +67,7 @@ RELAY_TIMEOUT_S: Final = 15.0
 RELAY_POLL_S: Final = 0.1
 RELAY_AUTO: Final = "auto"
 RELAY_ADDRESS: Final = re.compile(r"/(ip4|ip6)/[^/]+/tcp/[0-9]{1,5}/p2p/[^/]+")
-KINDS: Final = (Kind.CHAT, Kind.TRANSCRIBE)
+KINDS: Final = tuple(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,9 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
         state_directory=state_directory,
         relays=network.relays,
         relay=relay if network.relay else None,
+        hole_punching=network.hole_punching,
+        port_mapping=network.port_mapping,
+        local_discovery=network.local_discovery,
     )
 
 

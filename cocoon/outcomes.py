@@ -50,3 +50,7 @@ class Finish(enum.Enum):
     DEADLINE = "deadline"
     UNPAID = "unpaid"
     FAILED = "failed"
+    FAULT = "fault"
+    """The customer's kernel failed by its own mistake."""
+    LIMIT = "limit"
+    """The customer's kernel ran into a limit of its job: time or fuel."""

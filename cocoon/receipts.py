@@ -21,6 +21,7 @@ from cocoon.confidential.transcript import (
     transcript_hash,
 )
 from cocoon.errors import BadReceipt, PeerMisbehaved
+from cocoon.kernel_profiles import profile_of
 from cocoon.market.price import cost
 from cocoon.messages import (
     CONTROL_BYTES_MAX,
@@ -51,6 +52,7 @@ from overlay.identity import Identity, verify
 FILE_SUFFIX: Final = ".receipt"
 FILE_BYTES_MAX: Final = 4 * CONTROL_BYTES_MAX
 CLOCK_SKEW_S: Final = 120
+HASH_BYTES: Final = 32
 
 M = TypeVar("M", bound=Message)
 
@@ -66,6 +68,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
         response_hash: digest of the sealed output segments.
         schedule: of the accepted offer.
         meter: the last one that came with the output.
+        kernel_hash: of a customer's kernel, see `kernels.custom.kernel_hash`.
     """
 
     transcript_hash: bytes
@@ -81,6 +84,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     schedule: PriceSchedule
     meter: Meter
     payment: PaymentRef
+    kernel_hash: bytes = b""
 
 
 # --- making and checking one, while the job's stream is open ----------------------------
@@ -348,6 +352,7 @@ def _checks(contents: _Contents) -> Iterator[tuple[str, str]]:
     yield "provider's signature", _provider_problem(contents)
     yield "requester's signature", _requester_problem(contents)
     yield "model", _model_problem(contents)
+    yield "kernel", _kernel_problem(contents.receipt)
     yield "tier and evidence", _tier_problem(contents)
     yield "price", _price_problem(contents)
     yield "meter", _meter_problem(contents)
@@ -435,6 +440,14 @@ def _model_problem(contents: _Contents) -> str:
     return "" if job in offered else "the statement does not offer this model and engine"
 
 
+def _kernel_problem(receipt: Receipt) -> str:
+    if receipt.kind is not Kind.KERNEL:
+        return "it names a kernel, and was no job for one" if receipt.kernel_hash else ""
+    if len(receipt.kernel_hash) != HASH_BYTES:
+        return "it does not name the kernel"
+    return "" if profile_of(receipt.model_id) else "what a millisecond is there, is not known here"
+
+
 def _tier_problem(contents: _Contents) -> str:
     receipt, offer, statement = contents.receipt, contents.offer, contents.statement
     if not receipt.tier == offer.tier == statement.tier:
@@ -456,6 +469,8 @@ def _meter_problem(contents: _Contents) -> str:
             return f"{meter.output_tokens} tokens, the offer allows {limits.output_tokens_max}"
         case Kind.TRANSCRIBE if meter.audio_ms > 1000 * limits.audio_seconds_max:
             return f"{meter.audio_ms} ms of audio, the offer allows {limits.audio_seconds_max} s"
+        case Kind.KERNEL if meter.gpu_ms > limits.kernel_ms_max:
+            return f"{meter.gpu_ms} ms of a kernel, the offer allows {limits.kernel_ms_max}"
         case _:
             return ""
 

@@ -1,11 +1,14 @@
 """How jobs and quotes are told: in words for people, as plain values for scripts."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from cocoon.directory import Directory
+from cocoon.kernel_profiles import profile_of
 from cocoon.messages import Kind, Quote
 from cocoon.payments.payer_book import InterruptedJob
 from cocoon.requester.events import (
+    AllBusy,
     AttemptFailed,
     ChannelReady,
     Discovered,
@@ -15,6 +18,15 @@ from cocoon.requester.events import (
 )
 from contracts.units import TICKER, format_coins
 from overlay.ids import short
+
+_TOKENS: Final = " tok/s"
+_AUDIO: Final = "x"
+_KERNEL: Final = " ms/s"
+_UNITS: Final = {
+    Kind.CHAT.value: _TOKENS,
+    Kind.TRANSCRIBE.value: _AUDIO,
+    Kind.KERNEL.value: _KERNEL,
+}
 
 
 def progress_words(event: JobProgress, name_of: Callable[[str], str] = short) -> str:
@@ -31,22 +43,40 @@ def progress_words(event: JobProgress, name_of: Callable[[str], str] = short) ->
             return f"agreed with {name_of(provider)}: at most {format_coins(worst)} {TICKER}"
         case ChannelReady(address=address, spendable_nanoton=left):
             return f"channel {address[:10]}: {format_coins(left)} {TICKER} to spend"
+        case AllBusy(waits=1, wait_s=wait_s, patience_s=patience_s):
+            return f"everybody who suits is busy: trying again for {wait_s + patience_s:.0f} s"
         case AttemptFailed(provider=provider, reason=reason, tokens=tokens):
-            return (
-                f"{name_of(provider)} failed after {tokens} tokens ({reason}); going on elsewhere"
-            )
+            after = f" after {tokens} tokens" if tokens else ""
+            return f"{name_of(provider)} failed{after} ({reason}); going on elsewhere"
         case _:
             return ""
 
 
 def result_words(result: JobResult) -> list[str]:
     """Return the account of a finished job."""
-    vouchers = sum(attempt.vouchers for attempt in result.attempts)
-    risk = max(attempt.at_risk_max_nanoton for attempt in result.attempts)
-    lines = [
+    return [
         f"job {result.job_id} by {short(result.provider)}: {result.finish.value}, "
         f"{result.tokens} tokens, first after {result.time_to_first_token_s:.2f} s, "
         f"{result.tokens_per_s:.1f} tokens/s",
+        *receipt_words(result),
+    ]
+
+
+def kernel_words(result: JobResult) -> str:
+    """Return what a kernel used, and of what: a CPU's milliseconds are not a GPU's."""
+    profile = profile_of(bytes.fromhex(result.resource_class.partition("/")[2]))
+    unit = f" ({profile.name}: 1 ms is {profile.unit})" if profile is not None else ""
+    return (
+        f"job {result.job_id} by {short(result.provider)}: {result.finish.value}, "
+        f"{result.metered_ms} ms metered{unit}, {result.total_s:.2f} s in all"
+    )
+
+
+def receipt_words(result: JobResult) -> list[str]:
+    """Return what a job cost, and where its receipts are."""
+    vouchers = sum(attempt.vouchers for attempt in result.attempts)
+    risk = max(attempt.at_risk_max_nanoton for attempt in result.attempts)
+    lines = [
         f"paid {format_coins(result.paid_nanoton)} {TICKER} with {vouchers} vouchers; "
         f"at most {format_coins(risk)} was ever at risk",
     ]
@@ -101,12 +131,13 @@ def quote_rows(directory: Directory, classes: list[str], now_unix_s: int) -> lis
 
 def _quote_row(quote: Quote, fault: str) -> tuple[str, ...]:
     speed = f"{quote.speed_milli_per_s / 1000:.0f}"
-    unit = "x" if quote.resource_class.startswith(Kind.TRANSCRIBE.value) else " tok/s"
+    prices, unit = quote.schedule, _UNITS[quote.resource_class.partition("/")[0]]
     return (
         short(quote.peer_id),
         quote.model_name,
-        format_coins(quote.schedule.output_token),
-        format_coins(quote.schedule.audio_second),
+        format_coins(prices.output_token) if unit == _TOKENS else "",
+        format_coins(prices.audio_second) if unit == _AUDIO else "",
+        format_coins(prices.gpu_ms) if unit == _KERNEL else "",
         speed + unit,
         f"{quote.free_slots}/{quote.inputs.slots}",
         quote.tier.name,

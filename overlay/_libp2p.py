@@ -28,7 +28,7 @@ from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import YamuxStream
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
@@ -36,10 +36,15 @@ from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_reach as reach
 from overlay._libp2p_addresses import announced_addresses, bare, parse
+from overlay._libp2p_dial import ListeningPort
+from overlay._libp2p_forget import forget_forever
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
+from overlay._libp2p_punch import Punching
 from overlay._libp2p_relay import Relaying
+from overlay._libp2p_speed import install_speed_fixes
 from overlay._libp2p_trim import carries, trim_forever
+from overlay._libp2p_unread import counting_muxer
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
@@ -51,9 +56,13 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
-from overlay.reach.dialback import Reply
+from overlay.reach import autonat
+from overlay.reach.autonat import AUTONAT_PROTOCOL, AutoNat
+from overlay.reach.dialback import Reply, with_port
+from overlay.reach.mapping import PortMapper
+from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
-from overlay.transport import PeerAddress
+from overlay.transport import HostFigures, PeerAddress
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +150,7 @@ class Libp2pDriver:
         swarm: Swarm,
         pubsub: gossip_fixes.SafePubsub,
         config: HostConfig,
+        port: ListeningPort,
         *,
         clock: Callable[[], float],
         rng: random.Random,
@@ -149,6 +159,7 @@ class Libp2pDriver:
         self._host = host
         self._swarm = swarm
         self._pubsub = pubsub
+        self._port = port
         self._dht_protocol = network_protocol(network)
         self.peer_id = PeerId(host.get_id().to_base58())
         self._dht = DhtNode(
@@ -164,22 +175,49 @@ class Libp2pDriver:
             connect=self.connect,
             find=self.find_providers,
             provide=self.provide,
+            source_for=port.source_for,
             clock=clock,
             rng=rng,
         )
-        hardening.dial_every_address(swarm, self._relaying.dial)
+        self._dial_peer = hardening.dial_every_address(swarm, self._relaying.dial)
         self.serve(STOP_PROTOCOL, self._relaying.serve_stop)
         if self._relaying.server is not None:
             self.serve(HOP_PROTOCOL, self._relaying.server.serve)
         self._observations = reach.observe(host)
+        self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self.dial_back).serve)
+        self._observations.shows_our_port = port.shows_our_port
+        self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
         self._relaying.changed = self._note_new_addresses
+        self._mapper: PortMapper | None = None
+        ports = port.forwardable()
+        if config.port_mapping and not config.announce_addresses and ports:
+            self._mapper = PortMapper(ports[0], self._note_new_addresses)
+            reach.announce(host, self._mapper)
+
+    def _open_punching(self) -> Punching:
+        punching = Punching(
+            self._swarm,
+            self._port,
+            mapped=self._observations.mapped,
+            seen=self._observations.all,
+            announced=lambda: self.addresses,
+            open_stream=self._new_stream,
+            busy=self._carries_work,
+            move=self._pubsub.move,
+        )
+        self.serve(PUNCH_PROTOCOL, punching.serve)
+        return punching
 
     async def run(self, connections_max: int, rng: random.Random) -> None:
         """Keep the DHT and the connections in order until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._dht.run)
             nursery.start_soon(self._relaying.run)
+            if self._punching is not None:
+                nursery.start_soon(self._punching.run)
+            if self._mapper is not None:
+                nursery.start_soon(self._mapper.run)
             nursery.start_soon(
                 trim_forever, self._swarm.get_connections, self._in_use, connections_max, rng
             )
@@ -190,6 +228,9 @@ class Libp2pDriver:
         peer_id = connection.muxed_conn.peer_id
         if peer_id in meshes or self._relaying.spares(PeerId(peer_id.to_base58())):
             return True
+        return self._carries_work(connection)
+
+    def _carries_work(self, connection: Any) -> bool:
         return carries(connection, (self._dht_protocol, self._pubsub.wire_protocol))
 
     @property
@@ -202,13 +243,53 @@ class Libp2pDriver:
         """Where peers say that we come from."""
         return self._observations.all()
 
+    def figures(self) -> HostFigures:
+        """The connections, the DHT and what we relay."""
+        server, relay = self._dht.kademlia.server, self._relaying.server
+        held = {
+            "connections": len(self._swarm.get_connections()),
+            "dht_table": len(self._dht.kademlia.table),
+            "dht_provider_entries": len(server.providers),
+            "dht_records": len(server.values),
+            "relay_reservations": 0 if relay is None else len(relay.core),
+            "relay_circuits": 0 if relay is None else relay.core.circuits,
+        }
+        return HostFigures(held, {} if relay is None else dict(relay.counted))
+
     def where(self, peer_id: PeerId) -> str:
         """Return where a connected peer comes from."""
         return reach.where(self._swarm, peer_id)
 
+    def ways(self, peer_id: PeerId) -> tuple[str, ...]:
+        """Return how we are connected to a peer: one multiaddr for each connection."""
+        return reach.ways(self._swarm, peer_id)
+
+    @property
+    def punches(self) -> dict[str, int]:
+        """How many relayed connections became direct by us, and how many did not."""
+        if self._punching is None:
+            return {"succeeded": 0, "failed": 0}
+        puncher = self._punching.puncher
+        return {"succeeded": puncher.succeeded, "failed": puncher.failed}
+
+    async def router(self) -> str:
+        """Return what the home router does for us, in words; "" when it was not asked."""
+        if self._mapper is None:
+            return ""
+        await self._mapper.tried.wait()
+        return self._mapper.words()
+
     async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
         """Dial *peer_id* at *address* once."""
         return await reach.dial_back(self._swarm, peer_id, address)
+
+    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
+        """Ask a peer by AutoNAT; see `overlay.driver.Driver`."""
+        seen = self._observations.by(peer_id)
+        if not seen:
+            raise PeerUnavailable(f"{short(peer_id)} did not say where it sees us")
+        raw = await self._new_stream(ID.from_string(peer_id), AUTONAT_PROTOCOL)
+        return await autonat.ask(raw, self.peer_id, with_port(seen, port))
 
     def _note_new_addresses(self) -> None:
         self._new_addresses.set()
@@ -229,7 +310,7 @@ class Libp2pDriver:
         """Dial *peer* and put it into the routing table."""
         peer_id = ID.from_string(peer.peer_id)
         self._remember(peer_id, [parse(each) for each in peer.addresses])
-        await self._dial(peer_id)
+        await self._dial(peer_id, self._port.source_for)
         try:
             await self._dht.kademlia.introduce(peer)
         except OverlayError as error:
@@ -321,9 +402,11 @@ class Libp2pDriver:
         self._remember_address(found)
         await self._dial(target)
 
-    async def _dial(self, peer_id: ID) -> None:
+    async def _dial(
+        self, peer_id: ID, source_for: hardening.SourceFor = hardening.from_any_port
+    ) -> None:
         try:
-            await self._swarm.dial_peer(peer_id)
+            await self._dial_peer(peer_id, source_for)
         except LIBP2P_ERRORS as error:
             raise PeerUnavailable(f"{peer_id} cannot be reached") from error
 
@@ -374,7 +457,7 @@ async def open_driver(
     """Run a libp2p host for the length of the block; see `overlay.host.open_host`."""
     hardening.check_version()
     hardening.quiet_logs()
-    hardening.install_yamux_fixes()
+    install_speed_fixes()
     measure_no_round_trips()
     read_ipv6_addresses()
     gossip_fixes.install_gossip_fixes()
@@ -401,10 +484,12 @@ async def open_driver(
         for service in (pubsub, router):
             await stack.enter_async_context(background_trio_service(service))
         await pubsub.wait_until_ready()
-        driver = Libp2pDriver(host, swarm, pubsub, config, clock=clock, rng=rng)
+        port = ListeningPort(swarm, ledger)
+        driver = Libp2pDriver(host, swarm, pubsub, config, port, clock=clock, rng=rng)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
+            nursery.start_soon(forget_forever, swarm, router, host.get_id())
             yield driver
             nursery.cancel_scope.cancel()
 
@@ -424,7 +509,7 @@ def _make_host(
     host = new_host(
         key_pair,
         sec_opt={NOISE_ID: noise},
-        muxer_opt={TProtocol(YAMUX_ID): Yamux},
+        muxer_opt={TProtocol(YAMUX_ID): counting_muxer(gate)},
         listen_addrs=listen,
         connection_config=_connection_config(config),
         resource_manager=ResourceManager(
@@ -433,6 +518,7 @@ def _make_host(
             enable_memory_limits=False,
             enable_circuit_breaker=False,
             enable_graceful_degradation=False,
+            enable_rate_limiting=False,
         ),
         addrs_factory=lambda candidates: announce or announced_addresses(candidates),
         disable_identify_address_discovery=True,
@@ -446,6 +532,7 @@ def _make_host(
     hardening.free_inbound_slots(swarm, ledger, gate)
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
+    hardening.finish_what_is_connected(swarm)
     return host, swarm
 
 

@@ -40,12 +40,6 @@ logger = logging.getLogger(__name__)
 TESTED_VERSION: Final = "0.8.1"
 WINDOW_BYTES: Final = 2 << 20
 """Receive window of one stream, once it carries bulk data: 20 MB/s over 100 ms."""
-WINDOW_HARD_CAP_BYTES: Final = 4 << 20
-"""Unread bytes of one stream at which the connection is cut."""
-CONNECTION_UNREAD_BYTES: Final = 16 << 20
-"""The same, of all streams of a connection together."""
-PROCESS_UNREAD_BYTES: Final = 512 << 20
-"""The same, of all connections of the process together."""
 WRITE_STALL_S: Final = 120.0
 """How long a stream's window may stay shut before the write fails."""
 FRAME_WRITE_S: Final = 30.0
@@ -54,12 +48,15 @@ CLOSING_WRITE_S: Final = 0.5
 """The same, once the host is closing."""
 HANDSHAKE_S: Final = 20.0
 """How long a stranger may take to prove its id."""
+ADD_S: Final = 5.0
+"""How long a connection that has proved its id may take to start."""
 DIAL_STAGGER_S: Final = 0.25
 DIAL_S: Final = 10.0
 ADDRESSES_DIALED_MAX: Final = 16
-WINDOW_POLL_S: Final = 0.01
-FRAME_PAYLOAD_BYTES: Final = 65_519 - yamux.HEADER_SIZE
-"""What fits with its header into one Noise message: 65 535 bytes less the tag of 16."""
+WINDOW_POLL_S: Final = 0.05
+"""How soon a writer that waits for its window sees that the stream is over."""
+FRAME_PAYLOAD_BYTES: Final = 2 * 65_519 - yamux.HEADER_SIZE
+"""What fits with its header into two Noise messages, of 65 535 bytes less the tag of 16."""
 _CREDIT_BATCH_BYTES: Final = 4096
 
 
@@ -272,7 +269,7 @@ def dial_nobody_unasked(swarm: Swarm) -> None:
 
 
 def choose_connections_steadily(swarm: Swarm) -> None:
-    """Prefer the busiest connection to a peer, and the newest on a tie.
+    """Prefer a direct connection to a peer, then the busiest, and the newest on a tie.
 
     Upstream (0.8.1) breaks ties by memory address, so that two streams to one peer may
     use different connections at random. To drop: `_best_connection` has no `id(`.
@@ -280,17 +277,45 @@ def choose_connections_steadily(swarm: Swarm) -> None:
 
     def best(connections: list[INetConn]) -> INetConn:
         index = max(
-            range(len(connections)), key=lambda each: (len(connections[each].get_streams()), each)
+            range(len(connections)),
+            key=lambda each: (
+                not is_relayed(connections[each]),
+                len(connections[each].get_streams()),
+                each,
+            ),
         )
         return connections[index]
 
     replace_attribute(swarm, "_best_connection", best)
 
 
+def finish_what_is_connected(swarm: Swarm) -> None:
+    """Let nobody's cancellation end a connection that others use already.
+
+    Upstream (0.8.1) lists a new connection, tells its observers, and closes it when whoever
+    dialed is cancelled meanwhile. To drop: a dial that is cancelled once its connection is
+    listed leaves it open.
+    """
+    add = swarm.add_conn
+
+    async def add_whole(muxed_conn: Any, direction: str = "unknown") -> Any:
+        with shielded(ADD_S):
+            return await add(muxed_conn, direction=direction)
+        raise SwarmException("a connection that did not start in time")
+
+    replace_attribute(swarm, "add_conn", add_whole)
+
+
 DialCircuit = Callable[[Multiaddr, ID], Awaitable[INetConn]]
+SourceFor = Callable[[str], tuple[str, int] | None]
+DialPeer = Callable[[ID, SourceFor], Awaitable[list[INetConn]]]
 
 
-def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> None:
+def from_any_port(_address: str) -> None:
+    """Say that an address may be dialed from whatever port the system chooses."""
+
+
+def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> DialPeer:
     """Dial all known addresses of a peer, a quarter of a second apart; the first wins.
 
     Upstream (0.8.1) waits 250 ms after every success, tries only the first address of
@@ -301,21 +326,30 @@ def dial_every_address(swarm: Swarm, dial_circuit: DialCircuit) -> None:
     Args:
         swarm: whose `dial_peer` is replaced.
         dial_circuit: dials an address that leads through a relay; these come last.
+
+    Returns:
+        The same, which takes another argument: where to dial each address from.
     """
     dialing: dict[ID, trio.Lock] = {}
 
-    async def dial(peer_id: ID) -> list[INetConn]:
+    async def dial(peer_id: ID, source_for: SourceFor = from_any_port) -> list[INetConn]:
         lock = dialing.setdefault(peer_id, trio.Lock())
         try:
             async with lock:
                 return live_connections(swarm, peer_id) or [
-                    await _dial_race(swarm, peer_id, dial_circuit)
+                    await _dial_race(swarm, peer_id, dial_circuit, source_for)
                 ]
         finally:
             if not lock.statistics().tasks_waiting:
                 dialing.pop(peer_id, None)
 
     replace_attribute(swarm, "dial_peer", dial)
+    return dial
+
+
+def is_relayed(connection: Any) -> bool:
+    """Return whether *connection* goes through a relay."""
+    return any(is_circuit(str(each)) for each in connection.get_transport_addresses() or ())
 
 
 def live_connections(swarm: Swarm, peer_id: ID) -> list[INetConn]:
@@ -343,15 +377,20 @@ def remote_ip(muxed_conn: Any) -> str:
     return str(remote[0]) if remote else ""
 
 
-async def _dial_race(swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit) -> INetConn:
+async def _dial_race(
+    swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit, source_for: SourceFor
+) -> INetConn:
     won: list[INetConn] = []
     addresses = sorted(known_addresses(swarm, peer_id), key=lambda each: is_circuit(str(each)))
 
     async def attempt(address: Multiaddr, delay_s: float, race: trio.CancelScope) -> None:
         await trio.sleep(delay_s)
         try:
-            dial = dial_circuit if is_circuit(str(address)) else swarm._dial_addr_single_attempt
-            won.append(await dial(address, peer_id))
+            if is_circuit(str(address)):
+                won.append(await dial_circuit(address, peer_id))
+            else:
+                source = source_for(str(address))
+                won.append(await swarm._dial_addr_single_attempt(address, peer_id, source))
             race.cancel()
         except Exception as error:  # noqa: BLE001  (any failure: the next address may do)
             logger.debug("dialing %s: %r", address, error)
@@ -372,9 +411,9 @@ async def _dial_race(swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit) -> IN
 def install_yamux_fixes() -> None:
     """Apply the four fixes below to yamux, once for the process: its classes are global."""
     batch_window_credit()
-    cap_unread_bytes()
     write_whole_frames()
     wait_for_window()
+    tell_of_opened_windows()
 
 
 def batch_window_credit() -> None:
@@ -402,98 +441,6 @@ def batch_window_credit() -> None:
     replace_attribute(yamux.YamuxStream, "_auto_tune_and_send_window_update", send_credit)
 
 
-class _Unread:
-    """Bytes that were received and not read yet: of one connection, or of all."""
-
-    def __init__(self, bytes_max: int, above: "_Unread | None" = None) -> None:
-        self.held_bytes = 0
-        self._bytes_max = bytes_max
-        self._above = above
-
-    def add(self, size_bytes: int) -> None:
-        """Count more bytes, or raise so that yamux cuts the connection."""
-        if self.held_bytes + size_bytes > self._bytes_max:
-            raise RawConnError("too many unread bytes")
-        if self._above is not None:
-            self._above.add(size_bytes)
-        self.held_bytes += size_bytes
-
-    def remove(self, size_bytes: int) -> None:
-        """Count fewer bytes."""
-        self.held_bytes -= size_bytes
-        if self._above is not None:
-            self._above.remove(size_bytes)
-
-
-class _CappedBuffer(bytearray):
-    """Unread bytes of one stream; refuses to hold more than any window ever allowed."""
-
-    def __init__(self, data: bytes | bytearray, unread: _Unread) -> None:
-        super().__init__(data)
-        self._unread = unread
-
-    def extend(self, data: Any) -> None:
-        """Append *data*, or raise so that yamux cuts the connection."""
-        if len(self) + len(data) > WINDOW_HARD_CAP_BYTES:
-            raise RawConnError("yamux receive window violated")
-        self._unread.add(len(data))
-        super().extend(data)
-
-    def __delitem__(self, part: Any) -> None:
-        before_bytes = len(self)
-        super().__delitem__(part)
-        self._unread.remove(before_bytes - len(self))
-
-    def clear(self) -> None:
-        """Drop everything."""
-        self._unread.remove(len(self))
-        super().clear()
-
-
-class _CappedBuffers(dict[int, bytearray]):
-    """The buffers of one connection."""
-
-    def __init__(self, unread: _Unread) -> None:
-        super().__init__()
-        self._unread = unread
-
-    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, _CappedBuffer(buffer, self._unread))
-
-    def __delitem__(self, stream_id: int) -> None:
-        self[stream_id].clear()
-        super().__delitem__(stream_id)
-
-    def pop(self, stream_id: int, *default: Any) -> Any:
-        """Forget a stream."""
-        if stream_id in self:
-            self[stream_id].clear()
-        return super().pop(stream_id, *default)
-
-    def clear(self) -> None:
-        """Forget every stream."""
-        for buffer in self.values():
-            buffer.clear()
-        super().clear()
-
-
-def cap_unread_bytes() -> None:
-    """Cut a connection whose peer sends past the window it was given.
-
-    Upstream (0.8.1) only logs it: 195 MB pushed into one unread stream stayed in memory.
-    To drop: such a peer is disconnected.
-    """
-    original = yamux.Yamux.__init__
-    everybody = _Unread(PROCESS_UNREAD_BYTES)
-
-    @functools.wraps(original)
-    def init(self: yamux.Yamux, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self.stream_buffers = _CappedBuffers(_Unread(CONNECTION_UNREAD_BYTES, everybody))
-
-    replace_attribute(yamux.Yamux, "__init__", init)
-
-
 def write_whole_frames() -> None:
     """Never leave half an encrypted frame on the wire.
 
@@ -507,7 +454,10 @@ def write_whole_frames() -> None:
             patience = CLOSING_WRITE_S if is_closing(self) else FRAME_WRITE_S
             with shielded(patience) as scope:
                 self._cocoon_write_scope = scope  # type: ignore[attr-defined]
-                await self.secured_conn.write(data)
+                held = held_openings(self)
+                whole = bytes(held) + data if held else data
+                held.clear()
+                await self.secured_conn.write(whole)
             if scope.cancelled_caught:
                 with shielded(CLOSING_WRITE_S):
                     await self.secured_conn.close()
@@ -515,6 +465,12 @@ def write_whole_frames() -> None:
         await trio.lowlevel.checkpoint()
 
     replace_attribute(yamux.Yamux, "_write_frame", write_frame)
+
+
+def held_openings(connection: yamux.Yamux) -> bytearray:
+    """Return the frames that go out with the next one; see `overlay._libp2p_speed`."""
+    held: bytearray = connection.__dict__.setdefault("_cocoon_openings", bytearray())
+    return held
 
 
 def is_closing(connection: yamux.Yamux) -> bool:
@@ -555,7 +511,6 @@ def wait_for_window() -> None:
 
 async def _open_window(stream: yamux.YamuxStream) -> int:
     deadline_s = trio.current_time() + WRITE_STALL_S
-    pause_s = 0.001
     while True:
         if stream.closed or stream.send_closed or stream.reset_received:
             raise MuxedStreamError("Stream is closed")
@@ -563,5 +518,21 @@ async def _open_window(stream: yamux.YamuxStream) -> int:
             return min(stream.send_window, FRAME_PAYLOAD_BYTES)
         if trio.current_time() > deadline_s:
             raise MuxedStreamError("the peer does not read")
-        await trio.sleep(pause_s)
-        pause_s = min(2 * pause_s, WINDOW_POLL_S)
+        opened = stream._cocoon_opened = trio.Event()  # type: ignore[attr-defined]
+        with trio.move_on_after(WINDOW_POLL_S):
+            await opened.wait()
+
+
+def tell_of_opened_windows() -> None:
+    """Wake a writer as soon as its window opens; upstream's is a number that nobody watches."""
+
+    def get(self: yamux.YamuxStream) -> int:
+        return self._cocoon_send_window  # type: ignore[attr-defined,no-any-return]
+
+    def put(self: yamux.YamuxStream, size_bytes: int) -> None:
+        self._cocoon_send_window = size_bytes  # type: ignore[attr-defined]
+        opened = getattr(self, "_cocoon_opened", None)
+        if size_bytes > 0 and opened is not None:
+            opened.set()
+
+    yamux.YamuxStream.send_window = property(get, put)  # type: ignore[assignment]

@@ -44,6 +44,7 @@ class MemoryEther:
         between: one-way delay in seconds between the hosts with these numbers.
         connections: how many have been opened.
         sent_bytes: in all of them.
+        writes: how many pieces that was.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class MemoryEther:
         self.listeners: dict[Place, _Listener] = {}
         self.connections = 0
         self.sent_bytes = 0
+        self.writes = 0
         self._network = network
         self._clock = clock
         self._hosts = 0
@@ -107,6 +109,7 @@ class _Connection(ReadWriteCloser):
     async def write(self, data: bytes) -> None:
         """Send all of *data*."""
         self._ether.sent_bytes += len(data)
+        self._ether.writes += 1
         try:
             await self._outgoing.write(data)
         except PeerUnavailable as error:

@@ -4,7 +4,7 @@ Upstream's relay (0.8.1) is not used: its host cannot dial a circuit address, do
 announce one, and strips the relay out of it (`BasicHost.get_addrs`); reservations are
 not renewed by themselves. Only its swarm and its upgrader are.
 """
-# ruff: noqa: ANN401, SLF001, TID251  (the border to libp2p: its privates, its loose types)
+# ruff: noqa: SLF001, TID251  (the border to libp2p: its privates, its loose types)
 
 import logging
 import math
@@ -25,7 +25,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_hardening as hardening
-from overlay._libp2p_addresses import parse
+from overlay._libp2p_addresses import bare, parse
 from overlay.addresses import is_circuit, prefix_of, relay_of
 from overlay.cleanup import shielded
 from overlay.dht.records import provider_key
@@ -105,6 +105,7 @@ class Relaying:
         open_stream: opens a stream on an existing connection to a peer.
         connect: dials a peer and introduces us.
         find: returns who provides a key of the DHT; *provide* says that we do.
+        source_for: says from which port to dial an address.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Relaying:
         connect: Callable[[PeerAddress], Awaitable[None]],
         find: Callable[[str, int], Awaitable[list[PeerAddress]]],
         provide: Callable[[str], Awaitable[int]],
+        source_for: hardening.SourceFor,
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
@@ -128,6 +130,7 @@ class Relaying:
         self._connect = connect
         self._find = find
         self._provide = provide
+        self._source_for = source_for
         self._clock = clock
         self._rng = rng
         self._held: dict[PeerId, str] = {}
@@ -169,7 +172,8 @@ class Relaying:
         if relay_id in (peer_id, self._host.get_id()):
             raise PeerUnavailable("an address that leads through ourselves, or nowhere")
         if not hardening.live_connections(self._swarm, relay_id):
-            await self._swarm._dial_addr_single_attempt(relay, relay_id)
+            source = self._source_for(str(bare(relay)))
+            await self._swarm._dial_addr_single_attempt(relay, relay_id, source)
         raw = await self._open_stream(relay_id, HOP_PROTOCOL)
         circuit = await client.dial(raw, PeerId(peer_id.to_base58()))
         return await self._swarm.upgrade_outbound_raw_conn(
@@ -322,7 +326,7 @@ class Relaying:
     def _where(self, peer_id: PeerId) -> str | None:
         live = hardening.live_connections(self._swarm, ID.from_string(peer_id))
         for connection in live:
-            if not is_relayed(connection):
+            if not hardening.is_relayed(connection):
                 return prefix_of(hardening.remote_ip(connection.muxed_conn))
         return None
 
@@ -334,8 +338,3 @@ class Relaying:
         return [
             parse(f"{client.circuit_address(relay)}/p2p/{own}") for relay in self._held.values()
         ]
-
-
-def is_relayed(connection: Any) -> bool:
-    """Return whether *connection* goes through a relay."""
-    return any(is_circuit(str(each)) for each in connection.get_transport_addresses() or ())

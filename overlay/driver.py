@@ -10,7 +10,7 @@ from typing import Protocol
 
 from overlay.ids import PeerId
 from overlay.reach.dialback import Reply
-from overlay.transport import PeerAddress, Verdict
+from overlay.transport import HostFigures, PeerAddress, Verdict
 
 
 class ByteStream(Protocol):
@@ -93,8 +93,24 @@ class Driver(Protocol):
         """Multiaddrs that others say we come from, one for each peer that said so."""
         ...
 
+    def figures(self) -> HostFigures:
+        """What lies below the node: the DHT, the relay, the connections."""
+        ...
+
     def where(self, peer_id: PeerId) -> str:
         """Return the multiaddr that a connected peer comes from, "" if through a relay only."""
+        ...
+
+    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
+        """Ask a peer of another libp2p to dial us back at *port*; return what, and where.
+
+        Raises:
+            PeerUnavailable, RemoteProtocolError: it does not, or not in order.
+        """
+        ...
+
+    async def router(self) -> str:
+        """Return what the home router does for us, in words; "" when it was not asked."""
         ...
 
     async def dial_back(self, peer_id: PeerId, address: str) -> Reply:

@@ -19,6 +19,7 @@ from overlay.identity import Identity
 from overlay.limits.budget import LimitsConfig
 from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
+from overlay.reach.lan import Lan
 from overlay.relay.core import RelayConfig
 from overlay.storage import Storage
 
@@ -51,6 +52,11 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         relays: full addresses of relays through which others reach us, when we can only dial
             out; "auto" among them takes up to two that the DHT knows.
         relay: what we give to others as a relay; None for nothing.
+        hole_punching: whether connections that come in through a relay are made direct, where
+            the NATs between allow it.
+        port_mapping: whether the home router is asked to forward our port (PCP, NAT-PMP, UPnP),
+            unless *announce_addresses* says that somebody did so by hand.
+        local_discovery: whether we look for peers on our LANs by multicast DNS, and answer them.
         health_interval_s: a connection that was silent for so many seconds is asked
             whether it lives, and closed if it does not answer.
     """
@@ -63,6 +69,9 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     bootstrap: tuple[str, ...] = ()
     relays: tuple[str, ...] = ()
     relay: RelayConfig | None = None
+    hole_punching: bool = True
+    port_mapping: bool = False
+    local_discovery: bool = False
     state_directory: str = ""
     limits: LimitsConfig = LimitsConfig()
     gossip: GossipConfig = GossipConfig()
@@ -140,5 +149,12 @@ async def _open_node(
             rng=rng,
         )
         node.joining = anchor.join
-        async with open_anchor(anchor):
+        async with open_anchor(anchor), trio.open_nursery() as nursery:
+            if config.local_discovery:
+                nursery.start_soon(_lan(config, node, rng).run)
             yield node
+            nursery.cancel_scope.cancel()
+
+
+def _lan(config: HostConfig, node: Node, rng: random.Random) -> Lan:
+    return Lan(config.network, node.peer_id, lambda: node.addresses, node.connect, rng=rng)

@@ -28,7 +28,7 @@ from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
 from overlay.reach.dialback import Reply
-from overlay.transport import PeerAddress, Verdict
+from overlay.transport import HostFigures, PeerAddress, Verdict
 
 EPOCH_UNIX_S: Final = 1_767_225_600.0
 """2026-01-01: what the network's clock says when trio's says 0."""
@@ -229,10 +229,24 @@ class MemoryDriver:
         """Nothing: there are no translated addresses in memory."""
         return ()
 
+    def figures(self) -> HostFigures:
+        """What a simulated peer has: neighbours."""
+        return HostFigures({"connections": len(self._neighbours)}, {})
+
     def where(self, peer_id: PeerId) -> str:
         """Return the address of a neighbour."""
         other = self._ether.reachable(self.peer_id, peer_id)
         return "" if other is None else other.address.addresses[0]
+
+    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
+        """Refuse: nobody speaks it in memory."""
+        await trio.lowlevel.checkpoint()
+        raise PeerUnavailable(f"{peer_id} does not speak AutoNAT, at {port} or elsewhere")
+
+    async def router(self) -> str:
+        """Return that there is none."""
+        await trio.lowlevel.checkpoint()
+        return ""
 
     async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
         """Say whether *peer_id* answers at *address*."""

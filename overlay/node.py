@@ -34,7 +34,14 @@ from overlay.reach.dialback import (
 )
 from overlay.rpc.service import CLOSE_S, StreamServer, exchange
 from overlay.rpc.stream import FrameStream, linger
-from overlay.transport import GossipMessage, PeerAddress, Stream, StreamHandler, Validator
+from overlay.transport import (
+    GossipMessage,
+    HostFigures,
+    PeerAddress,
+    Stream,
+    StreamHandler,
+    Validator,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -92,13 +99,34 @@ class Node:
         """Multiaddrs that others say we come from, one for each peer that said so."""
         return self._driver.observed
 
+    async def router(self) -> str:
+        """Return what the home router does for us, in words; "" when it was not asked.
+
+        Waits until it has answered, or did not: a few seconds.
+        """
+        return await self._driver.router()
+
     async def ask_dialback(self, peer_id: PeerId, port: int) -> Answer:
         """Ask *peer_id* to dial us back at TCP *port* of the address that it sees us at.
+
+        A peer of another libp2p, which does not speak our protocol, is asked by AutoNAT.
 
         Raises:
             PeerUnavailable, RemoteProtocolError: it does not, or not in order.
         """
-        return read_answer(await self.request(peer_id, DIALBACK_PROTOCOL, ask(port)))
+        try:
+            return read_answer(await self.request(peer_id, DIALBACK_PROTOCOL, ask(port)))
+        except PeerUnavailable:
+            reply, address = await self._driver.ask_autonat(peer_id, port)
+            return Answer(reply, address, address)
+
+    def figures(self) -> HostFigures:
+        """What we hold and have done; see `overlay.transport.Host`."""
+        below, gossip = self._driver.figures(), self._gossip
+        refused = {f"refused: {each}": count for each, count in self.gate.refused.items()}
+        refused |= {f"gossip refused: {each}": count for each, count in gossip.refused.items()}
+        refused["gossip dropped"] = sum(gossip.dropped.values())
+        return HostFigures(self.gate.figures() | below.held, refused | below.counted)
 
     @property
     def gossip_dropped(self) -> dict[str, int]:

@@ -8,6 +8,7 @@ simulations). Nothing above this package knows which one it has.
 import enum
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -113,6 +114,19 @@ Validator = Callable[[PeerId, bytes], bool | Verdict]
 quick, synchronous and never raise. True is ACCEPT, False is IGNORE."""
 
 
+@dataclass(frozen=True, slots=True)
+class HostFigures:
+    """What a host holds and has done; the names are of closed sets, listed in docs/metrics.md.
+
+    Attributes:
+        held: now.
+        counted: since the start; only grows.
+    """
+
+    held: dict[str, int]
+    counted: dict[str, int]
+
+
 class Host(Protocol):
     """One node of the overlay."""
 
@@ -124,6 +138,10 @@ class Host(Protocol):
     @property
     def addresses(self) -> tuple[str, ...]:
         """Our full multiaddrs, each ending in /p2p/<peer id>; what others bootstrap from."""
+        ...
+
+    def figures(self) -> HostFigures:
+        """What the host holds and has done, for metrics."""
         ...
 
     async def connect(self, addresses: Sequence[str]) -> PeerId:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
@@ -14,85 +14,90 @@ from cocoon.cli.settings import load_as_buyer
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory
 from cocoon.errors import ConfigError
+from cocoon.kernel_profiles import PROFILES
 from cocoon.messages import Kind, SamplingSettings, Turn, resource_class
-from cocoon.node import open_buyer, open_node
+from cocoon.node import Node, open_buyer, open_node
 from cocoon.payments.payer_book import InterruptedJob
-from cocoon.requester.events import ChannelReady, JobProgress, JobResult, OutputCame
+from cocoon.requester.bill import Bill
+from cocoon.requester.events import JobProgress, JobResult, OutputCame
 from cocoon.requester.inputs import model_id, speech_request
 from cocoon.requester.plan import ChatRequest, JobRequest
-from cocoon.requester.service import Requester
 from cocoon.words import interrupted_words, progress_words, quote_rows, result_json, result_words
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
 
 QUOTES_REFRESH_S = 1.0
-QUOTE_COLUMNS = ("provider", "model", "out/1000 tok", "audio/1000 s", "speed", "free", "tier", "")
+QUOTE_COLUMNS = (
+    "provider",
+    "model",
+    "out/1000 tok",
+    "audio/1000 s",
+    "kernel/1000 ms",
+    "speed",
+    "free",
+    "tier",
+    "",
+)
 
 
-@dataclass(slots=True)
-class Bill:
-    """What a job has cost so far, in case it is interrupted.
-
-    Attributes:
-        totals_before: of each channel that the job used, when it began with it.
-        paid_nanoton: signed away for the job, over all its channels.
-    """
-
-    totals_before: dict[str, int] = field(default_factory=dict)
-    tokens: int = 0
-    paid_nanoton: int = 0
-
-    def note(self, event: JobProgress, requester: Requester) -> None:
-        """Take in a step of the job."""
-        if isinstance(event, ChannelReady):
-            total = requester.payer.signed_through(event.address)
-            self.totals_before.setdefault(event.address, total)
-        elif isinstance(event, OutputCame):
-            self.tokens = event.tokens
-
-    def close(self, requester: Requester) -> None:
-        """Count what was signed, from the channels themselves."""
-        self.paid_nanoton = sum(
-            requester.payer.signed_through(address) - before
-            for address, before in self.totals_before.items()
-        )
+Choose = Callable[[Node], Awaitable[JobRequest]]
+"""Makes a request, once it can be seen what is for sale."""
+Hear = Callable[[JobProgress], None]
 
 
 async def _buy(
-    config: NodeConfig, request: JobRequest, output: Output, bill: Bill, stop: Stop
+    config: NodeConfig, choose: Choose, hear: Hear, output: Output, *, bill: Bill, stop: Stop
 ) -> tuple[JobResult, list[InterruptedJob]]:
     async def listen(event: JobProgress) -> None:
         bill.note(event, requester)
-        if isinstance(event, OutputCame):
-            chat = isinstance(request, ChatRequest)
-            output.write(event.text if chat else event.text.lstrip() + "\n")
-        elif words := progress_words(event):
-            output.note(words)
+        hear(event)
 
-    async with open_buyer(config) as (_, requester):
+    async with open_buyer(config) as (node, requester):
         interrupted = requester.payer.interrupted_jobs()
         for job in interrupted:
             output.note(interrupted_words(job))
         with stop.first():
             try:
-                result = await requester.run(request, listen)
+                result = await requester.run(await choose(node), listen)
             finally:
-                bill.close(requester)
+                bill.add_up(requester)
             for job in interrupted:
                 await requester.payer.acknowledge(job.job_id)
             return result, interrupted
     raise KeyboardInterrupt
 
 
-def _run_job(parsed: argparse.Namespace, request: JobRequest, output: Output) -> int:
+def buy(
+    parsed: argparse.Namespace, choose: Choose, hear: Hear, output: Output
+) -> tuple[JobResult, list[InterruptedJob]]:
+    """Buy one job; return it, and what earlier runs were cut off in.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; the message says what was paid.
+    """
     bill, stop = Bill(), Stop()
-    work = partial(_buy, load_as_buyer(parsed), request, output, bill, stop)
+    work = partial(_buy, load_as_buyer(parsed), choose, hear, output, bill=bill, stop=stop)
     try:
-        result, interrupted = run_interruptible(work, stop)
+        return run_interruptible(work, stop)
     except KeyboardInterrupt:
         output.write("\n")
-        paid = f"{format_coins(bill.paid_nanoton)} {TICKER} paid for {bill.tokens} tokens"
+        paid = f"{format_coins(bill.paid_nanoton)} {TICKER} paid for {bill.got()}"
         raise KeyboardInterrupt(paid) from None
+
+
+def _run_job(parsed: argparse.Namespace, request: JobRequest, output: Output) -> int:
+    def hear(event: JobProgress) -> None:
+        if isinstance(event, OutputCame):
+            chat = isinstance(request, ChatRequest)
+            output.write(event.text if chat else event.text.lstrip() + "\n")
+        elif words := progress_words(event):
+            output.note(words)
+
+    async def choose(_: Node) -> JobRequest:
+        await trio.lowlevel.checkpoint()
+        return request
+
+    result, interrupted = buy(parsed, choose, hear, output)
     output.say("")
     for line in result_words(result):
         output.note(line)
@@ -127,9 +132,11 @@ def transcribe_command(parsed: argparse.Namespace, output: Output) -> int:
 def _classes(name: str | None) -> list[str]:
     kinds = {"chat": Kind.CHAT, "speech": Kind.TRANSCRIBE}
     found = [m for m in catalog.models() if name in (None, m.name)]
-    if not found:
+    profiles = [p for p in PROFILES.values() if name in (None, p.name)]
+    if not (found or profiles):
         raise ConfigError(f"no model is called {name!r}")
-    return [resource_class(kinds[m.kind], m.model_id) for m in found]
+    models = [resource_class(kinds[m.kind], m.model_id) for m in found]
+    return models + [profile.resource_class for profile in profiles]
 
 
 async def _watch_quotes(
@@ -137,8 +144,9 @@ async def _watch_quotes(
 ) -> None:
     classes = _classes(name)
     async with open_node(config, must_join=True) as node:
-        for one in classes:
-            await node.directory.discover(one)
+        async with trio.open_nursery() as nursery:
+            for one in classes:
+                nursery.start_soon(node.directory.discover, one)
         if once or output.as_json:
             _show_quotes(node.directory, classes, int(node.clock()), output)
             return

@@ -1,7 +1,7 @@
-"""The command for kernels of one's own: check and run them on this machine."""
+"""The command for kernels of one's own: check and run them on this machine, show results."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,6 @@ from kernels.custom import (
     KernelResult,
     SandboxUnavailable,
     read_manifest,
-    run_job,
 )
 from kernels.custom.confinement import can_confine
 from kernels.custom.job import Output as Array
@@ -28,7 +27,18 @@ UNCONFINED: Final = "this machine cannot confine it ({why}); run only code that 
 
 
 def kernel_command(parsed: argparse.Namespace, output: Output) -> int:
-    """Run a kernel that a manifest describes."""
+    """Do with a kernel what the verb says."""
+    if parsed.action is None:
+        raise ConfigError("say what to do with it: cocoon kernel run FOLDER, or submit FOLDER")
+    if parsed.action == "submit":
+        from cocoon.cli.kernel_orders import submit_command  # noqa: PLC0415  (the whole node)
+
+        return submit_command(parsed, output)
+    return _run_here(parsed, output)
+
+
+def _run_here(parsed: argparse.Namespace, output: Output) -> int:
+    """Run a kernel that a manifest describes on this machine."""
     try:
         job = read_manifest(parsed.manifest)
         result = _run(job, parsed, output)
@@ -38,12 +48,14 @@ def kernel_command(parsed: argparse.Namespace, output: Output) -> int:
         raise MissingAsset(str(error)) from error
     except CustomKernelError as error:
         raise JobFailed(str(error)) from error
-    saved = _save(result, parsed.out) if parsed.out is not None else {}
+    saved = save_arrays(result.outputs, parsed.out) if parsed.out is not None else {}
     _show(result, saved, output)
     return 0
 
 
 def _run(job: KernelJob, parsed: argparse.Namespace, output: Output) -> KernelResult:
+    from kernels.custom import run_job  # noqa: PLC0415  (LLVM; who only buys has no need of it)
+
     missing = can_confine()
     if missing:
         output.note(UNCONFINED.format(why=missing))
@@ -51,11 +63,11 @@ def _run(job: KernelJob, parsed: argparse.Namespace, output: Output) -> KernelRe
         return run_job(job, device=parsed.device, must_confine=not missing, tell=steps.step)
 
 
-def _save(result: KernelResult, folder: Path) -> dict[str, str]:
+def save_arrays(outputs: Sequence[Array], folder: Path) -> dict[str, str]:
     """Write each output as a ``.npy`` file; return the paths by name."""
     folder.mkdir(parents=True, exist_ok=True)
     saved = {}
-    for each in result.outputs:
+    for each in outputs:
         path = folder / f"{each.name}.npy"
         np.save(path, _values(each).reshape(each.shape), allow_pickle=False)
         saved[each.name] = str(path)
@@ -68,11 +80,7 @@ def _values(array: Array) -> "np.ndarray[tuple[int], np.dtype[np.generic]]":
 
 def _show(result: KernelResult, saved: dict[str, str], output: Output) -> None:
     usage = result.usage
-    rows = [
-        (each.name, each.dtype.value, _shape(each.shape), _some(_values(each).tolist()))
-        for each in result.outputs
-    ]
-    output.table("", ("output", "type", "shape", "first values"), rows)
+    show_arrays(result.outputs, output)
     fuel = f", {usage.fuel:,} instructions" if usage.fuel else ""
     output.say(
         f"meter: {usage.device_ms} ms on the {usage.device}{fuel} "
@@ -80,21 +88,35 @@ def _show(result: KernelResult, saved: dict[str, str], output: Output) -> None:
     )
     for path in saved.values():
         output.say(f"saved {path}")
-    output.result(
+    output.result({"usage": usage, "outputs": arrays_json(result.outputs, saved)})
+
+
+def show_arrays(outputs: Sequence[Array], output: Output) -> None:
+    """Show how each array begins."""
+    rows = [
+        (each.name, each.dtype.value, _shape(each.shape), _some(_first(each))) for each in outputs
+    ]
+    output.table("", ("output", "type", "shape", "first values"), rows)
+
+
+def arrays_json(outputs: Sequence[Array], saved: Mapping[str, str]) -> list[dict[str, object]]:
+    """Return the arrays for scripts: how they begin, and where they are."""
+    return [
         {
-            "usage": usage,
-            "outputs": [
-                {
-                    "name": each.name,
-                    "dtype": each.dtype.value,
-                    "shape": each.shape,
-                    "first_values": _values(each)[:VALUES_SHOWN].tolist(),
-                    "path": saved.get(each.name),
-                }
-                for each in result.outputs
-            ],
+            "name": each.name,
+            "dtype": each.dtype.value,
+            "shape": each.shape,
+            "first_values": _first(each)[:VALUES_SHOWN],
+            "path": saved.get(each.name),
         }
-    )
+        for each in outputs
+    ]
+
+
+def _first(array: Array) -> list[object]:
+    """Return one value more than is shown, if there is one."""
+    values: list[object] = _values(array)[: VALUES_SHOWN + 1].tolist()
+    return values
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""What `--help` teaches about money, command by command."""
+"""What `--help` teaches, command by command."""
 
 from typing import Final
 
@@ -73,4 +73,34 @@ RESTORE_LESSON: Final = """\
 A backup does not know what was signed after it. So restored channels are for leaving and
 claiming only, and this command says in nanotons what may be lost at most. It never
 overwrites a journal.
+"""
+
+API_LESSON: Final = """\
+It joins the swarm once, keeps channels open, and answers /v1/chat/completions (also streamed),
+/v1/audio/transcriptions and /v1/models. A client needs two settings, which it prints: the base URL,
+and the key that is made in the file api.key of the home. For instance:
+
+  curl $BASE_URL/chat/completions -H "Authorization: Bearer $(cat HOME/api.key)" \\
+    -d '{"model": "SmolLM2-135M-Instruct", "messages": [{"role": "user", "content": "Hello"}]}'
+
+A client that hangs up cancels its job. Deposits and fees of channels are not counted as spent:
+a deposit comes back (cocoon channels).
+"""
+
+KERNEL_LESSON: Final = """\
+A manifest names the code (CUDA C++ or PTX), its arguments with types and shapes, grid and block,
+and limits. Try: cocoon kernel run examples/kernels/saxpy
+
+The code is compiled without a view of this machine's files and run in a confined process, on a GPU
+where there is one, else on the CPU (slower: for trying things out). To have a provider run it:
+cocoon kernel submit examples/kernels/saxpy --dry-run, then without --dry-run.
+docs/customer-kernels.md has the rules.
+"""
+
+SUBMIT_LESSON: Final = """\
+Code and arrays are sealed to the provider, which runs them confined and can read them (tier
+OPEN). It is paid while it works, by the millisecond that its class defines: of a GPU by its
+clock, of a CPU by instructions; never more than --ms. The result comes back as .npy files, with
+a receipt. A kernel that is refused costs nothing; one that fails costs what it used. If the
+provider dies, the kernel begins anew at another.
 """

@@ -19,6 +19,7 @@ from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
 from cocoon.node import open_hub_node, open_node, open_seller
 from cocoon.observe.lookout import Lookout
+from cocoon.provider.execution import GRANTED_CHUNKS
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
 from overlay.transport import Host
@@ -58,8 +59,11 @@ def check_models(config: NodeConfig) -> None:
         MissingAsset: its weights are not here.
     """
     known = [model.name for model in catalog.models()]
-    if not config.provider.models:
-        raise ConfigError(f"name what to sell: --model, or provider.models; known: {known}")
+    if not (config.provider.models or config.provider.kernels.enabled):
+        raise ConfigError(
+            "name what to sell: --model, or provider.models, or --kernels for time to strangers' "
+            f"kernels; known: {known}"
+        )
     for name in config.provider.models:
         if name not in known:
             raise ConfigError(f"provider.models: nothing is called {name!r}; known: {known}")
@@ -107,7 +111,8 @@ def provide_command(parsed: argparse.Namespace, output: Output) -> int:
         output.say(_in_words(name, fields))
 
     async def serve() -> None:
-        output.say(f"starting workers for {', '.join(config.provider.models)} ...")
+        kernels = ("kernels",) if config.provider.kernels.enabled else ()
+        output.say(f"starting workers for {', '.join((*config.provider.models, *kernels))} ...")
         async with (
             open_seller(config, tell) as (node, provider),
             lookout.watch(node, provider) as metrics_url,
@@ -153,7 +158,21 @@ def _say_ready(
     output.say(
         f"  base price: {tokens} {TICKER} per 1000 output tokens, {audio} per 1000 s of audio"
     )
+    if config.provider.kernels.enabled:
+        _say_kernels(config, output)
     output.say("  tier OPEN: you, the operator, could read the jobs; say so to whom you sell")
+
+
+def _say_kernels(config: NodeConfig, output: Output) -> None:
+    """Say what selling time to strangers' kernels costs them, and puts at risk here."""
+    kernels, price = config.provider.kernels, config.provider.price.gpu_ms_nanoton_per_1000
+    ahead_ms = GRANTED_CHUNKS * kernels.chunk_ms
+    ahead = format_coins(-(-price * ahead_ms // 1000))
+    output.say(
+        f"  kernels: {format_coins(price)} {TICKER} per 1000 ms, at most {kernels.ms_max} ms each; "
+        f"at risk with each: {ahead} ({ahead_ms} ms), on a card as much more as it runs "
+        f"in {config.provider.unpaid_timeout_s} s; compiling is free"
+    )
 
 
 def _in_words(name: str, fields: dict[str, object]) -> str:

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from cocoon import __version__
 from cocoon.cli.lessons import (
     ACCEPT_LESSON,
+    API_LESSON,
     CHANNELS_LESSON,
     CLAIM_LESSON,
     CLOSE_LESSON,
     EXIT_LESSON,
+    KERNEL_LESSON,
     OPEN_LESSON,
     PAY_LESSON,
     RECOVER_LESSON,
     RELEASE_LESSON,
     RESTORE_LESSON,
+    SUBMIT_LESSON,
     WALLET_LESSON,
 )
 from cocoon.cli.output import Output
@@ -37,8 +40,12 @@ TOKENS_MAX: Final = 1 << 20
 PORT_MAX: Final = 65_535
 WARP_MAX: Final = 316_224_000
 TEMPERATURE_MAX: Final = 10
+KERNEL_MS_MAX: Final = 600_000
 
 FAUCET_COINS: Final = "10"
+API_ADDRESS: Final = "127.0.0.1:8646"
+API_COINS: Final = "1"
+API_JOBS_MAX: Final = 256
 
 EPILOG: Final = """\
 first steps
@@ -52,16 +59,6 @@ exit codes
 {codes}
 
 The contract is not audited yet: the default chain is a devnet on this machine.
-"""
-
-
-KERNEL_LESSON: Final = """\
-A manifest names the code (CUDA C++ or PTX), its arguments with types and shapes, grid and block,
-and limits. Try: cocoon kernel run examples/kernels/saxpy
-
-The code is compiled without a view of this machine's files and run in a confined process, on a GPU
-where there is one, else on the CPU (slower: for trying things out). docs/customer-kernels.md has
-the rules.
 """
 
 
@@ -268,6 +265,13 @@ def _add_nodes(adder: Adder) -> None:
     node = adder.add("node", "nodes:node_command", "run a node that helps others find each other")
     provide = adder.add("provide", "nodes:provide_command", "sell compute")
     provide.add_argument("--model", action="append", help="model to serve; can be repeated")
+    provide.add_argument(
+        "--kernels",
+        nargs="?",
+        const="auto",
+        choices=["auto", "cpu", "cuda"],
+        help="run strangers' CUDA kernels too, confined (provider.kernels has the limits)",
+    )
     provide.set_defaults(selling=True)
     _add_devnet(adder)
     adder.add("peers", "swarm:peers_command", "list the peers of the node that runs on this home")
@@ -341,18 +345,60 @@ def _add_jobs(adder: Adder) -> None:
     quotes.add_argument("--model", help="only this model")
     quotes.add_argument("--once", action="store_true", help="print one table and stop")
     _add_network(ask, hear, quotes)
+    _add_api(adder)
+
+
+def _add_api(adder: Adder) -> None:
+    api = adder.add(
+        "api",
+        "api:api_command",
+        "let programs written for OpenAI's API buy from the swarm",
+        epilog=API_LESSON,
+    )
+    api.add_argument(
+        "--address", default=API_ADDRESS, help=f"host:port to listen on ({API_ADDRESS})"
+    )
+    api.add_argument(
+        "--spend-max",
+        default=API_COINS,
+        help=f"coins that all jobs together may cost until it is started again ({API_COINS})",
+    )
+    api.add_argument(
+        "--jobs", type=whole(1, API_JOBS_MAX), default=8, help="most jobs at the same time (8)"
+    )
+    api.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    _add_network(api)
 
 
 def _add_kernels(adder: Adder) -> None:
     kernel = adder.add(
-        "kernel", "kernels:kernel_command", "run a CUDA kernel of your own", epilog=KERNEL_LESSON
+        "kernel",
+        "kernels:kernel_command",
+        "run a CUDA kernel of your own, here or at a provider",
+        epilog=KERNEL_LESSON,
     )
-    run = Verbs(kernel).add("run", "compile, check and run what a manifest describes")
-    run.add_argument("manifest", type=Path, help="a job.toml, or the folder that holds one")
-    run.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="what runs it (auto)"
-    )
+    verbs = Verbs(kernel)
+    run = verbs.add("run", "compile, check and run what a manifest describes, here")
+    submit = verbs.add("submit", "have a provider run it, and pay for it", SUBMIT_LESSON)
+    for parser in (run, submit):
+        parser.add_argument("manifest", type=Path, help="a job.toml, or the folder that holds one")
+        parser.add_argument(
+            "--device", choices=["auto", "cpu", "cuda"], default="auto", help="what runs it (auto)"
+        )
     run.add_argument("--out", type=Path, default=None, help="save the outputs here, as .npy files")
+    submit.add_argument(
+        "--out", type=Path, default=None, help="folder for the outputs (default: kernel-JOB)"
+    )
+    submit.add_argument(
+        "--ms",
+        type=whole(1, KERNEL_MS_MAX),
+        default=None,
+        help="most that is paid for, in metered milliseconds (default: limits.time_ms)",
+    )
+    submit.add_argument(
+        "--dry-run", action="store_true", default=False, help="show what it would cost where"
+    )
+    _add_network(submit)
 
 
 def _add_records(adder: Adder) -> None:

@@ -18,6 +18,7 @@ from overlay.addresses import is_circuit
 from overlay.errors import LocalProtocolError, OverlayError
 from overlay.ids import PeerId, short
 from overlay.reach.dialback import Answer
+from overlay.reach.mapping import is_public
 from overlay.reach.verdict import Reach, Report, ip_of, judge, port_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ ASKED_MAX: Final = 4
 JOIN_S: Final = 10.0
 ASK_S: Final = 15.0
 RELAY_S: Final = 12.0
+ROUTER_S: Final = 15.0
 EXIT_NOT_REACHABLE: Final = 3
 HEADLINES: Final = {
     Reach.DIRECT: "others reach this node directly",
@@ -53,7 +55,7 @@ async def examine(config: NodeConfig, output: Output) -> Report:
     """Join as a guest with a key of its own, and ask who is there to dial back.
 
     When the node itself runs, it holds its ports: then the guest listens elsewhere, and whoever
-    dials back meets the node.
+    dials back meets the node; the router is left alone, which forwards the node's port if any.
     """
     from cocoon.node import host_settings  # noqa: PLC0415  (the whole node)
     from overlay.host import open_host  # noqa: PLC0415
@@ -63,15 +65,22 @@ async def examine(config: NodeConfig, output: Output) -> Report:
     said = (*network.listen_addresses, *network.announce_addresses)
     ports = list(dict.fromkeys(port for each in said if (port := port_of(each))))
     listening = tuple(_free(each) for each in network.listen_addresses)
-    guest = msgspec.structs.replace(network, listen_addresses=listening, relay=False)
+    guest = msgspec.structs.replace(
+        network,
+        listen_addresses=listening,
+        relay=False,
+        port_mapping=network.port_mapping and listening == network.listen_addresses,
+    )
     async with open_host(host_settings(guest), generate_identity(), clock=wall_clock) as host:
         output.note("asking peers to dial back ...")
         await _join(host)
+        router = await _ask_router(host)
+        ports = list(dict.fromkeys([*ports, *map(port_of, _mapped(host))]))
         answers = await _ask_all(host, ports)
         if network.relays:
             await _wait_for_relay(host)
         ours = [ip for each in host.observed if (ip := ip_of(each)) and is_ours(ip)]
-        return judge(host.addresses, ours, host.observed, answers, ports)
+        return judge(host.addresses, ours, host.observed, answers, ports, router=router)
 
 
 def is_ours(ip: str) -> bool:
@@ -107,6 +116,18 @@ async def _join(host: "Node") -> None:
             await host.explore()
 
 
+async def _ask_router(host: "Node") -> str:
+    with trio.move_on_after(ROUTER_S):
+        return await host.router()
+    return "the router takes too long to answer"
+
+
+def _mapped(host: "Node") -> list[str]:
+    """Return our addresses that the router gave us: public ones that this machine has not."""
+    direct = (each for each in host.addresses if not is_circuit(each))
+    return [each for each in direct if is_public(ip_of(each)) and not is_ours(ip_of(each))]
+
+
 async def _ask_all(host: "Node", ports: Sequence[int]) -> list[Answer]:
     answers: list[Answer] = []
 
@@ -138,6 +159,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("reached at", ", ".join(report.reached_at) or "nowhere directly"),
         ("at relays", ", ".join(report.relayed_at) or "none"),
         ("others see us as", seen or "nobody said"),
+        ("home router", report.router or "not asked"),
         ("behind NAT", nat),
         ("TCP ports to open", ", ".join(str(port) for port in report.tcp_ports) or "none"),
         ("dialed back by", f"{report.asked} tries"),

@@ -7,8 +7,10 @@ import msgspec
 from cocoon.cli.output import Output
 from cocoon.cli.settings import load
 from cocoon.errors import ConfigError
+from cocoon.kernel_profiles import profile_of
 from cocoon.market.explain import HEADER, Explanation, render
-from cocoon.receipts import verify_file
+from cocoon.messages import Kind
+from cocoon.receipts import ReceiptReport, verify_file
 
 
 def explain_command(parsed: argparse.Namespace, output: Output) -> int:
@@ -44,5 +46,20 @@ def receipts_command(parsed: argparse.Namespace, output: Output) -> int:
     for name, found in reports.items():
         rows = [("ok" if b.ok else "BROKEN", b.name, b.detail) for b in found.bindings]
         output.table(f"{name}: {'verified' if found.ok else 'NOT verified'}", ("", "", ""), rows)
+        if words := _meter_words(found):
+            output.say(f"  {words}")
     output.result({name: {"ok": r.ok, "bindings": r.bindings} for name, r in reports.items()})
     return 0 if all(found.ok for found in reports.values()) else 8
+
+
+def _meter_words(report: ReceiptReport) -> str:
+    """Say of a kernel's receipt what was metered: a CPU's milliseconds are not a GPU's."""
+    receipt = report.receipt
+    if not report.ok or receipt is None or receipt.kind is not Kind.KERNEL:
+        return ""
+    profile = profile_of(receipt.model_id)
+    unit = f"{profile.name}: 1 ms is {profile.unit}" if profile is not None else "unknown"
+    return (
+        f"{receipt.meter.gpu_ms} ms metered ({unit}), {receipt.finish.value}, "
+        f"kernel {receipt.kernel_hash.hex()[:16]}"
+    )

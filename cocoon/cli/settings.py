@@ -4,10 +4,13 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from cocoon.config import CONFIG_FILE, NodeConfig, load_config, parse_config
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 def environment() -> dict[str, str]:
@@ -57,6 +60,9 @@ def chosen(parsed: argparse.Namespace) -> dict[str, object]:
         "network.listen_addresses": getattr(parsed, "listen", None),
         "chain.url": _chain_url(getattr(parsed, "chain_url", None)),
     }
+    if getattr(parsed, "kernels", None) is not None:
+        options["provider.kernels.enabled"] = True
+        options["provider.kernels.device"] = parsed.kernels
     if getattr(parsed, "selling", False):
         options["provider.models"] = parsed.model
     return {name: value for name, value in options.items() if value is not None}
@@ -68,11 +74,17 @@ def _with_options(config: NodeConfig, parsed: argparse.Namespace) -> NodeConfig:
     lines = [f"{name} = {json.dumps(value)}" for name, value in options.items()]
     said = parse_config("\n".join(lines), source="the command line")
     for name in options:
-        table, _, key = name.partition(".")
-        value = getattr(getattr(said, table), key)
-        changed = msgspec.structs.replace(getattr(config, table), **{key: value})
-        config = msgspec.structs.replace(config, **{table: changed})
+        config = _with_option(config, said, name)
     return config
+
+
+def _with_option(section: S, said: S, name: str) -> S:
+    """Return *section* with the option called *name* as it is in *said*."""
+    key, _, below = name.partition(".")
+    value = getattr(said, key)
+    if below:
+        value = _with_option(getattr(section, key), value, below)
+    return msgspec.structs.replace(section, **{key: value})
 
 
 def write_private(path: Path, text: str) -> None:

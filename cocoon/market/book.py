@@ -12,18 +12,19 @@ displaces others, the smallest unwatched class or the newest of the largest one.
 import enum
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cocoon.market.price import follows, recompute, same_window, terms_changed
 from cocoon.market.quotes import CLOCK_SKEW_S, bad_times, malformed
+from cocoon.market.renewal import base_id, parts_of
 from cocoon.messages import CONTROL_BYTES_MAX, Quote, Signed
 
 QUOTE_BYTES_MAX: Final = 4096
-PROVIDERS_MAX: Final = 1024
+PROVIDERS_MAX: Final = 12_288
 CLASSES_MAX: Final = 64
-QUOTES_MAX: Final = 8192
-"""Of all classes together: some 25 MB."""
+QUOTES_MAX: Final = 16_384
+"""Of all classes together: some 60 MB."""
 CLASSES_PER_PEER_MAX: Final = 32
 EVIDENCE_MAX: Final = 256
 SNAPSHOT_MAX: Final = 64
@@ -74,10 +75,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Equivocation:
-    """Proof that a provider signed two different quotes under one number."""
+    """Proof that a provider signed two different quotes under one number.
+
+    Attributes:
+        first, second: what it signed.
+        first_base, second_base: the full quotes that they renew, or they themselves.
+    """
 
     first: Signed
     second: Signed
+    first_base: Signed
+    second_base: Signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +93,9 @@ class Listing:
     """One quote in the book.
 
     Attributes:
-        signed: exactly what was gossiped.
+        signed: exactly what was gossiped: a full quote, or a renewal of one.
+        base: the full quote that it renews, or itself.
+        base_id: what renewals call that one.
         reasons: for each fault, in words with numbers.
         stepped_at_unix_s: when its level last moved; None when we came too late to know.
         arrival: counts up over all first arrivals: the smaller, the longer in the book.
@@ -93,6 +103,8 @@ class Listing:
     """
 
     signed: Signed
+    base: Signed
+    base_id: bytes
     quote: Quote
     flags: frozenset[Flag]
     reasons: tuple[str, ...]
@@ -171,6 +183,7 @@ class QuoteBook:
         self._clock_skew_s = clock_skew_s
         self._shelves: dict[str, _Shelf] = {}
         self._classes_of: Counter[str] = Counter()
+        self._bases: dict[bytes, tuple[str, str]] = {}
         self._evidence: dict[tuple[str, str], Equivocation] = {}
         self._watched: frozenset[str] = frozenset()
         self._familiar: frozenset[str] = frozenset()
@@ -196,23 +209,27 @@ class QuoteBook:
         """Return the classes with at least one live quote, in alphabetical order."""
         return sorted(key for key in self._shelves if self.candidates(key, now_unix_s))
 
-    def accept(self, signed: Signed, quote: Quote, now_unix_s: int) -> Verdict:
+    def accept(
+        self, signed: Signed, quote: Quote, now_unix_s: int, *, base: Signed | None = None
+    ) -> Verdict:
         """Take in a quote.
 
         Args:
             signed: the envelope; its signature by `quote.peer_id` has been checked.
-            quote: what was decoded from `signed.body`.
+            quote: what was decoded from `signed.body`, or what that renewal expands to.
             now_unix_s: our time.
+            base: the full quote that *signed* renews; None when it is one.
         """
+        base = base or signed
         listing = self._find(quote)
         if listing is not None:
-            known = self._known(listing, signed, quote)
+            known = self._known(listing, signed, base, quote)
             if known is not None:
                 return known
         refused = self._refused(signed, quote, now_unix_s)
         if refused is not None:
             return refused
-        new = self._listing(listing, signed, quote)
+        new = self._listing(listing, signed, base, quote)
         full = "" if listing is not None else self._make_room(new, now_unix_s)
         if full:
             return Verdict(Outcome.REFUSED, full)
@@ -220,6 +237,16 @@ class QuoteBook:
         if new.faulty:
             return Verdict(Outcome.FLAGGED, "; ".join(new.reasons))
         return Verdict(Outcome.NEW)
+
+    def count(self, resource_class: str) -> int:
+        """Return how many providers quote a class, as far as we have heard."""
+        shelf = self._shelves.get(resource_class)
+        return 0 if shelf is None else len(shelf.listings)
+
+    def find_base(self, name: bytes) -> Listing | None:
+        """Return the listing whose full quote has the id *name*."""
+        place = self._bases.get(name)
+        return None if place is None else self._shelves[place[0]].listings[place[1]]
 
     def candidates(self, resource_class: str, now_unix_s: int) -> list[Listing]:
         """Return the live quotes of a class, faulty ones included, in order of peer id."""
@@ -239,7 +266,7 @@ class QuoteBook:
         """Return quotes as they were gossiped, as many as fit into one answer.
 
         Whoever is longest in the book comes first: a flood of newcomers does not
-        crowd them out. Faulty quotes are left out.
+        crowd them out. Faulty quotes are left out. A renewal comes behind its full quote.
         """
         live = [
             listing for listing in self.candidates(resource_class, now_unix_s) if not listing.faulty
@@ -248,10 +275,11 @@ class QuoteBook:
         chosen: list[Signed] = []
         size_bytes = _ENVELOPE_BYTES
         for listing in live[: min(quotes_max, SNAPSHOT_MAX)]:
-            size_bytes += len(listing.signed.body) + _ENVELOPE_BYTES
-            if size_bytes > CONTROL_BYTES_MAX:
+            parts = parts_of(listing.signed, listing.base)
+            size_bytes += sum(len(part.body) + _ENVELOPE_BYTES for part in parts)
+            if size_bytes > CONTROL_BYTES_MAX or len(chosen) + len(parts) > SNAPSHOT_MAX:
                 break
-            chosen.append(listing.signed)
+            chosen += parts
         return tuple(chosen)
 
     def drop_expired(self, now_unix_s: int) -> int:
@@ -276,30 +304,34 @@ class QuoteBook:
         shelf = self._shelves.get(quote.resource_class)
         return shelf.listings.get(quote.peer_id) if shelf else None
 
-    def _known(self, listing: Listing, signed: Signed, quote: Quote) -> Verdict | None:
+    def _known(
+        self, listing: Listing, signed: Signed, base: Signed, quote: Quote
+    ) -> Verdict | None:
         """Return the verdict on a quote that is not newer than the one we have."""
         if quote.seq > listing.quote.seq:
             return None
         if quote.seq < listing.quote.seq:
             return Verdict(Outcome.STALE, f"number {quote.seq}, have {listing.quote.seq}")
-        if signed.body == listing.signed.body or Flag.EQUIVOCATION in listing.flags:
+        if quote == listing.quote or Flag.EQUIVOCATION in listing.flags:
             return Verdict(Outcome.SEEN)
-        return self._equivocated(listing, signed)
+        return self._equivocated(listing, signed, base)
 
-    def _equivocated(self, listing: Listing, signed: Signed) -> Verdict:
+    def _equivocated(self, listing: Listing, signed: Signed, base: Signed) -> Verdict:
         quote = listing.quote
         if len(signed.body) > QUOTE_BYTES_MAX:
             return _too_long(signed)
         while len(self._evidence) >= EVIDENCE_MAX:
             del self._evidence[next(iter(self._evidence))]
         key = (quote.resource_class, quote.peer_id)
-        self._evidence[key] = Equivocation(listing.signed, signed)
+        self._evidence[key] = Equivocation(listing.signed, signed, listing.base, base)
         reason = f"two different quotes under number {quote.seq}"
         flagged = _with_flag(listing, Flag.EQUIVOCATION, reason)
         self._shelves[quote.resource_class].put(flagged)
         return Verdict(Outcome.FLAGGED, reason)
 
-    def _listing(self, previous: Listing | None, signed: Signed, quote: Quote) -> Listing:
+    def _listing(
+        self, previous: Listing | None, signed: Signed, base: Signed, quote: Quote
+    ) -> Listing:
         reasons, flags = recompute(quote), set[Flag]()
         if previous is not None:
             reasons += follows(previous.quote, quote, stepped_at_unix_s=previous.stepped_at_unix_s)
@@ -313,6 +345,8 @@ class QuoteBook:
             reasons.append("has signed two different quotes under one number")
         return Listing(
             signed=signed,
+            base=base,
+            base_id=base_id(base.body),
             quote=quote,
             flags=frozenset(flags),
             reasons=tuple(reasons),
@@ -332,13 +366,18 @@ class QuoteBook:
     def _put(self, listing: Listing) -> None:
         quote = listing.quote
         shelf = self._shelves.setdefault(quote.resource_class, _Shelf())
-        if quote.peer_id not in shelf.listings:
+        previous = shelf.listings.get(quote.peer_id)
+        if previous is None:
             self._classes_of[quote.peer_id] += 1
             self._size += 1
+        else:
+            self._bases.pop(previous.base_id, None)
+        self._bases[listing.base_id] = (quote.resource_class, quote.peer_id)
         shelf.put(listing)
 
     def _remove(self, resource_class: str, peer: str) -> None:
         shelf = self._shelves[resource_class]
+        self._bases.pop(shelf.listings[peer].base_id, None)
         shelf.drop(peer)
         self._size -= 1
         self._classes_of[peer] -= 1
@@ -416,16 +455,7 @@ def _too_long(signed: Signed) -> Verdict:
 
 
 def _with_flag(listing: Listing, flag: Flag, reason: str) -> Listing:
-    return Listing(
-        signed=listing.signed,
-        quote=listing.quote,
-        flags=listing.flags | {flag},
-        reasons=(*listing.reasons, reason),
-        stepped_at_unix_s=listing.stepped_at_unix_s,
-        arrival=listing.arrival,
-        renewals=listing.renewals,
-        terms_changes=listing.terms_changes,
-    )
+    return replace(listing, flags=listing.flags | {flag}, reasons=(*listing.reasons, reason))
 
 
 def _stepped_at(previous: Listing | None, quote: Quote) -> int | None:

@@ -27,8 +27,6 @@ WINDOW_MS_MIN: Final = 1_000
 """A shorter window could be used to step more often than anyone can follow."""
 STEP_PPM_MAX: Final = 100_000
 """No rule may move a price by more than a tenth in one window."""
-GPU_CHUNK_MS: Final = 1_000
-"""One chunk of a customer's kernel, in GPU milliseconds."""
 _STEPS_FOLLOWED_MAX: Final = 512
 _PACE_SLACK_MS: Final = 2_000
 """Quotes carry whole seconds, so two of them can be off by one; clocks are adjusted, too."""
@@ -129,11 +127,12 @@ def _total(*amounts: int) -> NanoTon:
 
 
 def worst_case_cost(schedule: PriceSchedule, size: JobSize) -> NanoTon:
-    """Return the most that a job within *size* can cost (GPU time is not bounded by a size)."""
+    """Return the most that a job within *size* can cost."""
     return _total(
         _prompt_cost_max(schedule, size),
         price_rounded_up(schedule.output_token, size.output_tokens_max, PER_UNITS),
         price_rounded_up(schedule.audio_second, size.audio_seconds_max, PER_UNITS),
+        price_rounded_up(schedule.gpu_ms, size.kernel_ms_max, PER_UNITS),
     )
 
 
@@ -151,7 +150,7 @@ def chunk_cost(schedule: PriceSchedule, limits: Limits, kind: Kind) -> NanoTon:
         case Kind.TRANSCRIBE:
             return cost(schedule, Meter(audio_ms=limits.chunk_audio_s * 1000))
         case Kind.KERNEL:
-            return cost(schedule, Meter(gpu_ms=GPU_CHUNK_MS))
+            return cost(schedule, Meter(gpu_ms=limits.chunk_gpu_ms))
         case _:
             assert_never(kind)
 

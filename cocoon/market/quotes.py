@@ -1,8 +1,12 @@
 """Making the quotes of a provider, and checking those of others.
 
-A quote lives for a minute and is published again every quarter of one, and at
-once when its level or the number of free slots changes. Only a finished load
-window moves the level; a quote in between repeats the window of the last one.
+In a small market a quote lives for a minute and is published again every quarter of
+one, and at once when its level or the number of free slots changes. The more
+providers quote a class, the longer each waits, so that all of them together
+publish at most `REISSUES_PER_S` renewals and `CHANGES_PER_S` changes a second
+(as members of an RTP session share its bandwidth: RFC 3550, section 6.2).
+Only a finished load window moves the level; a quote in between repeats the window
+of the last one.
 """
 
 import re
@@ -10,10 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from cocoon.market.load import WINDOW_MS, Load, LoadWindow
 from cocoon.market.price import PPM, WINDOW_MS_MIN, next_level_ppm, schedule_at
 from cocoon.messages import (
     VERSION,
+    Kind,
     Limits,
     ModelOnOffer,
     PriceInputs,
@@ -25,8 +32,15 @@ from cocoon.messages import (
 from overlay.errors import LocalProtocolError
 
 LIFETIME_S: Final = 60
-LIFETIME_S_MAX: Final = 120
+LIFETIME_S_MAX: Final = 2400
 REISSUE_S: Final = 15
+REISSUE_S_MAX: Final = 900
+REISSUES_PER_S: Final = 12
+"""Of all providers of a class, when nothing changes."""
+CHANGES_PER_S: Final = 50
+"""The same, while levels and free slots change."""
+FAREWELL_S: Final = 10
+"""How long the last quote of a provider that leaves lives: long enough to be passed on."""
 REISSUE_S_MIN: Final = 1
 """Busy providers change their free slots many times a second; their quotes do not."""
 CLOCK_SKEW_S: Final = 5
@@ -34,6 +48,8 @@ SPEED_MILLI_PER_S_MAX: Final = 10**9
 TOKENS_MAX: Final = 1 << 24
 AUDIO_SECONDS_MAX: Final = 86_400
 INPUT_BYTES_MAX: Final = 1 << 30
+KERNEL_MS_MAX: Final = 600_000
+KERNEL_BYTES_MAX: Final = 1 << 30
 _SEQ_PER_SECOND: Final = 256
 _CLASS: Final = re.compile(r"(chat|transcribe|kernel)/[0-9a-f]{64}")
 
@@ -67,9 +83,37 @@ class Offering:
         return resource_class(self.model.kind, self.model.model_id.hex())
 
 
+def kind_of_class(resource_class: str) -> Kind:
+    """Return the kind of job of a resource class.
+
+    >>> kind_of_class("chat/00ff").value
+    'chat'
+    """
+    return Kind(resource_class.partition("/")[0])
+
+
 def first_seq(now_unix_s: int) -> int:
     """Return where a provider without memory starts to count: above all it ever published."""
     return now_unix_s * _SEQ_PER_SECOND
+
+
+def reissue_s(crowd: int) -> int:
+    """Return how long an unchanged quote stands among *crowd* providers of its class, in seconds.
+
+    >>> reissue_s(10), reissue_s(10_000)
+    (15, 834)
+    """
+    return min(max(REISSUE_S, -(-crowd // REISSUES_PER_S)), REISSUE_S_MAX)
+
+
+def change_s(crowd: int) -> int:
+    """Return how long a change waits after the last quote, among *crowd* providers, in seconds."""
+    return min(max(REISSUE_S_MIN, -(-crowd // CHANGES_PER_S)), REISSUE_S_MAX)
+
+
+def lifetime_s(crowd: int) -> int:
+    """Return how long a quote lives: two and a half times as long as it stands, or longer."""
+    return max(LIFETIME_S, 5 * reissue_s(crowd) // 2)
 
 
 def make_quote(
@@ -81,6 +125,7 @@ def make_quote(
     free_slots: int,
     speed_milli_per_s: int,
     now_unix_s: int,
+    lifetime_s: int = LIFETIME_S,
 ) -> Quote:
     """Return the next quote of *offering*, its price by the rule.
 
@@ -92,6 +137,7 @@ def make_quote(
         free_slots: how many more it would take now.
         speed_milli_per_s: measured, thousandths of output tokens or audio seconds a second.
         now_unix_s: the time of issue.
+        lifetime_s: how long it is good.
     """
     inputs = _inputs(offering.terms, previous, load, slots)
     level_ppm = next_level_ppm(inputs)
@@ -111,7 +157,7 @@ def make_quote(
         tier=offering.tier,
         evidence_id=offering.evidence_id,
         issued_at_unix_s=now_unix_s,
-        expires_at_unix_s=now_unix_s + LIFETIME_S,
+        expires_at_unix_s=now_unix_s + lifetime_s,
     )
 
 
@@ -185,18 +231,51 @@ class Quoter:
         """Sell on new terms (or under a new statement) from the next quote on."""
         self._offerings[offering.resource_class] = offering
 
-    def due(self, *, now_ms: int, now_unix_s: int) -> list[Quote]:
-        """Return the quotes to publish now; each is remembered as the last of its class."""
-        load = self.window.take(now_ms)
+    def due(self, *, now_ms: int, now_unix_s: int, crowd: int = 0) -> list[Quote]:
+        """Return the quotes to publish now; each is remembered as the last of its class.
+
+        Args:
+            now_ms: steady time.
+            now_unix_s: the time of issue.
+            crowd: how many providers quote our classes, as far as we know.
+        """
+        load = self.window.take(now_ms) if self._may_step(now_unix_s, crowd) else None
         made = [
-            self._make(offering, load, now_unix_s)
+            self._make(offering, step, now_unix_s, crowd)
             for key, offering in self._offerings.items()
-            if load is not None or self._is_due(self._last.get(key), offering, now_unix_s)
+            for step in [self._step(self._last.get(key), offering, load)]
+            if step is not None or self._is_due(self._last.get(key), offering, now_unix_s, crowd)
         ]
         self._last.update((quote.resource_class, quote) for quote in made)
         return made
 
-    def _make(self, offering: Offering, load: Load | None, now_unix_s: int) -> Quote:
+    def farewell(self, *, now_unix_s: int) -> list[Quote]:
+        """Return the last quotes before we leave: no slot is free, and they are soon over."""
+        made = [
+            replace(
+                self._make(offering, None, now_unix_s, 0),
+                free_slots=0,
+                expires_at_unix_s=now_unix_s + FAREWELL_S,
+            )
+            for key, offering in self._offerings.items()
+            if key in self._last
+        ]
+        self._last.update((quote.resource_class, quote) for quote in made)
+        return made
+
+    def _may_step(self, now_unix_s: int, crowd: int) -> bool:
+        """Tell whether a change could be published now; until then the window goes on."""
+        issued = [quote.issued_at_unix_s for quote in self._last.values()]
+        return not issued or not 0 <= now_unix_s - max(issued) < change_s(crowd)
+
+    def _step(self, last: Quote | None, offering: Offering, load: Load | None) -> Load | None:
+        """Return *load* if it is news: a window that leaves the level where it was is none."""
+        if load is None or last is None:
+            return load
+        moved = next_level_ppm(_inputs(offering.terms, last, load, self.window.slots))
+        return load if moved != last.level_ppm else None
+
+    def _make(self, offering: Offering, load: Load | None, now_unix_s: int, crowd: int) -> Quote:
         key = offering.resource_class
         return make_quote(
             offering,
@@ -206,9 +285,10 @@ class Quoter:
             free_slots=self.window.free_slots,
             speed_milli_per_s=self._speed_milli_per_s.get(key, 0),
             now_unix_s=now_unix_s,
+            lifetime_s=lifetime_s(crowd),
         )
 
-    def _is_due(self, last: Quote | None, offering: Offering, now_unix_s: int) -> bool:
+    def _is_due(self, last: Quote | None, offering: Offering, now_unix_s: int, crowd: int) -> bool:
         if last is None:
             return True
         age_s = now_unix_s - last.issued_at_unix_s
@@ -217,7 +297,7 @@ class Quoter:
             or last.statement_id != offering.statement_id
             or last.inputs != _inputs(offering.terms, last, None, self.window.slots)
         )
-        return age_s >= REISSUE_S or age_s < 0 or (changed and age_s >= REISSUE_S_MIN)
+        return age_s >= reissue_s(crowd) or age_s < 0 or (changed and age_s >= change_s(crowd))
 
 
 def validate_quote(
@@ -270,6 +350,9 @@ def _absurd(limits: Limits, speed_milli_per_s: int) -> list[str]:
             ("output", limits.output_tokens_max, TOKENS_MAX),
             ("audio seconds", limits.audio_seconds_max, AUDIO_SECONDS_MAX),
             ("input bytes", limits.input_bytes_max, INPUT_BYTES_MAX),
+            ("kernel ms", limits.kernel_ms_max, KERNEL_MS_MAX),
+            ("kernel memory", limits.kernel_memory_bytes_max, KERNEL_BYTES_MAX),
+            ("kernel output", limits.kernel_output_bytes_max, KERNEL_BYTES_MAX),
             ("speed", speed_milli_per_s, SPEED_MILLI_PER_S_MAX),
         )
         if value > limit

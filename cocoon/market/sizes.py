@@ -17,6 +17,9 @@ class JobSize:
     prompt_tokens_max: int = 0
     output_tokens_max: int = 0
     audio_seconds_max: int = 0
+    kernel_ms_max: int = 0
+    kernel_memory_bytes_max: int = 0
+    kernel_output_bytes_max: int = 0
 
 
 def size_of(request: RequestForOffer) -> JobSize:
@@ -26,6 +29,9 @@ def size_of(request: RequestForOffer) -> JobSize:
         prompt_tokens_max=request.prompt_tokens_max,
         output_tokens_max=request.output_tokens_max,
         audio_seconds_max=request.audio_seconds_max,
+        kernel_ms_max=request.kernel_ms_max,
+        kernel_memory_bytes_max=request.kernel_memory_bytes_max,
+        kernel_output_bytes_max=request.kernel_output_bytes_max,
     )
 
 
@@ -47,6 +53,9 @@ def too_small(limits: Limits, size: JobSize) -> str:
         ("tokens of context", context, limits.context_tokens),
         ("output tokens", size.output_tokens_max, limits.output_tokens_max),
         ("seconds of audio", size.audio_seconds_max, limits.audio_seconds_max),
+        ("ms of a kernel", size.kernel_ms_max, limits.kernel_ms_max),
+        ("bytes of arrays", size.kernel_memory_bytes_max, limits.kernel_memory_bytes_max),
+        ("bytes of results", size.kernel_output_bytes_max, limits.kernel_output_bytes_max),
     ):
         if wanted > limit:
             return f"{wanted} {what} wanted, at most {limit} taken"

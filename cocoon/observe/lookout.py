@@ -71,6 +71,7 @@ class Lookout:
         listings = [
             listing for one in market for listing in book.candidates(one.resource_class, now_unix_s)
         ]
+        figures = node.host.figures()
         return NodeStatus(
             software=SOFTWARE,
             role="provider" if self._provider else "node",
@@ -85,6 +86,8 @@ class Lookout:
             market=market,
             sales=_sales(self._provider),
             earnings=_earnings(self._provider),
+            held=figures.held,
+            counted=figures.counted,
         )
 
 

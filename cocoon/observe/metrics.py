@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -26,6 +26,7 @@ _COUNTERS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("cocoon_offers_lost", "Offers that a requester declined, by its reason", ("reason",)),
     ("cocoon_output_tokens", "Output tokens sent", ()),
     ("cocoon_audio_milliseconds", "Audio that was transcribed", ()),
+    ("cocoon_kernel_milliseconds", "Metered time of customers' kernels", ()),
     ("cocoon_job_cost_nanoton", "What the jobs cost that were done", ()),
     ("cocoon_job_paid_nanoton", "What requesters have paid for them with vouchers", ()),
     ("cocoon_job_unpaid_nanoton", "What they still owed when they left", ()),
@@ -67,6 +68,7 @@ class Metrics:
         for name, field in (
             ("cocoon_output_tokens", "output_tokens"),
             ("cocoon_audio_milliseconds", "audio_ms"),
+            ("cocoon_kernel_milliseconds", "gpu_ms"),
             ("cocoon_job_cost_nanoton", "cost_nanoton"),
             ("cocoon_job_paid_nanoton", "paid_nanoton"),
             ("cocoon_job_unpaid_nanoton", "lost_nanoton"),
@@ -101,6 +103,7 @@ class _StatusCollector(Collector):
         yield _gauge("cocoon_peers_connected", "Peers with a live connection", len(now.peers))
         yield _gauge("cocoon_quotes_known", "Quotes in the book", now.quotes_known)
         yield _gauge("cocoon_tasks", "trio tasks that are alive", now.tasks)
+        yield from _overlay(now)
         yield from _market(now)
         yield from _sales(now)
         if now.earnings is not None:
@@ -111,6 +114,19 @@ class _StatusCollector(Collector):
 
 def _gauge(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(name, words, value=value)
+
+
+def _overlay(now: NodeStatus) -> Iterator[Metric]:
+    """Yield what the overlay holds and has done: names that we chose, never a stranger."""
+    held = GaugeMetricFamily("cocoon_overlay_held", "What the overlay holds now", labels=["what"])
+    for what, amount in sorted(now.held.items()):
+        held.add_metric([what], amount)
+    counted = CounterMetricFamily(
+        "cocoon_overlay_events", "What the overlay did or refused", labels=["event"]
+    )
+    for event, amount in sorted(now.counted.items()):
+        counted.add_metric([event], amount)
+    yield from (held, counted)
 
 
 def _market(now: NodeStatus) -> Iterator[Metric]:

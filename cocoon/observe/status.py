@@ -11,6 +11,7 @@ import msgspec
 
 from cocoon import __version__
 from cocoon.market.book import Listing, QuoteBook
+from cocoon.messages import Kind
 
 CLASSES_SHOWN_MAX: Final = 64
 PEERS_SHOWN_MAX: Final = 4096
@@ -79,6 +80,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         quotes_known: of all resource classes.
         tasks: trio tasks that are alive; grows without bound only in a bug.
         sales, earnings: empty for a node that sells nothing.
+        held, counted: of the overlay (`overlay.transport.HostFigures`).
     """
 
     software: str
@@ -94,6 +96,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     market: tuple[ClassStatus, ...]
     sales: tuple[SaleStatus, ...] = ()
     earnings: EarningsStatus | None = None
+    held: dict[str, int] = msgspec.field(default_factory=dict)
+    counted: dict[str, int] = msgspec.field(default_factory=dict)
 
     @property
     def uptime_s(self) -> int:
@@ -129,17 +133,23 @@ def market_status(book: QuoteBook, now_unix_s: int) -> tuple[ClassStatus, ...]:
     return tuple(_class_status(listings) for listings in found if listings)
 
 
+_UNITS: Final = {
+    Kind.CHAT.value: ("1000 output tokens", "output_token"),
+    Kind.TRANSCRIBE.value: ("1000 s of audio", "audio_second"),
+    Kind.KERNEL.value: ("1000 ms of kernels", "gpu_ms"),
+}
+"""What prices are told for, and their field, by the first part of a class."""
+
+
 def _class_status(listings: list[Listing]) -> ClassStatus:
     sound = [listing.quote for listing in listings if not listing.faulty]
     first = listings[0].quote
-    speech = first.resource_class.startswith("transcribe/")
-    prices = sorted(
-        quote.schedule.audio_second if speech else quote.schedule.output_token for quote in sound
-    )
+    unit, price = _UNITS[first.resource_class.partition("/")[0]]
+    prices = sorted(getattr(quote.schedule, price) for quote in sound)
     return ClassStatus(
         resource_class=first.resource_class,
         model_name=first.model_name,
-        unit="1000 s of audio" if speech else "1000 output tokens",
+        unit=unit,
         providers=len(listings),
         free_slots=sum(quote.free_slots for quote in sound),
         faulty=len(listings) - len(sound),

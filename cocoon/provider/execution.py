@@ -29,8 +29,18 @@ from cocoon.messages import (
 )
 from cocoon.nursery import open_private_nursery
 from cocoon.provider.lease import Lease
+from cocoon.provider.results import KernelOutput
 from cocoon.provider.runner import WorkerDied
-from cocoon.provider.wire import JobEnded, JobEvent, JobStarted, RunChat, RunSpeech, TokensOut
+from cocoon.provider.wire import (
+    Job,
+    JobEnded,
+    JobEvent,
+    JobStarted,
+    RunKernel,
+    RunSpeech,
+    SpeechOut,
+    TokensOut,
+)
 from contracts.units import NanoTon
 from overlay.errors import PeerUnavailable, RemoteProtocolError
 from overlay.transport import Stream
@@ -40,6 +50,7 @@ logger = logging.getLogger(__name__)
 SEND_TIMEOUT_S: Final = 30.0
 PIECE_TEXT_MAX: Final = 16 * 1024
 """Characters; a sealed segment holds 256 KiB."""
+NOTE_MAX: Final = 500
 GRANTED_CHUNKS: Final = 2
 """The device computes at most this many chunks ahead of what is paid."""
 
@@ -47,9 +58,7 @@ GRANTED_CHUNKS: Final = 2
 class JobWorker(Protocol):
     """What runs the job: `cocoon.provider.runner.Worker`."""
 
-    def run(
-        self, job: RunChat | RunSpeech
-    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[JobEvent]]:
+    def run(self, job: Job) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[JobEvent]]:
         """Run a job for the length of the block; raises WorkerDied."""
         ...
 
@@ -84,7 +93,7 @@ class Execution:
 
     stream: Stream
     worker: JobWorker
-    job: RunChat | RunSpeech
+    job: Job
     lease: Lease
     sealer: Sealer
     till: Till
@@ -99,6 +108,10 @@ class Execution:
     countersignature: bytes = b""
     voucher_signature: bytes = b""
     speed_milli_per_s: int = 0
+    kernel_hash: bytes = b""
+    _note: str = ""
+    """Why a kernel failed."""
+    _kernel: KernelOutput = field(default_factory=KernelOutput)
     _meter: Meter = field(default_factory=Meter)
     _tokens: list[tuple[int, str]] = field(default_factory=list)
     _speech: list[SpeechPiece] = field(default_factory=list)
@@ -239,6 +252,7 @@ class Execution:
         if ended.finish is Finish.FAILED:
             raise WorkerFailed(ended.detail, bad_input=ended.bad_input)
         self.finish, self.speed_milli_per_s = ended.finish, ended.speed_milli_per_s
+        self._note = ended.detail
 
     async def _next_event(self, events: trio.MemoryReceiveChannel[JobEvent]) -> JobEvent | None:
         """Return the next event; None when the worker died or the job was stopped."""
@@ -253,14 +267,17 @@ class Execution:
             case JobStarted(prompt_tokens=prompt_tokens, audio_ms=audio_ms):
                 self._meter = Meter(prompt_tokens=prompt_tokens)
                 self._audio_ms = audio_ms
+                self.kernel_hash = event.kernel_hash
             case TokensOut(token_ids=token_ids, texts=texts):
                 self._tokens += zip(token_ids, texts, strict=True)
             case JobEnded(finish=finish):
                 if finish is Finish.STOP:
                     self._silence_until_ms = self._audio_ms
                 return event
+            case SpeechOut(piece=piece):
+                self._speech.append(piece)
             case _:
-                self._speech.append(event.piece)
+                self._kernel.take(event)
         return None
 
     async def _flush(self) -> None:
@@ -272,6 +289,8 @@ class Execution:
                 await self._grant_more()
 
     def _is_waiting(self) -> bool:
+        if isinstance(self.job, RunKernel):
+            return self._kernel.is_waiting(self._meter)
         return bool(self._tokens or self._speech) or self._billed_until() > self._meter.audio_ms
 
     def _billed_until(self) -> int:
@@ -293,6 +312,10 @@ class Execution:
         room = self.lease.room()
         if isinstance(self.job, RunSpeech):
             return self._cut_speech(room)
+        if isinstance(self.job, RunKernel):
+            piece = self._kernel.cut(self._meter, room)
+            self._meter = piece.meter
+            return piece
         count = _fitting(self._tokens[:room])
         taken, self._tokens = self._tokens[:count], self._tokens[count:]
         self._meter = Meter(
@@ -325,7 +348,8 @@ class Execution:
             self.finish = self._stop
             self._meter = self.lease.sent
         if not self.left:
-            await self._send_piece(OutputPiece(meter=self._meter, finish=self.finish))
+            note = self._note[:NOTE_MAX]
+            await self._send_piece(OutputPiece(meter=self._meter, finish=self.finish, note=note))
 
 
 def _fitting(tokens: list[tuple[int, str]]) -> int:

@@ -10,12 +10,18 @@ The billing rule, for both sides:
   of one chunk at most: a piece may carry nothing but the meter;
 * a job that ends in any way, a cancel included, is paid up to the last piece sent.
 
+A customer's kernel is billed while it runs, by what it has used, chunk by chunk; its result
+comes with the rest of the bill, byte for byte in proportion (`cocoon.provider.results`).
+
 So a provider never has more than the prompt and one chunk at risk, and a requester
-never pays for anything that it has not received.
+never pays for anything that it has not received; but what it pays while a kernel runs is
+lost if the provider dies before the result is there, for kernels cannot be gone on with
+elsewhere.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from cocoon.market.price import cost
 from cocoon.messages import Kind, Limits, Meter, PriceSchedule
@@ -24,12 +30,28 @@ from contracts.units import NO_MONEY, NanoTon
 
 def units_of(kind: Kind, meter: Meter) -> int:
     """Return the output of *meter* in the unit that chunks are counted in."""
-    return meter.audio_ms if kind is Kind.TRANSCRIBE else meter.output_tokens
+    match kind:
+        case Kind.CHAT:
+            return meter.output_tokens
+        case Kind.TRANSCRIBE:
+            return meter.audio_ms
+        case Kind.KERNEL:
+            return meter.gpu_ms
+        case _:
+            assert_never(kind)
 
 
 def chunk_units(kind: Kind, limits: Limits) -> int:
     """Return the size of one chunk in those units."""
-    return limits.chunk_audio_s * 1000 if kind is Kind.TRANSCRIBE else limits.chunk_tokens
+    match kind:
+        case Kind.CHAT:
+            return limits.chunk_tokens
+        case Kind.TRANSCRIBE:
+            return limits.chunk_audio_s * 1000
+        case Kind.KERNEL:
+            return limits.chunk_gpu_ms
+        case _:
+            assert_never(kind)
 
 
 @dataclass(slots=True)

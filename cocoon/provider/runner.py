@@ -21,10 +21,12 @@ from cocoon.provider.wire import (
     Command,
     Event,
     Grant,
+    Job,
     JobEnded,
     JobEvent,
+    KernelTick,
     RunChat,
-    RunSpeech,
+    RunKernel,
     SpeechOut,
     TokensOut,
     WorkerFailed,
@@ -58,7 +60,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     """What to start.
 
     Attributes:
-        path: the weights, a file or a folder.
+        path: the weights, a file or a folder; nothing for kernels.
         threads: how many processor threads the engine may use.
         tokens_per_s_max: the operator's cap; 0 means none.
         memory_bytes_max: what a worker may allocate beside the mapped weights; 0 means
@@ -67,12 +69,17 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     """
 
     kind: Kind
-    path: Path
+    path: Path = Path()
     device: str = "auto"
     threads: int = 1
     tokens_per_s_max: float = 0.0
     memory_bytes_max: int = 0
     stall_timeout_s: float = STALL_TIMEOUT_S
+
+    @property
+    def what(self) -> str:
+        """Return what it serves, for messages."""
+        return "customers' kernels" if self.kind is Kind.KERNEL else str(self.path)
 
 
 class WorkerDied(CocoonError):
@@ -137,9 +144,7 @@ class Worker:
             raise WorkerDied("the worker does not read its commands")
 
     @asynccontextmanager
-    async def run(
-        self, job: RunChat | RunSpeech
-    ) -> AsyncIterator[trio.MemoryReceiveChannel[JobEvent]]:
+    async def run(self, job: Job) -> AsyncIterator[trio.MemoryReceiveChannel[JobEvent]]:
         """Run *job* and yield the channel of its events, which ends after `JobEnded`.
 
         Leaving the block early cancels the job; `settle` waits until the device has
@@ -166,7 +171,7 @@ class Worker:
                     await self.cancel(job.job_id)
 
     async def grant(self, job_id: str, units: int) -> None:
-        """Let the job produce up to *units* in all: tokens, or milliseconds of audio."""
+        """Let the job go on up to *units* in all: tokens, or ms of audio or of a kernel."""
         self._progress.granted(units, trio.current_time())
         await self.send(Grant(job_id=job_id, granted_units=units))
 
@@ -247,6 +252,8 @@ class Progress:
             self._made_units += len(event.token_ids)
         elif isinstance(event, SpeechOut):
             self._made_units = max(self._made_units, event.piece.end_ms - self._skipped_ms)
+        elif isinstance(event, KernelTick):
+            self._made_units = max(self._made_units, event.metered_ms)
 
     def delivered(self, now_s: float) -> None:
         """The reader has taken it."""
@@ -259,9 +266,11 @@ class Progress:
         return 0.0 if paused or self._delivering else now_s - self._sign_s
 
 
-def _progress_of(job: RunChat | RunSpeech, now_s: float) -> Progress:
+def _progress_of(job: Job, now_s: float) -> Progress:
     if isinstance(job, RunChat):
         return Progress(job.granted_tokens, now_s)
+    if isinstance(job, RunKernel):
+        return Progress(job.granted_ms, now_s)
     return Progress(job.granted_ms, now_s, skipped_ms=job.skip_ms)
 
 
@@ -338,14 +347,14 @@ async def _wait_ready(spec: WorkerSpec, pipes: _Pipes) -> WorkerReady:
         with trio.move_on_after(START_TIMEOUT_S) as scope:
             event = await pipes.next_event()
     except WorkerProtocolError as error:
-        raise WorkerDied(f"{spec.path}: its worker spoke nonsense: {error}") from error
+        raise WorkerDied(f"{spec.what}: its worker spoke nonsense: {error}") from error
     if isinstance(event, WorkerReady):
         return event
     if isinstance(event, WorkerFailed):
-        raise WorkerDied(f"{spec.path} cannot be served: {event.detail}")
+        raise WorkerDied(f"{spec.what} cannot be served: {event.detail}")
     if scope.cancelled_caught:
-        raise WorkerDied(f"{spec.path}: not loaded within {START_TIMEOUT_S:.0f} s")
-    raise WorkerDied(f"{spec.path}: its worker ended before it was ready; the log says more")
+        raise WorkerDied(f"{spec.what}: not loaded within {START_TIMEOUT_S:.0f} s")
+    raise WorkerDied(f"{spec.what}: its worker ended before it was ready; the log says more")
 
 
 @asynccontextmanager
@@ -448,7 +457,7 @@ class WorkerPool:
                 logger.warning("a worker did not start again: %s", error)
             except OSError as error:
                 if not started.is_set():
-                    raise WorkerDied(f"{spec.path}: no process: {error}") from error
+                    raise WorkerDied(f"{spec.what}: no process: {error}") from error
                 logger.warning("no process for a worker: %s", error)
             if trio.current_time() - began_s > STEADY_S:
                 backoff_s = BACKOFF_S_MIN

@@ -19,8 +19,10 @@ from cocoon.confidential.transcript import evidence_id, statement_id
 from cocoon.config import NodeConfig, ProviderConfig
 from cocoon.directory import Directory, class_key
 from cocoon.errors import ConfigError, MissingAsset
+from cocoon.kernel_profiles import profile_of
 from cocoon.market.desk import DeskTerms, OfferDesk
-from cocoon.market.quotes import Offering, PriceTerms, Quoter
+from cocoon.market.quotes import Offering, PriceTerms, Quoter, kind_of_class
+from cocoon.market.renewal import Renewer
 from cocoon.messages import (
     JOB_PROTOCOL,
     STATEMENT_PROTOCOL,
@@ -40,11 +42,13 @@ from cocoon.provider.debtors import Debtors
 from cocoon.provider.kept_quotes import KeptQuotes
 from cocoon.provider.runner import WorkerDied, WorkerPool, WorkerSpec, open_pool
 from cocoon.provider.session import Session, Shelf, Shop
+from cocoon.provider.wire import WorkerReady
 from cocoon.receipts import ReceiptFile, save_receipt
 from cocoon.signing import sign
 from cocoon.statements import Payee as PayeeIdentity
 from cocoon.statements import build_statement, sign_statement
 from kernels.models import catalog
+from overlay.cleanup import shielded
 from overlay.errors import OverlayError, PeerUnavailable
 from overlay.identity import Identity
 from overlay.transport import Host, Stream
@@ -52,12 +56,15 @@ from overlay.transport import Host, Stream
 logger = logging.getLogger(__name__)
 
 QUOTE_TICK_S: Final = 0.5
+FAREWELL_PATIENCE_S: Final = 2.0
 PUBLISH_TIMEOUT_S: Final = 10.0
 ANNOUNCE_RETRY_S: Final = 5.0
 STATEMENT_RENEWAL_S: Final = 3600.0
 STATEMENTS_KEPT_MAX: Final = 32
 PREKEY_TICK_S: Final = 0.2
 SESSIONS_MAX: Final = 64
+KERNELS: Final = "kernels"
+"""What stands for a model's name where it is kernels that are for sale."""
 
 Tell = Callable[[str, dict[str, object]], None]
 OpenPool = Callable[[NodeConfig, str], AbstractAsyncContextManager[WorkerPool]]
@@ -93,6 +100,7 @@ class Provider:
     kept_quotes: KeptQuotes
     sales: list[Sale] = field(default_factory=list)
     quoters: dict[str, Quoter] = field(default_factory=dict)
+    renewers: dict[Kind, Renewer] = field(default_factory=dict)
     boot_key: SealKey = field(default_factory=SealKey.generate)
     prekeys: PrekeyPool = field(default_factory=PrekeyPool)
     statements: dict[bytes, Signed] = field(default_factory=dict)
@@ -195,21 +203,40 @@ class Provider:
     async def keep_quotes(self) -> None:
         """Publish each quote when it is due; it is on the disk before it is heard."""
         while True:
-            for quoter in self.quoters.values():
-                for quote in quoter.due(now_ms=self.now_ms(), now_unix_s=int(self.clock())):
-                    await self._announce(quote)
+            due: dict[Kind, list[Quote]] = {}
+            for resource_class, quoter in self.quoters.items():
+                due.setdefault(kind_of_class(resource_class), []).extend(
+                    quoter.due(
+                        now_ms=self.now_ms(),
+                        now_unix_s=int(self.clock()),
+                        crowd=self.directory.book.count(resource_class),
+                    )
+                )
+            for kind, quotes in due.items():
+                await self._announce(kind, quotes)
             await trio.sleep(QUOTE_TICK_S)
 
-    async def _announce(self, quote: Quote) -> None:
+    async def say_farewell(self) -> None:
+        """Tell the market that we leave; without it our last quotes would stand for a while."""
+        for resource_class, quoter in self.quoters.items():
+            quotes = quoter.farewell(now_unix_s=int(self.clock()))
+            await self._announce(kind_of_class(resource_class), quotes)
+
+    async def _announce(self, kind: Kind, quotes: list[Quote]) -> None:
+        """Gossip new quotes of one kind of job, in as few bytes as they need."""
         try:
-            await trio.to_thread.run_sync(self.kept_quotes.put, quote)
-            signed = sign(self.identity, self.config.network.name, quote)
-            with trio.move_on_after(PUBLISH_TIMEOUT_S):
-                await self.directory.announce(quote, signed)
+            for quote in quotes:
+                await trio.to_thread.run_sync(self.kept_quotes.put, quote)
         except OSError as error:
             logger.warning("no quote is published: it cannot be kept: %s", error)
-        except PeerUnavailable as error:
-            logger.info("a quote was not gossiped: %s", error)
+            return
+        for message in self.renewers.setdefault(kind, Renewer()).messages(quotes):
+            signed = sign(self.identity, self.config.network.name, message)
+            try:
+                with trio.move_on_after(PUBLISH_TIMEOUT_S):
+                    await self.directory.announce(kind, signed)
+            except PeerUnavailable as error:
+                logger.info("a quote was not gossiped: %s", error)
 
     async def keep_prekeys(self) -> None:
         """Make one-time keys ahead of time, so that an offer does not wait for one."""
@@ -314,6 +341,23 @@ def worker_spec(config: NodeConfig, name: str) -> WorkerSpec:
     )
 
 
+def kernel_worker_spec(config: NodeConfig) -> WorkerSpec:
+    """Return how to start a worker for customers' kernels."""
+    return WorkerSpec(kind=Kind.KERNEL, device=config.provider.kernels.device)
+
+
+def kernel_limits(config: NodeConfig) -> Limits:
+    """Return the operator's limits for customers' kernels."""
+    kernels = config.provider.kernels
+    return Limits(
+        input_bytes_max=kernels.input_bytes_max,
+        kernel_ms_max=kernels.ms_max,
+        kernel_memory_bytes_max=kernels.memory_bytes_max,
+        kernel_output_bytes_max=kernels.output_bytes_max,
+        chunk_gpu_ms=kernels.chunk_ms,
+    )
+
+
 def model_limits(config: NodeConfig, kind: Kind, context_tokens: int) -> Limits:
     """Return the operator's limits, cut to what the model can do."""
     limits = config.provider.limits
@@ -330,13 +374,17 @@ def model_limits(config: NodeConfig, kind: Kind, context_tokens: int) -> Limits:
 
 @asynccontextmanager
 async def open_workers(config: NodeConfig, name: str) -> AsyncIterator[WorkerPool]:
-    """Run the worker processes of one model.
+    """Run the worker processes of one model, or those of kernels under the name `KERNELS`.
 
     Raises:
         ConfigError: no model has this name.
         MissingAsset: its weights are not on this machine.
         WorkerDied: they cannot be served.
     """
+    if name == KERNELS:
+        async with open_pool(kernel_worker_spec(config), config.provider.kernels.slots) as pool:
+            yield pool
+        return
     async with open_pool(worker_spec(config, name), config.provider.slots) as pool:
         yield pool
 
@@ -348,10 +396,13 @@ async def _open_sales(
     chain_network_id: int,
     open_pool_of: OpenPool,
 ) -> None:
-    """Start the workers of every model on sale."""
-    if not config.provider.models:
-        raise ConfigError("provider.models is empty: name at least one model to serve")
-    for name in config.provider.models:
+    """Start the workers of every model on sale, and those for kernels."""
+    kernels = (KERNELS,) if config.provider.kernels.enabled else ()
+    if not (config.provider.models or kernels):
+        raise ConfigError(
+            "provider.models is empty: name a model to serve, or set provider.kernels.enabled"
+        )
+    for name in (*config.provider.models, *kernels):
         try:
             pool = await stack.enter_async_context(open_pool_of(config, name))
         except WorkerDied as error:
@@ -359,13 +410,7 @@ async def _open_sales(
         ready = pool.ready
         if ready is None:
             raise MissingAsset(f"{name}: no worker became ready")
-        model = ModelOnOffer(
-            kind=ready.kind,
-            name=name,
-            model_id=ready.model_id,
-            engine_id=ready.engine_id,
-            limits=model_limits(config, ready.kind, ready.context_tokens),
-        )
+        model = _on_offer(config, name, ready)
         terms = DeskTerms(
             peer_id=provider.identity.peer_id,
             chain_network_id=chain_network_id,
@@ -374,6 +419,21 @@ async def _open_sales(
             challenge_s_min=provider.payee_identity.challenge_s_min,
         )
         provider.sales.append(Sale(model, pool, OfferDesk(terms, slots=pool.size)))
+
+
+def _on_offer(config: NodeConfig, name: str, ready: WorkerReady) -> ModelOnOffer:
+    limits = model_limits(config, ready.kind, ready.context_tokens)
+    if ready.kind is Kind.KERNEL:
+        profile = profile_of(ready.model_id)
+        name = profile.name if profile is not None else name
+        limits = kernel_limits(config)
+    return ModelOnOffer(
+        kind=ready.kind,
+        name=name,
+        model_id=ready.model_id,
+        engine_id=ready.engine_id,
+        limits=limits,
+    )
 
 
 @asynccontextmanager
@@ -427,5 +487,7 @@ async def open_provider(
             try:
                 yield provider
             finally:
+                with shielded(FAREWELL_PATIENCE_S):
+                    await provider.say_farewell()
                 nursery.cancel_scope.cancel()
                 provider.prekeys.erase_all()

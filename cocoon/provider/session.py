@@ -5,7 +5,6 @@ counter-offer, accept, sealed input, chunks with vouchers, receipt.
 """
 
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ from cocoon.messages import (
     VERSION,
     Accept,
     Accepted,
-    ChatInput,
     CounterOffer,
     Decline,
     Finish,
@@ -40,7 +38,6 @@ from cocoon.messages import (
     InputSegment,
     JobEnd,
     JobInput,
-    Limits,
     ModelOnOffer,
     Offer,
     Quote,
@@ -60,10 +57,11 @@ from cocoon.messages import (
 from cocoon.nursery import open_private_nursery
 from cocoon.payments.payee import PayeeChannel, PayeeService
 from cocoon.provider.debtors import Debtors
-from cocoon.provider.execution import GRANTED_CHUNKS, Execution, WorkerFailed
+from cocoon.provider.execution import Execution, WorkerFailed
 from cocoon.provider.lease import Lease
+from cocoon.provider.orders import job_for_worker
 from cocoon.provider.runner import Worker, WorkerDied, WorkerPool
-from cocoon.provider.wire import RunChat, RunSpeech
+from cocoon.provider.wire import Job
 from cocoon.receipts import JobView, ReceiptFile, build_receipt, is_countersigned, sign_receipt
 from cocoon.signing import sign
 from contracts.errors import ChainUnavailable, ContractError
@@ -177,8 +175,11 @@ class Session:
         raise PeerUnavailable(f"no message within {timeout_s:.0f} s")
 
     async def refuse(self, code: RefusalCode, detail: str) -> None:
-        """Send a typed refusal and tell the operator."""
-        self._shop.tell("refused", {"code": code.value, "detail": detail})
+        """Send a typed refusal and tell the operator.
+
+        The operator's log gets the first line only: a compiler quotes the customer's source.
+        """
+        self._shop.tell("refused", {"code": code.value, "detail": detail.partition("\n")[0]})
         await self._send(Refusal(code=code, detail=detail[:512]))
 
     # --- the whole ---
@@ -355,7 +356,8 @@ class Session:
         with channel:
             async with _borrowed(deal.shelf) as worker:
                 job_input, request_hash = await self._read_input(deal)
-                job = _job_for_worker(deal, job_input)
+                kind = deal.shelf.model.kind
+                job = job_for_worker(kind, offer.limits, deal.request, job_input)
                 return await self._run(deal, job, worker, JobTill(channel), request_hash)
 
     async def _read_input(self, deal: Deal) -> tuple[JobInput, bytes]:
@@ -384,7 +386,7 @@ class Session:
     async def _run(
         self,
         deal: Deal,
-        job: RunChat | RunSpeech,
+        job: Job,
         worker: Worker,
         till: JobTill,
         request_hash: bytes,
@@ -477,6 +479,7 @@ class Session:
             schedule=offer.schedule,
             meter=execution.lease.sent,
             payment=deal.accept.payment,
+            kernel_hash=execution.kernel_hash,
         )
         return build_receipt(
             view,
@@ -517,6 +520,7 @@ class Session:
                 "lost_nanoton": lease.at_risk_nanoton,
                 "output_tokens": lease.sent.output_tokens,
                 "audio_ms": lease.sent.audio_ms,
+                "gpu_ms": lease.sent.gpu_ms,
             },
         )
 
@@ -547,43 +551,3 @@ async def _borrowed(shelf: Shelf) -> AsyncIterator[Worker]:
             await shelf.pool.give_back(worker)
         finally:
             shelf.job_ended()
-
-
-def _job_for_worker(deal: Deal, job_input: JobInput) -> RunChat | RunSpeech:
-    """Turn the opened input into a command, within what was agreed.
-
-    Raises:
-        Refused: the input is of another kind, or wants more than was negotiated.
-    """
-    job_id, limits = secrets.token_hex(8), deal.agreement.offer.limits
-    request = deal.request
-    if isinstance(job_input, ChatInput):
-        _expect(deal, "chat")
-        if job_input.output_tokens_max > request.output_tokens_max:
-            raise Refused(RefusalCode.SIZE.value, "more output tokens than negotiated")
-        return RunChat(
-            job_id=job_id,
-            turns=job_input.turns,
-            prefix_token_ids=job_input.prefix_token_ids,
-            output_tokens_max=job_input.output_tokens_max,
-            prompt_tokens_max=_prompt_tokens_max(limits, request),
-            sampling=job_input.sampling,
-            granted_tokens=GRANTED_CHUNKS * limits.chunk_tokens,
-        )
-    _expect(deal, "transcribe")
-    return RunSpeech(
-        job_id=job_id,
-        audio=job_input.audio,
-        audio_seconds_max=min(limits.audio_seconds_max, request.audio_seconds_max),
-        skip_ms=job_input.skip_ms,
-        granted_ms=GRANTED_CHUNKS * limits.chunk_audio_s * 1000,
-    )
-
-
-def _prompt_tokens_max(limits: Limits, request: RequestForOffer) -> int:
-    return min(request.prompt_tokens_max, limits.context_tokens - request.output_tokens_max)
-
-
-def _expect(deal: Deal, kind: str) -> None:
-    if deal.shelf.model.kind.value != kind:
-        raise Refused(RefusalCode.INPUT.value, f"this class is not for {kind} jobs")

@@ -39,8 +39,25 @@ class RunSpeech(Message, frozen=True, tag="run_speech", tag_field="type"):
     granted_ms: int
 
 
+class RunKernel(Message, frozen=True, tag="run_kernel", tag_field="type"):
+    """Run a customer's kernel. It rests when it has used `granted_ms`, until a `Grant`.
+
+    `job` is what `kernels.custom.decode_job` reads; the other numbers are what was agreed.
+    """
+
+    job_id: JobId
+    job: bytes
+    ms_max: int
+    memory_bytes_max: int
+    output_bytes_max: int
+    granted_ms: int
+
+
 class Grant(Message, frozen=True, tag="grant", tag_field="type"):
-    """The job may produce this many output tokens (or milliseconds of audio) in total."""
+    """The job may produce this many output tokens in total.
+
+    Of a transcription these are milliseconds of audio, of a kernel metered milliseconds.
+    """
 
     job_id: JobId
     granted_units: int
@@ -52,7 +69,8 @@ class CancelJob(Message, frozen=True, tag="cancel_job", tag_field="type"):
     job_id: JobId
 
 
-Command: TypeAlias = RunChat | RunSpeech | Grant | CancelJob
+Job: TypeAlias = RunChat | RunSpeech | RunKernel
+Command: TypeAlias = Job | Grant | CancelJob
 
 
 class WorkerReady(Message, frozen=True, tag="ready", tag_field="type"):
@@ -78,6 +96,7 @@ class JobStarted(Message, frozen=True, tag="started", tag_field="type"):
     job_id: JobId
     prompt_tokens: int
     audio_ms: int
+    kernel_hash: bytes = b""
 
 
 class TokensOut(Message, frozen=True, tag="tokens", tag_field="type"):
@@ -95,6 +114,29 @@ class SpeechOut(Message, frozen=True, tag="speech", tag_field="type"):
     piece: SpeechPiece
 
 
+class KernelTick(Message, frozen=True, tag="kernel_tick", tag_field="type"):
+    """A kernel is still being worked on; it has used at least so much."""
+
+    job_id: JobId
+    step: str
+    metered_ms: int
+
+
+class KernelDone(Message, frozen=True, tag="kernel_done", tag_field="type"):
+    """A kernel is over, well or not; `output_bytes` follow as `KernelOut`."""
+
+    job_id: JobId
+    metered_ms: int
+    output_bytes: int
+
+
+class KernelOut(Message, frozen=True, tag="kernel_out", tag_field="type"):
+    """The next bytes of what a kernel wrote."""
+
+    job_id: JobId
+    data: bytes
+
+
 class JobEnded(Message, frozen=True, tag="ended", tag_field="type"):
     """The worker is free again. `bad_input` says whose fault a failure is.
 
@@ -109,8 +151,9 @@ class JobEnded(Message, frozen=True, tag="ended", tag_field="type"):
     speed_milli_per_s: int = 0
 
 
-Event: TypeAlias = WorkerReady | WorkerFailed | JobStarted | TokensOut | SpeechOut | JobEnded
-JobEvent: TypeAlias = JobStarted | TokensOut | SpeechOut | JobEnded
+KernelEvent: TypeAlias = KernelTick | KernelDone | KernelOut
+JobEvent: TypeAlias = JobStarted | TokensOut | SpeechOut | KernelEvent | JobEnded
+Event: TypeAlias = WorkerReady | WorkerFailed | JobEvent
 
 _encoder = msgspec.msgpack.Encoder()
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

@@ -1,4 +1,4 @@
-"""The worker process: loads one model and runs one job at a time.
+"""The worker process: loads one model, or none for kernels, and runs one job at a time.
 
 ``python -m cocoon.provider.worker`` is started by `cocoon.provider.runner`. It
 blocks, so it lives in a process of its own: a crash, a leak or a hang in the
@@ -17,19 +17,23 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol, TypeAlias
 
 from cocoon.messages import Finish, Kind, SpeechPiece
 from cocoon.provider.engine import ChatEngine, SpeechEngine, open_engine
+from cocoon.provider.grants import JobControl
+from cocoon.provider.kernel_engine import KernelEngine, open_kernel_engine, run_kernel
 from cocoon.provider.wire import (
     HEADER_BYTES,
     CancelJob,
     Command,
     Event,
     Grant,
+    Job,
     JobEnded,
     JobStarted,
     RunChat,
+    RunKernel,
     RunSpeech,
     SpeechOut,
     TokensOut,
@@ -50,40 +54,7 @@ SPEED_TOKENS_MIN: Final = 8
 OUT_OF_MEMORY: Final = "the job needs more memory than this worker may use"
 
 
-class JobControl:
-    """What the reader thread may change while the main thread computes."""
-
-    def __init__(self, job_id: str, granted_units: int) -> None:
-        self.job_id = job_id
-        self._changed = threading.Condition()
-        self._granted_units = granted_units
-        self._cancelled = False
-
-    def grant(self, granted_units: int) -> None:
-        """Raise the amount of output that may be produced."""
-        with self._changed:
-            self._granted_units = max(self._granted_units, granted_units)
-            self._changed.notify_all()
-
-    def cancel(self) -> None:
-        """Ask the job to stop at the next token."""
-        with self._changed:
-            self._cancelled = True
-            self._changed.notify_all()
-
-    def cancelled(self) -> bool:
-        """Return whether the job has to stop."""
-        return self._cancelled
-
-    def may_produce(self, units: int) -> bool:
-        """Return whether *units* may be produced now."""
-        return self._granted_units >= units
-
-    def wait_for_grant(self, units: int) -> None:
-        """Block until *units* may be produced, or the job is cancelled."""
-        with self._changed:
-            while not self._cancelled and self._granted_units < units:
-                self._changed.wait()
+AnyEngine: TypeAlias = ChatEngine | SpeechEngine | KernelEngine
 
 
 class Stopwatch:
@@ -236,7 +207,7 @@ class Worker:
     def __init__(self, out: Out, pace: Throttle) -> None:
         self._out = out
         self._pace = pace
-        self._jobs: SimpleQueue[tuple[RunChat | RunSpeech, JobControl]] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Job, JobControl]] = SimpleQueue()
         self._current: JobControl | None = None
 
     def read_forever(self, stream: BinaryIO) -> None:
@@ -250,7 +221,7 @@ class Worker:
             os._exit(0)
 
     def _handle(self, command: Command) -> None:
-        if isinstance(command, RunChat | RunSpeech):
+        if isinstance(command, Job):
             granted = command.granted_tokens if isinstance(command, RunChat) else command.granted_ms
             control = JobControl(command.job_id, granted)
             self._current = control
@@ -264,20 +235,20 @@ class Worker:
         elif isinstance(command, CancelJob):
             current.cancel()
 
-    def work_forever(self, engine: ChatEngine | SpeechEngine) -> None:
+    def work_forever(self, engine: AnyEngine) -> None:
         """Run jobs in the order in which they came."""
         while True:
             job, control = self._jobs.get()
             self._run(engine, job, control)
 
-    def _run(
-        self, engine: ChatEngine | SpeechEngine, job: RunChat | RunSpeech, control: JobControl
-    ) -> None:
+    def _run(self, engine: AnyEngine, job: Job, control: JobControl) -> None:
         try:
             if isinstance(job, RunChat) and isinstance(engine, ChatEngine):
                 run_chat(engine, job, control, self._out, self._pace)
             elif isinstance(job, RunSpeech) and isinstance(engine, SpeechEngine):
                 run_speech(engine, job, control, self._out)
+            elif isinstance(job, RunKernel) and isinstance(engine, KernelEngine):
+                run_kernel(engine, job, control, self._out)
             else:
                 self._fail(job.job_id, "this worker serves another kind of job", bad_input=True)
         except InvalidInput as error:
@@ -300,8 +271,10 @@ class Worker:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cocoon.provider.worker", description=__doc__)
-    parser.add_argument("--kind", required=True, choices=[Kind.CHAT.value, Kind.TRANSCRIBE.value])
-    parser.add_argument("--path", required=True, type=Path, help="weights: a file or a folder")
+    parser.add_argument("--kind", required=True, choices=[kind.value for kind in Kind])
+    parser.add_argument(
+        "--path", type=Path, default=Path(), help="weights: a file or a folder; none for kernels"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--memory-bytes-max", type=int, default=0, help="0: no limit")
     parser.add_argument("--tokens-per-s-max", type=float, default=0.0, help="0: no cap")
@@ -329,9 +302,15 @@ def _limit_memory(limit_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold strangers' text
 
 
-def _load(arguments: argparse.Namespace) -> tuple[ChatEngine | SpeechEngine, WorkerReady]:
+def _open(kind: Kind, arguments: argparse.Namespace) -> AnyEngine:
+    if kind is Kind.KERNEL:
+        return open_kernel_engine(arguments.device)
+    return open_engine(kind, arguments.path, arguments.device)
+
+
+def _load(arguments: argparse.Namespace) -> tuple[AnyEngine, WorkerReady]:
     kind = Kind(arguments.kind)
-    engine = open_engine(kind, arguments.path, arguments.device)
+    engine = _open(kind, arguments)
     speed = min(engine.measure_speed(), arguments.tokens_per_s_max or float("inf"))
     ready = WorkerReady(
         kind=kind,

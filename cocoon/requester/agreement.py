@@ -38,6 +38,7 @@ from cocoon.receipts import JobView, ReceiptFile, check_receipt, countersign, sa
 from cocoon.requester.meter import MeterWatch
 from cocoon.requester.plan import (
     JobRequest,
+    KernelRequest,
     Progress,
     SpeechRequest,
     class_of,
@@ -48,6 +49,8 @@ from cocoon.requester.plan import (
 from cocoon.requester.run import RunningJob
 from cocoon.requester.talks import Agreed
 from contracts.units import NanoTon
+from kernels.custom import kernel_hash
+from kernels.custom.job import output_bytes
 from overlay.identity import Identity
 
 AUDIO_HEADER_SLACK_MS: Final = 250
@@ -148,6 +151,17 @@ def _watch(agreed: Agreed, request: JobRequest, progress: Progress, limits: Limi
             output_tokens_max=0,
             audio_ms_max=_audio_ms_left(request, progress),
         )
+    if isinstance(request, KernelRequest):
+        return MeterWatch(
+            kind=Kind.KERNEL,
+            schedule=agreed.offer.schedule,
+            limits=limits,
+            prompt_tokens_max=0,
+            output_tokens_max=0,
+            audio_ms_max=0,
+            kernel_ms_max=request.job.limits.time_ms,
+            output_bytes=output_bytes(request.job),
+        )
     return MeterWatch(
         kind=Kind.CHAT,
         schedule=agreed.offer.schedule,
@@ -160,6 +174,11 @@ def _watch(agreed: Agreed, request: JobRequest, progress: Progress, limits: Limi
 
 def _audio_ms_left(request: SpeechRequest, progress: Progress) -> int:
     return max(0, request.duration_ms - progress.skip_ms) + AUDIO_HEADER_SLACK_MS
+
+
+def _transcript(agreed: Agreed, nonce: bytes, payment: PaymentRef) -> bytes:
+    signed = agreed.signed_offer
+    return transcript_hash(agreed.offer.statement_id, signed.body, signed.signature, nonce, payment)
 
 
 async def prepare(
@@ -184,15 +203,8 @@ async def prepare(
     """
     model = _model_of(agreed, request)
     watch = _watch(agreed, request, progress, agreed.offer.limits)
-    payment, nonce = channel.ref, secrets.token_bytes(16)
-    offer = agreed.offer
-    transcript = transcript_hash(
-        offer.statement_id,
-        agreed.signed_offer.body,
-        agreed.signed_offer.signature,
-        nonce,
-        payment,
-    )
+    offer, payment, nonce = agreed.offer, channel.ref, secrets.token_bytes(16)
+    transcript = _transcript(agreed, nonce, payment)
     content_key, sealed_key = seal_content_key(offer.seal_key, transcript)
     sealer = Sealer(content_key, transcript, Direction.INPUT)
     plain = encode(remaining_input(request, progress))
@@ -220,6 +232,7 @@ async def prepare(
         schedule=offer.schedule,
         meter=watch.seen,
         payment=payment,
+        kernel_hash=kernel_hash(request.job) if isinstance(request, KernelRequest) else b"",
     )
     running = RunningJob(
         stream=agreed.stream,

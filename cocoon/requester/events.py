@@ -46,6 +46,28 @@ class OutputCame:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelCame:
+    """How far a kernel is: its step, what it has used, and how much of its result is here."""
+
+    step: str
+    metered_ms: int
+    received_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllBusy:
+    """Everybody who suits is busy; they are asked again after `wait_s`, for the `waits`th time.
+
+    Attributes:
+        patience_s: how much longer than that the job may wait.
+    """
+
+    waits: int
+    wait_s: float
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """A provider did not finish; what it delivered is kept and paid for."""
 
@@ -54,7 +76,9 @@ class AttemptFailed:
     tokens: int
 
 
-JobProgress: TypeAlias = Discovered | Negotiated | ChannelReady | OutputCame | AttemptFailed
+JobProgress: TypeAlias = (
+    Discovered | AllBusy | Negotiated | ChannelReady | OutputCame | KernelCame | AttemptFailed
+)
 
 
 class FailOver(msgspec.Struct, frozen=True, rename={"from_": "from"}):
@@ -77,6 +101,7 @@ class Attempt:
     channel_total_nanoton: NanoTon = NO_MONEY
     at_risk_max_nanoton: NanoTon = NO_MONEY
     tokens: int = 0
+    prompt_tokens: int = 0
     first_output_s: float | None = None
     streaming_s: float = 0.0
     receipt: str = ""
@@ -91,6 +116,9 @@ class JobResult:
         time_to_first_token_s: from the request until the first output, negotiation
             and (when one had to be opened) the channel included.
         tokens_per_s: while streaming, over all providers that worked on it.
+        data: what a kernel wrote, see `cocoon.requester.kernels.outputs_of`.
+        note: why a kernel failed.
+        metered_ms: what a kernel used, in the milliseconds of its class.
     """
 
     job_id: str
@@ -104,6 +132,9 @@ class JobResult:
     attempts: list[Attempt]
     failovers: list[FailOver]
     explanations: list[Explanation] = field(default_factory=list)
+    data: bytes = b""
+    note: str = ""
+    metered_ms: int = 0
 
     @property
     def paid_nanoton(self) -> NanoTon:

@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 
 from cocoon.errors import PeerMisbehaved
 from cocoon.market.price import chunk_cost, cost
-from cocoon.messages import Kind, Limits, Meter, OutputPiece, PriceSchedule
+from cocoon.messages import Finish, Kind, Limits, Meter, OutputPiece, PriceSchedule
 from contracts.units import NO_MONEY, NanoTon
 
 TEMPLATE_TOKENS_MAX: Final = 64
@@ -27,6 +27,8 @@ class MeterWatch:
             of text is at least one byte, plus the template).
         output_tokens_max: what was asked for.
         audio_ms_max: the length of the audio that was sent, as its header says.
+        kernel_ms_max: how long a kernel of ours may run, in metered milliseconds.
+        output_bytes: what our kernel writes, whole, when nothing fails.
     """
 
     kind: Kind
@@ -35,11 +37,19 @@ class MeterWatch:
     prompt_tokens_max: int
     output_tokens_max: int
     audio_ms_max: int
+    kernel_ms_max: int = 0
+    output_bytes: int = 0
     seen: Meter = field(default_factory=Meter)
     paid_nanoton: NanoTon = NO_MONEY
     at_risk_max_nanoton: NanoTon = NO_MONEY
     _tokens_received: int = 0
+    _bytes_received: int = 0
     _units_paid: int = 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Return the tokens of the prompt, cached ones included, as billed."""
+        return self.seen.prompt_tokens + self.seen.cached_tokens
 
     def receive(self, piece: OutputPiece) -> None:
         """Take one piece.
@@ -50,10 +60,15 @@ class MeterWatch:
                 one chunk due at once. Nothing of the piece is due then.
         """
         received = self._tokens_received + len(piece.token_ids)
+        bytes_received = self._bytes_received + len(piece.data)
         problem = self._problem(piece.meter, received) or self._excess(piece.meter)
         if problem:
             raise PeerMisbehaved(f"dishonest meter: {problem}")
-        self._tokens_received = received
+        if bytes_received > self.output_bytes:
+            raise PeerMisbehaved(f"more than the {self.output_bytes} bytes that the kernel writes")
+        if piece.finish is Finish.STOP and bytes_received < self.output_bytes:
+            raise PeerMisbehaved(f"{bytes_received} bytes of {self.output_bytes} came")
+        self._tokens_received, self._bytes_received = received, bytes_received
         self.seen = piece.meter
         unpaid = NanoTon(cost(self.schedule, self.seen) - self.paid_nanoton)
         self.at_risk_max_nanoton = max(self.at_risk_max_nanoton, unpaid)
@@ -84,8 +99,9 @@ class MeterWatch:
             problem = f"the prompt cannot be {prompt_tokens} tokens long"
         elif meter.audio_ms > self.audio_ms_max:
             problem = f"the audio is only {self.audio_ms_max} ms long"
-        elif meter.gpu_ms:
-            problem = "GPU time is not sold here"
+        elif meter.gpu_ms > self.kernel_ms_max:
+            allowed = f"more than the {self.kernel_ms_max} ms that we allowed"
+            problem = allowed if self.kind is Kind.KERNEL else "GPU time is not sold here"
         else:
             problem = ""
         return problem
@@ -99,8 +115,10 @@ class MeterWatch:
         if total <= self.paid_nanoton:
             return None
         first = self.paid_nanoton == NO_MONEY
-        units = self.seen.output_tokens
-        chunk_is_full = units - self._units_paid >= self.limits.chunk_tokens
+        kernel = self.kind is Kind.KERNEL
+        units = self.seen.gpu_ms if kernel else self.seen.output_tokens
+        chunk = self.limits.chunk_gpu_ms if kernel else self.limits.chunk_tokens
+        chunk_is_full = units - self._units_paid >= chunk
         if not (ended or first or chunk_is_full or self.kind is Kind.TRANSCRIBE):
             return None
         self.paid_nanoton, self._units_paid = total, units

@@ -1,12 +1,14 @@
 """Turns what a person asks for into a request for offers, and into what is still to do. Pure."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, assert_never
 
+from cocoon.kernel_profiles import PROFILES, KernelDevice, KernelProfile
 from cocoon.market.sizes import JobSize, bucket
 from cocoon.messages import (
     ChatInput,
     JobInput,
+    KernelInput,
     Kind,
     Limits,
     OutputPiece,
@@ -20,6 +22,8 @@ from cocoon.messages import (
     resource_class,
 )
 from cocoon.requester.meter import TEMPLATE_TOKENS_MAX
+from kernels.custom import KernelJob, encode_job
+from kernels.custom.job import arrays_bytes, output_bytes
 
 PROMPT_TOKENS_ALLOWED: Final = 64
 """Room for a default system prompt that a template may add, in tokens."""
@@ -47,16 +51,55 @@ class SpeechRequest:
     duration_ms: int
 
 
-JobRequest = ChatRequest | SpeechRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelRequest:
+    """A kernel of our own to be run on somebody's device, at most for ``job.limits.time_ms``.
+
+    These milliseconds are metered ones, see `cocoon.kernel_profiles`.
+    """
+
+    job: KernelJob
+    device: KernelDevice
+
+    @property
+    def profile(self) -> KernelProfile:
+        """What we want to have it run under."""
+        return PROFILES[self.device]
+
+    @property
+    def model_id(self) -> str:
+        """The hex id of the profile."""
+        return self.profile.profile_id.hex()
+
+    @property
+    def input(self) -> KernelInput:
+        """What is sealed and sent."""
+        return KernelInput(job=encode_job(self.job))
 
 
-SPEED_ENOUGH_MILLI_PER_S: Final = {Kind.CHAT: 30_000, Kind.TRANSCRIBE: 5_000}
-"""Faster than this is not better: faster than people read, five times as fast as they speak."""
+JobRequest = ChatRequest | SpeechRequest | KernelRequest
+
+
+SPEED_ENOUGH_MILLI_PER_S: Final = {
+    Kind.CHAT: 30_000,
+    Kind.TRANSCRIBE: 5_000,
+    Kind.KERNEL: 1_000_000,
+}
+"""Faster than this is not better: faster than people read, five times as fast as they speak,
+a millisecond of metered time each millisecond."""
 
 
 def kind_of_job(request: JobRequest) -> Kind:
     """Return what the request asks for."""
-    return Kind.CHAT if isinstance(request, ChatRequest) else Kind.TRANSCRIBE
+    match request:
+        case ChatRequest():
+            return Kind.CHAT
+        case SpeechRequest():
+            return Kind.TRANSCRIBE
+        case KernelRequest():
+            return Kind.KERNEL
+        case _:
+            assert_never(request)
 
 
 def class_of(request: JobRequest) -> str:
@@ -70,6 +113,7 @@ class ChunkLimits:
 
     tokens_max: int
     audio_s_max: int
+    kernel_ms_max: int = 0
 
     def objection(self, kind: Kind, limits: Limits) -> str:
         """Say why a provider's chunks are too large for us, or ""."""
@@ -77,6 +121,8 @@ class ChunkLimits:
             return f"chunks of {limits.chunk_audio_s} s of audio, at most {self.audio_s_max}"
         if kind is Kind.CHAT and limits.chunk_tokens > self.tokens_max:
             return f"chunks of {limits.chunk_tokens} tokens, at most {self.tokens_max}"
+        if kind is Kind.KERNEL and limits.chunk_gpu_ms > self.kernel_ms_max:
+            return f"chunks of {limits.chunk_gpu_ms} ms of a kernel, at most {self.kernel_ms_max}"
         return ""
 
 
@@ -87,11 +133,17 @@ class Progress:
     Attributes:
         token_ids, text: of a chat's answer.
         speech: (start_ms, end_ms, text) of a transcript.
+        data: what a kernel wrote, in pieces; of no use to another provider.
+        note: the step that a kernel is at, or why it failed.
+        metered_ms: what a kernel has used.
     """
 
     token_ids: tuple[int, ...] = ()
     text: str = ""
     speech: tuple[tuple[int, int, str], ...] = ()
+    data: tuple[bytes, ...] = ()
+    note: str = ""
+    metered_ms: int = 0
 
     def with_piece(self, piece: OutputPiece) -> "Progress":
         """Return the progress after one more piece of output."""
@@ -101,6 +153,9 @@ class Progress:
             token_ids=self.token_ids + piece.token_ids,
             text=self.text + piece.text,
             speech=self.speech + speech,
+            data=(*self.data, piece.data) if piece.data else self.data,
+            note=piece.note or self.note,
+            metered_ms=piece.meter.gpu_ms,
         )
 
     @property
@@ -118,6 +173,8 @@ def remaining_input(request: JobRequest, progress: Progress) -> JobInput:
     """Return the input that finishes the job: the transcript so far is part of it."""
     if isinstance(request, SpeechRequest):
         return SpeechInput(audio=request.audio, skip_ms=progress.skip_ms)
+    if isinstance(request, KernelRequest):
+        return request.input
     return ChatInput(
         turns=request.turns,
         output_tokens_max=output_tokens_left(request, progress),
@@ -144,6 +201,13 @@ def size_of(request: JobRequest, progress: Progress) -> JobSize:
     if isinstance(request, SpeechRequest):
         seconds = -(-request.duration_ms // 1000)
         return JobSize(input_bytes_max=input_bytes, audio_seconds_max=max(1, bucket(seconds)))
+    if isinstance(request, KernelRequest):
+        return JobSize(
+            input_bytes_max=input_bytes,
+            kernel_ms_max=request.job.limits.time_ms,
+            kernel_memory_bytes_max=bucket(arrays_bytes(request.job)),
+            kernel_output_bytes_max=bucket(output_bytes(request.job)),
+        )
     return JobSize(
         input_bytes_max=input_bytes,
         prompt_tokens_max=bucket(prompt_tokens_max(request, progress)),
@@ -170,6 +234,9 @@ def request_for_offer(
         prompt_tokens_max=size.prompt_tokens_max,
         output_tokens_max=size.output_tokens_max,
         audio_seconds_max=size.audio_seconds_max,
+        kernel_ms_max=size.kernel_ms_max,
+        kernel_memory_bytes_max=size.kernel_memory_bytes_max,
+        kernel_output_bytes_max=size.kernel_output_bytes_max,
         tier_min=tier_min,
         ceiling=ceiling,
         deadline_unix_s=deadline_unix_s,

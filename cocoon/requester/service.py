@@ -24,7 +24,7 @@ from cocoon.directory import Directory
 from cocoon.errors import CocoonError, JobFailed, NoProvider, PaymentError, PeerMisbehaved, Refused
 from cocoon.market.book import Listing
 from cocoon.market.explain import Explanation, explain
-from cocoon.market.match import Loss, Preferences, shortlist
+from cocoon.market.match import Loss, Preferences, Track, shortlist
 from cocoon.market.negotiate import Negotiation
 from cocoon.market.price import worst_case_cost
 from cocoon.market.sizes import JobSize
@@ -48,8 +48,10 @@ from cocoon.payments.closing import Settlement
 from cocoon.payments.hub.requester import HubClient, RouteChannel
 from cocoon.payments.hub.wire import asking
 from cocoon.payments.payer import PayerChannel, PayerService
+from cocoon.requester.accounts import account, no_provider_words, speed_milli_per_s
 from cocoon.requester.agreement import prepare
 from cocoon.requester.events import (
+    AllBusy,
     Attempt,
     AttemptFailed,
     ChannelReady,
@@ -57,13 +59,17 @@ from cocoon.requester.events import (
     FailOver,
     JobProgress,
     JobResult,
+    KernelCame,
     Negotiated,
     OutputCame,
 )
+from cocoon.requester.finding import Finder
+from cocoon.requester.kernels import is_complete, is_own_fault, without_speeds
 from cocoon.requester.plan import (
     SPEED_ENOUGH_MILLI_PER_S,
     ChunkLimits,
     JobRequest,
+    KernelRequest,
     Progress,
     SpeechRequest,
     class_of,
@@ -72,7 +78,6 @@ from cocoon.requester.plan import (
     size_of,
 )
 from cocoon.requester.rounds import Rounds
-from cocoon.requester.run import RunningJob
 from cocoon.requester.talks import Agreed, Talks, hold_slot
 from cocoon.requester.tracks import Tracks
 from contracts.errors import ChainUnavailable, ContractError
@@ -84,16 +89,10 @@ from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
 
-LOOK_UP_AGAIN_S: Final = 60.0
-QUOTES_SETTLE_S: Final = 0.25
-"""After the first quote, wait this long for others to compare it with."""
-FIRST_QUOTE_TIMEOUT_S: Final = 15.0
-DISCOVER_AGAIN_S: Final = 2.0
 RELEASE_TIMEOUT_S: Final = 15.0
 HANG_UP_S: Final = 2.0
 JOURNAL_S: Final = 5.0
 HUB_WATCH_S: Final = 5.0
-COMPLETE: Final = (Finish.STOP, Finish.LENGTH)
 
 Listener = Callable[[JobProgress], Awaitable[None]]
 
@@ -132,8 +131,7 @@ class Requester:
     tracks: Tracks
     hub: HubClient
     background: trio.Nursery
-    _looked_up_s: dict[str, float] = field(default_factory=dict)
-    """When the DHT was last asked for a resource class."""
+    finder: Finder
 
     async def run(self, request: JobRequest, listener: Listener) -> JobResult:
         """Get *request* done and return the result.
@@ -152,7 +150,9 @@ class Requester:
             listener=listener,
             started_s=trio.current_time(),
             deadline_unix_s=int(self.clock()) + timeout_s,
-            rounds=Rounds(self.config.requester.attempts_max),
+            rounds=Rounds(
+                self.config.requester.attempts_max, patience_s=self.config.requester.busy_wait_s
+            ),
         )
         with trio.move_on_after(timeout_s):
             await self._work(job)
@@ -160,7 +160,7 @@ class Requester:
         raise JobFailed(f"not finished within {timeout_s} s")
 
     async def _work(self, job: _Job) -> None:
-        found = await self._discover(class_of(job.request))
+        found = await self.finder.discover(class_of(job.request))
         while not job.rounds.exhausted:
             agreed = await self._find_provider(job, found)
             if agreed is None:
@@ -181,6 +181,8 @@ class Requester:
             except ContractError as error:
                 raise PaymentError(f"no channel to {short(agreed.peer)}: {error}") from error
             except (OverlayError, CocoonError, trio.TooSlowError) as error:
+                if is_own_fault(job.request, error):
+                    raise
                 await self._failed(job, attempt, error)
             else:
                 return
@@ -190,6 +192,8 @@ class Requester:
         raise JobFailed(f"{len(job.attempts)} providers failed: {reasons}")
 
     def _note_failover(self, job: _Job, to: str) -> None:
+        if isinstance(job.request, KernelRequest):
+            job.progress = Progress()  # half a kernel is none: it begins anew
         last = job.attempts[-1]
         at_token = len(job.progress.token_ids) or len(job.progress.speech)
         job.failovers.append(FailOver(last.provider, to, at_token, last.failure))
@@ -197,57 +201,22 @@ class Requester:
     async def _failed(self, job: _Job, attempt: Attempt, error: Exception) -> None:
         attempt.failure = str(error) or type(error).__name__
         expired = isinstance(error, Refused) and error.code == RefusalCode.EXPIRED.value
-        if not expired:  # opening a channel may outlast an offer: ask for another
-            job.excluded[attempt.provider] = attempt.failure
         if isinstance(error, Refused) and error.code == RefusalCode.BUSY.value:
             job.rounds.lost_slot(attempt.provider)
+        elif not expired:  # opening a channel may outlast an offer: ask for another
+            job.excluded[attempt.provider] = attempt.failure
         if not isinstance(error, Refused):
             self.tracks.failed(attempt.provider)
         logger.info("%s failed: %s", attempt.provider, attempt.failure)
         tokens = len(job.progress.token_ids)
         await job.listener(AttemptFailed(attempt.provider, attempt.failure, tokens))
 
-    # --- discovery ---
-
-    async def _discover(self, resource_class: str) -> int:
-        """Make sure that quotes are known; return how many providers are.
-
-        One quote that gossip brought is no market: unless the DHT was asked lately, it is
-        asked now, for a moment when there is a quote already, else until there is one.
-        """
-        self.directory.book.watch([resource_class])
-        found: list[PeerId] = []
-        asked_s = self._looked_up_s.get(resource_class, -LOOK_UP_AGAIN_S)
-        if trio.current_time() - asked_s >= LOOK_UP_AGAIN_S or not self._listings(resource_class):
-            known = bool(self._listings(resource_class))
-            compare_s = self.config.requester.compare_timeout_s
-            with trio.move_on_after(compare_s if known else FIRST_QUOTE_TIMEOUT_S):
-                found = await self._wait_for_quotes(resource_class)
-            self._looked_up_s[resource_class] = trio.current_time()
-        return max(len(found), len(self._listings(resource_class)))
-
-    async def _wait_for_quotes(self, resource_class: str) -> list[PeerId]:
-        found: list[PeerId] = []
-        while True:
-            found = await self.directory.discover(resource_class) or found
-            if self._listings(resource_class):
-                with trio.move_on_after(QUOTES_SETTLE_S):
-                    await trio.sleep_forever()
-                return found
-            with trio.move_on_after(DISCOVER_AGAIN_S):
-                await self.directory.wait_for_news()
+    # --- negotiation ---
 
     def _left(self, job: _Job) -> list[Listing]:
         """Return the quotes of providers that have not failed in this job yet."""
-        listings = self._listings(class_of(job.request))
+        listings = self.finder.listings(class_of(job.request))
         return [listing for listing in listings if listing.quote.peer_id not in job.excluded]
-
-    def _listings(self, resource_class: str) -> list[Listing]:
-        ours = self.identity.peer_id
-        listings = self.directory.book.candidates(resource_class, int(self.clock()))
-        return [listing for listing in listings if listing.quote.peer_id != ours]
-
-    # --- negotiation ---
 
     def _preferences(self, job: _Job) -> Preferences:
         settings = self.config.requester
@@ -265,16 +234,15 @@ class Requester:
         Raises:
             NoProvider: none is left; the message says why for each.
         """
-        resource_class, first = class_of(job.request), not job.rounds.begun
+        resource_class, first = class_of(job.request), not job.explanations
         if not first and not self._left(job):
-            self._looked_up_s.pop(resource_class, None)
-            await self._discover(resource_class)
-        candidates = self._listings(resource_class)
+            await self.finder.discover(resource_class, anew=True)
+        candidates = self.finder.listings(resource_class)
         if first:
             await job.listener(Discovered(found, tuple(c.quote for c in candidates)))
         prefs, size = job.rounds.begin(self._preferences(job)), size_of(job.request, job.progress)
         acceptable, too_large = self._by_chunk(job, candidates)
-        chosen = shortlist(acceptable, prefs, self.tracks.view(), size, self.rng)
+        chosen = shortlist(acceptable, prefs, self._tracks(job), size, self.rng)
         talks = self._talks(job, prefs, size, chosen.asked)
         agreed = await talks.run()
         losses = [*too_large, *chosen.passed_over, *job.rounds.turned_down.values()]
@@ -293,7 +261,8 @@ class Requester:
         if agreed is None and job.rounds.came_to_nothing(chosen, talks.core):
             return None
         if agreed is None:
-            raise NoProvider(_no_provider_words(losses, resource_class))
+            await self._wait_for_slot(job, losses)
+            return None
         try:
             check_tier(agreed.statement, prefs.tier_min)
             worst = worst_case_cost(agreed.offer.schedule, size)
@@ -303,10 +272,29 @@ class Requester:
             raise
         return agreed
 
+    async def _wait_for_slot(self, job: _Job, losses: list[Loss]) -> None:
+        """Wait, when all that is missing is a free slot.
+
+        Raises:
+            NoProvider: something else is missing, or the patience is spent.
+        """
+        rounds = job.rounds
+        wait_s = rounds.wait_for_slot_s(losses, attempts=len(job.attempts), rng=self.rng)
+        if not wait_s:
+            raise NoProvider(no_provider_words(losses, class_of(job.request)))
+        await job.listener(AllBusy(rounds.waits, wait_s, rounds.patience_s))
+        await trio.sleep(wait_s)
+
+    def _tracks(self, job: _Job) -> dict[str, Track]:
+        tracks = self.tracks.view()
+        return without_speeds(tracks) if isinstance(job.request, KernelRequest) else tracks
+
     def _chunk_objection(self, job: _Job, limits: Limits) -> str:
         settings = self.config.requester
         ours = ChunkLimits(
-            tokens_max=settings.chunk_tokens_max, audio_s_max=settings.chunk_audio_s_max
+            tokens_max=settings.chunk_tokens_max,
+            audio_s_max=settings.chunk_audio_s_max,
+            kernel_ms_max=settings.chunk_gpu_ms_max,
         )
         return ours.objection(kind_of_job(job.request), limits)
 
@@ -338,7 +326,7 @@ class Requester:
             request_hash=message_hash(request_bytes),
             quotes=[listing.quote for listing in asked],
             prefs=prefs,
-            tracks=self.tracks.view(),
+            tracks=self._tracks(job),
             rng=self.rng,
             now_s=trio.current_time(),
             hard_deadline_s=self.config.requester.offer_timeout_s,
@@ -373,7 +361,7 @@ class Requester:
             losses=losses,
             winner=agreed.peer if agreed else None,
             size=size,
-            tracks=self.tracks.view(),
+            tracks=self._tracks(job),
             agreed_nanoton=worst_case_cost(agreed.offer.schedule, size) if agreed else None,
         )
 
@@ -460,20 +448,20 @@ class Requester:
             await prepared.running.stream_output(await prepared.running.start(), take)
         finally:
             prepared.forget_key()
-            _account(attempt, channel, prepared.running)
+            account(attempt, channel, prepared.running)
             if prepared.running.countersignature:  # also of a job that we have cancelled
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + JOURNAL_S):
                     attempt.receipt = str(await prepared.save(self.config.receipts))
         finish = prepared.running.finish
-        if finish not in COMPLETE:
+        if not is_complete(job.request, finish):
             # It was paid for what it sent, and has not done what was asked.
             raise PeerUnavailable(f"it ended the job: {finish.value if finish else 'no reason'}")
-        self.tracks.succeeded(attempt.provider, _speed_milli_per_s(attempt, job.request))
+        self.tracks.succeeded(attempt.provider, speed_milli_per_s(attempt, job.request))
         self.directory.book.know(self.tracks.with_receipts())
 
     async def _take(self, job: _Job, attempt: Attempt, piece: OutputPiece) -> None:
         now_s = trio.current_time()
-        if piece.token_ids or piece.speech:
+        if piece.token_ids or piece.speech or piece.data:
             if job.first_output_s is None:
                 job.first_output_s = now_s
             if attempt.first_output_s is None:
@@ -482,6 +470,11 @@ class Requester:
             attempt.tokens += len(piece.token_ids)
         job.progress = job.progress.with_piece(piece)
         job.finish = piece.finish or job.finish
+        if isinstance(job.request, KernelRequest):
+            received = sum(map(len, job.progress.data))
+            step = job.progress.note
+            await job.listener(KernelCame(step, job.progress.metered_ms, received))
+            return
         text = piece.text or " ".join(s.text for s in piece.speech)
         if text:
             await job.listener(OutputCame(text, len(job.progress.token_ids)))
@@ -504,6 +497,9 @@ class Requester:
             attempts=job.attempts,
             failovers=job.failovers,
             explanations=job.explanations,
+            data=b"".join(job.progress.data),
+            note=job.progress.note,
+            metered_ms=job.progress.metered_ms,
         )
 
     # --- settling ---
@@ -538,33 +534,6 @@ async def _hang_up(stream: Stream) -> None:
         await stream.aclose()
 
 
-def _account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> None:
-    """Write down what the attempt cost, whichever way it ended."""
-    attempt.at_risk_max_nanoton = running.watch.at_risk_max_nanoton
-    attempt.vouchers = len(running.vouchers)
-    attempt.channel_total_nanoton = channel.signed_total
-    before = running.accept.payment.signed_total_nanoton
-    attempt.paid_nanoton = NanoTon(channel.signed_total - before)
-
-
-def _speed_milli_per_s(attempt: Attempt, request: JobRequest) -> int:
-    if attempt.streaming_s <= 0:
-        return 0
-    if isinstance(request, SpeechRequest):
-        return int(request.duration_ms / attempt.streaming_s)
-    return int(1000 * max(0, attempt.tokens - 1) / attempt.streaming_s)
-
-
-def _no_provider_words(losses: list[Loss], resource_class: str) -> str:
-    if not losses:
-        return (
-            f"no provider of {resource_class[:24]} was found; "
-            "check network.bootstrap, or wait for one to join"
-        )
-    reasons = "\n".join(f"  {x.peer[-8:]}  {x.reason.value}: {x.detail}" for x in losses)
-    return f"no provider is left for this job:\n{reasons}"
-
-
 @asynccontextmanager
 async def open_requester(
     host: Host,
@@ -580,6 +549,7 @@ async def open_requester(
     """Buy compute for the length of the block."""
     tracks = Tracks(config.home / "tracks.json")
     directory.book.know(tracks.with_receipts())
+    finder = Finder(directory, clock, identity.peer_id, config.requester.compare_timeout_s)
     fee_max = parse_coins(config.requester.hub_fee_coins_max)
     hub = HubClient(payer, payer.chain, asking(host), fee_max=fee_max)
     async with trio.open_nursery() as nursery:
@@ -596,5 +566,6 @@ async def open_requester(
             tracks=tracks,
             hub=hub,
             background=nursery,
+            finder=finder,
         )
         nursery.cancel_scope.cancel()

@@ -59,11 +59,12 @@ class Tracks:
         return next((p for p, entry in self._entries.items() if entry.channel == channel), "")
 
     def succeeded(self, peer: str, speed_milli_per_s: int) -> None:
-        """A job of *peer* was finished, at this measured speed."""
+        """A job of *peer* was finished, at this measured speed; 0: it was not measured."""
         entry = self._touch(peer)
         entry.jobs += 1
-        old = entry.speed_milli_per_s or speed_milli_per_s
-        entry.speed_milli_per_s = (3 * old + speed_milli_per_s) // 4
+        if speed_milli_per_s:
+            old = entry.speed_milli_per_s or speed_milli_per_s
+            entry.speed_milli_per_s = (3 * old + speed_milli_per_s) // 4
         self._save(entry)
 
     def failed(self, peer: str) -> None:

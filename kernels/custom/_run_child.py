@@ -10,6 +10,7 @@ import numpy as np
 
 from kernels.custom.child import STARTED
 from kernels.custom.confinement import can_confine, confine, limit_resources
+from kernels.custom.gauge import shared_env
 from kernels.custom.job import Argument, KernelJob, Role
 from kernels.custom.running import RunAnswer, RunRequest
 from kernels.errors import KernelError
@@ -35,6 +36,7 @@ def _on_cpu(request: RunRequest, *, confined: bool) -> RunAnswer:
     module = Module(Translation.unpack(request.translation))
     arena = Arena(sum(each.size_bytes + PAGE for each in job.arguments) + PAGE)
     arguments = _placed(job, arena)
+    env = shared_env(request.gauge) if request.gauge >= 0 else None
     limit_resources(memory_bytes=request.memory_bytes + arena.size_bytes, cpu_s=request.cpu_s)
     if confined:
         confine()
@@ -48,15 +50,26 @@ def _on_cpu(request: RunRequest, *, confined: bool) -> RunAnswer:
             arguments,
             shared_size_bytes=job.shared_bytes,
             fuel=job.limits.fuel,
+            env=env,
         )
     except LaunchFault as fault:
-        return RunAnswer(fault=str(fault), out_of_fuel=fault.reason is FaultReason.OUT_OF_FUEL)
-    device_us = max(1, round(1e6 * (time.perf_counter() - began_s)))
+        out_of_fuel = fault.reason is FaultReason.OUT_OF_FUEL
+        return RunAnswer(
+            fault=str(fault),
+            out_of_fuel=out_of_fuel,
+            device_us=_passed_us(began_s),
+            fuel=job.limits.fuel if out_of_fuel else fault.fuel_used,
+        )
+    device_us = _passed_us(began_s)
     return RunAnswer(
         outputs=_outputs(job.arguments, arguments, arena),
         device_us=device_us,
         fuel=report.fuel_used,
     )
+
+
+def _passed_us(began_s: float) -> int:
+    return max(1, round(1e6 * (time.perf_counter() - began_s)))
 
 
 def _placed(job: KernelJob, arena: Arena) -> list[KernelArgument]:

@@ -3,18 +3,29 @@
 import contextlib
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import IO, Final
 
-from kernels.custom.errors import LimitExceeded
+from kernels.custom.errors import KernelStopped, LimitExceeded
+from kernels.custom.oversight import Order
 
 STARTED: Final = b"S"
 """The child's first byte: it is confined, and begins with the customer's part now."""
 STARTUP_S: Final = 60.0
 LAST_WORDS_MAX: Final = 500
+POLL_S: Final = 0.02
+"""How often it is asked whether the child may go on."""
+
+Ask = Callable[[], Order]
+
+
+def _go() -> Order:
+    return Order.GO
 
 
 class ChildDied(Exception):
@@ -22,7 +33,15 @@ class ChildDied(Exception):
 
 
 def ask_child(
-    module: str, request: bytes, *, work_s: float, answer_bytes_max: int, what: str
+    module: str,
+    request: bytes,
+    *,
+    work_s: float,
+    answer_bytes_max: int,
+    what: str,
+    ask: Ask = _go,
+    descriptors: tuple[int, ...] = (),
+    started: Callable[[], None] = lambda: None,
 ) -> bytes:
     """Run ``python -m module`` with *request* on its standard input; return what it answers.
 
@@ -32,9 +51,13 @@ def ask_child(
         work_s: how long it may work after that; then it is killed.
         answer_bytes_max: a longer answer is cut off, and the child killed.
         what: is being done, for the message.
+        ask: says whether the child goes on, rests (its time stands still) or is killed.
+        descriptors: of open files that the child gets, under the same numbers.
+        started: is called once the child has begun to work.
 
     Raises:
         LimitExceeded: it did not answer in time.
+        KernelStopped: *ask* said so.
         ChildDied: it crashed, was killed by the system, or did not start.
     """
     process = subprocess.Popen(
@@ -43,10 +66,11 @@ def ask_child(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+        pass_fds=descriptors,
         start_new_session=True,
     )
     try:
-        return _talk(process, request, work_s, answer_bytes_max, what)
+        return _Talk(process, ask, what).run(request, work_s, answer_bytes_max, started)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
@@ -62,47 +86,77 @@ def _bootstrap(module: str) -> str:
     return f"import sys, runpy; sys.path[:] = {sys.path!r}; {run}"
 
 
-def _talk(
-    process: "subprocess.Popen[bytes]",
-    request: bytes,
-    work_s: float,
-    answer_bytes_max: int,
-    what: str,
-) -> bytes:
-    assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018  (pipes)
-    words = _Collector(process.stderr)
-    writer = threading.Thread(target=_write, args=(process.stdin, request), daemon=True)
-    writer.start()
-    answer = b""
-    if _read(process.stdout, 1, time.monotonic() + STARTUP_S) == STARTED:
-        until_s = time.monotonic() + work_s
-        answer = _read(process.stdout, answer_bytes_max + 1, until_s)
-        if time.monotonic() >= until_s:
-            raise LimitExceeded(f"{what} was stopped after {work_s:.1f} s")
-    process.wait(5)
-    if process.returncode == 0 and 0 < len(answer) <= answer_bytes_max:
-        return answer
-    raise ChildDied(_how(process.returncode, words.text()))
+class _Talk:
+    """One exchange with a running child."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", ask: Ask, what: str) -> None:
+        self._process = process
+        self._ask = ask
+        self._what = what
+
+    def run(
+        self, request: bytes, work_s: float, answer_bytes_max: int, started: Callable[[], None]
+    ) -> bytes:
+        """Send *request*, wait until the child has started, return its answer."""
+        process = self._process
+        assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018  (pipes)
+        words = _Collector(process.stderr)
+        writer = threading.Thread(target=_write, args=(process.stdin, request), daemon=True)
+        writer.start()
+        answer = b""
+        if self._read(process.stdout, 1, STARTUP_S) == STARTED:
+            started()
+            answer = self._read(process.stdout, answer_bytes_max + 1, work_s)
+        process.wait(5)
+        if process.returncode == 0 and 0 < len(answer) <= answer_bytes_max:
+            return answer
+        raise ChildDied(_how(process.returncode, words.text()))
+
+    def _read(self, pipe: IO[bytes], size: int, time_s: float) -> bytes:
+        """Return up to *size* bytes, fewer at the end of the pipe.
+
+        Raises:
+            LimitExceeded: *time_s* passed, rests left out.
+            KernelStopped: it was stopped.
+        """
+        found, until_s = bytearray(), time.monotonic() + time_s
+        while len(found) < size:
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                raise LimitExceeded(f"{self._what} was stopped after {time_s:.1f} s")
+            until_s += self._obey()
+            if not select.select([pipe], [], [], min(left_s, POLL_S))[0]:
+                continue
+            part = os.read(pipe.fileno(), min(size - len(found), 1 << 20))
+            if not part:
+                break
+            found += part
+        return bytes(found)
+
+    def _obey(self) -> float:
+        """Do as we are told; return for how many seconds the child rested."""
+        order = self._ask()
+        if order is Order.GO:
+            return 0.0
+        began_s = time.monotonic()
+        if order is Order.PAUSE:
+            self._signal(signal.SIGSTOP)
+            while (order := self._ask()) is Order.PAUSE:
+                time.sleep(POLL_S)
+            self._signal(signal.SIGCONT)
+        if order is Order.STOP:
+            raise KernelStopped(f"{self._what} was stopped by its owner")
+        return time.monotonic() - began_s
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
 
 def _write(pipe: IO[bytes], data: bytes) -> None:
     with contextlib.suppress(OSError):  # it died: its exit code tells
         pipe.write(data)
         pipe.close()
-
-
-def _read(pipe: IO[bytes], size: int, until_s: float) -> bytes:
-    """Return up to *size* bytes: fewer at the end of the pipe, or when time is up."""
-    found = bytearray()
-    while len(found) < size:
-        left_s = until_s - time.monotonic()
-        if left_s <= 0 or not select.select([pipe], [], [], left_s)[0]:
-            break
-        part = os.read(pipe.fileno(), min(size - len(found), 1 << 20))
-        if not part:
-            break
-        found += part
-    return bytes(found)
 
 
 class _Collector:

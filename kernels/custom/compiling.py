@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 
 from kernels.compile import CodeCache, default_cache, find_nvrtc
-from kernels.custom.child import ChildDied, ask_child
+from kernels.custom.child import Ask, ChildDied, ask_child
 from kernels.custom.errors import KernelRejected, LimitExceeded, SandboxUnavailable
 from kernels.custom.job import KernelJob, Language
+from kernels.custom.oversight import Order
 
 COMPILE_CPU_S: Final = 10
 COMPILE_MEMORY_BYTES: Final = 3 << 30
@@ -52,21 +53,31 @@ class CompileAnswer(msgspec.Struct, frozen=True):
     unconfined: str = ""
 
 
-def compile_source(job: KernelJob, *, must_confine: bool, cache: Path | None = None) -> str:
-    """Return the PTX of *job*, from the cache if it is there.
+def compile_source(
+    job: KernelJob,
+    *,
+    must_confine: bool,
+    cache: Path | None = None,
+    keep: bool = True,
+    ask: Ask = lambda: Order.GO,
+) -> str:
+    """Return the PTX of *job*, from the cache if it is there; without *keep* there is no cache.
 
     Raises:
         KernelRejected: it does not compile; the message holds the compiler's words.
         LimitExceeded: the compiler took too long.
+        KernelStopped: *ask* said so.
         SandboxUnavailable: there is no compiler, or it cannot be confined.
     """
     if job.language is Language.PTX:
         return job.code
+    if not keep:
+        return _in_child(job.code, must_confine=must_confine, ask=ask)
     kept = CodeCache(cache or default_cache() / "custom")
     key = hashlib.sha256(f"{HEADERS}{ARCHITECTURE}\0{_library()}\0{job.code}".encode()).hexdigest()
     if (found := kept.get(key)) is not None:
         return found.decode()
-    ptx = _in_child(job.code, must_confine=must_confine)
+    ptx = _in_child(job.code, must_confine=must_confine, ask=ask)
     kept.put(key, ptx.encode())
     return ptx
 
@@ -78,7 +89,7 @@ def _library() -> Path:
     return found
 
 
-def _in_child(code: str, *, must_confine: bool) -> str:
+def _in_child(code: str, *, must_confine: bool, ask: Ask) -> str:
     request = CompileRequest(
         library=str(_library()),
         code=code,
@@ -95,6 +106,7 @@ def _in_child(code: str, *, must_confine: bool) -> str:
             work_s=2 * COMPILE_CPU_S,
             answer_bytes_max=PTX_BYTES_MAX,
             what="the compiler",
+            ask=ask,
         )
     except ChildDied as error:
         if "signal 24" in str(error):  # SIGXCPU

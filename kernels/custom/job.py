@@ -4,6 +4,7 @@ Everything here is data from strangers. `check_job` bounds it before anything is
 `decode_job` before anything is allocated.
 """
 
+import hashlib
 import math
 import re
 from enum import Enum
@@ -175,6 +176,30 @@ def encode_job(job: KernelJob) -> bytes:
     return msgspec.msgpack.encode(job)
 
 
+def kernel_hash(job: KernelJob) -> bytes:
+    """Return the sha256 that names the code of *job*: its language, entry and text, 32 bytes."""
+    digest = hashlib.sha256(b"cocoon/kernel/1\0")
+    for part in (job.language.value, job.entry, job.code):
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.digest()
+
+
+def arrays_bytes(job: KernelJob) -> int:
+    """Return the size of all arrays of *job* together."""
+    return sum(each.size_bytes for each in job.arguments if each.role is not Role.SCALAR)
+
+
+def output_bytes(job: KernelJob) -> int:
+    """Return the size of all arrays that come back, in the order of the signature."""
+    return sum(each.size_bytes for each in written(job))
+
+
+def written(job: KernelJob) -> tuple[Argument, ...]:
+    """Return the arguments that come back."""
+    return tuple(each for each in job.arguments if each.role in {Role.OUT, Role.INOUT})
+
+
 def check_job(job: KernelJob) -> None:
     """Check what types alone do not say.
 
@@ -191,7 +216,7 @@ def check_job(job: KernelJob) -> None:
         raise BadManifest("arguments: two have the same name")
     for each in job.arguments:
         _check_argument(each)
-    total = sum(each.size_bytes for each in job.arguments if each.role is not Role.SCALAR)
+    total = arrays_bytes(job)
     if total > job.limits.memory_bytes:
         raise BadManifest(
             f"arguments: arrays of {total} bytes, and limits.memory_bytes is "

@@ -4,8 +4,11 @@ Children are confined (`kernels.custom.confinement`), limited in memory and proc
 killed when their time is up. The memory of a job is fresh and zeroed, and goes with its child.
 """
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,12 +18,24 @@ from kernels.custom.child import ChildDied, ask_child
 from kernels.custom.compiling import compile_source
 from kernels.custom.confinement import can_confine
 from kernels.custom.errors import (
+    CustomKernelError,
     KernelFault,
     KernelRejected,
+    KernelStopped,
     LimitExceeded,
     SandboxUnavailable,
 )
-from kernels.custom.job import KernelJob, KernelResult, Output, Role, Usage, check_job
+from kernels.custom.gauge import FuelGauge
+from kernels.custom.job import (
+    KernelJob,
+    KernelResult,
+    Output,
+    Usage,
+    arrays_bytes,
+    check_job,
+    written,
+)
+from kernels.custom.oversight import Order, Oversee, Reading, let_it_run
 from kernels.custom.vetting import vet
 from kernels.device import probe_gpu
 from kernels.ptx.errors import PtxError, TranslationFailed
@@ -38,7 +53,10 @@ TRANSLATE_CPU_S: Final = 30
 
 
 class RunRequest(msgspec.Struct, frozen=True):
-    """What the child is asked. On a card, *translation* is the PTX itself."""
+    """What the child is asked. On a card, *translation* is the PTX itself.
+
+    *gauge* is the descriptor of a `kernels.custom.gauge.FuelGauge`, or -1.
+    """
 
     job: KernelJob
     device: str
@@ -46,6 +64,7 @@ class RunRequest(msgspec.Struct, frozen=True):
     memory_bytes: int
     cpu_s: int
     must_confine: bool
+    gauge: int = -1
 
 
 class RunAnswer(msgspec.Struct, frozen=True):
@@ -66,6 +85,8 @@ def run_job(
     must_confine: bool = True,
     tell: Callable[[str], None] = lambda _: None,
     cache: Path | None = None,
+    keep: bool = True,
+    oversee: Oversee = let_it_run,
 ) -> KernelResult:
     """Run *job* and return what it wrote and used. Blocks; call it in a worker.
 
@@ -76,12 +97,16 @@ def run_job(
             for code of your own only.
         tell: is told of each step, for progress.
         cache: folder of compiled code; the user's cache by default.
+        keep: whether compiled code is kept there; without it nothing of the job touches the
+            disk.
+        oversee: sees what the kernel has used so far, and may pause or stop it.
 
     Raises:
         BadManifest: the job breaks a bound.
         KernelRejected: the code is not accepted; nothing of it has run.
         KernelFault: the kernel failed: out of bounds on a card, deadlock, trap.
         LimitExceeded: it ran into a limit.
+        KernelStopped: *oversee* said so.
         SandboxUnavailable: see *must_confine*.
     """
     check_job(job)
@@ -90,14 +115,61 @@ def run_job(
     kind = _device(device)
     began_s = time.monotonic()
     tell("compiling")
-    ptx = compile_source(job, must_confine=must_confine, cache=cache)
+    ptx = compile_source(
+        job, must_confine=must_confine, cache=cache, keep=keep, ask=lambda: oversee(Reading())
+    )
     vet(job, ptx)
     tell(f"translating for the {kind}")
-    code = _translate(job, ptx, cache) if kind == "cpu" else ptx.encode()
+    code = _translate(job, ptx, cache, keep=keep) if kind == "cpu" else ptx.encode()
     compile_ms = round(1000 * (time.monotonic() - began_s))
     tell("running")
-    answer = _run(job, kind, code, must_confine=must_confine)
+    with _open_meter(job, kind, compile_ms) as meter:
+        answer = _run(job, kind, code, meter, oversee, must_confine=must_confine)
     return _result(job, kind, answer, compile_ms)
+
+
+@dataclass(slots=True)
+class _Meter:
+    """What a running kernel has used; on a card only the clock tells."""
+
+    device: str
+    gauge: FuelGauge | None
+    compile_ms: int
+    began_s: float | None = None
+
+    def started(self) -> None:
+        """The kernel runs from now on."""
+        self.began_s = time.monotonic()
+
+    def _passed_ms(self) -> int:
+        return 0 if self.began_s is None else int(1000 * (time.monotonic() - self.began_s))
+
+    def read(self) -> Reading:
+        """Return what was used so far."""
+        if self.device == "cpu":
+            return Reading(fuel=self.gauge.used() if self.gauge is not None else 0)
+        return Reading(card_ms=self._passed_ms())
+
+    def usage(self, answer: "RunAnswer | None" = None) -> Usage:
+        """Return what was used in the end; without an answer, as far as we could see."""
+        seen_us = 1000 * self._passed_ms()
+        device_us, fuel = (answer.device_us, answer.fuel) if answer else (seen_us, 0)
+        return Usage(
+            device=self.device,
+            device_ms=max(1, -(-device_us // 1000)),
+            fuel=max(fuel, self.read().fuel),
+            compile_ms=self.compile_ms,
+        )
+
+
+@contextmanager
+def _open_meter(job: KernelJob, device: str, compile_ms: int) -> Iterator[_Meter]:
+    gauge = FuelGauge(job.limits.fuel) if device == "cpu" and sys.platform == "linux" else None
+    try:
+        yield _Meter(device, gauge, compile_ms)
+    finally:
+        if gauge is not None:
+            gauge.close()
 
 
 def _device(choice: DeviceChoice) -> Literal["cpu", "cuda"]:
@@ -111,10 +183,15 @@ def _device(choice: DeviceChoice) -> Literal["cpu", "cuda"]:
     return "cpu"
 
 
-def _translate(job: KernelJob, ptx: str, cache: Path | None) -> bytes:
+def _translate(job: KernelJob, ptx: str, cache: Path | None, *, keep: bool) -> bytes:
     try:
         found = translation_of(
-            ptx, mode=Mode.MASKED, entries=(job.entry,), cache=cache, cpu_s=TRANSLATE_CPU_S
+            ptx,
+            mode=Mode.MASKED,
+            entries=(job.entry,),
+            cache=cache,
+            cpu_s=TRANSLATE_CPU_S,
+            keep=keep,
         )
     except TranslationFailed as error:
         raise LimitExceeded(f"the translator gave up: {error}") from error
@@ -123,8 +200,17 @@ def _translate(job: KernelJob, ptx: str, cache: Path | None) -> bytes:
     return found.pack()
 
 
-def _run(job: KernelJob, kind: str, code: bytes, *, must_confine: bool) -> RunAnswer:
-    arrays = sum(each.size_bytes for each in job.arguments if each.role is not Role.SCALAR)
+def _run(
+    job: KernelJob,
+    kind: str,
+    code: bytes,
+    meter: _Meter,
+    oversee: Oversee,
+    *,
+    must_confine: bool,
+) -> RunAnswer:
+    arrays = arrays_bytes(job)
+    gauge = meter.gauge.descriptor if meter.gauge is not None else -1
     request = RunRequest(
         job=msgspec.structs.replace(job, code="-"),
         device=kind,
@@ -132,6 +218,7 @@ def _run(job: KernelJob, kind: str, code: bytes, *, must_confine: bool) -> RunAn
         memory_bytes=CHILD_MEMORY_BYTES + 4 * arrays,
         cpu_s=-(-job.limits.time_ms // 1000) + 1,
         must_confine=must_confine,
+        gauge=gauge,
     )
     time_s = job.limits.time_ms / 1000
     try:
@@ -141,25 +228,49 @@ def _run(job: KernelJob, kind: str, code: bytes, *, must_confine: bool) -> RunAn
             work_s=time_s + GRACE_S,
             answer_bytes_max=arrays + ANSWER_OVERHEAD_BYTES,
             what="the kernel",
+            ask=lambda: _order(kind, oversee(meter.read())),
+            descriptors=(gauge,) if gauge >= 0 else (),
+            started=meter.started,
         )
     except ChildDied as error:
         if f"signal {SIGXCPU}" in str(error):
-            raise LimitExceeded(f"the kernel used {time_s:.1f} s of processor time") from error
-        raise KernelFault(f"the kernel's process {error}") from error
-    return msgspec.msgpack.decode(data, type=RunAnswer)
+            raise LimitExceeded(
+                f"the kernel used {time_s:.1f} s of processor time", meter.usage()
+            ) from error
+        raise KernelFault(f"the kernel's process {error}", meter.usage()) from error
+    except (LimitExceeded, KernelStopped) as error:
+        error.usage = meter.usage()
+        raise
+    answer = msgspec.msgpack.decode(data, type=RunAnswer)
+    _check(job, answer, meter)
+    return answer
+
+
+def _order(kind: str, order: Order) -> Order:
+    """A launch on a card goes on while its process rests, so there it does not rest."""
+    return Order.GO if order is Order.PAUSE and kind != "cpu" else order
+
+
+def _check(job: KernelJob, answer: RunAnswer, meter: _Meter) -> None:
+    """Raise what stopped the kernel."""
+    if answer.unconfined:
+        raise SandboxUnavailable(answer.unconfined)
+    stopped: CustomKernelError | None = None
+    if answer.out_of_fuel:
+        stopped = LimitExceeded(f"the kernel used up its fuel of {job.limits.fuel} instructions")
+    elif answer.fault:
+        stopped = KernelFault(answer.fault)
+    elif [len(data) for data in answer.outputs] != [each.size_bytes for each in written(job)]:
+        stopped = KernelFault("the kernel's process gave back other arrays")
+    if stopped is not None:
+        stopped.usage = meter.usage(answer)
+        raise stopped
 
 
 def _result(job: KernelJob, kind: str, answer: RunAnswer, compile_ms: int) -> KernelResult:
-    if answer.unconfined:
-        raise SandboxUnavailable(answer.unconfined)
-    if answer.out_of_fuel:
-        raise LimitExceeded(f"the kernel used up its fuel of {job.limits.fuel} instructions")
-    if answer.fault:
-        raise KernelFault(answer.fault)
-    written = [each for each in job.arguments if each.role in {Role.OUT, Role.INOUT}]
     outputs = tuple(
         Output(name=each.name, dtype=each.dtype, shape=each.shape, data=data)
-        for each, data in zip(written, answer.outputs, strict=True)
+        for each, data in zip(written(job), answer.outputs, strict=True)
     )
     usage = Usage(
         device=kind,

@@ -57,6 +57,7 @@ def translation_of(
     cache: Path | None = None,
     cpu_s: int = CPU_S,
     memory_bytes: int = MEMORY_BYTES,
+    keep: bool = True,
 ) -> Translation:
     """Return a PTX module in machine code of this processor, as data: nothing is linked.
 
@@ -67,6 +68,7 @@ def translation_of(
         cache: folder of translated modules; the user's cache by default.
         cpu_s: processor time of the child, in seconds; twice that passes on the clock at most.
         memory_bytes: address space of the child.
+        keep: whether the cache is used; without it nothing touches the disk.
 
     Raises:
         InvalidPtx: the text is not PTX, or too large.
@@ -76,6 +78,8 @@ def translation_of(
     text = ptx.decode("utf-8", "replace") if isinstance(ptx, bytes) else ptx
     text = text.rstrip("\0")
     request = Request(text[: TEXT_BYTES_MAX + 1], mode.value, tuple(entries), memory_bytes, cpu_s)
+    if not keep:
+        return _in_child(request)
     kept = CodeCache(cache or default_cache())
     key = _key(request)
     if (found := _read(kept, key)) is None:

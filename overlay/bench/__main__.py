@@ -3,10 +3,12 @@
 import argparse
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import IO, Any, Final
 
 import trio
@@ -14,6 +16,10 @@ import trio
 from overlay.bench import measure
 
 STACKS: Final = ("stock", "ours")
+TITLES: Final = {"stock": "py-libp2p", "ours": "ours", "js": "js-libp2p"}
+JS_STREAMS: Final = "js_streams.mjs"
+JS_POLYFILL: Final = "node20.mjs"
+"""js-libp2p 3 wants Node.js 22; this lets 20 do."""
 NAMES: Final = ("streams", "gossip", "dht", "idle")
 CHILD_S: Final = 400.0
 CROWD: Final = 50
@@ -31,6 +37,22 @@ TARGETS: Final = {
 def _child(*arguments: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "overlay.bench", "--child", *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _measure_js(directory: Path) -> dict[str, float]:
+    """Measure streams between two processes of js-libp2p, installed in *directory*."""
+    shutil.copy(Path(__file__).with_name(JS_STREAMS), directory / JS_STREAMS)
+    command = ["node"]
+    if (directory / JS_POLYFILL).exists():
+        command += ["--import", f"./{JS_POLYFILL}"]
+    command.append(JS_STREAMS)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": directory}
+    server = subprocess.Popen([*command, "serve"], **pipes)  # type: ignore[call-overload]
+    try:
+        address = _line(server)["addresses"][0]
+        return _finish(subprocess.Popen([*command, "streams", address], **pipes))  # type: ignore[call-overload]
+    finally:
+        _end(server)
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:
@@ -101,12 +123,14 @@ def _run_child(name: str, stack: str, addresses: tuple[str, ...]) -> None:
 
 def _table(results: dict[str, dict[str, float]]) -> str:
     names = list(dict.fromkeys(name for figures in results.values() for name in figures))
-    lines = [f"{'':32}{'py-libp2p':>12}{'ours':>12}{'ratio':>9}   target"]
+    heads = "".join(f"{TITLES[stack]:>12}" for stack in results)
+    lines = [f"{'':32}{heads}{'ratio':>9}   target"]
     for name in names:
-        stock, ours = (results[stack].get(name) for stack in STACKS)
+        all_of_them = [figures.get(name) for figures in results.values()]
+        stock, ours = all_of_them[:2]
         ratio = f"{ours / stock:9.2f}" if stock and ours is not None else f"{'':9}"
         target = _verdict(name, ours)
-        cells = "".join(f"{'-':>12}" if each is None else f"{each:12.2f}" for each in (stock, ours))
+        cells = "".join(f"{'-':>12}" if each is None else f"{each:12.2f}" for each in all_of_them)
         lines.append(f"{name:32}{cells}{ratio}   {target}")
     return "\n".join(lines)
 
@@ -124,6 +148,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m overlay.bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES, help="what to measure")
+    parser.add_argument(
+        "--js",
+        type=Path,
+        metavar="DIRECTORY",
+        help="measure streams of js-libp2p too, with the packages that npm installed there by "
+        "tests/overlay/js_libp2p/package-lock.json",
+    )
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     logging.disable(logging.ERROR)
@@ -136,6 +167,9 @@ def main() -> None:
         for stack in STACKS:
             print(f"measuring {name} of {stack} ...", file=sys.stderr)  # noqa: T201
             results[stack] |= _measure(stack, name)
+    if arguments.js is not None and "streams" in arguments.only:
+        print("measuring streams of js ...", file=sys.stderr)  # noqa: T201
+        results["js"] = _measure_js(arguments.js)
     print(json.dumps(results, indent=2) if arguments.json else _table(results))  # noqa: T201
 
 

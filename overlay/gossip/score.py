@@ -17,7 +17,8 @@ MESH_QUANTUM_S: Final = 60.0
 MESH_WEIGHT, MESH_CAP = 0.1, 30.0
 FIRST_WEIGHT, FIRST_CAP, FIRST_HALF_LIFE_S = 0.2, 50.0, 300.0
 INVALID_WEIGHT, INVALID_HALF_LIFE_S = -1.0, 1800.0
-PREFIX_WEIGHT, PREFIX_FREE = -2.0, 3
+PREFIX_WEIGHT, PREFIX_FREE, PREFIX_FLOOR = -2.0, 8, -15.0
+"""The floor: a crowd of one prefix leaves the mesh and gets no IHAVE; it is no fault to ban for."""
 BEHAVIOUR_WEIGHT, BEHAVIOUR_FREE, BEHAVIOUR_HALF_LIFE_S = -0.5, 4.0, 600.0
 TOPICS_CAP: Final = 12.0
 """The most that deliveries and patience are worth: less than the first faults cost."""
@@ -134,7 +135,7 @@ class PeerScores:
             min(TOPICS_CAP, self._merits(known, now_s))
             + INVALID_WEIGHT * known.invalid.read(now_s) ** 2
             + BEHAVIOUR_WEIGHT * excess**2
-            + PREFIX_WEIGHT * crowd**2
+            + max(PREFIX_FLOOR, PREFIX_WEIGHT * crowd**2)
             + self._application(peer)
         )
 

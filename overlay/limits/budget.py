@@ -42,6 +42,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         handshakes: inbound connections that have not proved their id yet; `peer` is
             not used, because nobody knows the peer.
         streams: open inbound streams of all protocols, from before they name one.
+        work: inbound streams that our own handlers serve now: requests without an answer yet.
+        unread_bytes: what came in and no handler has read; beyond, the connection is cut.
         ticket_load_percent: of the total of streams; from there on strangers (peers
             without good standing) need a ticket to open more.
         ban_s: seconds of a first ban; each further one lasts twice as long.
@@ -53,6 +55,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     connections: Ceiling = Ceiling(300, 24, 4)
     handshakes: Ceiling = Ceiling(64, 16, 64)
     streams: Ceiling = Ceiling(4096, 1024, 256)
+    work: Ceiling = Ceiling(2048, 512, 128)
+    unread_bytes: Ceiling = Ceiling(512 << 20, 64 << 20, 32 << 20)
     ticket_load_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 75
     ban_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     first_frame_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0

@@ -37,6 +37,8 @@ class Gate:
         self.handshakes = Budget(config.handshakes)
         self.connections = Budget(config.connections)
         self.streams = Budget(config.streams)
+        self.work = Budget(config.work)
+        self.unread_bytes = Budget(config.unread_bytes)
         self.refused: Counter[str] = Counter()
         """Refusals, for each reason."""
         self._clock = clock
@@ -94,6 +96,14 @@ class Gate:
         """Say that an inbound stream ended."""
         self.streams.release(Holder(peer_id, prefix))
 
+    def take_work(self, peer_id: PeerId, prefix: str) -> bool:
+        """Return whether we begin to serve one more request of a peer; `end` it later."""
+        return self._take("work", self.work, Holder(peer_id, prefix))
+
+    def end_work(self, peer_id: PeerId, prefix: str) -> None:
+        """Say that a request was served, in either way."""
+        self.work.release(Holder(peer_id, prefix))
+
     def must_pay(self, peer_id: PeerId) -> bool:
         """Return whether a peer needs a ticket before we serve it."""
         if self.streams.load_percent < self.config.ticket_load_percent:
@@ -135,6 +145,8 @@ class Gate:
             "handshakes": self.handshakes.total,
             "connections_inbound": self.connections.total,
             "streams_inbound": self.streams.total,
+            "work": self.work.total,
+            "unread_bytes": self.unread_bytes.total,
             "bans": sum(each.until_unix_s > self._clock() for each in self.standing.bans(0.0)),
         }
 

@@ -7,6 +7,7 @@ how many said so.
 import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -32,6 +33,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         relayed_at: our addresses at relays.
         seen_as: IP addresses that others see us come from, and how many say so.
         behind_nat: whether nobody sees us under an address of this machine; None if nobody said.
+        router: what the home router does for us, in words; "" when it was not asked.
         tcp_ports: the TCP ports that must be open for others.
         asked: peers that were asked to dial back and tried.
         advice: what would help, in plain words, the most useful first.
@@ -42,6 +44,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     relayed_at: tuple[str, ...] = ()
     seen_as: dict[str, int] = {}
     behind_nat: bool | None = None
+    router: str = ""
     tcp_ports: tuple[int, ...] = ()
     asked: int = 0
     advice: tuple[str, ...] = ()
@@ -74,6 +77,8 @@ def judge(
     observed: Sequence[str],
     answers: Sequence[Answer],
     ports: Sequence[int],
+    *,
+    router: str = "",
 ) -> Report:
     """Return the verdict.
 
@@ -83,6 +88,7 @@ def judge(
         observed: multiaddrs that others see us come from, one for each peer that said so.
         answers: what came of dialing back, one for each peer that was asked.
         ports: the TCP ports that the node listens on, or should.
+        router: what the home router does for us, in words.
     """
     reached = tuple(
         dict.fromkeys(a.dialed for a in answers if a.reply in (Reply.REACHED, Reply.ANOTHER))
@@ -97,10 +103,12 @@ def judge(
         relayed_at=relayed,
         seen_as=dict(seen.most_common()),
         behind_nat=not mine & set(seen) if seen else None,
+        router=router,
         tcp_ports=tuple(dict.fromkeys(port for port in ports if port)),
         asked=tried,
     )
-    return msgspec.structs.replace(report, advice=tuple(_advice(report)))
+    told = set(map(without_peer, own_addresses))
+    return msgspec.structs.replace(report, advice=tuple(_advice(report, told)))
 
 
 def _reach(reached: Sequence[str], relayed: Sequence[str], tried: int) -> Reach:
@@ -111,7 +119,7 @@ def _reach(reached: Sequence[str], relayed: Sequence[str], tried: int) -> Reach:
     return Reach.OUT_ONLY if tried else Reach.UNKNOWN
 
 
-def _advice(report: Report) -> list[str]:
+def _advice(report: Report, told: AbstractSet[str]) -> list[str]:
     ports = ", ".join(str(port) for port in report.tcp_ports) or "of network.listen_addresses"
     if report.reach is Reach.UNKNOWN:
         return [
@@ -119,7 +127,7 @@ def _advice(report: Report) -> list[str]:
             "in a minute"
         ]
     if report.reach is Reach.DIRECT:
-        return _advice_when_reached(report)
+        return _advice_when_reached(report, told)
     advice = []
     if report.behind_nat:
         where = next(iter(report.seen_as))
@@ -127,6 +135,10 @@ def _advice(report: Report) -> list[str]:
             f"on the router: forward TCP port {ports} to this machine, and set "
             f'network.announce_addresses = ["/ip4/{where}/tcp/{_first(report)}"]'
         )
+        if report.router:
+            advice.append(
+                "or switch UPnP, NAT-PMP or PCP on at the router: this node then asks for its port"
+            )
     else:
         advice.append(f"open TCP port {ports} for incoming connections in the firewall")
     if report.reach is Reach.OUT_ONLY:
@@ -136,8 +148,8 @@ def _advice(report: Report) -> list[str]:
     return advice
 
 
-def _advice_when_reached(report: Report) -> list[str]:
-    if not report.behind_nat:
+def _advice_when_reached(report: Report, told: AbstractSet[str]) -> list[str]:
+    if not report.behind_nat or told >= set(report.reached_at):
         return []
     addresses = ", ".join(f'"{each}"' for each in report.reached_at)
     return [f"tell others the forwarded port: network.announce_addresses = [{addresses}]"]

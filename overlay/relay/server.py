@@ -4,6 +4,7 @@ Source: libp2p specs, relay/circuit-v2.md.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -56,6 +57,8 @@ class RelayServer:
         clock: Callable[[], float],
     ) -> None:
         self.core = RelayCore(config)
+        self.counted: Counter[str] = Counter()
+        """What happened since the start, by name; for metrics."""
         self._open_stream = open_stream
         self._where = where
         self._addresses = addresses
@@ -88,6 +91,7 @@ class RelayServer:
             return
         self.core.retain(lambda peer_id: self._where(peer_id) is not None)
         expires = self.core.reserve(raw.peer_id, prefix, self._clock())
+        self.counted["relay_reservations" if expires else "relay_reservations_refused"] += 1
         if not expires:
             await _say(raw, Status.RESERVATION_REFUSED)
             return
@@ -111,6 +115,7 @@ class RelayServer:
             self.core.release(target)
         status = self.core.open(source, prefix, target, self._clock())
         if status is not Status.OK:
+            self.counted["relay_circuits_refused"] += 1
             await _say(raw, status)
             return
         try:
@@ -123,8 +128,10 @@ class RelayServer:
             other, early_back = await self._knock(raw.peer_id, target)
         except OverlayError as error:
             logger.debug("%s does not take a circuit: %r", short(target), error)
+            self.counted["relay_circuits_failed"] += 1
             await _say(raw, Status.CONNECTION_FAILED)
             return
+        self.counted["relay_circuits"] += 1
         try:
             config = self.core.config
             limits = Message(
@@ -137,7 +144,7 @@ class RelayServer:
             if early:
                 await other.write(early)
             with trio.move_on_after(config.circuit_s):
-                await _pump_both(raw, other, config.circuit_bytes)
+                await _pump_both(raw, other, config.circuit_bytes, self.counted)
         finally:
             with shielded(END_S):
                 await other.reset()
@@ -180,7 +187,9 @@ class _Activity:
             await trio.sleep(left_s)
 
 
-async def _pump_both(one: ByteStream, other: ByteStream, bytes_max: int) -> None:
+async def _pump_both(
+    one: ByteStream, other: ByteStream, bytes_max: int, counted: "Counter[str]"
+) -> None:
     """Carry bytes both ways until both ends finished, one is gone or over its limit, or idle."""
     activity = _Activity()
     carrying = 2
@@ -188,7 +197,7 @@ async def _pump_both(one: ByteStream, other: ByteStream, bytes_max: int) -> None
 
         async def carry(source: ByteStream, sink: ByteStream) -> None:
             nonlocal carrying
-            in_order = await _pump(source, sink, bytes_max, activity)
+            in_order = await _pump(source, sink, bytes_max, activity, counted)
             carrying -= 1
             if not in_order or not carrying:
                 nursery.cancel_scope.cancel()
@@ -199,7 +208,13 @@ async def _pump_both(one: ByteStream, other: ByteStream, bytes_max: int) -> None
         nursery.cancel_scope.cancel()
 
 
-async def _pump(source: ByteStream, sink: ByteStream, bytes_max: int, activity: _Activity) -> bool:
+async def _pump(
+    source: ByteStream,
+    sink: ByteStream,
+    bytes_max: int,
+    activity: _Activity,
+    counted: "Counter[str]",
+) -> bool:
     """Carry at most *bytes_max*; return whether *source* finished in order."""
     left = bytes_max
     try:
@@ -211,6 +226,7 @@ async def _pump(source: ByteStream, sink: ByteStream, bytes_max: int, activity: 
                 return True
             await sink.write(data)
             left -= len(data)
+            counted["relay_bytes"] += len(data)
     except OverlayError as error:
         logger.debug("a circuit lost an end: %r", error)
     return False

@@ -10,14 +10,30 @@ from overlay.cleanup import shielded
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError, RemoteProtocolError, StreamClosed
 from overlay.ids import short
+from overlay.limits.budget import Budget, Ceiling, Holder
 from overlay.limits.gate import Gate
 from overlay.rpc.stream import FrameStream
 from overlay.transport import Stream, StreamHandler
 
 logger = logging.getLogger(__name__)
 
+SHARED_FROM: Final = 16
+"""Streams of a protocol from which nobody may hold them all."""
 CLOSE_S: Final = 2.0
 """Patience of the clean-up that runs even when cancelled."""
+
+
+def shares_of(streams_max: int) -> Ceiling:
+    """Return what a peer and a prefix may hold of one protocol's streams: a half, three quarters.
+
+    Of a small number all: a half of two is no use to anybody.
+
+    >>> shares_of(64)
+    Ceiling(total=64, prefix=48, peer=32)
+    """
+    if streams_max < SHARED_FROM:
+        return Ceiling(streams_max, streams_max, streams_max)
+    return Ceiling(streams_max, streams_max * 3 // 4, streams_max // 2)
 
 
 class StreamServer:
@@ -43,6 +59,7 @@ class StreamServer:
         self._handler = handler
         self._streams_max = streams_max
         self._streams_free = streams_max
+        self._shares = Budget(shares_of(streams_max))
         self._closed = False
         self._quiet = trio.Event()
         self._linger = linger
@@ -56,8 +73,8 @@ class StreamServer:
             self._gate.turn_away("stranger without a ticket")
             await raw.reset()
             return
-        if self._streams_free <= 0:
-            logger.info("too many %s streams, resetting one", self._protocol)
+        holder = Holder(raw.peer_id, raw.prefix)
+        if not self._take(holder):
             await raw.reset()
             return
         self._streams_free -= 1
@@ -65,8 +82,22 @@ class StreamServer:
             await self._handle_admitted(self._stream(raw))
         finally:
             self._streams_free += 1
+            self._shares.release(holder)
+            self._gate.end_work(raw.peer_id, raw.prefix)
             if self._closed and self._streams_free == self._streams_max:
                 self._quiet.set()
+
+    def _take(self, holder: Holder) -> bool:
+        """Return whether there is room for one more of *holder*'s streams, and hold it."""
+        if holder.peer_id is None or not self._gate.take_work(holder.peer_id, holder.prefix):
+            return False
+        ceiling = self._shares.take(holder)
+        if ceiling is None:
+            return True
+        self._gate.end_work(holder.peer_id, holder.prefix)
+        self._gate.turn_away(f"streams of one protocol: {ceiling}")
+        logger.info("too many %s streams of %s, resetting one", self._protocol, ceiling)
+        return False
 
     async def drain(self) -> None:
         """Take no new streams, and wait until those that are served have ended."""

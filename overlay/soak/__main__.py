@@ -6,10 +6,11 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import trio
 
-from overlay.soak import dht, fuzz, wire
+from overlay.soak import dht, endurance, fuzz, handlers, mesh, swarm, wire
 from overlay.soak.rows import Row
 
 
@@ -17,20 +18,35 @@ def main() -> int:
     """Run the scenarios, print the table, return 1 if anything does not hold."""
     parser = argparse.ArgumentParser(prog="python -m overlay.soak", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON list")
-    parser.add_argument("--only", nargs="*", choices=("fuzz", "dht", "wire"), default=None)
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=("fuzz", "handlers", "dht", "mesh", "wire", "hour"),
+        default=None,
+    )
     parser.add_argument("--inputs", type=int, default=1_000_000, help="fuzzed inputs")
+    parser.add_argument("--seed", type=int, default=1, help="of the damage that they take")
     parser.add_argument("--nodes", type=int, default=200, help="nodes of the DHT scenarios")
     parser.add_argument("--lookups", type=int, default=400, help="look-ups of each of them")
     parser.add_argument("--seconds", type=float, default=3600.0, help="length of each wire attack")
+    parser.add_argument("--record", type=Path, help="append the samples of the hour to this file")
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--flood", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--sources", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--kind", default="forged", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.flood:
-        trio.run(wire.flood, arguments.flood, arguments.sources)
+        trio.run(wire.flood, arguments.flood, arguments.sources, arguments.kind)
+    if arguments.child:
+        _run_child(*arguments.child)
+        return 0
     scenarios: dict[str, Callable[[], list[Row]]] = {
-        "fuzz": lambda: fuzz.run(arguments.inputs),
+        "fuzz": lambda: fuzz.run(arguments.inputs, seed=arguments.seed),
+        "handlers": lambda: handlers.run(arguments.inputs, seed=arguments.seed),
         "dht": lambda: dht.run(arguments.nodes, arguments.lookups),
+        "mesh": lambda: mesh.run(min(arguments.seconds, 60.0)),
         "wire": lambda: wire.run(arguments.seconds),
+        "hour": lambda: endurance.run(arguments.seconds, arguments.record),
     }
     rows: list[Row] = []
     for name in arguments.only or scenarios:
@@ -38,6 +54,13 @@ def main() -> int:
         rows += scenarios[name]()
     print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else _table(rows))  # noqa: T201
     return 0 if all(row.passed for row in rows) else 1
+
+
+def _run_child(role: str, *addresses: str) -> None:
+    if role in ("subject", "member"):
+        trio.run(swarm.subject if role == "subject" else mesh.member)
+        return
+    trio.run({"residents": swarm.residents, "visitors": swarm.visitors}[role], list(addresses))
 
 
 def _table(rows: list[Row]) -> str:

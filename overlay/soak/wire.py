@@ -5,8 +5,8 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -15,10 +15,11 @@ import trio
 from overlay.errors import OverlayError
 from overlay.gossip.service import GossipConfig
 from overlay.host import DhtConfig, HostConfig, open_host
-from overlay.identity import generate_identity
+from overlay.identity import Identity, generate_identity
 from overlay.limits.arrivals import ArrivalsConfig
-from overlay.limits.budget import LimitsConfig
+from overlay.limits.budget import Ceiling, LimitsConfig
 from overlay.node import Node
+from overlay.soak.handlers import fields, framed
 from overlay.soak.rows import Row, resident_mib
 from overlay.transport import GossipMessage, Stream
 
@@ -45,9 +46,12 @@ def run(seconds: float) -> list[Row]:
     """Run every attack for about *seconds* each."""
     rows: list[Row] = []
     attacks: list[Callable[[], Awaitable[list[Row]]]] = [
-        partial(_flood, seconds, 1),
-        partial(_flood, seconds, ATTACKERS),
-        _slow_streams,
+        partial(_flood, seconds, 1, "forged"),
+        partial(_flood, seconds, ATTACKERS, "forged"),
+        partial(_flood, seconds, ATTACKERS, "replayed"),
+        partial(_flood, seconds, ATTACKERS, "sound"),
+        partial(_slow_streams, False),
+        partial(_slow_streams, True),
         _half_open,
         partial(_churn, seconds),
     ]
@@ -57,7 +61,9 @@ def run(seconds: float) -> list[Row]:
 
 
 @asynccontextmanager
-async def _open(limits: LimitsConfig | None = None) -> AsyncIterator[Node]:
+async def _open(
+    limits: LimitsConfig | None = None, identity: Identity | None = None
+) -> AsyncIterator[Node]:
     config = HostConfig(
         listen_addresses=LOOPBACK,
         network="soak",
@@ -65,7 +71,8 @@ async def _open(limits: LimitsConfig | None = None) -> AsyncIterator[Node]:
         gossip=GossipConfig(),
         limits=limits or LimitsConfig(),
     )
-    async with open_host(config, generate_identity(), clock=time.time) as node:  # noqa: TID251
+    identity = identity or generate_identity()
+    async with open_host(config, identity, clock=time.time) as node:  # noqa: TID251
         yield node
 
 
@@ -73,10 +80,12 @@ async def _echo(stream: Stream) -> None:
     await stream.send(await stream.receive())
 
 
-async def _flood(seconds: float, sources: int) -> list[Row]:
-    """Honest gossip before, during and after ten peers flood with forged messages.
+async def _flood(seconds: float, sources: int, kind: str) -> list[Row]:
+    """Honest gossip before, during and after ten peers flood with messages of one *kind*.
 
-    When they are banned they dial again, ten times a second each, from *sources* addresses.
+    They are "forged" (bad signatures), "replayed" (one good message again and again) or "sound"
+    (each new, and signed by who sends it). Who is banned dials again, ten times a second, from
+    *sources* addresses.
     """
     async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
         publisher, middle, reader = [
@@ -92,6 +101,7 @@ async def _flood(seconds: float, sources: int) -> list[Row]:
         quiet = await _publish(publisher, delays_ms, seconds)
         before_mib = resident_mib()
         command = [sys.executable, "-m", "overlay.soak", "--sources", str(sources)]
+        command += ["--kind", kind]
         command += ["--flood", *middle.addresses]
         flood = await nursery.start(partial(trio.run_process, command, check=False))
         await trio.sleep(4)
@@ -104,7 +114,7 @@ async def _flood(seconds: float, sources: int) -> list[Row]:
         nursery.cancel_scope.cancel()
     return [
         Row(
-            f"forged quotes at {FLOOD_PER_S}/s from {ATTACKERS} peers at {sources} addresses, "
+            f"{kind} quotes at {FLOOD_PER_S}/s from {ATTACKERS} peers at {sources} addresses, "
             "which redial when they are banned: honest p99",
             f"{quiet:.0f} ms before, {loud:.0f} ms during, {after:.0f} ms after; {refused}",
             f"at most doubled (and {SLACK_MS:.0f} ms of noise)",
@@ -141,7 +151,7 @@ async def _publish(publisher: Node, delays_ms: list[float], seconds: float) -> f
     return statistics.quantiles(delays_ms, n=100)[-1]
 
 
-async def flood(addresses: list[str], sources: int) -> None:
+async def flood(addresses: list[str], sources: int, kind: str) -> None:
     """Be the attackers, in a process of their own, until killed."""
     dial, turn = trio.open_tcp_stream, itertools.count()
 
@@ -152,14 +162,14 @@ async def flood(addresses: list[str], sources: int) -> None:
     trio.open_tcp_stream = dial_from_elsewhere  # type: ignore[assignment]
     async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
         for _ in range(ATTACKERS):
-            attacker = await stack.enter_async_context(_open())
-            nursery.start_soon(_flood_from, attacker, addresses)
+            identity = generate_identity()
+            attacker = await stack.enter_async_context(_open(identity=identity))
+            nursery.start_soon(_flood_from, attacker, addresses, messages_of(identity, kind))
         await trio.sleep_forever()
 
 
-async def _flood_from(attacker: Node, addresses: list[str]) -> None:
-    """Send forged messages for as long as the target takes them."""
-    rng = random.Random(attacker.peer_id)  # noqa: S311  (garbage)
+async def _flood_from(attacker: Node, addresses: list[str], messages: Iterator[bytes]) -> None:
+    """Send *messages* for as long as the target takes them."""
     pause_s = ATTACKERS / FLOOD_PER_S * 10
     while True:
         try:
@@ -168,35 +178,33 @@ async def _flood_from(attacker: Node, addresses: list[str]) -> None:
                 target, "/cocoon/soak/meshsub/1.1.0"
             )
             while True:
-                await raw.write(b"".join(_forged(attacker, rng) for _ in range(10)))
+                await raw.write(b"".join(itertools.islice(messages, 10)))
                 await trio.sleep(pause_s)
         except OverlayError:
             await trio.sleep(REDIAL_S)
 
 
-def _forged(attacker: Node, rng: random.Random) -> bytes:
-    """Return one framed GossipSub RPC whose only message has a wrong signature."""
-    raw_id = bytes.fromhex("002408011220") + rng.randbytes(32)
+def messages_of(identity: Identity, kind: str) -> Iterator[bytes]:
+    """Yield framed GossipSub RPCs of one message each, without end; see `_flood`."""
+    rng = random.Random(identity.public_key)  # noqa: S311  (garbage)
+    author = bytes.fromhex("002408011220") + identity.public_key
     topic = f"cocoon/soak/{TOPIC}".encode()
-    message = b"".join(
-        bytes([number << 3 | 2, len(part)]) + part
-        for number, part in (
-            (1, raw_id),
-            (2, attacker.peer_id[-8:].encode() + rng.randbytes(8)),
-            (3, rng.randbytes(8)),
-            (4, topic),
-            (5, bytes(64)),
-        )
-    )
-    size = len(message)
-    publish = b"\x12" + bytes([size & 0x7F | 0x80, size >> 7]) + message
-    size = len(publish)
-    return bytes([size & 0x7F | 0x80, size >> 7]) + publish
+    same = rng.randbytes(16)
+    while True:
+        source = author if kind != "forged" else author[:6] + rng.randbytes(32)
+        data = same if kind == "replayed" else str(time.perf_counter()).encode()
+        parts = [(1, source), (2, data), (3, rng.randbytes(8)), (4, topic)]
+        body = fields(*parts)
+        signed = bytes(64) if kind == "forged" else identity.sign(b"libp2p-pubsub:" + body)
+        yield framed(fields((2, body + fields((5, signed)))))
 
 
-async def _slow_streams() -> list[Row]:
-    """Open a thousand streams that never say anything; serve honest ones meanwhile."""
-    limits = LimitsConfig(first_frame_s=5.0)
+async def _slow_streams(trickles: bool) -> list[Row]:
+    """Open a thousand streams that never say anything, or that say a byte every second.
+
+    Honest requests are served meanwhile, and the slow ones cut after their time.
+    """
+    limits = LimitsConfig(first_frame_s=5.0, work=Ceiling(4096, 4096, 512))
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(_open(limits))
         honest = await stack.enter_async_context(_open())
@@ -204,21 +212,25 @@ async def _slow_streams() -> list[Row]:
         server.serve(ECHO, _echo, streams_max=2000)
         await honest.connect(server.addresses)
         before_mib = resident_mib()
-        opened = 0
+        opened: list[Stream] = []
         for attacker in attackers:
             await attacker.connect(server.addresses)
             opened += await _open_silent(attacker, server, STREAMS // len(attackers))
-        served = 0
-        for _ in range(20):
-            with trio.move_on_after(5):
-                served += await honest.request(server.peer_id, ECHO, b"x") == b"x"
-        held = server.gate.streams.total
-        growth_mib = resident_mib() - before_mib
-        await trio.sleep(limits.first_frame_s + 12)
+        held, served = server.gate.streams.total, 0
+        async with trio.open_nursery() as nursery:
+            if trickles:
+                nursery.start_soon(_trickle, opened)
+            for _ in range(20):
+                with trio.move_on_after(5):
+                    served += await honest.request(server.peer_id, ECHO, b"x") == b"x"
+            growth_mib = resident_mib() - before_mib
+            await trio.sleep(limits.first_frame_s + limits.stall_s + 7)
+            nursery.cancel_scope.cancel()
         left = server.gate.streams.total
+    what = "streams that say a byte a second" if trickles else "silent streams"
     return [
         Row(
-            f"{opened} silent streams ({held} held): honest requests",
+            f"{len(opened)} {what} ({held} held): honest requests",
             f"{served} of 20 served, {growth_mib:+.0f} MiB with their senders, {left} streams left",
             "20 of 20, at most 40 streams left",
             served == 20 and left <= 40,
@@ -226,14 +238,21 @@ async def _slow_streams() -> list[Row]:
     ]
 
 
-async def _open_silent(attacker: Node, server: Node, count: int) -> int:
-    opened = 0
+async def _trickle(streams: list[Stream]) -> None:
+    """Begin a frame of 100 bytes on every stream, and never end it."""
+    for turn in itertools.count():
+        piece = (100).to_bytes(4, "big") if turn == 0 else b"x"
+        for stream in streams:
+            with suppress(OverlayError):
+                await stream._raw.write(piece)  # type: ignore[attr-defined]  # noqa: SLF001
+        await trio.sleep(1)
+
+
+async def _open_silent(attacker: Node, server: Node, count: int) -> list[Stream]:
+    opened = []
     for _ in range(count):
-        try:
-            stream = await attacker.open_stream(server.peer_id, ECHO)
-            opened += stream.peer_id == server.peer_id
-        except OverlayError:
-            continue
+        with suppress(OverlayError):
+            opened.append(await attacker.open_stream(server.peer_id, ECHO))
     return opened
 
 

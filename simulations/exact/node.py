@@ -13,11 +13,13 @@ import msgspec
 from cocoon.confidential.transcript import statement_id
 from cocoon.directory import Directory, topic_of
 from cocoon.errors import PeerMisbehaved
+from cocoon.market.renewal import BasesRequest
 from cocoon.messages import (
     STATEMENT_BYTES_MAX,
     STATEMENT_RECORD,
     Kind,
     Quote,
+    QuotesAnswer,
     Signed,
     Statement,
     decode,
@@ -178,21 +180,41 @@ class Node:
         self._seen[message_id] = None
         if len(self._seen) > SEEN_MAX:
             del self._seen[next(iter(self._seen))]
-        if self.directory.hear(Kind.CHAT, source.peer_id, data) is not Verdict.ACCEPT:
+        verdict = self.directory.hear(Kind.CHAT, source.peer_id, data)
+        lacking = self.directory.take_lacking()
+        if lacking:
+            size_bytes = len(encode(BasesRequest(bases=lacking)))
+            self.world.wire.datagram(
+                self, forwarder, size_bytes, forwarder.answer_bases, self, lacking
+            )
+        if verdict is not Verdict.ACCEPT:
             return
-        self._check_heard(source, data)
+        self._check_heard(source)
         for neighbour in self.neighbours:
             if neighbour is not forwarder and neighbour is not source:
                 self.world.wire.datagram(
                     self, neighbour, len(data), neighbour.hear, self, message_id, data
                 )
 
-    def _check_heard(self, source: "Node", data: bytes) -> None:
-        signed = decode(Signed, data)
-        quote = decode(Quote, signed.body)
-        candidates = self.directory.book.candidates(quote.resource_class, self.now_unix_s())
-        listing = next((each for each in candidates if each.quote.peer_id == source.peer_id), None)
-        self.world.checkers.quote_heard(listing, honest=source.honest)
+    def answer_bases(self, asker: "Node", asked: tuple[bytes, ...]) -> None:
+        """Answer who heard a renewal and not the full quote that it starts from."""
+        quotes = self.directory.bases(asked)
+        size_bytes = len(encode(QuotesAnswer(quotes=quotes)))
+        self.world.wire.datagram(self, asker, size_bytes, asker.hear_bases, quotes, asked)
+
+    def hear_bases(self, quotes: tuple[Signed, ...], asked: tuple[bytes, ...]) -> None:
+        """Take in the full quotes that we asked for."""
+        self.directory.hear_bases(quotes, asked)
+        for signed in quotes:
+            quote = decode(Quote, signed.body)
+            self._check_heard(self.world.by_peer[quote.peer_id])
+
+    def _check_heard(self, source: "Node") -> None:
+        now_unix_s, book = self.now_unix_s(), self.directory.book
+        for resource_class in book.classes(now_unix_s):
+            for listing in book.candidates(resource_class, now_unix_s):
+                if listing.quote.peer_id == source.peer_id:
+                    self.world.checkers.quote_heard(listing, honest=source.honest)
 
     # --- records in the DHT ---
 

@@ -13,6 +13,7 @@ import msgspec
 from cocoon.confidential.transcript import evidence_id, statement_id
 from cocoon.market.desk import Agreement, DeskTerms, OfferDesk
 from cocoon.market.quotes import Offering, PriceTerms, Quoter
+from cocoon.market.renewal import Renewer
 from cocoon.messages import (
     JOB_PROTOCOL,
     STATEMENT_RECORD,
@@ -68,6 +69,7 @@ class Seller(Node):
         self.slots = world.scenario.population.slots
         self._kept: Quote | None = None
         self.quoter: Quoter
+        self.renewer: Renewer
         self.desk: OfferDesk
         self.debtors = Debtors()
         self.sessions: dict[Session, None] = {}
@@ -103,6 +105,7 @@ class Seller(Node):
             ),
             slots=self.slots,
         )
+        self.renewer = Renewer()
         self.quoter = Quoter(
             [self._offering()],
             slots=self.slots,
@@ -178,7 +181,9 @@ class Seller(Node):
 
     def _quote(self) -> None:
         """Publish the quotes that are due; what is published is remembered over a crash."""
-        for quote in self.quoter.due(now_ms=self.now_ms, now_unix_s=self.now_unix_s()):
+        crowd = self.directory.book.count(self._offering().resource_class)
+        now_ms, now_unix_s = self.now_ms, self.now_unix_s()
+        for quote in self.quoter.due(now_ms=now_ms, now_unix_s=now_unix_s, crowd=crowd):
             self._kept = quote  # KeptQuotes has it on the disk before it leaves
             self.publish_quote(quote)
             self.note("quote", seq=quote.seq, level_ppm=quote.level_ppm, free=quote.free_slots)
@@ -193,7 +198,8 @@ class Seller(Node):
 
     def publish_quote(self, quote: Quote) -> None:
         """Sign a quote and gossip it."""
-        self.publish(encode(sign(self.identity, NETWORK, quote)))
+        for message in self.renewer.messages([quote]):
+            self.publish(encode(sign(self.identity, NETWORK, message)))
 
     def shape_offer(self, offer: Offer) -> Offer:
         """Return the offer that is signed and sent."""

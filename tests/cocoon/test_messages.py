@@ -12,10 +12,15 @@ from cocoon.messages import (
     Cancel,
     ChatInput,
     InputSegment,
+    KernelInput,
+    Limits,
     Meter,
     OutputPiece,
+    PriceSchedule,
     Refusal,
     RefusalCode,
+    RequestForOffer,
+    Tier,
     Turn,
     VoucherMessage,
     decode,
@@ -133,3 +138,69 @@ def test_what_is_signed_names_version_network_and_type():
 def test_an_empty_piece_is_a_piece():
     piece = OutputPiece(meter=Meter())
     assert decode(OutputPiece, encode(piece)) == piece
+
+
+counts = st.integers(0, 2**40)
+
+
+@given(
+    st.builds(
+        RequestForOffer,
+        nonce=st.binary(min_size=16, max_size=16),
+        resource_class=st.text(max_size=160),
+        chain_network_id=st.integers(-(2**31), 2**31 - 1),
+        input_bytes_max=counts,
+        prompt_tokens_max=counts,
+        output_tokens_max=counts,
+        audio_seconds_max=counts,
+        tier_min=st.sampled_from(Tier),
+        ceiling=st.builds(PriceSchedule, gpu_ms=st.integers(0, 10**15)),
+        deadline_unix_s=counts,
+        kernel_ms_max=counts,
+        kernel_memory_bytes_max=counts,
+        kernel_output_bytes_max=counts,
+    )
+)
+def test_a_request_for_an_offer_comes_through_as_it_was(request) -> None:
+    assert decode_from_requester(encode(request)) == request
+
+
+@given(
+    st.builds(
+        OutputPiece,
+        meter=st.builds(Meter, gpu_ms=counts),
+        data=st.binary(max_size=600),
+        note=st.text(max_size=512),
+    )
+)
+def test_a_piece_of_a_kernels_result_comes_through_as_it_was(piece) -> None:
+    assert decode(OutputPiece, encode(piece)) == piece
+
+
+@given(st.binary(max_size=600))
+def test_a_kernel_comes_through_as_it_was(job) -> None:
+    assert decode_input(encode(KernelInput(job=job))) == KernelInput(job=job)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        OutputPiece(meter=Meter(), data=bytes(SEGMENT_BYTES_MAX + 1)),
+        OutputPiece(meter=Meter(), note="x" * 513),
+        OutputPiece(meter=Meter(gpu_ms=-1)),
+        Limits(chunk_gpu_ms=0),
+        Limits(chunk_gpu_ms=600_001),
+        Limits(kernel_ms_max=-1),
+        Limits(kernel_memory_bytes_max=2**40 + 1),
+        Limits(kernel_output_bytes_max=1 << 60),
+    ],
+    ids=range(8),
+)
+def test_what_is_out_of_bounds_in_a_kernels_messages_is_refused(wrong) -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode(type(wrong), encode(wrong), size_bytes_max=1 << 20)
+
+
+def test_an_input_longer_than_any_limit_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(RemoteProtocolError, match="at most"):
+        decode_input(b"\xc1" * ((64 << 20) + 4097))

@@ -13,6 +13,7 @@ from nacl.signing import SigningKey
 from cocoon.confidential.sealing import Direction, Sealer, SealKey
 from cocoon.confidential.transcript import evidence_id, statement_id, transcript_hash
 from cocoon.errors import BadReceipt
+from cocoon.kernel_profiles import PROFILES
 from cocoon.market.price import cost
 from cocoon.messages import (
     Countersigned,
@@ -57,17 +58,24 @@ PAYER_SEED = b"p" * 32
 NONCE = bytes(range(16))
 PROMPT, ANSWER = b"a secret question", b"a secret answer"
 
-LIMITS = Limits(context_tokens=2048, output_tokens_max=512, audio_seconds_max=60)
+LIMITS = Limits(context_tokens=2048, output_tokens_max=512, audio_seconds_max=60, kernel_ms_max=250)
 MODEL = ModelOnOffer(
     kind=Kind.CHAT, name="a-model", model_id=b"m" * 32, engine_id=b"e" * 32, limits=LIMITS
 )
-SCHEDULE = PriceSchedule(prompt_token=10_001, cached_token=3, output_token=20_003)
+KERNELS = ModelOnOffer(
+    kind=Kind.KERNEL,
+    name="kernels-cpu",
+    model_id=PROFILES["cpu"].profile_id,
+    engine_id=b"e" * 32,
+    limits=LIMITS,
+)
+SCHEDULE = PriceSchedule(gpu_ms=300_000, prompt_token=10_001, cached_token=3, output_token=20_003)
 METER = Meter(prompt_tokens=17, cached_tokens=5, output_tokens=123)
 PAYEE = Payee(address="0:" + "ab" * 32, key=b"k" * 32, chain_network_id=-3, challenge_s_min=600)
 STATEMENT = build_statement(
     peer_id=PROVIDER.peer_id,
     boot_key=SealKey.generate().public_bytes,
-    models=(MODEL,),
+    models=(MODEL, KERNELS),
     device="cpu",
     payee=PAYEE,
     software="cocoon 0.1.0",
@@ -160,6 +168,14 @@ def check(signed: Signed, view: JobView = VIEW, finish: Finish | None = None) ->
     return check_receipt(signed, view, network=NETWORK, now_unix_s=NOW + 5, finish=finish)
 
 
+KERNEL_VIEW: dict[str, object] = {
+    "kind": Kind.KERNEL,
+    "model_id": KERNELS.model_id,
+    "meter": Meter(gpu_ms=250),
+    "kernel_hash": b"k" * 32,
+}
+
+
 # --- while the stream is open ---
 
 
@@ -189,6 +205,7 @@ LIES: dict[str, object] = {
     "finish": Finish.LENGTH,
     "started_at_unix_s": NOW + 5,
     "finished_at_unix_s": NOW + 1000,
+    "kernel_hash": b"k" * 32,
 }
 
 
@@ -253,6 +270,7 @@ def test_an_honest_file_verifies_with_every_binding_listed(tmp_path: Path) -> No
         "provider's signature",
         "requester's signature",
         "model",
+        "kernel",
         "tier and evidence",
         "price",
         "meter",
@@ -388,8 +406,25 @@ def test_prices_other_than_the_offers_fail() -> None:
         ({"meter": Meter(output_tokens=513)}, {"meter"}),
         ({"kind": Kind.TRANSCRIBE, "meter": Meter(audio_ms=60_000)}, {"model"}),
         ({"kind": Kind.TRANSCRIBE, "meter": Meter(audio_ms=60_001)}, {"meter", "model"}),
+        (KERNEL_VIEW, set()),
+        (KERNEL_VIEW | {"meter": Meter(gpu_ms=251)}, {"meter"}),
+        (KERNEL_VIEW | {"kernel_hash": b""}, {"kernel"}),
+        (KERNEL_VIEW | {"kernel_hash": b"short"}, {"kernel"}),
+        (KERNEL_VIEW | {"model_id": MODEL.model_id}, {"kernel", "model"}),
+        ({"kernel_hash": b"k" * 32}, {"kernel"}),
     ],
-    ids=["all tokens", "too many tokens", "all audio", "too much audio"],
+    ids=[
+        "all tokens",
+        "too many tokens",
+        "all audio",
+        "too much audio",
+        "all of a kernel's time",
+        "too much of it",
+        "a kernel without a name",
+        "a kernel with half a name",
+        "a kernel under no profile",
+        "a chat with a kernel",
+    ],
 )
 def test_a_meter_may_reach_the_offers_limits_and_not_pass_them(
     view: dict[str, object], bindings: set[str]

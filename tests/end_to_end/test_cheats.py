@@ -114,7 +114,7 @@ async def test_a_price_that_does_not_follow_from_its_inputs_is_flagged_and_not_b
         # An honest book does not pass on a faulty quote; this one does.
         node.directory.book.snapshot = lambda *_args, **_kw: (signed,)
         await node.host.provide(class_key(quote.resource_class))
-        await node.directory.announce(quote, signed)
+        await node.directory.announce(Kind.CHAT, signed)
 
         quotes = await cocoon_json(tools, "quotes", "--once", "--home", home)
         faults = {swarm.names[q["quote"]["peer_id"]]: q["faults"] for q in quotes}

@@ -1,14 +1,14 @@
 """A public bootstrap and relay, a requester, and a provider behind a NAT, on one machine.
 
-Each stands in a network namespace of its own; the NAT is nftables' masquerading. What the
-operators' guide promises is tried here. Needs root, iproute2 and nft; `make conformance`
-runs it (about half a minute).
+Each stands in a network namespace of its own; the NATs are nftables' masquerading, the router
+that forwards ports by itself is miniupnpd. What the operators' guide promises is tried here.
+Needs root, iproute2 and nft; `make conformance` runs it (about two minutes).
 
-    boot 198.51.100.1 --+
-    req  198.51.100.2 --+-- bridge
-    nat  198.51.100.3 --+
-     |   192.168.77.1
-    prov 192.168.77.2
+    boot 9.9.1.1 --+
+    req  9.9.1.2 --+-- bridge
+    nat  9.9.1.3 --+-- 9.9.1.4 nat2
+     |   192.168.77.1   192.168.78.1 |
+    prov 192.168.77.2   192.168.78.2 home
 """
 
 import json
@@ -25,9 +25,10 @@ import pytest
 
 from cocoon import assets
 from cocoon.config import default_assets
+from tests.namespaces import Net, miniupnpd, open_net
 
-BOOT, REQUESTER, NAT, PROVIDER = "198.51.100.1", "198.51.100.2", "198.51.100.3", "192.168.77.2"
-INSIDE = "192.168.77.1"
+BOOT, REQUESTER, NAT, NAT2 = "9.9.1.1", "9.9.1.2", "9.9.1.3", "9.9.1.4"
+PROVIDER = "192.168.77.2"
 PORT = 4001
 OTHER = 4002
 CHAIN_PORT = "8645"
@@ -36,21 +37,6 @@ NEEDED = (CHAT, "ton-emulator")
 QUESTION = "What is the capital of France?"
 RUN_S = 120
 STOP_S = 30
-MASQUERADE = """
-table ip nat {
-  chain from_inside {
-    type nat hook postrouting priority 100;
-    ip saddr 192.168.77.0/24 oifname "wan" masquerade
-  }
-  chain to_inside { type nat hook prerouting priority -100; }
-  chain pass {
-    type filter hook forward priority 0; policy drop;
-    iifname "lan" accept
-    ct state established,related accept
-    ct status dnat accept
-  }
-}
-"""
 FORWARD = f'add rule ip nat to_inside iifname "wan" tcp dport {PORT} dnat to {PROVIDER}:{PORT}'
 FIREWALL = """
 table inet filter {
@@ -64,83 +50,24 @@ table inet filter {
 OPEN = f"add rule inet filter input tcp dport {PORT} accept"
 
 
-class Net:
-    """The namespaces; names carry our process id, so that runs do not meet."""
-
-    def __init__(self) -> None:
-        self.prefix = f"cocoon{os.getpid()}"
-        self._made: list[str] = []
-
-    def name(self, place: str) -> str:
-        return f"{self.prefix}-{place}"
-
-    def make(self, *places: str) -> None:
-        for place in places:
-            ip("netns", "add", self.name(place))
-            self._made.append(place)
-            self.run(place, "ip", "link", "set", "lo", "up")
-
-    def remove(self) -> None:
-        for place in self._made:
-            ip("netns", "del", self.name(place))
-
-    def command(self, place: str, *command: str) -> list[str]:
-        return ["ip", "netns", "exec", self.name(place), *command]
-
-    def run(self, place: str, *command: str, text: str | None = None) -> None:
-        done = subprocess.run(
-            self.command(place, *command), input=text, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-
-    def cable(self, place: str, device: str, other: str, other_device: str) -> None:
-        ip(
-            "link", "add", device, "netns", self.name(place), "type", "veth",
-            "peer", "name", other_device, "netns", self.name(other),
-        )  # fmt: skip
-        for where, which in ((place, device), (other, other_device)):
-            self.run(where, "ip", "link", "set", which, "up")
-
-    def address(self, place: str, device: str, address: str) -> None:
-        self.run(place, "ip", "addr", "add", f"{address}/24", "dev", device)
-
-
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def net() -> Iterator[Net]:
-    if "COCOON_NAMESPACES" not in os.environ:
-        pytest.skip("it takes half a minute: make conformance runs it")
-    if missing := [tool for tool in ("ip", "nft") if shutil.which(tool) is None]:
-        pytest.skip(f"not installed: {', '.join(missing)} (packages iproute2, nftables)")
-    net = Net()
-    try:
-        net.make("bridge")
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"network namespaces are not permitted: {error.stderr.decode().strip()}")
-    try:
+    with open_net() as net:
         build(net)
         yield net
-    finally:
-        net.remove()
 
 
 def build(net: Net) -> None:
-    net.make("boot", "req", "nat", "prov")
-    net.run("bridge", "ip", "link", "add", "br0", "type", "bridge")
-    net.run("bridge", "ip", "link", "set", "br0", "up")
-    for place, address in (("boot", BOOT), ("req", REQUESTER), ("nat", NAT)):
-        net.cable(place, "wan", "bridge", place)
-        net.run("bridge", "ip", "link", "set", place, "master", "br0")
-        net.address(place, "wan", address)
-    net.cable("prov", "wan", "nat", "lan")
-    net.address("nat", "lan", INSIDE)
-    net.address("prov", "wan", PROVIDER)
-    net.run("prov", "ip", "route", "add", "default", "via", INSIDE)
-    net.run("nat", "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-    net.run("nat", "nft", "-f", "-", text=MASQUERADE)
+    net.switch("bridge")
+    net.make("boot", "req", "nat", "nat2", "prov", "home")
+    for place, address in (("boot", BOOT), ("req", REQUESTER), ("nat", NAT), ("nat2", NAT2)):
+        net.plug(place, "bridge", address)
+    for place, router, inside in (("prov", "nat", "192.168.77"), ("home", "nat2", "192.168.78")):
+        net.cable(place, "wan", router, "lan")
+        net.address(router, "lan", f"{inside}.1")
+        net.address(place, "wan", f"{inside}.2")
+        net.route(place, f"{inside}.1")
+        net.router(router, inside=f"{inside}.0/24")
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +124,9 @@ def test_behind_a_nat_the_doctor_says_so_and_a_relay_helps(
     assert (said["reach"], said["behind_nat"]) == ("only dials out", True)
     assert said["seen_as"] == {NAT: 1}
     assert f"forward TCP port {PORT}" in said["advice"][0]
-    assert "network.relays" in said["advice"][1]
+    assert said["router"] == "no router here forwards ports by itself"
+    assert "UPnP" in said["advice"][1]
+    assert "network.relays" in said["advice"][2]
     said = doctor(net, "prov", tmp_path, join, 'relays = ["auto"]')
     assert said["reach"] == "reachable through a relay"
     assert said["relayed_at"] == [f"{bootstrap}/p2p-circuit"]
@@ -214,25 +143,58 @@ def test_a_forwarded_port_helps_too(net: Net, bootstrap: str, tmp_path: Path) ->
         net.run("nat", "nft", "flush", "chain", "ip", "nat", "to_inside")
 
 
-def test_a_provider_behind_a_nat_sells_to_a_stranger(net: Net, tmp_path: Path) -> None:
-    """The whole market: a chain, a relay, a provider that only dials out, a paid answer."""
+def test_a_router_that_forwards_by_itself_is_asked_to(
+    net: Net, bootstrap: str, tmp_path: Path
+) -> None:
+    if shutil.which("miniupnpd") is None:
+        pytest.skip("not installed: miniupnpd (package miniupnpd-nftables)")
+    with miniupnpd(net, "nat", tmp_path):
+        said = doctor(net, "prov", tmp_path, f'bootstrap = ["{bootstrap}"]')
+    assert (said["reach"], said["behind_nat"]) == ("reachable", True)
+    assert said["reached_at"] == [f"/ip4/{NAT}/tcp/{PORT}"]
+    assert said["router"] == f"PCP forwards port {PORT} of {NAT} to us"
+    assert said["advice"] == []
+
+
+COUNT = f"insert rule inet filter pass ip saddr {NAT2} tcp dport {PORT} counter"
+
+
+@pytest.mark.parametrize("way", ["through a relay", "through a hole", "by UPnP"])
+def test_a_provider_behind_a_nat_sells_to_a_stranger(net: Net, tmp_path: Path, way: str) -> None:
+    """The whole market: a chain, a relay, a provider behind a NAT, a paid answer."""
     if missing := [
         each for each in NEEDED if not assets.is_present(each, default_assets(os.environ))
     ]:
         pytest.skip(f"not here: {missing} (cocoon assets fetch tests)")
+    buyer = "home" if way == "through a hole" else "req"
+    settings = {
+        "through a relay": (
+            "--set",
+            'network.relays=["auto"]',
+            "--set",
+            "network.hole_punching=false",
+        ),
+        "through a hole": ("--set", 'network.relays=["auto"]'),
+        "by UPnP": (),
+    }[way]
     with ExitStack() as stack:
+        if way == "by UPnP":
+            stack.enter_context(miniupnpd(net, "nat", tmp_path, pcp=False))
+        net.run("nat", "nft", COUNT)
         start = partial(running, net, stack)
         start("boot", "devnet", "--host", BOOT, "--port", CHAIN_PORT, "--home", tmp_path / "chain")
         relay = "network.relay=true"
         init(net, "boot", tmp_path / "boot", "--set", relay, "--listen", f"/ip4/{BOOT}/tcp/{OTHER}")
         (first,) = start("boot", "node", "--home", tmp_path / "boot")["addresses"]
         joined = ("--bootstrap", first, "--listen", "/ip4/0.0.0.0/tcp/4001")
-        hidden = (*joined, "--set", 'network.relays=["auto"]', "--model", CHAT)
-        init(net, "prov", tmp_path / "prov", *hidden)
+        init(net, "prov", tmp_path / "prov", *joined, *settings, "--model", CHAT)
         selling = start("prov", "provide", "--home", tmp_path / "prov")
-        init(net, "req", tmp_path / "req", *joined)
-        cocoon(net, "req", "wallet", "faucet", "5", "--home", tmp_path / "req")
-        said = cocoon(net, "req", "ask", QUESTION, "--home", tmp_path / "req", "--json")
+        init(net, buyer, tmp_path / "req", *joined)
+        cocoon(net, buyer, "wallet", "faucet", "5", "--home", tmp_path / "req")
+        said = cocoon(net, buyer, "ask", QUESTION, "--home", tmp_path / "req", "--json")
+        rules = net.run("nat", "nft", "list", "chain", "inet", "filter", "pass")
+    packets = int(rules.partition("counter packets ")[2].split()[0])
+    assert (packets > 10) == (way == "through a hole")
     answer = json.loads(said)
     assert answer["provider"] == selling["peer_id"]
     assert answer["paid_nanoton"] > 0

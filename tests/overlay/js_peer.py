@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 from base64 import b64decode, b64encode
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
@@ -93,14 +93,28 @@ class JsPeer:
 
 
 @asynccontextmanager
-async def open_js_peer(network: str, role: str = "peer") -> AsyncGenerator[JsPeer]:
-    """Run one peer of js-libp2p for the length of the block."""
+async def open_js_peer(
+    network: str, *roles: str, listen: str = "", announce: str = "", prefix: Sequence[str] = ()
+) -> AsyncGenerator[JsPeer]:
+    """Run one peer of js-libp2p for the length of the block.
+
+    Args:
+        network: namespaces its protocols.
+        roles: what it can besides: relay, dcutr, autonat; tls and ws instead of Noise and TCP.
+        listen: a multiaddr.
+        announce: another, to tell others besides.
+        prefix: what comes before the command, to enter a namespace.
+    """
     directory = await trio.to_thread.run_sync(installed)
     environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    if listen:
+        environment["LISTEN"] = listen
+    if announce:
+        environment["ANNOUNCE"] = announce
     async with trio.open_nursery() as nursery:
         run = partial(
             trio.run_process,
-            ["node", "--import", "./node20.mjs", "peer.mjs", network, role],
+            [*prefix, "node", "--import", "./node20.mjs", "peer.mjs", network, ",".join(roles)],
             cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             check=False,
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """Each fix to libp2p 0.8.1, against the attack or the accident that it is for."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -13,13 +14,15 @@ from libp2p.peer.id import ID  # noqa: TID251
 from overlay import (
     DhtConfig,
     HostConfig,
+    PeerId,
     PeerUnavailable,
     RemoteProtocolError,
     Stream,
     generate_identity,
     open_host,
 )
-from overlay._libp2p_hardening import WINDOW_HARD_CAP_BYTES, _CappedBuffers, _Unread
+from overlay._libp2p_unread import STREAM_UNREAD_BYTES, CappedBuffers, Unread
+from overlay.limits.budget import Budget, Ceiling, Holder
 
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
 
@@ -161,31 +164,60 @@ async def test_a_cancelled_host_closes_its_sockets_within_three_seconds() -> Non
     assert trio.current_time() - start < 7
 
 
+def unread(bytes_max: int, budget: Budget | None = None, peer: str = "a", prefix: str = ""):
+    holder = Holder(PeerId(peer), prefix)
+    return Unread(budget or Budget(Ceiling(1 << 40, 1 << 40, 1 << 40)), holder, bytes_max)
+
+
 def test_unread_bytes_beyond_any_window_are_refused() -> None:
-    buffers = _CappedBuffers(_Unread(100 << 20))
+    buffers = CappedBuffers(unread(100 << 20))
     buffers[1] = bytearray()
-    buffers[1].extend(bytes(WINDOW_HARD_CAP_BYTES))
+    buffers[1].extend(bytes(STREAM_UNREAD_BYTES))
     with pytest.raises(Exception, match="window violated"):
         buffers[1].extend(b"x")
 
 
 def test_unread_bytes_are_counted_over_all_streams_and_connections() -> None:
-    everybody = _Unread(1000)
-    one, other = _CappedBuffers(_Unread(600, everybody)), _CappedBuffers(_Unread(600, everybody))
+    budget = Budget(Ceiling(1000, 1000, 1000))
+    one, other = CappedBuffers(unread(600, budget)), CappedBuffers(unread(600, budget, "b"))
     one[1], one[3], other[1] = bytearray(), bytearray(), bytearray()
     one[1].extend(bytes(400))
-    with pytest.raises(Exception, match="too many unread bytes"):
+    with pytest.raises(Exception, match="too many unread bytes of the connection"):
         one[3].extend(bytes(300))
     other[1].extend(bytes(600))
-    with pytest.raises(Exception, match="too many unread bytes"):
+    with pytest.raises(Exception, match="too many unread bytes: total"):
         one[3].extend(b"x")
     del one[1][:150]
     one[3].extend(bytes(100))
-    assert everybody.held_bytes == 950
+    assert budget.total == 950
     del one[1]
     one.pop(3, None)
     other.clear()
-    assert everybody.held_bytes == 0
+    assert budget.total == 0
+
+
+def test_a_prefix_has_a_share_of_unread_bytes_however_many_peers_it_makes() -> None:
+    budget = Budget(Ceiling(1000, 300, 200))
+    sybils = [CappedBuffers(unread(600, budget, f"peer {n}", "8.8.8.0/24")) for n in range(3)]
+    for sybil in sybils:
+        sybil[1] = bytearray()
+    sybils[0][1].extend(bytes(200))
+    with pytest.raises(Exception, match="unread bytes: peer"):
+        sybils[0][1].extend(b"x")
+    sybils[1][1].extend(bytes(100))
+    with pytest.raises(Exception, match="unread bytes: prefix"):
+        sybils[2][1].extend(b"x")
+    assert budget.total == 300
+
+
+def test_a_connection_that_is_torn_down_gives_its_unread_bytes_back() -> None:
+    budget = Budget(Ceiling(1000, 300, 200))
+    buffers = CappedBuffers(unread(600, budget))
+    buffers[1] = bytearray()
+    buffers[1].extend(bytes(150))
+    del buffers
+    gc.collect()
+    assert budget.total == 0
 
 
 IDLE_NODE = """
@@ -227,3 +259,23 @@ def test_the_package_does_not_import_libp2p() -> None:
     code = "import overlay, overlay.memory, sys; sys.exit('libp2p' in sys.modules)"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
+
+
+async def test_a_cancelled_dial_leaves_a_listed_connection_to_its_users() -> None:
+    async with open_test_host() as one, open_test_host() as other:
+        swarm, target = other._driver._swarm, one._driver._host.get_id()
+        address = one._driver._host.get_transport_addrs()[0]
+        told = swarm.notify_connected
+
+        async def tell_slowly(connection) -> None:
+            await trio.sleep(0.5)
+            await told(connection)
+
+        swarm.notify_connected = tell_slowly
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(swarm._dial_addr_single_attempt, address, target)
+            with trio.fail_after(10):
+                while not swarm.get_connections(target):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        assert [each.is_closed for each in swarm.get_connections(target)] == [False]

@@ -20,6 +20,7 @@ from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
+from upstream_probe_more import MORE_PROBES
 
 LISTEN = [multiaddr.Multiaddr("/ip4/127.0.0.1/tcp/0")]
 DEAD = multiaddr.Multiaddr("/ip4/127.0.0.1/tcp/1")
@@ -194,11 +195,12 @@ PROBES = [
     malformed_rpc_ends_host,
     plaintext_is_offered,
     circuit_address_loses_its_relay,
+    *MORE_PROBES,
 ]
 
 
 async def probe(function):
-    with trio.move_on_after(20):
+    with trio.move_on_after(25):
         return await function()
     return True
 

@@ -13,13 +13,16 @@ from cocoon.cli.parser import (
     CHAT_MODEL,
     DEVNET_PORT,
     EXTENSIONS,
+    KERNEL_MS_MAX,
     SPEECH_MODEL,
     full_name,
     make_parser,
 )
 from cocoon.config import NodeConfig
 from cocoon.errors import EXIT_CODES, EXIT_MEANINGS
+from cocoon.market import quotes
 from cocoon.requester import inputs
+from kernels.custom import job
 
 HEAVY = ("libp2p", "numpy", "httpx", "wasmtime", "pytoniq_core", "tokenizers", "starlette")
 
@@ -35,7 +38,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 def test_every_promised_command_is_there() -> None:
     wanted = "init node provide ask transcribe quotes explain receipts channels wallet devnet"
-    more = "doctor demo config assets peers swarm channel kernel"
+    more = "api doctor demo config assets peers swarm channel kernel"
     here = {*wanted.split(), *more.split()}
     extensions = {each.name for each in entry_points(group=EXTENSIONS)}
     assert here | extensions == commands().keys()
@@ -83,6 +86,8 @@ def test_help_loads_nothing_heavy() -> None:
 def test_the_defaults_agree_with_the_modules_that_are_not_loaded_for_help() -> None:
     assert (CHAT_MODEL, SPEECH_MODEL) == (inputs.CHAT_MODEL, inputs.SPEECH_MODEL)
     assert NodeConfig().chain.url == f"http://127.0.0.1:{DEVNET_PORT}"
+    assert KERNEL_MS_MAX == job.TIME_MS_MAX == quotes.KERNEL_MS_MAX
+    assert job.ARRAYS_BYTES_MAX == quotes.KERNEL_BYTES_MAX
 
 
 @pytest.mark.parametrize(
@@ -99,6 +104,10 @@ def test_the_defaults_agree_with_the_modules_that_are_not_loaded_for_help() -> N
         ["ask", "hi", "--seed", "4294967296"],
         ["devnet", "--port", "65536"],
         ["wallet", "steal"],
+        ["kernel", "submit"],
+        ["kernel", "submit", "job", "--ms", "600001"],
+        ["kernel", "submit", "job", "--device", "tpu"],
+        ["provide", "--kernels", "tpu"],
     ],
     ids=lambda arguments: " ".join(arguments)[:30] or "nothing",
 )

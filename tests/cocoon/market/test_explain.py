@@ -42,6 +42,8 @@ def listing(peer: str, price: int) -> Listing:
     )
     return Listing(
         signed=Signed(body=b"", signature=bytes(64)),
+        base=Signed(body=b"", signature=bytes(64)),
+        base_id=bytes(20),
         quote=quote,
         flags=frozenset(),
         reasons=(),

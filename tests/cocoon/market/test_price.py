@@ -249,6 +249,7 @@ def test_no_actual_cost_exceeds_the_worst_case(schedule: PriceSchedule, data):
             prompt_tokens_max=numbers,
             output_tokens_max=numbers,
             audio_seconds_max=st.integers(0, 86_400),
+            kernel_ms_max=st.integers(0, 600_000),
         )
     )
     prompt = data.draw(st.integers(0, size.prompt_tokens_max))
@@ -257,6 +258,7 @@ def test_no_actual_cost_exceeds_the_worst_case(schedule: PriceSchedule, data):
         cached_tokens=data.draw(st.integers(0, size.prompt_tokens_max - prompt)),
         output_tokens=data.draw(st.integers(0, size.output_tokens_max)),
         audio_ms=data.draw(st.integers(0, size.audio_seconds_max * 1000)),
+        gpu_ms=data.draw(st.integers(0, size.kernel_ms_max)),
     )
     assert cost(schedule, actual) <= worst_case_cost(schedule, size) <= AMOUNT_NANOTON_MAX
 
@@ -276,6 +278,8 @@ def test_a_chunk_costs_what_its_units_cost_and_the_risk_adds_the_prompt(schedule
         schedule, Meter(audio_ms=audio_s * 1000)
     )
     assert chunk_cost(schedule, limits, Kind.KERNEL) == schedule.gpu_ms
+    longer = Limits(chunk_gpu_ms=tokens)
+    assert chunk_cost(schedule, longer, Kind.KERNEL) == cost(schedule, Meter(gpu_ms=tokens))
     assert at_risk(schedule, limits, Kind.CHAT, size) >= chat + cost(
         schedule, Meter(prompt_tokens=9)
     )
@@ -421,3 +425,6 @@ def test_what_does_not_fit_is_told_with_both_numbers():
     assert too_small(limits, JobSize(output_tokens_max=51))
     assert too_small(limits, JobSize(input_bytes_max=1_001))
     assert too_small(limits, JobSize(audio_seconds_max=1))
+    assert "1 ms of a kernel wanted, at most 0" in too_small(limits, JobSize(kernel_ms_max=1))
+    assert "bytes of arrays" in too_small(limits, JobSize(kernel_memory_bytes_max=1))
+    assert "bytes of results" in too_small(limits, JobSize(kernel_output_bytes_max=1))

@@ -43,6 +43,8 @@ STATUS = NodeStatus(
         ),
     ),
     earnings=EarningsStatus(settled_nanoton=11, unclaimed_nanoton=22, channels_unclaimed=1),
+    held={"relay_circuits": 3, "work": 2},
+    counted={"relay_bytes": 1234, "refused: streams of peer": 5},
 )
 END = {
     "job": "1",
@@ -52,6 +54,7 @@ END = {
     "lost_nanoton": 10,
     "output_tokens": 5,
     "audio_ms": 7,
+    "gpu_ms": 4,
 }
 
 
@@ -79,6 +82,7 @@ def test_what_a_provider_tells_is_counted() -> None:
     assert found["cocoon_offers_lost_total", (("reason", "more_expensive"),)] == 1
     assert found["cocoon_output_tokens_total", ()] == 10
     assert found["cocoon_audio_milliseconds_total", ()] == 14
+    assert found["cocoon_kernel_milliseconds_total", ()] == 8
     assert found["cocoon_job_cost_nanoton_total", ()] == 60
     assert found["cocoon_job_paid_nanoton_total", ()] == 40
     assert found["cocoon_job_unpaid_nanoton_total", ()] == 20
@@ -99,6 +103,13 @@ def test_gauges_are_read_at_the_moment_of_the_scrape() -> None:
     assert found["cocoon_price_level_ppm", (("model", "ours"),)] == 9
     assert found["cocoon_settled_nanoton", ()] == 11
     assert found["cocoon_unclaimed_nanoton", ()] == 22
+
+
+def test_what_the_overlay_holds_and_did_is_told() -> None:
+    found = samples(Metrics(lambda: STATUS))
+    assert found["cocoon_overlay_held", (("what", "relay_circuits"),)] == 3
+    assert found["cocoon_overlay_events_total", (("event", "relay_bytes"),)] == 1234
+    assert found["cocoon_overlay_events_total", (("event", "refused: streams of peer"),)] == 5
 
 
 def test_what_strangers_quote_makes_no_time_series() -> None:

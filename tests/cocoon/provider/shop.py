@@ -78,7 +78,7 @@ class Market:
     async def host(self, identity: Identity) -> tuple[Host, Directory]:
         host = await self._start(self.network.open_host(identity))
         directory = await self._start(
-            open_directory(host, network="memory", clock=self.network.clock, kinds=(Kind.CHAT,))
+            open_directory(host, network="memory", clock=self.network.clock, kinds=tuple(Kind))
         )
         others = [d for d in self.network._drivers.values() if d.peer_id != host.peer_id]
         if others:

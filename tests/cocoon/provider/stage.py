@@ -26,7 +26,11 @@ from cocoon.provider.wire import (
     JobEnded,
     JobEvent,
     JobStarted,
+    KernelDone,
+    KernelOut,
+    KernelTick,
     RunChat,
+    RunKernel,
     RunSpeech,
     SpeechOut,
     TokensOut,
@@ -41,8 +45,8 @@ from overlay.transport import Host, Stream
 REQUESTER, PROVIDER, OTHER = (Identity(bytes([n]) * 32) for n in (11, 12, 13))
 KEY, TRANSCRIPT = bytearray(b"k" * 32), b"t" * 32
 PROTOCOL = "/test/1"
-PRICES = PriceSchedule(prompt_token=1000, output_token=1000, audio_second=1_000_000)
-LIMITS = Limits(chunk_tokens=4, chunk_audio_s=30)
+PRICES = PriceSchedule(prompt_token=1000, output_token=1000, audio_second=1_000_000, gpu_ms=1000)
+LIMITS = Limits(chunk_tokens=4, chunk_audio_s=30, chunk_gpu_ms=100)
 RECEIPT = JobEnd(receipt=Signed(body=b"receipt", signature=b"r" * 64))
 
 
@@ -99,11 +103,11 @@ class ScriptedWorker:
 
     @asynccontextmanager
     async def run(
-        self, job: RunChat | RunSpeech
+        self, job: RunChat | RunSpeech | RunKernel
     ) -> AsyncGenerator[trio.MemoryReceiveChannel[JobEvent]]:
         send, receive = trio.open_memory_channel[JobEvent](256)
         self._granted = job.granted_tokens if isinstance(job, RunChat) else job.granted_ms
-        self._skip_ms = 0 if isinstance(job, RunChat) else job.skip_ms
+        self._skip_ms = job.skip_ms if isinstance(job, RunSpeech) else 0
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._play, send)
             with receive:
@@ -129,6 +133,8 @@ class ScriptedWorker:
             self.made += len(event.token_ids)
         elif isinstance(event, SpeechOut):
             self.made = event.piece.end_ms - self._skip_ms
+        elif isinstance(event, KernelTick):
+            self.made = event.metered_ms
 
     async def grant(self, job_id: str, units: int) -> None:
         self._granted = max(self._granted, units)
@@ -187,6 +193,16 @@ def speech(start_ms: int, end_ms: int, text: str = "words") -> SpeechOut:
     return SpeechOut(job_id="j", piece=SpeechPiece(start_ms=start_ms, end_ms=end_ms, text=text))
 
 
+def tick(metered_ms: int, step: str = "running") -> KernelTick:
+    return KernelTick(job_id="j", step=step, metered_ms=metered_ms)
+
+
+def kernel_result(metered_ms: int, data: bytes, part: int = 50) -> list[JobEvent]:
+    done = KernelDone(job_id="j", metered_ms=metered_ms, output_bytes=len(data))
+    parts = [data[at : at + part] for at in range(0, len(data), part)]
+    return [done, *(KernelOut(job_id="j", data=each) for each in parts)]
+
+
 def ended(finish: Finish = Finish.STOP, **rest) -> JobEnded:
     return JobEnded(job_id="j", finish=finish, **rest)
 
@@ -217,16 +233,29 @@ def speech_job(**changes) -> RunSpeech:
     return RunSpeech(**(fields | changes))
 
 
+def kernel_job(**changes) -> RunKernel:
+    fields = {
+        "job_id": "j",
+        "job": b"",
+        "ms_max": 10**6,
+        "memory_bytes_max": 1 << 20,
+        "output_bytes_max": 1 << 20,
+        "granted_ms": 200,
+    }
+    return RunKernel(**(fields | changes))
+
+
 @dataclass
 class Job:
     """Both ends of one job that has just been accepted; `play` runs it to its end."""
 
     worker: ScriptedWorker
-    job: RunChat | RunSpeech = field(default_factory=chat_job)
+    job: RunChat | RunSpeech | RunKernel = field(default_factory=chat_job)
     schedule: PriceSchedule = PRICES
     limits: Limits = LIMITS
     purse: SlowPurse = field(default_factory=SlowPurse)
     audio_ms_max: int = 10**6
+    output_bytes: int = 0
     latency_s: float = 0.0
     deadline_s: float = 600
     unpaid_timeout_s: float = 20
@@ -238,7 +267,12 @@ class Job:
 
     @property
     def kind(self) -> Kind:
-        return Kind.CHAT if isinstance(self.job, RunChat) else Kind.TRANSCRIBE
+        kinds = {RunChat: Kind.CHAT, RunSpeech: Kind.TRANSCRIBE, RunKernel: Kind.KERNEL}
+        return kinds[type(self.job)]
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(piece.data for piece in self.pieces)
 
     @property
     def text(self) -> str:
@@ -269,6 +303,8 @@ class Job:
                 prompt_tokens_max=10**4,
                 output_tokens_max=10**4,
                 audio_ms_max=self.audio_ms_max,
+                kernel_ms_max=self.job.ms_max if isinstance(self.job, RunKernel) else 0,
+                output_bytes=self.output_bytes,
             ),
             purse=self.purse,
             check_receipt=lambda *_: b"c" * 64,

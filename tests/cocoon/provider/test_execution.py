@@ -13,10 +13,13 @@ from stage import (
     SlowPurse,
     chat_job,
     ended,
+    kernel_job,
+    kernel_result,
     open_wire,
     speech,
     speech_job,
     started,
+    tick,
     token,
 )
 
@@ -322,3 +325,90 @@ async def test_a_requester_that_does_not_read_is_gone_after_a_while(autojump_clo
         await job.execution.run()
     assert job.execution.left
     assert trio.current_time() == pytest.approx(30, abs=1)
+
+
+# --- kernels -------------------------------------------------------------------------------
+
+
+async def test_a_kernel_is_paid_while_it_runs_and_its_result_comes_whole(autojump_clock):
+    data = bytes(range(256)) * 4
+    worker = ScriptedWorker(
+        started(0), tick(0, "compiling"), 1, *(tick(ms) for ms in range(50, 450, 50)), 1,
+        *kernel_result(500, data), ended(),
+    )  # fmt: skip
+    job = Job(worker, job=kernel_job(), output_bytes=len(data), latency_s=0.05)
+    await job.play()
+    assert job.data == data
+    assert [piece.note for piece in job.pieces if piece.note] == ["compiling", "running"]
+    assert job.running.finish is job.execution.finish is Finish.STOP
+    assert job.purse.paid == job.execution.lease.paid_nanoton == 500
+    assert len(job.running.vouchers) >= 5
+    assert job.execution.lease.at_risk_max_nanoton <= 100
+
+
+async def test_a_kernel_that_fails_is_paid_for_what_it_used_and_says_why(autojump_clock):
+    worker = ScriptedWorker(
+        started(0), tick(80), *kernel_result(250, b""), ended(Finish.FAULT, detail="f: trap")
+    )
+    job = Job(worker, job=kernel_job(), output_bytes=64)
+    await job.play()
+    assert job.running.finish is Finish.FAULT
+    assert job.pieces[-1].note == "f: trap"
+    assert job.purse.paid == 250
+    assert job.execution.countersignature
+
+
+async def test_a_kernel_rests_unpaid_and_the_job_ends_with_one_chunk_lost(autojump_clock):
+    worker = ScriptedWorker(started(0), *(tick(ms) for ms in range(50, 5000, 50)), ended())
+    job = Job(worker, job=kernel_job(), purse=SlowPurse(pays_at_most=120))
+    with pytest.RaisesGroup(PeerUnavailable, allow_unwrapped=True, flatten_subgroups=True):
+        await job.play()
+    assert job.execution.finish is Finish.UNPAID
+    assert worker.made <= 120 + 2 * 100 + 50, "it worked on unpaid"
+    assert job.execution.lease.at_risk_nanoton <= 100
+
+
+async def test_a_cancelled_kernel_is_paid_for_what_it_used_until_then(autojump_clock):
+    script = [step for ms in range(10, 10_000, 10) for step in (tick(ms), 0.1)]
+    worker = ScriptedWorker(started(0), *script, ended())
+    job = Job(worker, job=kernel_job(), cancelled_after_s=2.05, output_bytes=8)
+    await job.play()
+    assert job.execution.finish is Finish.CANCELLED
+    assert 150 <= job.execution.lease.paid_nanoton == job.purse.paid <= 220
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    ticks=st.lists(st.tuples(st.integers(0, 300), st.sampled_from([0, 0.01, 0.5])), max_size=12),
+    rest_ms=st.integers(1, 900),
+    size=st.integers(0, 3000),
+    chunk=st.integers(20, 400),
+    price=PRICES,
+    pay_delay_s=st.sampled_from([0, 0.02, 3]),
+    latency_s=st.sampled_from([0, 0.8]),
+)
+def test_no_pattern_of_progress_payment_and_latency_stalls_a_kernel(
+    ticks, rest_ms, size, chunk, price, pay_delay_s, latency_s
+):
+    script, at_ms = [started(0)], 0
+    for more_ms, pause_s in ticks:
+        at_ms += more_ms
+        script += [tick(at_ms), pause_s]
+    data = bytes(n % 251 for n in range(size))
+    job = Job(
+        ScriptedWorker(*script, *kernel_result(at_ms + rest_ms, data), ended()),
+        job=kernel_job(granted_ms=2 * chunk),
+        schedule=PriceSchedule(gpu_ms=price),
+        limits=Limits(chunk_gpu_ms=chunk),
+        purse=SlowPurse(pay_delay_s),
+        output_bytes=size,
+        latency_s=latency_s,
+        deadline_s=10**6,
+    )
+    trio.run(job.play, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert job.data == data
+    whole = cost(job.schedule, Meter(gpu_ms=at_ms + rest_ms))
+    assert job.purse.paid == job.execution.lease.paid_nanoton == whole
+    at_risk = chunk_cost(job.schedule, job.limits, Kind.KERNEL)
+    assert job.execution.lease.at_risk_max_nanoton <= at_risk
+    assert job.running.watch.at_risk_max_nanoton <= at_risk

@@ -16,6 +16,7 @@ from contracts.units import NanoTon
 prices = st.sampled_from([0, 1, 7, 999, 1000, 20_000, 10**9])
 chats = st.builds(PriceSchedule, prompt_token=prices, output_token=prices, audio_second=st.just(0))
 recordings = st.builds(PriceSchedule, audio_second=prices)
+kernels = st.builds(PriceSchedule, gpu_ms=prices)
 
 
 class Billing:
@@ -33,6 +34,7 @@ class Billing:
             prompt_tokens_max=prompt,
             output_tokens_max=10**6,
             audio_ms_max=10**9,
+            kernel_ms_max=10**6,
         )
         self.risk_max = cost(schedule, Meter(prompt_tokens=prompt)) + chunk_cost(
             schedule, limits, kind
@@ -43,7 +45,7 @@ class Billing:
     def meter(self, units: int) -> Meter:
         if self.kind is Kind.CHAT:
             return Meter(prompt_tokens=self.prompt_tokens, output_tokens=units)
-        return Meter(audio_ms=units)
+        return Meter(gpu_ms=units) if self.kind is Kind.KERNEL else Meter(audio_ms=units)
 
     def send(self, units: int, finish: Finish | None = None) -> None:
         before = units_of(self.kind, self.lease.sent)
@@ -66,7 +68,9 @@ class Billing:
 
 @given(
     kind_and_schedule=st.one_of(
-        st.tuples(st.just(Kind.CHAT), chats), st.tuples(st.just(Kind.TRANSCRIBE), recordings)
+        st.tuples(st.just(Kind.CHAT), chats),
+        st.tuples(st.just(Kind.TRANSCRIBE), recordings),
+        st.tuples(st.just(Kind.KERNEL), kernels),
     ),
     chunk=st.integers(1, 20),
     prompt=st.integers(0, 3000),
@@ -77,9 +81,10 @@ def test_both_sides_agree_and_never_wait_for_each_other(
     kind_and_schedule, chunk, prompt, total, random
 ):
     kind, schedule = kind_and_schedule
-    scale = 1 if kind is Kind.CHAT else 1000
+    scale = 1000 if kind is Kind.TRANSCRIBE else 1
     prompt = prompt if kind is Kind.CHAT else 0
-    billing = Billing(kind, schedule, Limits(chunk_tokens=chunk, chunk_audio_s=chunk), prompt)
+    limits = Limits(chunk_tokens=chunk, chunk_audio_s=chunk, chunk_gpu_ms=chunk)
+    billing = Billing(kind, schedule, limits, prompt)
     left, ended = total * scale, False
     while not ended or billing.pieces or billing.vouchers:
         possible = []
@@ -220,3 +225,51 @@ def test_a_voucher_is_due_for_the_first_piece_then_for_each_full_chunk_and_at_th
         dues.append(account.take_due(ended=count == 19))
     assert [n for n, due in enumerate(dues, start=1) if due is not None] == [1, 9, 17, 19]
     assert dues[-1] == 10 + 2 * 19
+
+
+def kernel_watch() -> MeterWatch:
+    return MeterWatch(
+        kind=Kind.KERNEL,
+        schedule=PriceSchedule(gpu_ms=1000),
+        limits=Limits(chunk_gpu_ms=100),
+        prompt_tokens_max=0,
+        output_tokens_max=0,
+        audio_ms_max=0,
+        kernel_ms_max=250,
+        output_bytes=8,
+    )
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ([OutputPiece(meter=Meter(gpu_ms=101))], "one chunk costs"),
+        ([OutputPiece(meter=Meter(gpu_ms=n)) for n in (90, 180, 251)], "more than the 250 ms"),
+        ([OutputPiece(meter=Meter(gpu_ms=1), data=bytes(9))], "more than the 8 bytes"),
+        ([OutputPiece(meter=Meter(gpu_ms=1), data=bytes(7), finish=Finish.STOP)], "7 bytes of 8"),
+        ([OutputPiece(meter=Meter(gpu_ms=1, output_tokens=1), token_ids=(1,))], "0 tokens"),
+        ([OutputPiece(meter=Meter(gpu_ms=1, audio_ms=1))], "audio is only 0 ms"),
+    ],
+    ids=["a leap", "more than allowed", "too many bytes", "cut off", "tokens", "audio"],
+)
+def test_a_dishonest_bill_for_a_kernel_is_refused(pieces, words):
+    account = kernel_watch()
+    with pytest.raises(PeerMisbehaved, match=words):
+        for piece in pieces:
+            account.receive(piece)
+            account.take_due(ended=False)
+
+
+def test_a_kernel_is_paid_first_then_chunk_by_chunk_and_a_failed_one_may_have_no_result():
+    account, dues = kernel_watch(), []
+    for ms in range(20, 241, 20):
+        account.receive(OutputPiece(meter=Meter(gpu_ms=ms)))
+        dues.append(account.take_due(ended=False))
+    assert [due for due in dues if due is not None] == [20, 120, 220]
+    account.receive(OutputPiece(meter=Meter(gpu_ms=240), finish=Finish.FAULT, note="trap"))
+    assert account.take_due(ended=True) == 240
+
+
+def test_bytes_that_belong_to_no_kernel_are_refused():
+    with pytest.raises(PeerMisbehaved, match="more than the 0 bytes"):
+        watch().receive(OutputPiece(meter=Meter(), data=b"x"))

@@ -1,7 +1,9 @@
 // A peer of js-libp2p that does what the test tells it: one JSON line in, one JSON line out.
 import { createHash } from 'node:crypto'
 import readline from 'node:readline'
+import { autoNAT } from '@libp2p/autonat'
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { dcutr } from '@libp2p/dcutr'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
@@ -9,6 +11,8 @@ import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { webSockets } from '@libp2p/websockets'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
@@ -16,7 +20,8 @@ import { CID } from 'multiformats/cid'
 import { create as multihash } from 'multiformats/hashes/digest'
 
 const network = process.argv[2]
-const relay = process.argv[3] === 'relay'
+const roles = process.argv[3].split(',') // of relay, dcutr, autonat, tls, ws
+const has = (role) => roles.includes(role)
 const echo = `/cocoon/${network}/interop/1`
 const bytes = (text) => new Uint8Array(Buffer.from(text, 'base64'))
 const text = (data) => Buffer.from(data.subarray()).toString('base64')
@@ -39,9 +44,12 @@ const pubsub = (components) => {
 }
 
 const node = await createLibp2p({
-  addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-  transports: [tcp(), circuitRelayTransport()],
-  connectionEncrypters: [noise()],
+  addresses: {
+    listen: [process.env.LISTEN ?? '/ip4/127.0.0.1/tcp/0'],
+    appendAnnounce: process.env.ANNOUNCE ? [process.env.ANNOUNCE] : []
+  },
+  transports: [has('ws') ? webSockets() : tcp(), circuitRelayTransport()],
+  connectionEncrypters: [has('tls') ? tls() : noise()],
   streamMuxers: [yamux()],
   connectionManager: { inboundConnectionThreshold: 1000 },
   services: {
@@ -56,7 +64,9 @@ const node = await createLibp2p({
       validators: { cocoon: async () => {} },
       selectors: { cocoon: () => 0 }
     }),
-    ...(relay ? { relay: circuitRelayServer() } : {})
+    ...(has('relay') ? { relay: circuitRelayServer() } : {}),
+    ...(has('dcutr') ? { dcutr: dcutr() } : {}),
+    ...(has('autonat') ? { autonat: autoNAT() } : {})
   }
 })
 
@@ -140,6 +150,7 @@ const commands = {
     await node.components.transportManager.listen([multiaddr(address)])
     return node.getMultiaddrs().map(String)
   },
+  ways: async ({ peer }) => node.getConnections(peerIdFromString(peer)).map((each) => String(each.remoteAddr)),
   addresses: async () => node.getMultiaddrs().map(String)
 }
 

@@ -80,6 +80,13 @@ async def test_a_host_that_only_dials_out_serves_through_its_relay() -> None:
                 body = bytes(range(256)) * 3000
                 assert await requester.request(provider.peer_id, "/echo/1", body) == body
             assert provider.peer_id in requester.connected_peers()
+            figures = relay.figures()
+        assert figures.held["relay_reservations"] == figures.held["relay_circuits"] == 1
+        assert figures.counted["relay_reservations"] == figures.counted["relay_circuits"] == 1
+        assert figures.counted["relay_bytes"] > 2 * len(body)
+        with trio.fail_after(WAIT_S):
+            while relay.figures().held["relay_circuits"]:  # noqa: ASYNC110  (a count has no event)
+                await trio.sleep(0.05)
 
 
 async def test_the_dht_names_the_way_through_the_relay() -> None:
@@ -181,3 +188,35 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def test_gossip_outlives_one_of_two_connections() -> None:
+    """What leaving a relay does: the other connection goes on, nothing is lost."""
+    async with (
+        open_relay() as relay,
+        open_hidden(relay.addresses[0]) as provider,
+        open_plain() as requester,
+        provider.subscribe("t", lambda _source, _data: True) as heard,
+        requester.subscribe("t", lambda _source, _data: True),
+    ):
+        with trio.fail_after(WAIT_S):
+            await requester.connect(await relayed(provider))
+            pubsub = requester._driver._pubsub
+            while not any(  # noqa: ASYNC110  (libp2p has no event for it)
+                peer.to_base58() == provider.peer_id for peer in pubsub.mesh_peers()
+            ):
+                await trio.sleep(0.05)
+            (way,) = requester._driver.ways(provider.peer_id)
+            assert "p2p-circuit" in way
+            direct = provider._driver._host.get_transport_addrs()[0]
+            target = provider._driver._host.get_id()
+            await requester._driver._swarm._dial_addr_single_attempt(direct, target)
+            for node, other in ((requester, provider), (provider, requester)):
+                while len(node._driver.ways(other.peer_id)) < 2:  # noqa: ASYNC110
+                    await trio.sleep(0.05)
+            await requester._driver._punching._leave_relays(provider.peer_id)
+            assert len(requester._driver.ways(provider.peer_id)) == 1
+            assert requester._driver.where(provider.peer_id)
+            for index in range(3):
+                await requester.publish("t", b"%d" % index)
+                assert (await heard.receive()).data == b"%d" % index

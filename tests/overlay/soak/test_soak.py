@@ -5,10 +5,11 @@ import os
 import pytest
 
 from overlay.errors import RemoteProtocolError
-from overlay.soak import dht, fuzz
+from overlay.soak import dht, fuzz, handlers
 from overlay.soak.__main__ import main
 
 INPUTS = int(os.environ.get("COCOON_FUZZ_INPUTS", "30000"))
+LIVE_INPUTS = int(os.environ.get("COCOON_LIVE_FUZZ_INPUTS", "2000"))
 
 
 def test_no_damaged_input_crashes_a_decoder() -> None:
@@ -34,6 +35,19 @@ def test_a_refusal_is_no_crash(monkeypatch) -> None:
 
     monkeypatch.setattr(fuzz, "targets", lambda: [("refusing", refuse, b"valid")])
     assert fuzz.run(10)[0].passed
+
+
+def test_no_damaged_input_harms_the_handlers_of_a_running_node() -> None:
+    [row] = handlers.run(LIVE_INPUTS)
+    assert row.passed, row
+
+
+def test_a_node_that_stops_serving_is_noticed(monkeypatch) -> None:
+    async def fail(_subject: object) -> bool:
+        return False
+
+    monkeypatch.setattr(handlers, "_serves", fail)
+    assert not handlers.run(50)[0].passed
 
 
 def test_churn_sybils_and_partitions_in_small() -> None:

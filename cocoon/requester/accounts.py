@@ -1,0 +1,37 @@
+"""What an attempt of a job cost, how fast it was, and why nobody was left for one."""
+
+from cocoon.market.match import Loss
+from cocoon.payments.payer import PayerChannel
+from cocoon.requester.events import Attempt
+from cocoon.requester.plan import JobRequest, KernelRequest, SpeechRequest
+from cocoon.requester.run import RunningJob
+from contracts.units import NanoTon
+
+
+def account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> None:
+    """Write down what the attempt cost, whichever way it ended."""
+    attempt.at_risk_max_nanoton = running.watch.at_risk_max_nanoton
+    attempt.vouchers, attempt.prompt_tokens = len(running.vouchers), running.watch.prompt_tokens
+    attempt.channel_total_nanoton = channel.signed_total
+    before = running.accept.payment.signed_total_nanoton
+    attempt.paid_nanoton = NanoTon(channel.signed_total - before)
+
+
+def speed_milli_per_s(attempt: Attempt, request: JobRequest) -> int:
+    """Return thousandths of tokens (or seconds of audio) a second; 0: it was not measured."""
+    if attempt.streaming_s <= 0 or isinstance(request, KernelRequest):
+        return 0
+    if isinstance(request, SpeechRequest):
+        return int(request.duration_ms / attempt.streaming_s)
+    return int(1000 * max(0, attempt.tokens - 1) / attempt.streaming_s)
+
+
+def no_provider_words(losses: list[Loss], resource_class: str) -> str:
+    """Return why there is no provider, one line for each."""
+    if not losses:
+        return (
+            f"no provider of {resource_class[:24]} was found; "
+            "check network.bootstrap, or wait for one to join"
+        )
+    reasons = "\n".join(f"  {x.peer[-8:]}  {x.reason.value}: {x.detail}" for x in losses)
+    return f"no provider is left for this job:\n{reasons}"

@@ -1,0 +1,154 @@
+"""Keeping a port forwarded by the home router, for as long as the node runs."""
+
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import trio
+
+from overlay.cleanup import shielded
+from overlay.errors import OverlayError
+from overlay.reach.gateway import Gateway, Silent, find_gateways
+from overlay.reach.pcp import Mapping, OtherVersion
+
+logger = logging.getLogger(__name__)
+
+LEASE_S: Final = 3600
+RENEW_S: Final = 600.0
+"""A router that was restarted has forgotten us: we ask well before half of the lease."""
+RENEW_S_MIN: Final = 30.0
+RETRY_S: Final = (30.0, 300.0, 1800.0)
+"""When no router forwards: it may be restarting, or we were carried to another network."""
+STOP_S: Final = 2.0
+
+
+class PortMapper:
+    """Has one TCP port forwarded.
+
+    Args:
+        port: the port that we listen on.
+        changed: called when `addresses` changed.
+        find: returns the routers to ask, the best first.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        changed: Callable[[], None],
+        find: Callable[[], Awaitable[Sequence[Gateway]]] = find_gateways,
+    ) -> None:
+        self._port, self._changed, self._find = port, changed, find
+        self._held: tuple[Gateway, Mapping] | None = None
+        self.tried = trio.Event()
+        """Set when the routers have answered, or nobody did."""
+        self.why_not = ""
+        """Why no port is forwarded, in words; "" while one is, or before anybody was asked."""
+
+    @property
+    def mapping(self) -> Mapping | None:
+        """What is forwarded now."""
+        return None if self._held is None else self._held[1]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Multiaddrs at which others reach us thereby: none behind a second NAT."""
+        mapping = self.mapping
+        if mapping is None or not is_public(mapping.external_ip):
+            return ()
+        return (f"/ip4/{mapping.external_ip}/tcp/{mapping.external_port}",)
+
+    def words(self) -> str:
+        """Return what came of it, in words."""
+        mapping = self.mapping
+        if mapping is None:
+            return self.why_not
+        where = mapping.external_ip or "an address that it does not tell"
+        done = f"{mapping.protocol.value} forwards port {mapping.external_port} of {where} to us"
+        return f"{done}, but {self.why_not}" if self.why_not else done
+
+    async def run(self) -> None:
+        """Keep the port forwarded until cancelled; then end it, within `STOP_S`."""
+        failures = 0
+        try:
+            while True:
+                if self._held is None:
+                    await self._acquire()
+                else:
+                    await self._renew()
+                self.tried.set()
+                if self._held is None:
+                    await trio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+                    failures += 1
+                else:
+                    failures = 0
+                    await trio.sleep(renew_after_s(self._held[1].lease_s))
+        finally:
+            with shielded(STOP_S):
+                await self._stop()
+
+    async def _acquire(self) -> None:
+        self.why_not = "no router here forwards ports by itself"
+        try:
+            gateways = await self._find()
+        except OverlayError as error:
+            logger.debug("looking for routers: %r", error)
+            return
+        for gateway in gateways:
+            try:
+                self._hold(gateway, await gateway.forward(self._port, LEASE_S))
+            except OverlayError as error:
+                logger.debug("port %d is not forwarded: %s", self._port, error)
+                if not isinstance(error, Silent | OtherVersion):
+                    self.why_not = str(error)
+            else:
+                return
+
+    async def _renew(self) -> None:
+        if self._held is None:
+            return
+        gateway, _ = self._held
+        try:
+            self._hold(gateway, await gateway.forward(self._port, LEASE_S))
+        except OverlayError as error:
+            logger.warning("the router forwards port %d no longer: %s", self._port, error)
+            self._held = None
+            self._changed()
+            await self._acquire()
+
+    def _hold(self, gateway: Gateway, mapping: Mapping) -> None:
+        before = self.addresses
+        self._held = gateway, mapping
+        self.why_not = ""
+        if self.addresses != before:
+            logger.info("%s forwards a port to us: %s", mapping.protocol.value, self.addresses)
+            self._changed()
+        elif not is_public(mapping.external_ip):
+            self.why_not = f"the router is behind another NAT ({mapping.external_ip} outside)"
+
+    async def _stop(self) -> None:
+        if self._held is None:
+            return
+        gateway, mapping = self._held
+        self._held = None
+        try:
+            await gateway.stop(mapping)
+        except OverlayError as error:
+            logger.info("the router keeps port %d forwarded: %s", self._port, error)
+
+
+def renew_after_s(lease_s: int) -> float:
+    """Return when to ask again for a lease of *lease_s* seconds, 0 being one without an end."""
+    return max(RENEW_S_MIN, min(RENEW_S, lease_s / 2 or RENEW_S))
+
+
+def is_public(ip: str) -> bool:
+    """Return whether *ip* is an address that others can dial.
+
+    >>> is_public("9.9.1.2"), is_public("192.168.1.2"), is_public("")
+    (True, False, False)
+    """
+    try:
+        return ipaddress.ip_address(ip).is_global
+    except ValueError:
+        return False

@@ -1,0 +1,181 @@
+"""Hole punching through real NATs, between network namespaces (`make conformance`).
+
+relay 9.9.1.1 --+-- wan
+nata  9.9.1.2 --+     192.168.1.0/24: a, c
+natb  9.9.1.3 --+     192.168.2.0/24: b
+pub   9.9.1.4 --+
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+import trio
+
+from tests.namespaces import Net, open_net
+from tests.overlay.js_peer import JsPeer, open_js_peer
+from tests.overlay.reach.node_process import NodeProcess, running
+
+PORT = 4001
+HERE = [f"/ip4/0.0.0.0/tcp/{PORT}"]
+NATS = {"nata": ("9.9.1.2", "192.168.1"), "natb": ("9.9.1.3", "192.168.2")}
+INSIDE = {"a": ("nata", "192.168.1.2"), "c": ("nata", "192.168.1.3"), "b": ("natb", "192.168.2.2")}
+SYMMETRIC = "fully-random"
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[Net]:
+    with open_net() as net:
+        build(net)
+        yield net
+
+
+def build(net: Net) -> None:
+    net.switch("wan")
+    net.make("relay", "pub")
+    net.plug("relay", "wan", "9.9.1.1")
+    net.plug("pub", "wan", "9.9.1.4")
+    for nat, (outside, inside) in NATS.items():
+        net.make(nat)
+        net.switch(f"{nat}-lan")
+        net.plug(nat, "wan", outside)
+        net.plug(nat, f"{nat}-lan", f"{inside}.1", device="lan")
+    for place, (nat, address) in INSIDE.items():
+        net.make(place)
+        net.plug(place, f"{nat}-lan", address)
+        net.route(place, address.rpartition(".")[0] + ".1")
+
+
+def masquerade(net: Net, **how: str) -> None:
+    """Start the routers afresh."""
+    for nat, (_, inside) in NATS.items():
+        net.run(nat, "nft", "flush", "ruleset")
+        net.router(nat, inside=f"{inside}.0/24", how=how.get(nat, ""))
+
+
+class Swarm:
+    """A relay, and nodes in their places."""
+
+    def __init__(self, net: Net, stack: ExitStack) -> None:
+        self._net, self._stack = net, stack
+        self.relay = self._run("relay", listen_addresses=[f"/ip4/9.9.1.1/tcp/{PORT}"], relay={})
+
+    def _run(self, place: str, **config: object) -> NodeProcess:
+        return self._stack.enter_context(running(self._net.command(place), **config))
+
+    def provider(self, place: str, **config: object) -> tuple[NodeProcess, list[str]]:
+        """A node that is reached through the relay, and how."""
+        node = self._run(place, listen_addresses=HERE, relays=self.relay.addresses, **config)
+        found = node.until("addresses", lambda each: any("p2p-circuit" in a for a in each))
+        return node, [each for each in found if "p2p-circuit" in each]
+
+    def requester(self, place: str, **config: object) -> NodeProcess:
+        node = self._run(place, listen_addresses=HERE, **config)
+        node("connect", addresses=self.relay.addresses)
+        return node
+
+
+@pytest.fixture
+def swarm(net: Net) -> Iterator[Swarm]:
+    masquerade(net)
+    with ExitStack() as stack:
+        yield Swarm(net, stack)
+
+
+def punched(node: NodeProcess, other: NodeProcess) -> str:
+    return node.until("where", bool, peer=other.peer_id)
+
+
+def test_two_nodes_behind_two_nats_become_direct_and_leave_the_relay(swarm: Swarm) -> None:
+    provider, ways = swarm.provider("b")
+    requester = swarm.requester("a")
+    requester("connect", addresses=ways)
+    assert requester("echo", peer=provider.peer_id, body="through the relay") == "through the relay"
+    assert punched(requester, provider) == f"/ip4/9.9.1.3/tcp/{PORT}"
+    assert punched(provider, requester) == f"/ip4/9.9.1.2/tcp/{PORT}"
+    left = requester.until("ways", lambda each: len(each) == 1, peer=provider.peer_id)
+    assert left == [f"/ip4/9.9.1.3/tcp/{PORT}"]
+    assert requester("echo", peer=provider.peer_id, body="directly") == "directly"
+
+
+def test_through_a_symmetric_nat_the_connection_stays_relayed_and_works(
+    net: Net, swarm: Swarm
+) -> None:
+    masquerade(net, nata=SYMMETRIC)
+    provider, ways = swarm.provider("b")
+    requester = swarm.requester("a")
+    requester("connect", addresses=ways)
+    assert provider.until("punches", lambda each: each["failed"], within_s=60)["succeeded"] == 0
+    assert requester("where", peer=provider.peer_id) == ""
+    assert requester("echo", peer=provider.peer_id, body="still here") == "still here"
+
+
+def test_a_peer_that_can_be_dialed_is_dialed(swarm: Swarm) -> None:
+    provider, ways = swarm.provider("b")
+    requester = swarm.requester("pub")
+    requester("connect", addresses=ways)
+    assert punched(provider, requester) == f"/ip4/9.9.1.4/tcp/{PORT}"
+    assert requester("echo", peer=provider.peer_id, body="hi") == "hi"
+
+
+def test_two_nodes_behind_one_nat_meet_at_their_private_addresses(swarm: Swarm) -> None:
+    provider, ways = swarm.provider("c")
+    requester = swarm.requester("a")
+    requester("connect", addresses=ways)
+    assert punched(requester, provider) == f"/ip4/192.168.1.3/tcp/{PORT}"
+
+
+def test_it_can_be_switched_off(swarm: Swarm) -> None:
+    provider, ways = swarm.provider("b", hole_punching=False)
+    requester = swarm.requester("a")
+    requester("connect", addresses=ways)
+    assert requester("echo", peer=provider.peer_id, body="hi") == "hi"
+    assert requester.until("where", bool, within_s=3, peer=provider.peer_id) == ""
+
+
+PUBLIC = f"/ip4/9.9.1.4/tcp/{PORT}"
+JS = {"listen": f"/ip4/0.0.0.0/tcp/{PORT}"}
+
+
+async def js_is_direct(js: JsPeer, peer_id: str) -> bool:
+    """Wait until js-libp2p has a connection that no relay carries."""
+    with trio.move_on_after(30):
+        while all("p2p-circuit" in each for each in await js("ways", peer=peer_id)):  # noqa: ASYNC110
+            await trio.sleep(0.1)
+        return True
+    return False
+
+
+async def test_js_libp2p_behind_a_nat_is_asked_by_us(net: Net, swarm: Swarm) -> None:
+    """It dials us through the relay; we ask, and it dials what the relay sees of us."""
+    ours, ways = swarm.provider("pub", announce_addresses=[f"/ip4/10.9.9.9/tcp/{PORT}"])
+    async with open_js_peer("test", "dcutr", prefix=net.command("a"), **JS) as js:
+        await js("dial", address=f"{ways[0]}")
+        assert await js_is_direct(js, ours.peer_id)
+        assert ours.until("punches", lambda each: each["succeeded"])["succeeded"] == 1
+
+
+async def test_js_libp2p_learns_from_us_that_it_is_reachable(net: Net, swarm: Swarm) -> None:
+    """By AutoNAT: it tells nobody its public address before somebody dialed it there."""
+    async with open_js_peer("test", "autonat", prefix=net.command("pub"), **JS) as js:
+        assert not any("9.9.1.4" in each for each in await js("addresses"))
+        await js("dial", address=swarm.relay.addresses[0])
+        with trio.fail_after(30):
+            while not any("9.9.1.4" in each for each in await js("addresses")):  # noqa: ASYNC110
+                await trio.sleep(0.1)
+
+
+def test_two_nodes_on_one_lan_find_each_other_by_multicast_dns(net: Net) -> None:
+    """Nobody told them of anybody; a third, which did not switch it on, stays alone."""
+    with ExitStack() as stack:
+        one, other, silent = (
+            stack.enter_context(
+                running(net.command(place), listen_addresses=[listen], local_discovery=on)
+            )
+            for place, listen, on in (
+                ("a", HERE[0], True), ("c", HERE[0], True), ("c", "/ip4/0.0.0.0/tcp/4002", False),
+            )
+        )  # fmt: skip
+        assert one.until("peers", bool) == [other.peer_id]
+        assert other("peers") == [one.peer_id]
+        assert silent("peers") == []

@@ -1,0 +1,79 @@
+"""Ports forwarded by a real router, miniupnpd, between network namespaces (`make conformance`).
+
+pub 9.9.1.1 --+-- wan
+nat 9.9.1.2 --+     192.168.1.0/24: home
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.namespaces import Net, miniupnpd, open_net
+from tests.overlay.reach.node_process import NodeProcess, running
+
+PORT = 4001
+OUTSIDE = "9.9.1.2"
+MAPPED = f"/ip4/{OUTSIDE}/tcp/{PORT}"
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[Net]:
+    with open_net("miniupnpd") as net:
+        net.switch("wan")
+        net.make("pub", "nat", "home")
+        net.plug("pub", "wan", "9.9.1.1")
+        net.plug("nat", "wan", OUTSIDE)
+        net.switch("lan")
+        net.plug("nat", "lan", "192.168.1.1", device="lan")
+        net.plug("home", "lan", "192.168.1.2")
+        net.route("home", "192.168.1.1")
+        net.router("nat", inside="192.168.1.0/24")
+        yield net
+
+
+@contextmanager
+def home(net: Net, **config: object) -> Iterator[NodeProcess]:
+    listen = [f"/ip4/0.0.0.0/tcp/{PORT}"]
+    with running(net.command("home"), listen_addresses=listen, port_mapping=True, **config) as node:
+        yield node
+
+
+def forwarded(net: Net) -> bool:
+    return f"dport {PORT} dnat" in net.run("nat", "nft", "list", "ruleset")
+
+
+@pytest.mark.parametrize(
+    ("offered", "spoken"),
+    [({"upnp": False, "pcp": True}, "PCP"), ({"upnp": True, "pcp": False}, "UPnP")],
+)
+def test_a_router_forwards_our_port_until_we_leave(
+    net: Net, tmp_path: Path, offered: dict[str, bool], spoken: str
+) -> None:
+    with miniupnpd(net, "nat", tmp_path, **offered):
+        with home(net) as node:
+            said = node("router")
+            assert said == f"{spoken} forwards port {PORT} of {OUTSIDE} to us"
+            assert f"{MAPPED}/p2p/{node.peer_id}" in node("addresses")
+            assert forwarded(net)
+            with running(net.command("pub"), listen_addresses=["/ip4/9.9.1.1/tcp/0"]) as pub:
+                pub("connect", addresses=[f"{MAPPED}/p2p/{node.peer_id}"])
+                assert pub("echo", peer=node.peer_id, body="in") == "in"
+                assert node("dialback", peer=pub.peer_id, port=PORT) == "reached"
+        assert not forwarded(net)
+
+
+def test_without_such_a_router_the_node_says_so(net: Net) -> None:
+    with home(net) as node:
+        assert node("router") == "no router here forwards ports by itself"
+        assert not any(OUTSIDE in each for each in node("addresses"))
+
+
+def test_a_port_that_was_forwarded_by_hand_is_left_alone(net: Net, tmp_path: Path) -> None:
+    with (
+        miniupnpd(net, "nat", tmp_path, upnp=True, pcp=True),
+        home(net, announce_addresses=[MAPPED]) as node,
+    ):
+        assert node("router") == ""
+        assert not forwarded(net)
