@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -16,7 +17,7 @@ import trio
 from cocoon.clock import Clock
 from cocoon.confidential.transcript import statement_id
 from cocoon.errors import PeerMisbehaved
-from cocoon.market.book import Listing, QuoteBook
+from cocoon.market.book import QuoteBook
 from cocoon.market.quotes import CLOCK_SKEW_S, LIFETIME_S_MAX
 from cocoon.market.renewal import (
     BASES_ASKED_MAX,
@@ -112,21 +113,26 @@ class Directory:
 
     def _take(self, signed: Signed, class_prefix: str, signer: str | None = None) -> bool:
         """Validate and store one signed quote; tell whether it is news for others, too."""
+        return self._take_opened(signed, self._open_quote(signed, class_prefix, signer))
+
+    def _take_opened(self, signed: Signed, quote: Quote) -> bool:
+        news = self._put(signed, quote, signed)
+        waiting = self._waiting.pop(base_id(signed.body), None)
+        if waiting is not None:
+            self._take_waiting(*waiting, base=_Base(signed, quote))
+        return news
+
+    def _open_quote(self, signed: Signed, class_prefix: str, signer: str | None) -> Quote:
         claimed = decode(Quote, signed.body, size_bytes_max=QUOTE_BYTES_MAX)
         if not claimed.resource_class.startswith(class_prefix):
             raise PeerMisbehaved(f"a quote for {claimed.resource_class[:40]} came unasked")
-        quote = open_signed(
+        return open_signed(
             signed,
             Quote,
             network=self._network,
             signer=signer or claimed.peer_id,
             size_bytes_max=QUOTE_BYTES_MAX,
         )
-        news = self._put(signed, quote, signed)
-        waiting = self._waiting.pop(base_id(signed.body), None)
-        if waiting is not None:
-            self._take_waiting(*waiting)
-        return news
 
     def _put(self, signed: Signed, quote: Quote, base: Signed) -> bool:
         verdict = self.book.accept(signed, quote, int(self._clock()), base=base)
@@ -137,11 +143,20 @@ class Directory:
             self._heard = trio.Event()
         return verdict.forward
 
-    def _take_renewal(self, signed: Signed, class_prefix: str, signer: str) -> bool:
+    def _take_renewal(
+        self, signed: Signed, class_prefix: str, signer: str, *, base: "_Base | None" = None
+    ) -> bool:
         """Validate and store what one renewal stands for; tell whether it is news for others.
 
         One whose full quote we have not heard is passed on: others may have. It waits here until
         that one is fetched.
+
+        Args:
+            signed: the renewal.
+            class_prefix: what its classes must begin with.
+            signer: whose it must be.
+            base: a full quote that came for it. By now it may itself have expired, and so not
+                be in the book: what counts is when the renewal was made.
         """
         renewal = open_signed(
             signed,
@@ -152,13 +167,18 @@ class Directory:
         )
         news = False
         for renewed in renewal.renewed:
-            listing = self.book.find_base(renewed.base)
-            if listing is None:
+            known = base if base is not None and base.name == renewed.base else None
+            known = known or self._known_base(renewed.base)
+            if known is None:
                 news |= self._wait_for_base(signed, renewal, renewed, class_prefix, signer)
             else:
-                quote = _renewed_quote(listing, renewal, renewed, class_prefix, signer)
-                news |= self._put(signed, quote, listing.base)
+                quote = _renewed_quote(known.quote, renewal, renewed, class_prefix, signer)
+                news |= self._put(signed, quote, known.signed)
         return news
+
+    def _known_base(self, name: bytes) -> "_Base | None":
+        listing = self.book.find_base(name)
+        return None if listing is None else _Base(listing.base, listing.quote)
 
     def _wait_for_base(
         self,
@@ -180,9 +200,11 @@ class Directory:
             self._unasked.pop(forgotten, None)
         return True
 
-    def _take_waiting(self, signed: Signed, class_prefix: str, signer: str) -> None:
+    def _take_waiting(
+        self, signed: Signed, class_prefix: str, signer: str, *, base: "_Base"
+    ) -> None:
         try:
-            self._take_renewal(signed, class_prefix, signer)
+            self._take_renewal(signed, class_prefix, signer, base=base)
         except (PeerMisbehaved, RemoteProtocolError) as error:
             logger.debug("a renewal that waited was refused: %s", error)
 
@@ -294,21 +316,29 @@ class Directory:
 
     def hear_answer(self, quotes: Iterable[Signed], resource_class: str) -> None:
         """Take in the quotes of an answer; those that are not good are left out."""
+        base: _Base | None = None
         for signed in quotes:
             try:
-                self._take_answered(signed, resource_class)
+                if is_renewal(signed.body):
+                    self._take_answered_renewal(signed, resource_class, base)
+                else:
+                    base = _Base(signed, self._open_quote(signed, resource_class, None))
+                    self._take_opened(signed, base.quote)
             except (PeerMisbehaved, RemoteProtocolError) as error:
                 logger.debug("a quote in an answer was refused: %s", error)
 
-    def _take_answered(self, signed: Signed, resource_class: str) -> None:
-        if not is_renewal(signed.body):
-            self._take(signed, resource_class)
-            return
+    def _take_answered_renewal(
+        self, signed: Signed, resource_class: str, base: "_Base | None"
+    ) -> None:
+        """Take a renewal; *base* is the full quote before it in the answer."""
         renewal = decode(QuoteRenewal, signed.body, size_bytes_max=QUOTE_BYTES_MAX)
-        listing = self.book.find_base(renewal.renewed[0].base)
-        if listing is None:
+        names = {each.base for each in renewal.renewed}
+        known = base if base is not None and base.name in names else None
+        known = known or self._known_base(renewal.renewed[0].base)
+        if known is None:
             raise PeerMisbehaved("a renewal without its full quote")
-        self._take_renewal(signed, _kind_prefix(resource_class), listing.quote.peer_id)
+        prefix = _kind_prefix(resource_class)
+        self._take_renewal(signed, prefix, known.quote.peer_id, base=known)
 
     async def statement(self, peer_id: PeerId, wanted_id: bytes) -> tuple[Statement, Signed]:
         """Return the verified statement that a quote refers to.
@@ -356,10 +386,22 @@ class Directory:
             await stream.send(encode(QuotesAnswer(quotes=quotes)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """A full quote, or what some renewal of it stands for: renewals start from either."""
+
+    signed: Signed
+    quote: Quote
+
+    @property
+    def name(self) -> bytes:
+        return base_id(self.signed.body)
+
+
 def _renewed_quote(
-    listing: Listing, renewal: QuoteRenewal, renewed: Renewed, class_prefix: str, signer: str
+    base: Quote, renewal: QuoteRenewal, renewed: Renewed, class_prefix: str, signer: str
 ) -> Quote:
-    quote = expand(listing.quote, renewal, renewed)
+    quote = expand(base, renewal, renewed)
     if quote.peer_id != signer:
         raise PeerMisbehaved(f"{signer} renews a quote of {quote.peer_id}")
     if not quote.resource_class.startswith(class_prefix):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 import trio
 from msgspec.structs import replace
 
@@ -108,22 +109,69 @@ async def test_who_is_to_blame_for_a_quote_that_is_refused(autojump_clock):
         assert directory.hear(Kind.CHAT, seller.peer_id, b"a later version") is Verdict.IGNORE
 
 
-async def test_who_hears_a_renewal_alone_fetches_the_full_quote_from_a_neighbour(autojump_clock):
+def renewed_after(first, passed_s: int):
+    """The next quote, made so much later; it is as long good as the first."""
+    return replace(
+        first,
+        seq=first.seq + 1,
+        free_slots=0,
+        issued_at_unix_s=first.issued_at_unix_s + passed_s,
+        expires_at_unix_s=first.expires_at_unix_s + passed_s,
+    )
+
+
+def told(seller: Identity, renewer: Renewer, quote: Quote) -> bytes:
+    [message] = renewer.messages([quote])
+    return encode(sign(seller, NETWORK, message))
+
+
+@pytest.mark.parametrize("passed_s", [0, 30, 50, 100, 1000])
+async def test_who_hears_a_renewal_alone_fetches_the_full_quote_from_a_neighbour(
+    autojump_clock, passed_s
+):
+    """Also when the full quote itself has expired long ago: renewals keep it alive."""
     seller, renewer = generate_identity(), Renewer()
     async with (
         open_network(seed=7, latency_s=0.001) as network,
         open_member(network, generate_identity()) as (old_host, old),
         open_member(network, generate_identity()) as (host, newcomer),
     ):
-        first = quote_of(seller, network.clock())
-        second = replace(first, seq=first.seq + 1, free_slots=0)
-        for quote in (first, second):
-            [message] = renewer.messages([quote])
-            signed = encode(sign(seller, NETWORK, message))
+        quote = quote_of(seller, network.clock())
+        assert old.hear(Kind.CHAT, seller.peer_id, told(seller, renewer, quote)) is Verdict.ACCEPT
+        for step_s in [50] * (passed_s // 50) or [passed_s]:
+            await trio.sleep(step_s)
+            quote = renewed_after(quote, step_s)
+            signed = told(seller, renewer, quote)
             assert old.hear(Kind.CHAT, seller.peer_id, signed) is Verdict.ACCEPT
         await host.connect(list(old_host.addresses))
         assert newcomer.hear(Kind.CHAT, seller.peer_id, signed) is Verdict.ACCEPT
         assert newcomer.book.candidates(CLASS, int(network.clock())) == []
         await trio.sleep(2 * FETCH_EVERY_S)
         listings = newcomer.book.candidates(CLASS, int(network.clock()))
-    assert [listing.quote for listing in listings] == [second]
+        later = renewed_after(quote, 5)
+        signed = told(seller, renewer, later)
+        assert newcomer.hear(Kind.CHAT, seller.peer_id, signed) is Verdict.ACCEPT
+        assert newcomer.take_lacking() == (), "from here on it knows"
+    assert [listing.quote for listing in listings] == [quote]
+
+
+@pytest.mark.parametrize("passed_s", [0, 50, 100, 1000])
+async def test_a_newcomer_is_told_a_renewed_quote_with_the_one_that_it_starts_from(
+    autojump_clock, passed_s
+):
+    seller, renewer = generate_identity(), Renewer()
+    async with (
+        open_network(seed=7, latency_s=0.001) as network,
+        open_member(network, generate_identity()) as (old_host, old),
+        open_member(network, generate_identity()) as (host, newcomer),
+    ):
+        quote = quote_of(seller, network.clock())
+        old.hear(Kind.CHAT, seller.peer_id, told(seller, renewer, quote))
+        for step_s in [50] * (passed_s // 50):
+            await trio.sleep(step_s)
+            quote = renewed_after(quote, step_s)
+            old.hear(Kind.CHAT, seller.peer_id, told(seller, renewer, quote))
+        await host.connect(list(old_host.addresses))
+        await newcomer.ask_quotes(CLASS, [old_host.peer_id])
+        listings = newcomer.book.candidates(CLASS, int(network.clock()))
+    assert [listing.quote for listing in listings] == [quote]
