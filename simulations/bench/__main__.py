@@ -19,11 +19,11 @@ PENDING = 10_000
 PEER_EVENTS = 200_000
 
 
-def alone(expression: str) -> list[float]:
-    """Evaluate an expression over `ours` in a process of its own, so that its memory is its own."""
+def alone(module: str, call: str) -> list[float]:
+    """Return what a *call* of *module* gives, and the memory of a process that does only that."""
     program = (
-        "from simulations.bench import ours; import json; "
-        f"value = {expression}; print(json.dumps([value, ours.peak_mib()]))"
+        f"from simulations.bench import measuring, {module}; import json; "
+        f"value = {module}.{call}; print(json.dumps([value, measuring.peak_mib()]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
@@ -34,8 +34,8 @@ def alone(expression: str) -> list[float]:
 
 def gossip(large: bool) -> list[Figure]:
     """Measure broadcasts."""
-    alone("ours.broadcast_s(1000)")  # compiles, so that the memory below is that of a run
-    spent_s, mib = alone("ours.broadcast_s(1_000_000)")
+    alone("spread", "broadcast_s(1000)")  # compiles, so that the memory below is that of a run
+    spent_s, mib = alone("spread", "broadcast_s(1_000_000)")
     quoted = peers.QUOTED["PeerSim 1.0.5"]["broadcast 10^6 nodes, s"]
     rows = [
         Figure(
@@ -50,7 +50,7 @@ def gossip(large: bool) -> list[Figure]:
         Figure("  its memory", mib, "MiB", 256.0, True),
     ]
     if large:
-        spent_s, mib = alone("ours.broadcast_s(10_000_000)")
+        spent_s, mib = alone("spread", "broadcast_s(10_000_000)")
         rows += [
             Figure("gossip broadcast, 10^7 nodes", spent_s, "CPU-s"),
             Figure("  its memory", mib, "MiB"),
@@ -63,13 +63,13 @@ def kademlia(large: bool) -> list[Figure]:
     quoted = peers.QUOTED["PeerSim 1.0.5"]["lookups/s at 10^5"]
     rows = []
     for nodes, target in ((100_000, 40_000.0), (1_000_000, 30_000.0)):
-        rate, _ = alone(f"ours.lookups_per_s({nodes})")
+        rate, _ = alone("ours", f"lookups_per_s({nodes})")
         ratio = rate / quoted if nodes == 100_000 else None
         peer = "PeerSim (quoted)" if ratio else ""
         name = f"Kademlia lookups, {nodes:,} nodes"
         rows.append(Figure(name, rate, "1/CPU-s", target, False, peer, ratio))
     if large:
-        rate, mib = alone("ours.implicit_lookups_per_s(100_000_000)")
+        rate, mib = alone("ours", "implicit_lookups_per_s(100_000_000)")
         rows += [
             Figure("Kademlia lookups, 10^8 nodes, computed tables", rate, "1/CPU-s"),
             Figure("  its memory", mib, "MiB", 1024.0, True),

@@ -1,14 +1,9 @@
 """Our side of the benchmark: each function returns one figure, measured in CPU time."""
 
-import resource
-import time
-from collections.abc import Callable
-
 import numpy as np
 
+from simulations.bench.measuring import cpu_s
 from simulations.models.churn import Churn, live
-from simulations.models.gossip.broadcast import broadcast
-from simulations.models.gossip.mesh import random_mesh
 from simulations.models.kademlia.lookup import look_up, look_up_implicit
 from simulations.models.kademlia.tables import build, random_ids
 from simulations.models.market.fee_market import FeeMarket, orbit
@@ -17,34 +12,6 @@ from simulations.models.queues import phold_calendar, phold_heap
 from simulations.models.underlay import synthetic, synthetic_sites
 
 LOOKUPS = 10_000
-LARGE = 10_000_000
-"""From so many nodes on one try has to do."""
-
-
-def cpu_s(action: Callable[[], object], times: int = 3) -> float:
-    """Return the least CPU time of *action* in *times* tries; it was compiled before.
-
-    The least, because whatever else runs on the machine can only add to it.
-    """
-    best = float("inf")
-    for _ in range(times):
-        started = time.process_time()
-        action()
-        best = min(best, time.process_time() - started)
-    return best
-
-
-def peak_mib() -> float:
-    """Return the most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def broadcast_s(nodes: int) -> float:
-    """Return CPU-seconds of one message through a D = 8 mesh with heterogeneous latency."""
-    small = random_mesh(1_000, 8, 12, 1)
-    broadcast(small, synthetic(1_000, 1), 0)
-    mesh, underlay = random_mesh(nodes, 8, 12, 1), synthetic(nodes, 1)
-    return cpu_s(lambda: broadcast(mesh, underlay, 0), times=1 if nodes >= LARGE else 3)
 
 
 def lookups_per_s(nodes: int) -> float:
