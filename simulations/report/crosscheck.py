@@ -1,6 +1,6 @@
 """The same scenario on the exact engine and on the market model: how far are they apart?
 
-The criterion is one of equivalence (Schuirmann 1987), stated before the runs: the whole 95 %
+The criterion is one of equivalence (Schuirmann 1987): the whole 95 %
 interval of the difference of the two means, over seeds (after Welch, or pair by pair where both
 have the same world), has to lie within `BOUND` of the exact engine's mean. So noise counts
 against agreement, never for it.

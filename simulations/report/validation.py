@@ -274,7 +274,7 @@ size (`tests/simulations/report`).
 _CROSS: Final = f"""\
 ## The exact engine beside the models
 
-The same scenario on both. The criterion, stated before the runs, is one of equivalence: the whole
+The same scenario on both. The criterion is one of equivalence (Schuirmann 1987): the whole
 95 % interval of the difference of the means has to lie within {BOUND:.0%} of the exact engine's
 mean, so that noise counts against agreement. *At most apart* is the far end of that interval.
 Figures are mean ± 95 % interval (seeds).
@@ -295,7 +295,7 @@ _SERVED_WHY: Final = """\
 Where the share of work done is apart under load, the model serves less. They differ in this: a node
 that was refused asks, within some seconds, everybody who might have a slot, those too whose last
 quote said "full"; a requester of the model asks again once, and only who was free in a quote that
-is seconds old. The price ends the same.
+is seconds old. The price ends within the bound all the same.
 """
 
 
