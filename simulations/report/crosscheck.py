@@ -21,7 +21,7 @@ from simulations.sweep.statistics import Estimate, difference, estimate
 BOUND: Final = 0.08
 LOADS: Final = {"idle, load 0.2": 20.0, "in the zone, load 0.5": 50.0, "full, load 1.3": 130.0}
 """Jobs an hour of each requester, of about 24 s; three requesters to a provider of 2 slots."""
-EXACT_SEEDS, MODEL_SEEDS = 8, 40
+EXACT_SEEDS, MODEL_SEEDS = 6, 40
 
 BASE: Final = changed(
     Scenario(engine="exact", name="crosscheck", duration_s=1_200.0),

@@ -23,7 +23,7 @@ from simulations.scenario import Scenario, changed
 if TYPE_CHECKING:
     from simulations.exact.log import Event
 
-SEEDS: Final = 8
+SEEDS: Final = 6
 
 # --- gossip ---------------------------------------------------------------------------------
 

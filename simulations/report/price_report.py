@@ -83,6 +83,15 @@ def shock_tables(study: Study) -> str:
     return "\n".join(parts)
 
 
+def _seeds(study: Study) -> str:
+    """Say over how many seeds the intervals are."""
+    scenes = {one.providers: one.figures["level"].runs for one in study.shocks}
+    small = {one.providers: one.gain.runs for one in study.small}
+    listed = ", ".join(f"{scenes[size]} at {size:,}" for size in sorted(scenes))
+    lone = ", ".join(f"{small[size]} at {size:,}" for size in sorted(small))
+    return f"Seeds: {listed} providers; of the small manipulator {lone}.\n"
+
+
 def _signed(one: Estimate) -> str:
     width = f" ± {one.half_width * 100:.0f}" if one.runs > 1 else ""
     return f"{one.mean * 100:+.0f}{width} %"
@@ -149,7 +158,11 @@ def sizes_of(rows: Sequence[Manipulation]) -> list[int]:
 
 def best(rows: Sequence[Manipulation], providers: int) -> Manipulation:
     """Return the strategy that gains most at one size."""
-    return max((r for r in rows if r.providers == providers), key=lambda one: one.gain.mean)
+    return _best_of([row for row in rows if row.providers == providers])
+
+
+def _best_of(rows: Sequence[Manipulation]) -> Manipulation:
+    return max(rows, key=lambda one: one.gain.mean)
 
 
 # --- what follows ---------------------------------------------------------------------------
@@ -222,9 +235,10 @@ def _on_size(study: Study) -> str:
         )
     tops = "; ".join(_listed(dearest(study.small, size)) for size in sizes)
     return (
-        f"{verdict} Manipulable means here: some strategy certainly gains its owner more than "
-        f"{GAIN:.0%}, or certainly moves the price by more than {MOVED:.0%} and may cost its owner "
-        f"less than {CHEAP:.0%} of profit. Best tries to move it: {tops}."
+        f"{verdict} Manipulable means here: some strategy gains its owner more than {GAIN:.0%} "
+        f"(the whole interval), or raises the price by more than {MOVED:.0%} (the whole interval) "
+        f"and may cost its owner less than {CHEAP:.0%} of profit (the interval's better end). Best "
+        f"tries to raise it: {tops}."
     )
 
 
@@ -257,7 +271,13 @@ def _on_profit(study: Study) -> str:
     tried = [*study.small, *study.cartel, *study.shares]
     paying = [one for one in tried if pays(one)]
     if paying:
-        return f"**Lying about the load pays**: {'; '.join(map(_listed, paying))}."
+        shares = sorted({one.members / one.providers for one in paying})
+        hands = sorted({(one.providers, one.members) for one in paying})
+        tops = [_best_of([p for p in paying if (p.providers, p.members) == one]) for one in hands]
+        return (
+            f"**Lying about the load pays, from {shares[0]:.0%} of the slots in one hand on** "
+            f"(smaller shares that were tried: none): {'; '.join(map(_listed, tops))}."
+        )
     tops = [best(study.cartel, size) for size in sizes_of(study.cartel)]
     return (
         "**No lie about the load was found to pay**, for one provider or for a cartel: whoever "
@@ -380,6 +400,7 @@ def write(study: Study, folder: Path) -> list[Path]:
     text = "\n".join(
         [
             HEAD,
+            _seeds(study),
             "## Conclusions\n",
             conclusions(study),
             "## Shocks\n",

@@ -16,15 +16,16 @@ import msgspec
 import numpy as np
 
 from cocoon.errors import CocoonError
-from cocoon.market import price
+from cocoon.market.price import PPM, ZONE_HIGH_PPM, ZONE_LOW_PPM
 from simulations.models import compiled, draws
 from simulations.models.compiled import Floats
 from simulations.models.market import clearing, exchange, price_rule, trading
 from simulations.models.market.exchange import Market, Session, run
 from simulations.report.making import OpenExecutor
 
-_MADE_BY: Final = (price, compiled, draws, clearing, exchange, price_rule, trading)
-"""The modules on which a session depends."""
+_MADE_BY: Final = (compiled, draws, clearing, exchange, price_rule, trading)
+"""The modules on which a session depends; of the market's rule they take the numbers below."""
+_RULE: Final = (PPM, ZONE_LOW_PPM, ZONE_HIGH_PPM)
 _COUNTS: Final = ("refused", "requests", "lost_jobs")
 _SCALARS: Final = (*_COUNTS, "war_cost")
 _SERIES: Final = tuple(
@@ -53,7 +54,7 @@ class Wanted(NamedTuple):
 @cache
 def code_digest() -> bytes:
     """Return a hash of the code that a session depends on, and of NumPy's version."""
-    digest = hashlib.sha256(np.__version__.encode())
+    digest = hashlib.sha256(repr((np.__version__, _RULE)).encode())
     for module in _MADE_BY:
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.digest()

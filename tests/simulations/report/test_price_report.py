@@ -129,7 +129,8 @@ def test_conclusions_turn_round_when_the_numbers_do(sessions) -> None:
     gamed = conclusions(Study(shocks, [good, war, large], [good, war], [good]))
     assert "From 100 providers on one provider" in gamed
     assert "with 10 it can" in gamed
-    assert "Lying about the load pays" in gamed
+    assert "Lying about the load pays, from 1% of the slots" not in gamed
+    assert "Lying about the load pays, from 10% of the slots in one hand on" in gamed
     assert "Three in ten do manipulate it, at 10 providers" in gamed
     everywhere = conclusions(Study(shocks, [good, war], [bad, war], [bad]))
     assert "One hand can manipulate it at every size tried" in everywhere
