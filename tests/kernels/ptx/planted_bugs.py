@@ -123,12 +123,11 @@ BUGS = {
     ),
     "memory is read again": Bug(
         OPCODES,
-        'return "param" in instruction.modifiers and name not in function.variables\n'
-        "        return False",
-        "return True\n        return True",
+        'return "param" in instruction.modifiers and not _reads_own(instruction, function)',
+        "return True",
     ),
     "the result of a call is a parameter": Bug(
-        OPCODES, " and name not in function.variables", ""
+        OPCODES, " and not _reads_own(instruction, function)", ""
     ),
     "a constant operand of a stop is another one": Bug(
         KEEPING, "return made.operands[1].value & 0xFFFFFFFF",
