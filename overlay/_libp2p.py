@@ -248,15 +248,20 @@ class Libp2pDriver:
     def figures(self) -> HostFigures:
         """The connections, the DHT and what we relay."""
         server, relay = self._dht.kademlia.server, self._relaying.server
+        connections = self._swarm.get_connections()
         held = {
-            "connections": len(self._swarm.get_connections()),
+            "connections": len(connections),
+            "connections_relayed": sum(map(hardening.is_relayed, connections)),
+            "ports_forwarded": int(bool(self._mapper and self._mapper.addresses)),
             "dht_table": len(self._dht.kademlia.table),
             "dht_provider_entries": len(server.providers),
             "dht_records": len(server.values),
             "relay_reservations": 0 if relay is None else len(relay.core),
             "relay_circuits": 0 if relay is None else relay.core.circuits,
         }
-        return HostFigures(held, {} if relay is None else dict(relay.counted))
+        counted = {} if relay is None else dict(relay.counted)
+        counted |= {f"holes_{each}": count for each, count in self.punches.items() if count}
+        return HostFigures(held, counted)
 
     def where(self, peer_id: PeerId) -> str:
         """Return where a connected peer comes from."""
