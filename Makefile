@@ -43,8 +43,10 @@ test: tools  ## pass the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/kernels
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/kernels
 
-conformance: tools  ## clients that we did not write use our chain; nodes behind a NAT
+conformance: tools  ## clients that we did not write use our chain and our API; nodes behind a NAT
 	$(PIP) --require-hashes -r requirements/conformance.txt
+	$(PIP) --require-hashes -r requirements/clients.txt
+	$(BIN)/python -m pytest -rs tests/end_to_end/test_api.py
 	$(BIN)/python -m pytest -rs tests/contracts/test_tonlib.py tests/contracts/test_ton_client.py
 	COCOON_NAMESPACES=1 $(BIN)/python -m pytest -rs tests/end_to_end/test_namespaces.py \
 		tests/overlay/reach/test_holes.py tests/overlay/reach/test_router.py tests/overlay/reach/test_ipv6.py

@@ -168,6 +168,10 @@ class RequesterConfig(Section, frozen=True):
         Meta(ge=1, le=60, description="longest wait for more quotes than gossip has brought"),
     ] = 2
     offer_timeout_s: Annotated[int, Meta(ge=1, le=60, description="longest wait for offers")] = 5
+    busy_wait_s: Annotated[
+        int,
+        Meta(ge=0, le=3600, description="longest wait for a slot when everybody who suits is busy"),
+    ] = 60
     job_timeout_s: Annotated[
         int, Meta(ge=5, le=86_400, description="longest that one job may take in all")
     ] = 600

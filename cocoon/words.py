@@ -8,6 +8,7 @@ from cocoon.kernel_profiles import profile_of
 from cocoon.messages import Kind, Quote
 from cocoon.payments.payer_book import InterruptedJob
 from cocoon.requester.events import (
+    AllBusy,
     AttemptFailed,
     ChannelReady,
     Discovered,
@@ -42,6 +43,8 @@ def progress_words(event: JobProgress, name_of: Callable[[str], str] = short) ->
             return f"agreed with {name_of(provider)}: at most {format_coins(worst)} {TICKER}"
         case ChannelReady(address=address, spendable_nanoton=left):
             return f"channel {address[:10]}: {format_coins(left)} {TICKER} to spend"
+        case AllBusy(waits=1, wait_s=wait_s, patience_s=patience_s):
+            return f"everybody who suits is busy: trying again for {wait_s + patience_s:.0f} s"
         case AttemptFailed(provider=provider, reason=reason, tokens=tokens):
             after = f" after {tokens} tokens" if tokens else ""
             return f"{name_of(provider)} failed{after} ({reason}); going on elsewhere"

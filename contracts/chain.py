@@ -111,9 +111,17 @@ class Chain(Protocol):
         ...
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
-        """Return the transactions of *address* with ``lt > since_lt``, oldest first."""
+        """Return the transactions of *address* with ``lt > since_lt``, oldest first.
+
+        Args:
+            address: in either form.
+            since_lt: logical time.
+            limit: of transactions.
+            heir: the account that gets what is left when *address* destroys itself. Some
+                servers forget accounts that are gone, and find their end by this one.
+        """
         ...
 
     async def run_get_method(

@@ -306,7 +306,7 @@ async def _step(
             refused = await hand_in(chain, message)
             send_again_at_s = trio.current_time() + SEND_AGAIN_S
             while trio.current_time() < send_again_at_s:
-                step = await _effect(chain, message, account, done)
+                step = await _effect(chain, message, account, done, state.params.payer_address)
                 if step is not None:
                     return step
                 if refused is not None:
@@ -315,12 +315,18 @@ async def _step(
 
 
 async def _effect(
-    chain: Chain, message: bytes, before: Account, done: Callable[[ChannelState | None], bool]
+    chain: Chain,
+    message: bytes,
+    before: Account,
+    done: Callable[[ChannelState | None], bool],
+    payer: str,
 ) -> ChannelStep | None:
     hash_, since_lt = decode_boc(message).hash, before.last_transaction_lt
     try:
         state = await read_channel(chain, before.address)
-        record, _ = await find_transaction(chain, before.address, hash_, since_lt=since_lt)
+        record, _ = await find_transaction(
+            chain, before.address, hash_, since_lt=since_lt, heir=payer
+        )
         if record is None:
             return ChannelStep(state, ()) if done(state) else None
         state = await _read_since(chain, before.address, record.lt)

@@ -26,9 +26,16 @@ async def hand_in(chain: Chain, message: bytes) -> MessageRejected | None:
 
 
 async def find_transaction(
-    chain: Chain, address: str, message_hash: bytes, *, since_lt: int
+    chain: Chain, address: str, message_hash: bytes, *, since_lt: int, heir: str = ""
 ) -> tuple[TransactionRecord | None, int]:
     """Look through an account's history for the transaction of one inbound message.
+
+    Args:
+        chain: where.
+        address: of the account that gets the message.
+        message_hash: 32 bytes.
+        since_lt: where to begin.
+        heir: see `Chain.transactions`.
 
     Returns:
         The transaction or None, and the logical time up to which the history was seen.
@@ -38,7 +45,7 @@ async def find_transaction(
     """
     known_lt = since_lt
     while True:
-        records = await chain.transactions(address, since_lt=known_lt)
+        records = await chain.transactions(address, since_lt=known_lt, heir=heir)
         for record in records:
             if record.message_hash == message_hash:
                 return record, record.lt

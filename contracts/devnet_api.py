@@ -232,9 +232,7 @@ class Api:
             "wallet": False,
             "balance": str(info.balance_nanoton),
             "account_state": toncenter_json.account_state(info.status),
-            "last_transaction_id": toncenter_json.transaction_id(
-                info.last_transaction_lt, info.last_transaction_hash
-            ),
+            "last_transaction_id": toncenter_json.last_transaction(info),
         }
         version = wallet_version(account.code_hash)
         if version is not None:
@@ -264,12 +262,18 @@ class Api:
         return _address(checked(parameters, _OfAddress).address)
 
     async def transactions(self, parameters: Mapping[str, Any]) -> list[Json]:
-        """GetTransactions: newest first, from *lt* (inclusive) down to *to_lt* (exclusive)."""
+        """GetTransactions: newest first, from *lt* (inclusive) down to *to_lt* (exclusive).
+
+        As on real servers, which start from the account's state, an account that is gone
+        shows nothing unless *lt* is given (toncenter/ton-http-api, issue 171).
+        """
         asked = checked(parameters, _OfTransactions)
-        stored = await self._devnet.transactions(_address(asked.address))
-        since_lt = parse_lt(asked.to_lt)
+        address, since_lt = _address(asked.address), parse_lt(asked.to_lt)
+        stored = await self._devnet.transactions(address)
         if asked.lt is not None:
             stored = _up_to(stored, parse_lt(asked.lt))
+        elif (await self._devnet.account(address))[1].status == "nonexist":
+            return []
         newest = [item for item in stored if item.record.lt > since_lt][-asked.limit :]
         return [toncenter_json.transaction(item) for item in reversed(newest)]
 
@@ -301,9 +305,7 @@ class Api:
             "stack": [stack_entry(each) for each in decode_stack(ran.stack)],
             "exit_code": ran.exit_code,
             "block_id": toncenter_json.block_id(block),
-            "last_transaction_id": toncenter_json.transaction_id(
-                info.last_transaction_lt, info.last_transaction_hash
-            ),
+            "last_transaction_id": toncenter_json.last_transaction(info),
         }
 
     async def estimate_fee(self, parameters: Mapping[str, Any]) -> Json:

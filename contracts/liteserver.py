@@ -147,7 +147,7 @@ class Liteserver:
         return hash_
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
         """Return the transactions of *address* with ``lt > since_lt``, oldest first.
 
@@ -155,6 +155,7 @@ class Liteserver:
             ChainUnavailable: no server can tell them all, or they are too many.
             InvalidData: *address* is none.
         """
+        del heir  # the end of an account is found by its own blocks
         raw = parse_address(address)
         found = await self._anywhere(partial(self._history, raw, since_lt))
         return [linked.record for linked in reversed(found)][:limit]

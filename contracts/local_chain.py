@@ -52,13 +52,14 @@ class LocalChain:
         return await self._devnet.send(message_boc)
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
         """Return the transactions of *address* with ``lt > since_lt``, oldest first.
 
         Raises:
             InvalidData: *address* is none.
         """
+        del heir  # nothing is forgotten here
         stored = await self._devnet.transactions(parse_address(address))
         return [item.record for item in stored if item.record.lt > since_lt][:limit]
 

@@ -14,11 +14,13 @@ class Linked(msgspec.Struct, frozen=True):
 
     Attributes:
         before_lt, before_hash: 0 and zeros for the account's first.
+        sent_lt: when its inbound message was sent; 0 for an external one.
     """
 
     record: TransactionRecord
     before_lt: int
     before_hash: bytes
+    sent_lt: int = 0
 
 
 def read_transaction(workchain: int, cell: Cell) -> Linked:
@@ -51,7 +53,7 @@ def read_transaction(workchain: int, cell: Cell) -> Linked:
         ),
         body=encode_boc(message.body) if message else b"",
     )
-    return Linked(record, before_lt, before_hash)
+    return Linked(record, before_lt, before_hash, message.created_lt if message else 0)
 
 
 def in_message(transaction: Cell) -> tlb.Message | None:

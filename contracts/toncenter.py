@@ -37,6 +37,7 @@ ATTEMPTS_MAX: Final = 5
 BACKOFF_S: Final = 0.2
 PAGE: Final = 100
 PAGES_MAX: Final = 50
+HEIR_PAGES_MAX: Final = 20
 
 _API: Final = "/api/v2"
 _GLOBAL_ID: Final = 19
@@ -172,25 +173,24 @@ class Toncenter:
         return hash_
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
         """Return the transactions of *address* with ``lt > since_lt``, oldest first.
 
-        Every one is checked against its hash, and to follow from the one before.
+        Every one is checked against its hash, and to follow from the one before. An
+        account that is gone has no history on such servers, unless one knows its last
+        transaction: it is found by what *heir* received from it.
 
         Raises:
             ChainUnavailable: no answer, or more history than we are willing to read.
             InvalidData: the answer makes no sense.
         """
         raw = parse_address(address)
-        found: list[TransactionRecord] = []
-        for _ in range(PAGES_MAX):
-            page = await self._page(raw, since_lt, found[-1] if found else None)
-            done = len(page) < PAGE
-            found += [linked.record for linked in page[bool(found) :]]
-            if done:
-                return found[::-1][:limit]
-        raise ChainUnavailable(f"too many transactions of {address} since {since_lt}")
+        found = await self._history(raw, since_lt, None)
+        if not found and heir and not (await self.account(raw)).last_transaction_lt:
+            last = await self._last_of(raw, parse_address(heir), since_lt)
+            found = [] if last is None else await self._history(raw, since_lt, last)
+        return found[::-1][:limit]
 
     async def run_get_method(
         self, address: str, method: str | int, arguments: Sequence[StackValue] = ()
@@ -212,6 +212,49 @@ class Toncenter:
             raise InvalidData(f"no contract at {address}")
         stack = tuple(read_entry(*each) for each in answer.stack)
         return MethodResult(stack, answer.exit_code, answer.gas_used)
+
+    async def _history(
+        self, address: str, since_lt: int, last: TransactionRecord | None
+    ) -> list[TransactionRecord]:
+        """Return the history from *last* on, or all of it, newest first."""
+        found = [] if last is None else [last]
+        for _ in range(PAGES_MAX):
+            page = await self._page(address, since_lt, found[-1] if found else None)
+            done = len(page) < PAGE
+            found += [linked.record for linked in page[bool(found) :]]
+            if done:
+                return found
+        raise ChainUnavailable(f"too many transactions of {address} since {since_lt}")
+
+    async def _last_of(self, address: str, heir: str, since_lt: int) -> TransactionRecord | None:
+        """Return the transaction by which a destroyed account paid its heir.
+
+        None when the newest `HEIR_PAGES_MAX` pages of the heir's history show no such
+        payment (yet). Source: toncenter's v2 API, ``tryLocateSourceTx``.
+        """
+        last: TransactionRecord | None = None
+        for _ in range(HEIR_PAGES_MAX):
+            page = await self._page(heir, since_lt, last)
+            for linked in page:
+                if linked.record.source == address:
+                    found = await self._source_of(address, heir, linked.sent_lt)
+                    return found if found.lt > since_lt else None
+            if len(page) < PAGE:
+                return None
+            last = page[-1].record
+        return None
+
+    async def _source_of(self, address: str, destination: str, sent_lt: int) -> TransactionRecord:
+        asked = {
+            "source": friendly_address(address),
+            "destination": friendly_address(destination),
+            "created_lt": str(sent_lt),
+        }
+        answer = await _read(self._http, "tryLocateSourceTx", asked, _Transaction)
+        record = _transaction(address, answer).record
+        if all(each.destination != destination for each in record.out_messages):
+            raise InvalidData("another transaction than the one that was asked for")
+        return record
 
     async def _page(
         self, address: str, since_lt: int, last: TransactionRecord | None

@@ -134,6 +134,13 @@ def account_state(status: str) -> str:
     return _STATES.get(status, "uninitialized")
 
 
+def last_transaction(info: tlb.AccountInfo) -> Json:
+    """Return the newest transaction of an account; one that is gone has none on real servers."""
+    if info.status == "nonexist":
+        return transaction_id(0, bytes(32))
+    return transaction_id(info.last_transaction_lt, info.last_transaction_hash)
+
+
 def account_information(info: tlb.AccountInfo, last: Block) -> Json:
     """Return a ``raw.fullAccountState``."""
     return {
@@ -142,7 +149,7 @@ def account_information(info: tlb.AccountInfo, last: Block) -> Json:
         "extra_currencies": [],
         "code": b64(encode_boc(info.code)) if info.code else "",
         "data": b64(encode_boc(info.data)) if info.data else "",
-        "last_transaction_id": transaction_id(info.last_transaction_lt, info.last_transaction_hash),
+        "last_transaction_id": last_transaction(info),
         "block_id": block_id(last),
         "frozen_hash": "",
         "sync_utime": last.unix_s,

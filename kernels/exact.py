@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.quantised import F32, F64, I8, I32, I64, Q8_BLOCK, quantise, unpack_q4
+from kernels.quantised import F32, F64, I8, I32, I64, Q8_BLOCK, quantise, unpack_q4, weights_of
 
 WARP: Final = 32
 NORM_THREADS: Final = 256
@@ -516,18 +516,10 @@ def sample_weights(
 ) -> None:
     """Likelihood of each token against the likeliest, in units of 2^-44."""
     wide = scores.astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):  # what is no number weighs nothing
+    with np.errstate(all="ignore"):  # what is no number weighs nothing
         below = wide - np.take_along_axis(wide, best[:, None].astype(np.intp), axis=1)
         x = below / temperatures[:, None]
-    known = (x <= 0) & (x >= -31)
-    x = np.where(known, x, 0.0)
-    n = np.rint(x * 1.4426950408889634)
-    r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
-    series = np.ones_like(r)
-    for i in range(13, 0, -1):
-        series = 1.0 + series * r * (1.0 / i)
-    scale = ((n.astype(np.int64) + 1023 + 44) << 52).view(np.float64)
-    weights[...] = np.where(known, series * scale, 0.0).astype(np.int64)
+    weights[...] = weights_of(x)
 
 
 def rotary_angles(base: float, head_dim: int, tokens: int) -> tuple[F32, F32]:

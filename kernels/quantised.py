@@ -1,4 +1,7 @@
-"""The two layouts of quantised numbers, q8 and q4; what they mean is in the heads of ``cuda/``."""
+"""Numbers as integers: the layouts q8 and q4, and the weights that tokens are drawn by.
+
+What they mean is in the heads of ``cuda/``.
+"""
 
 from typing import Final, TypeAlias
 
@@ -13,6 +16,9 @@ I64: TypeAlias = NDArray[np.int64]
 
 Q8_BLOCK: Final = 32
 """Values that share their scales."""
+
+WEIGHT_BITS: Final = 44
+"""A token's weight is this many bits long; a row of 2^18 of them has a sum that fits 63."""
 
 Q8_LEAST: Final = np.float32(1e-30)
 """A block of smaller values is stored as zeros: the inverse of its step would be infinite."""
@@ -70,3 +76,22 @@ def dequantise_q4(quants: I8, scales: I32) -> F64:
     wide = halves.astype(np.float64)
     values: F64 = nibbles.reshape(*scales.shape, Q8_BLOCK) * wide[..., :1] + wide[..., 1:]
     return values.reshape(nibbles.shape)
+
+
+def weights_of(x: F64) -> I64:
+    """Return floor(exp(x) * 2^44) for x of -31 to 0, and 0 elsewhere.
+
+    In products and sums that are the same on every machine, in the kernel's order.
+    """
+    known = (x <= 0) & (x >= -31)
+    x = np.where(known, x, 0.0)
+    n = np.rint(x * 1.4426950408889634)
+    r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
+    series = np.ones_like(r)
+    for i in range(13, 0, -1):  # in place: a row of a vocabulary just fits the cache
+        series *= r
+        series *= 1.0 / i
+        series += 1.0
+    series *= ((n.astype(np.int64) + (1023 + WEIGHT_BITS)) << 52).view(np.float64)
+    series *= known
+    return series.astype(np.int64)

@@ -27,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", type=Path, help="OGG (Opus or Vorbis), WAV, FLAC or MP3")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="a folder, or a known name")
     parser.add_argument("--language", default=None, help="such as de; default: it is detected")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0: all there are")
     parser.add_argument("--no-times", action="store_true", help="the text alone")
     parser.add_argument("--json", action="store_true", help="one JSON line for each segment")
@@ -40,7 +41,7 @@ def _transcribe(parsed: argparse.Namespace) -> int:
     audio = decode_audio(_read(parsed.file), duration_s_max=DURATION_S_MAX)
     console.progress(f"loading {parsed.model} ...")
     path = find_model(parsed.model, "speech")
-    model = open_speech_model(path, threads=parsed.threads)
+    model = open_speech_model(path, device=parsed.device, threads=parsed.threads)
     console.progress("")
     _stream(console, model, audio, parsed)
     return 0
@@ -79,14 +80,15 @@ def _stream(console: Console, model: SpeechModel, audio: Audio, parsed: argparse
             {
                 "duration_s": round(audio.duration_s, 3),
                 "took_s": round(took_s, 3),
-                "engine": f"cpu, {model.engine}",
+                "engine": f"{model.device}, {model.engine}",
                 "model_id": model.model_id,
             }
         )
         return
     console.note(
         f"[{audio.duration_s:.1f} s of audio in {took_s:.2f} s, "
-        f"{audio.duration_s / took_s:.1f} times as fast as it plays; cpu, {model.engine}]"
+        f"{audio.duration_s / took_s:.1f} times as fast as it plays; "
+        f"{model.device}, {model.engine}]"
     )
 
 

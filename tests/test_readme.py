@@ -35,7 +35,9 @@ PAPERS = (
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md")),
 )
 RUN_UNTIL_STOPPED = {"devnet", "node", "provide"}
-SHELL = {".", "FIRST=/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."}
+API_URL = "http://127.0.0.1:8646/v1"
+KEY_OF = re.compile(r"\$\(cat ([\w/.]+)\)")
+SHELL = {".", "curl", "FIRST=/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."}
 IN_A_HOME = {"config.toml", "jobs/", "receipts/", "swarm/", "tracks.json"}
 COMMAND_S = 120
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -58,6 +60,12 @@ def commands(paper: str) -> list[list[str]]:
 
 def cocoon_commands(paper: str) -> list[list[str]]:
     return [words[1:] for words in commands(paper) if words[0] == "cocoon"]
+
+
+def typed_commands(paper: str) -> list[list[str]]:
+    """Return the lines that can be typed here: ours without the first word, and curl's."""
+    lines = [words for words in commands(paper) if words[0] in {"cocoon", "curl"}]
+    return [words if words[0] == "curl" else words[1:] for words in lines]
 
 
 # --- without running anything ---
@@ -168,10 +176,19 @@ class Terminals:
         self._stack = stack
         self._first = self._chain_url = ""
         self._printed = ""
+        self._api = stack.enter_context(ExitStack())
+        self._api_url = ""
 
     def type(self, words: list[str]) -> str:
         """Run one command as it stands, but on ports that are free here; return its output."""
+        if words[0] == "curl":
+            return self._curl(words[1:])
+        self._api.close()  # it has the home's money for itself while it runs
         line = [self._as_typed(word) for word in words]
+        if words[0] == "api":
+            line += ["--address", "127.0.0.1:0", "--json", "-v"]
+            self._api_url = self._api.enter_context(running(self._directory, line))["base_url"]
+            return ""
         if words[0] in RUN_UNTIL_STOPPED:
             self._start([*line, "--json", "-v"])
             return ""
@@ -180,6 +197,24 @@ class Terminals:
         said = self._finish(line, expected=0)
         self._printed += said
         return said
+
+    def _curl(self, words: list[str]) -> str:
+        """Run curl as it stands, with what the shell would put in."""
+
+        def key(found: re.Match[str]) -> str:
+            return (self._directory / found[1]).read_text("utf-8").strip()
+
+        line = [KEY_OF.sub(key, word.replace(API_URL, self._api_url)) for word in words]
+        done = subprocess.run(
+            ["curl", "--silent", "--show-error", "--fail-with-body", *line],
+            cwd=self._directory,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def _use_this_chain(self, home: Path) -> None:
         """Say where the page's devnet is: there it is on the port that all homes expect."""
@@ -277,12 +312,13 @@ def page(tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
 def test_the_page_runs_from_top_to_bottom(page) -> None:
     """Two nodes that share an address and a URL: join, quote, ask, transcribe, verify, settle."""
     said: dict[str, str] = {}
     with ExitStack() as stack:
         terminals = Terminals(page, stack)
-        for words in cocoon_commands("README.md"):
+        for words in typed_commands("README.md"):
             if words[:2] == ["channels", "exit"]:  # there, a channel is open
                 terminals.type(["ask", "Hello.", "--tokens", "8", "--home", "buyer"])
             said[" ".join(words[:2])] = terminals.type(words)
@@ -297,6 +333,12 @@ def test_the_page_runs_from_top_to_bottom(page) -> None:
     assert "balance  4.98" in said["wallet show"]
     assert "challenge_s" in said["config --explain"]
     assert said["channels exit"]
+    chat, speech = (
+        json.loads(said[f"curl {API_URL}/{path}"])
+        for path in ("chat/completions", "audio/transcriptions")
+    )
+    assert chat["usage"]["completion_tokens"] > 0
+    assert "send you the report tomorrow" in speech["text"]
     assert "0.75" in said["channel top-up"]
     assert said["channel claim"]
     assert " back, fees " in said["channel close"]

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 import trio
@@ -19,10 +18,10 @@ from cocoon.kernel_profiles import PROFILES
 from cocoon.messages import Kind, SamplingSettings, Turn, resource_class
 from cocoon.node import Node, open_buyer, open_node
 from cocoon.payments.payer_book import InterruptedJob
-from cocoon.requester.events import ChannelReady, JobProgress, JobResult, KernelCame, OutputCame
+from cocoon.requester.bill import Bill
+from cocoon.requester.events import JobProgress, JobResult, OutputCame
 from cocoon.requester.inputs import model_id, speech_request
 from cocoon.requester.plan import ChatRequest, JobRequest
-from cocoon.requester.service import Requester
 from cocoon.words import interrupted_words, progress_words, quote_rows, result_json, result_words
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
@@ -39,42 +38,6 @@ QUOTE_COLUMNS = (
     "tier",
     "",
 )
-
-
-@dataclass(slots=True)
-class Bill:
-    """What a job has cost so far, in case it is interrupted.
-
-    Attributes:
-        totals_before: of each channel that the job used, when it began with it.
-        paid_nanoton: signed away for the job, over all its channels.
-    """
-
-    totals_before: dict[str, int] = field(default_factory=dict)
-    tokens: int = 0
-    kernel_ms: int = 0
-    paid_nanoton: int = 0
-
-    def note(self, event: JobProgress, requester: Requester) -> None:
-        """Take in a step of the job."""
-        if isinstance(event, ChannelReady):
-            total = requester.payer.signed_through(event.address)
-            self.totals_before.setdefault(event.address, total)
-        elif isinstance(event, OutputCame):
-            self.tokens = event.tokens
-        elif isinstance(event, KernelCame):
-            self.kernel_ms = event.metered_ms
-
-    def got(self) -> str:
-        """Return in words what came for the money."""
-        return f"{self.kernel_ms} ms of a kernel" if self.kernel_ms else f"{self.tokens} tokens"
-
-    def close(self, requester: Requester) -> None:
-        """Count what was signed, from the channels themselves."""
-        self.paid_nanoton = sum(
-            requester.payer.signed_through(address) - before
-            for address, before in self.totals_before.items()
-        )
 
 
 Choose = Callable[[Node], Awaitable[JobRequest]]
@@ -97,7 +60,7 @@ async def _buy(
             try:
                 result = await requester.run(await choose(node), listen)
             finally:
-                bill.close(requester)
+                bill.add_up(requester)
             for job in interrupted:
                 await requester.payer.acknowledge(job.job_id)
             return result, interrupted

@@ -75,6 +75,18 @@ claiming only, and this command says in nanotons what may be lost at most. It ne
 overwrites a journal.
 """
 
+API_LESSON: Final = """\
+It joins the swarm once, keeps channels open, and answers /v1/chat/completions (also streamed),
+/v1/audio/transcriptions and /v1/models. A client needs two settings, which it prints: the base URL,
+and the key that is made in the file api.key of the home. For instance:
+
+  curl $BASE_URL/chat/completions -H "Authorization: Bearer $(cat HOME/api.key)" \\
+    -d '{"model": "SmolLM2-135M-Instruct", "messages": [{"role": "user", "content": "Hello"}]}'
+
+A client that hangs up cancels its job. Deposits and fees of channels are not counted as spent:
+a deposit comes back (cocoon channels).
+"""
+
 KERNEL_LESSON: Final = """\
 A manifest names the code (CUDA C++ or PTX), its arguments with types and shapes, grid and block,
 and limits. Try: cocoon kernel run examples/kernels/saxpy

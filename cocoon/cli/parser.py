@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from cocoon import __version__
 from cocoon.cli.lessons import (
     ACCEPT_LESSON,
+    API_LESSON,
     CHANNELS_LESSON,
     CLAIM_LESSON,
     CLOSE_LESSON,
@@ -42,6 +43,9 @@ TEMPERATURE_MAX: Final = 10
 KERNEL_MS_MAX: Final = 600_000
 
 FAUCET_COINS: Final = "10"
+API_ADDRESS: Final = "127.0.0.1:8646"
+API_COINS: Final = "1"
+API_JOBS_MAX: Final = 256
 
 EPILOG: Final = """\
 first steps
@@ -341,6 +345,29 @@ def _add_jobs(adder: Adder) -> None:
     quotes.add_argument("--model", help="only this model")
     quotes.add_argument("--once", action="store_true", help="print one table and stop")
     _add_network(ask, hear, quotes)
+    _add_api(adder)
+
+
+def _add_api(adder: Adder) -> None:
+    api = adder.add(
+        "api",
+        "api:api_command",
+        "let programs written for OpenAI's API buy from the swarm",
+        epilog=API_LESSON,
+    )
+    api.add_argument(
+        "--address", default=API_ADDRESS, help=f"host:port to listen on ({API_ADDRESS})"
+    )
+    api.add_argument(
+        "--spend-max",
+        default=API_COINS,
+        help=f"coins that all jobs together may cost until it is started again ({API_COINS})",
+    )
+    api.add_argument(
+        "--jobs", type=whole(1, API_JOBS_MAX), default=8, help="most jobs at the same time (8)"
+    )
+    api.add_argument("--stop-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    _add_network(api)
 
 
 def _add_kernels(adder: Adder) -> None:

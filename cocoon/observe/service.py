@@ -7,27 +7,24 @@ loopback or behind a firewall of your own.
 """
 
 import logging
-import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final
 
 import msgspec
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
-from hypercorn.typing import ASGIFramework
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cocoon.errors import ConfigError
+from cocoon.nursery import open_private_nursery
 from cocoon.observe.metrics import CONTENT_TYPE, Metrics
 from cocoon.observe.status import NodeStatus
+from cocoon.web import TellsUrl, serve_app
 from overlay.errors import PeerUnavailable
 
 logger = logging.getLogger(__name__)
@@ -38,9 +35,6 @@ STATUS_BYTES_MAX: Final = 4 << 20
 ANSWER_S: Final = 5.0
 LOOKERS_MAX: Final = 16
 BACKLOG: Final = 16
-KEEP_ALIVE_S: Final = 5.0
-GRACE_S: Final = 0.2
-PORT_MAX: Final = 65_535
 
 
 # --- the socket in the home ---
@@ -120,14 +114,6 @@ async def read_status(home: Path) -> NodeStatus:
 # --- metrics over HTTP ---
 
 
-class TellsUrl(Protocol):
-    """What ``nursery.start`` hands in: trio's own task status, told the URL."""
-
-    def started(self, value: str) -> None:
-        """Report that the server is ready."""
-        ...
-
-
 async def serve_metrics(
     address: str, metrics: Metrics, *, task_status: TellsUrl = trio.TASK_STATUS_IGNORED
 ) -> None:
@@ -136,29 +122,12 @@ async def serve_metrics(
     Raises:
         ConfigError: the address is not like ``127.0.0.1:9464``, or cannot be bound.
     """
-    config = Config()
-    config.keep_alive_timeout, config.graceful_timeout = KEEP_ALIVE_S, GRACE_S
-    config.accesslog, config.errorlog = None, logger
-    # Bound here and not by the server, which leaks the socket when the port is taken.
-    config.bind = [f"fd://{_listen(address).detach()}"]
 
     async def answer(_: Request) -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
-    app = cast("ASGIFramework", Starlette(routes=[Route("/metrics", answer)]))
-    async with trio.open_nursery() as nursery:
-        binds: list[str] = await nursery.start(partial(serve, app, config))
-        task_status.started(f"{binds[0]}/metrics")
-
-
-def _listen(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    name = "observe.metrics_listen"
-    if not host or not port.isascii() or not port.isdigit() or int(port[:6]) > PORT_MAX:
-        raise ConfigError(f"{name}: {address!r} is not like 127.0.0.1:9464")
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host.strip("[]"), int(port)), family=family)
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno else error
-        raise ConfigError(f"{name}: cannot listen on {address}: {why}") from error
+    app = Starlette(routes=[Route("/metrics", answer)])
+    async with open_private_nursery() as nursery:
+        serving = partial(serve_app, app, address, "observe.metrics_listen")
+        url: str = await nursery.start(serving)
+        task_status.started(f"{url}/metrics")

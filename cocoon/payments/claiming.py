@@ -159,7 +159,9 @@ class Claiming:
         """Add what new transactions of the channel paid to us; note its end."""
         held = self._store.book.channels[address]
         opened_lt = held.state.opened_lt
-        ledger = await read_ledger(self._chain, address, since_lt=opened_lt - 1)
+        ledger = await read_ledger(
+            self._chain, address, since_lt=opened_lt - 1, heir=held.payer_address
+        )
         end = ending(ledger, held.payer_address)
         if end is not None:
             ledger = [record for record in ledger if record.lt <= end.lt]

@@ -91,7 +91,7 @@ class Closing:
     async def settlement(self, address: str) -> Settlement | None:
         """Return how the money was shared out, or None while the channel lives."""
         channel = self._store.get(address)
-        ledger = await read_ledger(self._chain, address)
+        ledger = await read_ledger(self._chain, address, heir=channel.params.payer_address)
         if ending(ledger, channel.params.payer_address) is None:
             return None
         return await self._note_end(channel, ledger)

@@ -10,11 +10,20 @@ from contracts.errors import ChainUnavailable
 from contracts.units import NanoTon
 
 POLL_S: Final = 0.3
+PAGE: Final = 100
 LEDGER_RECORDS_MAX: Final = 20_000
 
 
-async def read_ledger(chain: Chain, address: str, *, since_lt: int = 0) -> list[TransactionRecord]:
+async def read_ledger(
+    chain: Chain, address: str, *, since_lt: int = 0, heir: str = ""
+) -> list[TransactionRecord]:
     """Return the transactions of *address* with ``lt > since_lt``, oldest first.
+
+    Args:
+        chain: where.
+        address: whose.
+        since_lt: logical time.
+        heir: of a channel, its payer; see `Chain.transactions`.
 
     Raises:
         ChainUnavailable: the chain could not be asked.
@@ -22,10 +31,10 @@ async def read_ledger(chain: Chain, address: str, *, since_lt: int = 0) -> list[
     ledger: list[TransactionRecord] = []
     while len(ledger) < LEDGER_RECORDS_MAX:
         last_lt = ledger[-1].lt if ledger else since_lt
-        page = await chain.transactions(address, since_lt=last_lt)
-        if not page:
-            break
+        page = await chain.transactions(address, since_lt=last_lt, limit=PAGE, heir=heir)
         ledger += page
+        if len(page) < PAGE:
+            break
     return ledger
 
 
@@ -64,7 +73,7 @@ async def wait_for_ending(
     """
     with trio.move_on_after(timeout_s):
         while True:
-            ledger = await read_ledger(chain, address)
+            ledger = await read_ledger(chain, address, heir=payer_address)
             if ending(ledger, payer_address) is not None:
                 return ledger
             await trio.sleep(POLL_S)

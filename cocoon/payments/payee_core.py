@@ -263,6 +263,10 @@ class Payee(Frozen, frozen=True):
         due = self.best_total + sum(self.worth_of(lock) for lock in gone)
         if event.total < due:
             return f"total {event.total} is less than the {due} that we can claim"
+        known = {lock_id(lock): lock for lock in self.locks}
+        if any(known.get(lock_id(lock), lock) != lock for lock in event.locks):
+            # What was shown for the old one would be taken to open as much of the new one.
+            return "a lock that is open was changed"
         if len(event.locks) > LOCKS_OPEN_MAX:
             return f"{len(event.locks)} locks, at most {LOCKS_OPEN_MAX}"
         return ""

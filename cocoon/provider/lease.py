@@ -8,9 +8,10 @@ The billing rule, for both sides:
   one more piece would make more than one chunk unpaid;
 * audio is billed as the transcript moves through it, silence included, and so in steps
   of one chunk at most: a piece may carry nothing but the meter;
-* a kernel is billed while it runs, by what it has used, and its result comes with the
-  rest of the bill, byte for byte in proportion (`cocoon.provider.results`);
 * a job that ends in any way, a cancel included, is paid up to the last piece sent.
+
+A customer's kernel is billed while it runs, by what it has used, chunk by chunk; its result
+comes with the rest of the bill, byte for byte in proportion (`cocoon.provider.results`).
 
 So a provider never has more than the prompt and one chunk at risk, and a requester
 never pays for anything that it has not received; but what it pays while a kernel runs is

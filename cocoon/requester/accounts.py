@@ -11,7 +11,7 @@ from contracts.units import NanoTon
 def account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> None:
     """Write down what the attempt cost, whichever way it ended."""
     attempt.at_risk_max_nanoton = running.watch.at_risk_max_nanoton
-    attempt.vouchers = len(running.vouchers)
+    attempt.vouchers, attempt.prompt_tokens = len(running.vouchers), running.watch.prompt_tokens
     attempt.channel_total_nanoton = channel.signed_total
     before = running.accept.payment.signed_total_nanoton
     attempt.paid_nanoton = NanoTon(channel.signed_total - before)

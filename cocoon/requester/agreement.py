@@ -176,6 +176,11 @@ def _audio_ms_left(request: SpeechRequest, progress: Progress) -> int:
     return max(0, request.duration_ms - progress.skip_ms) + AUDIO_HEADER_SLACK_MS
 
 
+def _transcript(agreed: Agreed, nonce: bytes, payment: PaymentRef) -> bytes:
+    signed = agreed.signed_offer
+    return transcript_hash(agreed.offer.statement_id, signed.body, signed.signature, nonce, payment)
+
+
 async def prepare(
     agreed: Agreed,
     channel: PayerChannel,
@@ -198,15 +203,8 @@ async def prepare(
     """
     model = _model_of(agreed, request)
     watch = _watch(agreed, request, progress, agreed.offer.limits)
-    payment, nonce = channel.ref, secrets.token_bytes(16)
-    offer = agreed.offer
-    transcript = transcript_hash(
-        offer.statement_id,
-        agreed.signed_offer.body,
-        agreed.signed_offer.signature,
-        nonce,
-        payment,
-    )
+    offer, payment, nonce = agreed.offer, channel.ref, secrets.token_bytes(16)
+    transcript = _transcript(agreed, nonce, payment)
     content_key, sealed_key = seal_content_key(offer.seal_key, transcript)
     sealer = Sealer(content_key, transcript, Direction.INPUT)
     plain = encode(remaining_input(request, progress))

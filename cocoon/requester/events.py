@@ -55,6 +55,19 @@ class KernelCame:
 
 
 @dataclass(frozen=True, slots=True)
+class AllBusy:
+    """Everybody who suits is busy; they are asked again after `wait_s`, for the `waits`th time.
+
+    Attributes:
+        patience_s: how much longer than that the job may wait.
+    """
+
+    waits: int
+    wait_s: float
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """A provider did not finish; what it delivered is kept and paid for."""
 
@@ -64,7 +77,7 @@ class AttemptFailed:
 
 
 JobProgress: TypeAlias = (
-    Discovered | Negotiated | ChannelReady | OutputCame | KernelCame | AttemptFailed
+    Discovered | AllBusy | Negotiated | ChannelReady | OutputCame | KernelCame | AttemptFailed
 )
 
 
@@ -88,6 +101,7 @@ class Attempt:
     channel_total_nanoton: NanoTon = NO_MONEY
     at_risk_max_nanoton: NanoTon = NO_MONEY
     tokens: int = 0
+    prompt_tokens: int = 0
     first_output_s: float | None = None
     streaming_s: float = 0.0
     receipt: str = ""

@@ -31,13 +31,31 @@ def speech_request(path: Path, model: str = SPEECH_MODEL) -> SpeechRequest:
     Raises:
         ConfigError: it cannot be read, or is not audio.
     """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return speech_of(data, str(path), model)
+
+
+def speech_of(data: bytes, name: str, model: str = SPEECH_MODEL) -> SpeechRequest:
+    """Make a request of a recording: OGG/Opus, WAV, FLAC or MP3.
+
+    Args:
+        data: the file's contents.
+        name: what to call it in errors.
+        model: its name in the catalogue.
+
+    Raises:
+        ConfigError: it is not audio, or there is no such model.
+    """
     from kernels.errors import InvalidInput  # noqa: PLC0415  (audio needs NumPy)
     from kernels.models.audio import decode_audio  # noqa: PLC0415
 
+    known = model_id(model, "speech")
     try:
-        data = path.read_bytes()
         duration_s = decode_audio(data, duration_s_max=AUDIO_SECONDS_MAX).duration_s
-    except (OSError, InvalidInput) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except InvalidInput as error:
+        raise ConfigError(f"{name}: {error}") from error
     duration_ms = -(-round(duration_s * 1_000_000) // 1000)
-    return SpeechRequest(model_id=model_id(model, "speech"), audio=data, duration_ms=duration_ms)
+    return SpeechRequest(model_id=known, audio=data, duration_ms=duration_ms)

@@ -46,6 +46,11 @@ class MeterWatch:
     _bytes_received: int = 0
     _units_paid: int = 0
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Return the tokens of the prompt, cached ones included, as billed."""
+        return self.seen.prompt_tokens + self.seen.cached_tokens
+
     def receive(self, piece: OutputPiece) -> None:
         """Take one piece.
 

@@ -51,6 +51,7 @@ from cocoon.payments.payer import PayerChannel, PayerService
 from cocoon.requester.accounts import account, no_provider_words, speed_milli_per_s
 from cocoon.requester.agreement import prepare
 from cocoon.requester.events import (
+    AllBusy,
     Attempt,
     AttemptFailed,
     ChannelReady,
@@ -62,6 +63,7 @@ from cocoon.requester.events import (
     Negotiated,
     OutputCame,
 )
+from cocoon.requester.finding import Finder
 from cocoon.requester.kernels import is_complete, is_own_fault, without_speeds
 from cocoon.requester.plan import (
     SPEED_ENOUGH_MILLI_PER_S,
@@ -87,11 +89,6 @@ from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
 
-LOOK_UP_AGAIN_S: Final = 60.0
-QUOTES_SETTLE_S: Final = 0.25
-"""After the first quote, wait this long for others to compare it with."""
-FIRST_QUOTE_TIMEOUT_S: Final = 15.0
-DISCOVER_AGAIN_S: Final = 2.0
 RELEASE_TIMEOUT_S: Final = 15.0
 HANG_UP_S: Final = 2.0
 JOURNAL_S: Final = 5.0
@@ -134,8 +131,7 @@ class Requester:
     tracks: Tracks
     hub: HubClient
     background: trio.Nursery
-    _looked_up_s: dict[str, float] = field(default_factory=dict)
-    """When the DHT was last asked for a resource class."""
+    finder: Finder
 
     async def run(self, request: JobRequest, listener: Listener) -> JobResult:
         """Get *request* done and return the result.
@@ -154,7 +150,9 @@ class Requester:
             listener=listener,
             started_s=trio.current_time(),
             deadline_unix_s=int(self.clock()) + timeout_s,
-            rounds=Rounds(self.config.requester.attempts_max),
+            rounds=Rounds(
+                self.config.requester.attempts_max, patience_s=self.config.requester.busy_wait_s
+            ),
         )
         with trio.move_on_after(timeout_s):
             await self._work(job)
@@ -162,7 +160,7 @@ class Requester:
         raise JobFailed(f"not finished within {timeout_s} s")
 
     async def _work(self, job: _Job) -> None:
-        found = await self._discover(class_of(job.request))
+        found = await self.finder.discover(class_of(job.request))
         while not job.rounds.exhausted:
             agreed = await self._find_provider(job, found)
             if agreed is None:
@@ -203,57 +201,22 @@ class Requester:
     async def _failed(self, job: _Job, attempt: Attempt, error: Exception) -> None:
         attempt.failure = str(error) or type(error).__name__
         expired = isinstance(error, Refused) and error.code == RefusalCode.EXPIRED.value
-        if not expired:  # opening a channel may outlast an offer: ask for another
-            job.excluded[attempt.provider] = attempt.failure
         if isinstance(error, Refused) and error.code == RefusalCode.BUSY.value:
             job.rounds.lost_slot(attempt.provider)
+        elif not expired:  # opening a channel may outlast an offer: ask for another
+            job.excluded[attempt.provider] = attempt.failure
         if not isinstance(error, Refused):
             self.tracks.failed(attempt.provider)
         logger.info("%s failed: %s", attempt.provider, attempt.failure)
         tokens = len(job.progress.token_ids)
         await job.listener(AttemptFailed(attempt.provider, attempt.failure, tokens))
 
-    # --- discovery ---
-
-    async def _discover(self, resource_class: str) -> int:
-        """Make sure that quotes are known; return how many providers are.
-
-        One quote that gossip brought is no market: unless the DHT was asked lately, it is
-        asked now, for a moment when there is a quote already, else until there is one.
-        """
-        self.directory.book.watch([resource_class])
-        found: list[PeerId] = []
-        asked_s = self._looked_up_s.get(resource_class, -LOOK_UP_AGAIN_S)
-        if trio.current_time() - asked_s >= LOOK_UP_AGAIN_S or not self._listings(resource_class):
-            known = bool(self._listings(resource_class))
-            compare_s = self.config.requester.compare_timeout_s
-            with trio.move_on_after(compare_s if known else FIRST_QUOTE_TIMEOUT_S):
-                found = await self._wait_for_quotes(resource_class)
-            self._looked_up_s[resource_class] = trio.current_time()
-        return max(len(found), len(self._listings(resource_class)))
-
-    async def _wait_for_quotes(self, resource_class: str) -> list[PeerId]:
-        found: list[PeerId] = []
-        while True:
-            found = await self.directory.discover(resource_class) or found
-            if self._listings(resource_class):
-                with trio.move_on_after(QUOTES_SETTLE_S):
-                    await trio.sleep_forever()
-                return found
-            with trio.move_on_after(DISCOVER_AGAIN_S):
-                await self.directory.wait_for_news()
+    # --- negotiation ---
 
     def _left(self, job: _Job) -> list[Listing]:
         """Return the quotes of providers that have not failed in this job yet."""
-        listings = self._listings(class_of(job.request))
+        listings = self.finder.listings(class_of(job.request))
         return [listing for listing in listings if listing.quote.peer_id not in job.excluded]
-
-    def _listings(self, resource_class: str) -> list[Listing]:
-        ours = self.identity.peer_id
-        listings = self.directory.book.candidates(resource_class, int(self.clock()))
-        return [listing for listing in listings if listing.quote.peer_id != ours]
-
-    # --- negotiation ---
 
     def _preferences(self, job: _Job) -> Preferences:
         settings = self.config.requester
@@ -271,11 +234,10 @@ class Requester:
         Raises:
             NoProvider: none is left; the message says why for each.
         """
-        resource_class, first = class_of(job.request), not job.rounds.begun
+        resource_class, first = class_of(job.request), not job.explanations
         if not first and not self._left(job):
-            self._looked_up_s.pop(resource_class, None)
-            await self._discover(resource_class)
-        candidates = self._listings(resource_class)
+            await self.finder.discover(resource_class, anew=True)
+        candidates = self.finder.listings(resource_class)
         if first:
             await job.listener(Discovered(found, tuple(c.quote for c in candidates)))
         prefs, size = job.rounds.begin(self._preferences(job)), size_of(job.request, job.progress)
@@ -299,7 +261,8 @@ class Requester:
         if agreed is None and job.rounds.came_to_nothing(chosen, talks.core):
             return None
         if agreed is None:
-            raise NoProvider(no_provider_words(losses, resource_class))
+            await self._wait_for_slot(job, losses)
+            return None
         try:
             check_tier(agreed.statement, prefs.tier_min)
             worst = worst_case_cost(agreed.offer.schedule, size)
@@ -308,6 +271,19 @@ class Requester:
             await _hang_up(agreed.stream)
             raise
         return agreed
+
+    async def _wait_for_slot(self, job: _Job, losses: list[Loss]) -> None:
+        """Wait, when all that is missing is a free slot.
+
+        Raises:
+            NoProvider: something else is missing, or the patience is spent.
+        """
+        rounds = job.rounds
+        wait_s = rounds.wait_for_slot_s(losses, attempts=len(job.attempts), rng=self.rng)
+        if not wait_s:
+            raise NoProvider(no_provider_words(losses, class_of(job.request)))
+        await job.listener(AllBusy(rounds.waits, wait_s, rounds.patience_s))
+        await trio.sleep(wait_s)
 
     def _tracks(self, job: _Job) -> dict[str, Track]:
         tracks = self.tracks.view()
@@ -573,6 +549,7 @@ async def open_requester(
     """Buy compute for the length of the block."""
     tracks = Tracks(config.home / "tracks.json")
     directory.book.know(tracks.with_receipts())
+    finder = Finder(directory, clock, identity.peer_id, config.requester.compare_timeout_s)
     fee_max = parse_coins(config.requester.hub_fee_coins_max)
     hub = HubClient(payer, payer.chain, asking(host), fee_max=fee_max)
     async with trio.open_nursery() as nursery:
@@ -589,5 +566,6 @@ async def open_requester(
             tracks=tracks,
             hub=hub,
             background=nursery,
+            finder=finder,
         )
         nursery.cancel_scope.cancel()

@@ -90,13 +90,7 @@ class LlamaCpp:
 
     def tokenize(self, text: str) -> list[int]:
         """Return the tokens of *text*, special ones not parsed."""
-        data = text.encode()
-        room = len(data) + 8
-        ids = (self._api.llama_token * room)()
-        count = self._api.llama_tokenize(
-            self._vocabulary_handle, data, len(data), ids, room, False, False
-        )
-        return list(ids[:count])
+        return _tokenize(self._api, self._vocabulary_handle, text)
 
     def close(self) -> None:
         """Free the model."""
@@ -104,11 +98,33 @@ class LlamaCpp:
         self._api.llama_model_free(self._model)
 
 
-def requantise(source: Path, target: Path) -> None:
-    """Write *source* as Q4_0, which llama.cpp repacks for its fastest kernels."""
+def _tokenize(api: Any, vocabulary: Any, text: str) -> list[int]:  # noqa: ANN401
+    data = text.encode()
+    room = len(data) + 8
+    ids = (api.llama_token * room)()
+    count = api.llama_tokenize(vocabulary, data, len(data), ids, room, False, False)
+    return list(ids[:count])
+
+
+def llama_tokens(path: Path, texts: Sequence[str]) -> list[list[int]]:
+    """Return llama.cpp's tokens of *texts*, by the vocabulary in *path*; it needs no weights."""
+    api = _llama_api()
+    wanted = api.llama_model_default_params()
+    wanted.vocab_only = True
+    model = api.llama_model_load_from_file(os.fsencode(path), wanted)
+    if not model:
+        raise RuntimeError("llama.cpp does not load the vocabulary")
+    vocabulary = api.llama_model_get_vocab(model)
+    found = [_tokenize(api, vocabulary, text) for text in texts]
+    api.llama_model_free(model)
+    return found
+
+
+def requantise(source: Path, target: Path, file_type: int = Q4_0_FILE_TYPE) -> None:
+    """Write *source* in another type, by default Q4_0: llama.cpp has its fastest kernels for it."""
     api = _llama_api()
     wanted = api.llama_model_quantize_default_params()
-    wanted.ftype = Q4_0_FILE_TYPE
+    wanted.ftype = file_type
     wanted.allow_requantize = True
     if api.llama_model_quantize(os.fsencode(source), os.fsencode(target), ctypes.byref(wanted)):
         raise RuntimeError("llama_model_quantize failed")
@@ -134,6 +150,26 @@ class CTranslate2:
             encoded, [list(prompt)], beam_size=1, max_length=len(prompt) + tokens_max
         )
         return list(result[0].sequences_ids[0])
+
+
+class FasterWhisper:
+    """CTranslate2's Whisper end to end, in fp32: faster-whisper, which cuts the windows."""
+
+    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+        api: Any = importlib.import_module("faster_whisper")
+        with tempfile.TemporaryDirectory() as work:
+            _write_ctranslate2_folder(folder, Path(work))
+            (Path(work) / "tokenizer.json").symlink_to((folder / "tokenizer.json").resolve())
+            self._model = api.WhisperModel(
+                work, device="cpu", compute_type="float32", cpu_threads=threads
+            )
+
+    def transcribe(self, samples: Floats) -> str:
+        """Return the text of 16 kHz mono samples, decoded greedily, each window for itself."""
+        segments, _ = self._model.transcribe(
+            samples, language="en", beam_size=1, condition_on_previous_text=False
+        )
+        return " ".join(segment.text.strip() for segment in segments)
 
 
 class WhisperCpp:

@@ -59,18 +59,26 @@ class Timed:
 
 
 def alternate(
-    candidates: Mapping[str, Callable[[], object]], repetitions: int = REPETITIONS
+    candidates: Mapping[str, Callable[[], object]],
+    repetitions: int = REPETITIONS,
+    *,
+    before: Mapping[str, Callable[[], object]] | None = None,
 ) -> dict[str, Timed]:
-    """Time each of *candidates* several times, in turn; one untimed round comes first."""
+    """Time each of *candidates* several times, in turn; one untimed round comes first.
+
+    What *before* has under the same name is called before each repetition, untimed.
+    """
     best: dict[str, Timed] = {}
     for turn in range(repetitions + 1):
         for name, run in candidates.items():
+            if before is not None:
+                before[name]()
             cpu_s, wall_s = time.process_time(), time.perf_counter()
             run()
             cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
-            before = best.get(name, Timed(float("inf"), float("inf")))
+            least = best.get(name, Timed(float("inf"), float("inf")))
             if turn:
-                best[name] = Timed(min(before.cpu_s, cpu_s), min(before.wall_s, wall_s))
+                best[name] = Timed(min(least.cpu_s, cpu_s), min(least.wall_s, wall_s))
     return best
 
 

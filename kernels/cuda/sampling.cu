@@ -12,8 +12,8 @@
 // Source: greedy decoding; nucleus sampling: Holtzman et al., 2020.
 //
 // Weights are integers, 2^44 for the likeliest: their sums are the same in every order, so the
-// choice is exact although a whole block adds. Against sums in float64 another token is chosen only
-// when the draw falls within 1e-8 of the border of two. The exponential is exact (common.cuh).
+// choice is exact although a whole block adds. kernels/models/sampling.py computes the same integers
+// and chooses the same token. The exponential is exact (common.cuh).
 //
 // Versions
 //   argmax_naive    one thread a row.

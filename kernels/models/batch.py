@@ -12,7 +12,7 @@ from typing import Final
 
 from kernels.errors import InvalidInput
 from kernels.models.chat import Generation, TokenPiece
-from kernels.models.decoder import BatchDecoder, Decoder, Step
+from kernels.models.decoder import BatchDecoder, ChoosingDecoder, Decoder, Step
 
 PASS_TOKENS: Final = 128
 """Tokens in one pass; what `NativeDecoder` takes."""
@@ -65,12 +65,24 @@ class ChatBatch:
         if not self._active:
             return []
         chosen = list(self._fill())
-        logits = self._decoder.extend_together([step for _, step in chosen])
-        pieces: list[tuple[Generation, TokenPiece]] = []
-        for (answer, _), row in zip(chosen, logits, strict=True):
-            if row is not None and (piece := answer.accept(row)) is not None:
-                pieces.append((answer, piece))
-        return pieces
+        came = zip(chosen, self._compute(chosen), strict=True)
+        return [(answer, piece) for (answer, _), piece in came if piece is not None]
+
+    def _compute(self, chosen: list[tuple[Generation, Step]]) -> list[TokenPiece | None]:
+        """Return the next piece of each; None where its prompt goes on, or where it has ended."""
+        steps = [step for _, step in chosen]
+        answers = [answer for answer, _ in chosen]
+        if isinstance(self._decoder, ChoosingDecoder):
+            ids = self._decoder.choose_together(steps, [answer.choice for answer in answers])
+            return [
+                None if token_id is None else answer.accept_token(token_id)
+                for answer, token_id in zip(answers, ids, strict=True)
+            ]
+        rows = self._decoder.extend_together(steps)
+        return [
+            None if row is None else answer.accept(row)
+            for answer, row in zip(answers, rows, strict=True)
+        ]
 
     def run(self) -> Iterator[tuple[Generation, TokenPiece]]:
         """Yield tokens of all answers as they come, until none is left."""

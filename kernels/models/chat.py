@@ -11,16 +11,20 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.device import available_devices, open_device
 from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, ModelUnavailable
 from kernels.models import weight_cache
-from kernels.models.binary import let_go
+from kernels.models.binary import let_go, map_file
 from kernels.models.chat_template import ChatTemplate, ChatTurn
-from kernels.models.decoder import CopyableSequence, Decoder, DecoderSequence
-from kernels.models.gguf import GgufFile, open_gguf
+from kernels.models.decoder import (
+    ChoosingSequence,
+    CopyableSequence,
+    Decoder,
+    DecoderSequence,
+)
+from kernels.models.gguf import GgufFile, index_gguf
 from kernels.models.llama import NumpyDecoder
 from kernels.models.prefix_cache import PUBLIC, PrefixCache, common_length
-from kernels.models.sampling import Sampling, choose
+from kernels.models.sampling import Choice, Sampling, choose
 from kernels.models.tokenizer import Detokenizer, Plain, Tokenizer, tokenizer_from_gguf
 from kernels.models.weights import LlamaWeights, load_llama_weights, read_config
 from kernels.native.threads import threads_default
@@ -31,7 +35,9 @@ Floats = NDArray[np.float32]
 
 __all__ = ["ChatModel", "ChatTurn", "Generation", "TokenPiece", "open_chat_model"]
 
-END_OF_TURN: Final = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>")
+END_OF_TURN: Final = (
+    "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<end_of_turn>", "</s>",
+)  # fmt: skip
 """Special tokens that end an answer in the families we know, beside the file's own."""
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -56,7 +62,7 @@ class Generation(Iterator[TokenPiece]):
     returned true. It is None while pieces may still come.
 
     Iterating computes alone. `kernels.models.batch` drives several together instead, by
-    `is_over`, `pending`, `take_in` and `accept`.
+    `is_over`, `pending`, `choice`, and `accept` or `accept_token`.
     """
 
     def __init__(
@@ -86,6 +92,11 @@ class Generation(Iterator[TokenPiece]):
         """Return the tokens that the sequence has not taken in yet; never none."""
         return self._token_ids[self.sequence.length_tokens :]
 
+    @property
+    def choice(self) -> Choice:
+        """Return how the token after the pending ones is to be chosen."""
+        return Choice(self._sampling, len(self._token_ids))
+
     def __next__(self) -> TokenPiece:
         """Compute the next token.
 
@@ -95,13 +106,23 @@ class Generation(Iterator[TokenPiece]):
         """
         if self.is_over():
             raise StopIteration
-        logits = self.sequence.extend(self.pending, should_stop=self._should_stop)
-        if self.sequence.length_tokens < len(self._token_ids):
+        token_id = self._compute()
+        if token_id is None:
             self._end("cancelled")
             raise StopIteration
-        if (piece := self.accept(logits)) is None:
+        if (piece := self.accept_token(token_id)) is None:
             raise StopIteration
         return piece
+
+    def _compute(self) -> int | None:
+        """Take in what is pending and choose the next token, on the device if it can."""
+        sequence, stop = self.sequence, self._should_stop
+        if isinstance(sequence, ChoosingSequence):
+            return sequence.extend_and_choose(self.pending, self.choice, should_stop=stop)
+        logits = sequence.extend(self.pending, should_stop=stop)
+        if sequence.length_tokens < len(self._token_ids):
+            return None
+        return choose(logits, self._sampling, len(self._token_ids))
 
     def is_over(self) -> bool:
         """Return whether nothing more will come; asks *should_stop*."""
@@ -118,7 +139,10 @@ class Generation(Iterator[TokenPiece]):
         Raises:
             LaunchError: the logits are not numbers.
         """
-        token_id = choose(logits, self._sampling, len(self._token_ids))
+        return self.accept_token(choose(logits, self._sampling, len(self._token_ids)))
+
+    def accept_token(self, token_id: int) -> TokenPiece | None:
+        """Go on with the token that was chosen as `choice` says; None at the end."""
         if token_id in self._stop_ids:
             self._end("stop")
             return None
@@ -272,7 +296,7 @@ def open_chat_model(
 
     Args:
         path: a GGUF file, or a folder with exactly one.
-        device: "cpu", "cuda", or "auto" for the card if there is a usable one.
+        device: "cpu", "cuda", or "auto" for the card if there is one that can run the model.
         cache: folder for the dequantised numbers that NumPy workers share; None is the usual one.
         threads: how many threads the native engine uses; 0 means `threads_default`.
 
@@ -282,14 +306,15 @@ def open_chat_model(
     """
     if device not in {"auto", "cpu", "cuda"}:
         raise DeviceUnavailable(f"no device is called {device[:40]!r}; there are auto, cpu, cuda")
-    if device == "auto":
-        device = "cuda" if "cuda" in available_devices() else "cpu"
     file = _find_file(path)
-    gguf = open_gguf(file)
+    content = map_file(file)
     with ThreadPoolExecutor(2) as pool:  # hashing and repacking let go of the interpreter
-        hashed = pool.submit(lambda: hashlib.sha256(gguf.content.data).hexdigest())
+        hashed = pool.submit(lambda: hashlib.sha256(content.data).hexdigest())
+        gguf = index_gguf(content, file.name)
+        device = _best_device(gguf) if device == "auto" else device
         native = pool.submit(_open_native, gguf, device, threads or threads_default())
         tokenizer = tokenizer_from_gguf(gguf)
+        template = _template(gguf)
         model_id = hashed.result()
         decoder = native.result()
     if decoder is None:
@@ -300,11 +325,24 @@ def open_chat_model(
         name=gguf.text("general.name", file.stem),
         decoder=decoder,
         tokenizer=tokenizer,
-        template=_template(gguf),
+        template=template,
         stop_ids=_stop_ids(gguf, tokenizer),
     )
     let_go(gguf.content)
     return model
+
+
+def _best_device(gguf: GgufFile) -> str:
+    from kernels.device import available_devices  # noqa: PLC0415  (many modules, for cards only)
+
+    if "cuda" not in available_devices():
+        return "cpu"
+    from kernels.models.llama_cuda import unsupported_shape  # noqa: PLC0415 (as above)
+
+    if reason := unsupported_shape(read_config(gguf), "q8"):
+        logger.info("the card is left out: %s", reason)
+        return "cpu"
+    return "cuda"
 
 
 def _find_file(path: Path) -> Path:
@@ -356,6 +394,7 @@ def _open_native(gguf: GgufFile, device: str, threads: int) -> Decoder | None:
 
 def _open_decoder(weights: LlamaWeights, device: str) -> Decoder:
     if device == "cuda":
+        from kernels.device import open_device  # noqa: PLC0415 (as above)
         from kernels.models.llama_cuda import DeviceDecoder  # noqa: PLC0415 (only with a card)
 
         return DeviceDecoder(open_device("cuda"), weights)

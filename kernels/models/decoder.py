@@ -7,6 +7,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.models.sampling import Choice
 from kernels.models.weights import LlamaConfig
 
 
@@ -41,6 +42,27 @@ class CopyableSequence(DecoderSequence, Protocol):
         """Start, empty as it is, with the first tokens of *other*."""
 
 
+@runtime_checkable
+class ChoosingSequence(DecoderSequence, Protocol):
+    """A sequence on a device that chooses tokens itself: a token comes back, and no logits."""
+
+    def extend_and_choose(
+        self,
+        token_ids: Sequence[int],
+        choice: Choice,
+        *,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> int | None:
+        """Take in tokens as `extend` does; return what `choose` would from the logits.
+
+        None after a stop.
+
+        Raises:
+            InvalidInput: as `extend` does.
+            LaunchError: the logits are not numbers.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one sequence takes in during a pass over several."""
@@ -61,6 +83,19 @@ class BatchDecoder(Protocol):
 
         Raises:
             InvalidInput: too many tokens in one pass, or as `DecoderSequence.extend` does.
+        """
+
+
+@runtime_checkable
+class ChoosingDecoder(Protocol):
+    """A `BatchDecoder` whose device chooses tokens itself."""
+
+    def choose_together(self, steps: Sequence[Step], choices: Sequence[Choice]) -> list[int | None]:
+        """Take in as `extend_together` does; return the token chosen for each step that wants one.
+
+        Raises:
+            InvalidInput: as `extend_together` does.
+            LaunchError: logits are not numbers.
         """
 
 

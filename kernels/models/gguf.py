@@ -1,15 +1,15 @@
 """GGUF: the weight file of llama.cpp, versions 2 and 3, little-endian.
 
-Source: the GGUF specification (ggml repository, docs/gguf.md) and the block
-layouts in ggml-common.h. The file is mapped, not read; every count, length and
-offset is checked before anything is allocated, and tensors may not overlap, so a
-file cannot make us allocate more than a small multiple of its own size.
+Source: the GGUF specification (ggml repository, docs/gguf.md). The file is mapped,
+not read; every count, length and offset is checked before anything is allocated, and
+tensors may not overlap, so a file cannot make us allocate more than a small multiple
+of its own size.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kernels.errors import InvalidModelFile
 from kernels.models.binary import BoundedReader, Bytes, map_file
+from kernels.models.gguf_blocks import ENCODINGS, Encoding
 
 Floats = NDArray[np.float32]
 Value = int | float | bool | str | list[int | float | bool] | list[str]
@@ -32,23 +33,6 @@ _STRING, _ARRAY = 8, 9
 _SCALARS: Final = {
     0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How a tensor's numbers are stored: blocks of *block_items* in *block_bytes*."""
-
-    name: str
-    block_items: int
-    block_bytes: int
-
-
-F32: Final = Encoding("F32", 1, 4)
-F16: Final = Encoding("F16", 1, 2)
-Q4_0: Final = Encoding("Q4_0", 32, 18)
-Q4_1: Final = Encoding("Q4_1", 32, 20)
-Q8_0: Final = Encoding("Q8_0", 32, 34)
-_ENCODINGS: Final = {0: F32, 1: F16, 2: Q4_0, 3: Q4_1, 8: Q8_0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +53,7 @@ class GgufTensor:
         """Return the numbers as fp32, in *out* (any shape of the same size) if given."""
         target = np.empty(self.shape, np.float32) if out is None else out
         with np.errstate(all="ignore"):
-            _DECODERS[self.encoding.name](self.raw, target.reshape(-1))
+            self.encoding.decode(self.raw, target.reshape(-1))
         return target
 
 
@@ -114,6 +98,25 @@ class GgufFile:
             raise InvalidModelFile(f"{key} is {_brief(value)}, not a list of strings")
         return items
 
+    def numbers(self, key: str) -> list[float]:
+        """Return a list of finite real numbers from the metadata; see `integer`."""
+        value = self.metadata.get(key)
+        items = (
+            [float(item) for item in value if isinstance(item, int | float)]
+            if isinstance(value, list)
+            else []
+        )
+        if not isinstance(value, list) or len(items) != len(value) or not all(map(isfinite, items)):
+            raise InvalidModelFile(f"{key} is {_brief(value)}, not a list of finite numbers")
+        return items
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return a truth value from the metadata; see `integer`."""
+        value = self.metadata.get(key, default)
+        if not isinstance(value, bool):
+            raise InvalidModelFile(f"{key} is {_brief(value)}, neither true nor false")
+        return value
+
     def integers(self, key: str) -> list[int]:
         """Return a list of integers from the metadata; see `integer`."""
         value = self.metadata.get(key)
@@ -130,10 +133,14 @@ def open_gguf(path: Path) -> GgufFile:
         ModelUnavailable: it is missing or unreadable.
         InvalidModelFile: it breaks the format or uses an encoding we do not know.
     """
-    content = map_file(path)
+    return index_gguf(map_file(path), path.name)
+
+
+def index_gguf(content: Bytes, name: str) -> GgufFile:
+    """Index the content of a GGUF file; *name* is for messages. Raises as `open_gguf` does."""
     reader = BoundedReader(content)
     if bytes(reader.take(4)) != b"GGUF":
-        raise InvalidModelFile(f"{path.name} is not a GGUF file")
+        raise InvalidModelFile(f"{name} is not a GGUF file")
     if (version := reader.integer("I")) not in {2, 3}:
         raise InvalidModelFile(f"GGUF version {version} (2 and 3 are known)")
     tensor_count, key_count = reader.integer("Q"), reader.integer("Q")
@@ -232,9 +239,12 @@ def _read_entry(reader: BoundedReader, alignment: int) -> _Entry:
         raise InvalidModelFile(f"tensor {name[:80]!r} has {rank} dimensions")
     shape = tuple(reader.integer("Q") for _ in range(rank))[::-1]
     kind, offset = reader.integer("I"), reader.integer("Q")
-    if kind not in _ENCODINGS:
-        raise InvalidModelFile(f"tensor {name[:80]!r} has encoding {kind}, which is not supported")
-    encoding = _ENCODINGS[kind]
+    if kind not in ENCODINGS:
+        known = ", ".join(encoding.name for encoding in ENCODINGS.values())
+        raise InvalidModelFile(
+            f"tensor {name[:80]!r} has encoding {kind}, which is not supported (known: {known})"
+        )
+    encoding = ENCODINGS[kind]
     if min(shape) < 1 or shape[-1] % encoding.block_items or offset % alignment:
         raise InvalidModelFile(f"tensor {name[:80]!r} has an impossible shape or place")
     return _Entry(name, shape, encoding, offset)
@@ -248,52 +258,3 @@ def _check_places(entries: list[_Entry], data_bytes: int) -> None:
     for before, after in pairwise(ordered):
         if before.offset + before.size_bytes > after.offset:
             raise InvalidModelFile(f"tensor {after.name[:80]!r} overlaps its neighbour")
-
-
-def _half(blocks: Bytes, start: int) -> Floats:
-    """Return the fp16 number at *start* of each block, as a column of fp32."""
-    return blocks[:, start : start + 2].copy().view(np.float16).astype(np.float32)
-
-
-def _decode_f32(raw: Bytes, out: Floats) -> None:
-    out[:] = raw.view(np.float32)
-
-
-def _decode_f16(raw: Bytes, out: Floats) -> None:
-    out[:] = raw.view(np.float16)
-
-
-def _decode_q8_0(raw: Bytes, out: Floats) -> None:
-    """Blocks of fp16 scale d and 32 signed bytes q: x = d*q."""
-    blocks = raw.reshape(-1, Q8_0.block_bytes)
-    np.multiply(blocks[:, 2:].view(np.int8), _half(blocks, 0), out=out.reshape(-1, 32))
-
-
-def _decode_q4_0(raw: Bytes, out: Floats) -> None:
-    """Blocks of fp16 scale d and 16 bytes; the low nibbles come first: x = d*(q - 8)."""
-    blocks, target = raw.reshape(-1, Q4_0.block_bytes), out.reshape(-1, 32)
-    _spread_nibbles(blocks[:, 2:], target)
-    target -= np.float32(8)
-    target *= _half(blocks, 0)
-
-
-def _decode_q4_1(raw: Bytes, out: Floats) -> None:
-    """Blocks of fp16 scale d, fp16 minimum m and 16 bytes of nibbles: x = d*q + m."""
-    blocks, target = raw.reshape(-1, Q4_1.block_bytes), out.reshape(-1, 32)
-    _spread_nibbles(blocks[:, 4:], target)
-    target *= _half(blocks, 0)
-    target += _half(blocks, 2)
-
-
-def _spread_nibbles(packed: Bytes, target: Floats) -> None:
-    target[:, :16] = packed & 15
-    target[:, 16:] = packed >> 4
-
-
-_DECODERS: Final[dict[str, Callable[[Bytes, Floats], None]]] = {
-    "F32": _decode_f32,
-    "F16": _decode_f16,
-    "Q4_0": _decode_q4_0,
-    "Q4_1": _decode_q4_1,
-    "Q8_0": _decode_q8_0,
-}

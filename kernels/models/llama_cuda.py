@@ -9,7 +9,8 @@ the bytes that decoding must read; ``q4`` keeps the layers' weights in 4 bits (n
 Q4_1 file) and the embedding in 8. Both are exact: every device gives the same bits, whether tokens
 come one by one or many at once, alone or in a batch with other texts (see ``cuda/common.cuh``), so
 a text continued elsewhere continues the same, and an answer can be checked byte for byte. ``f32``
-is for checking the model.
+is for checking the model. Tokens are chosen on the device, the same ones that
+`kernels.models.sampling.choose` takes from the same logits: four bytes come back for each.
 
 Sources: as `kernels.models.llama`; int8 activations: Dettmers et al., "LLM.int8()", 2022, and GGML.
 """
@@ -22,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.device import Argument, Buffer, Device
-from kernels.errors import DeviceUnavailable, InvalidInput
+from kernels.errors import DeviceUnavailable, InvalidInput, LaunchError
 from kernels.exact import rotary_angles
 from kernels.models.decoder import DecoderSequence, Step
+from kernels.models.sampling import Choice
 from kernels.models.weights import LlamaConfig, LlamaLayer, LlamaWeights
 from kernels.quantised import Q8_BLOCK, quantise, quantise_q4
-from kernels.registry import ATTENTION_CHUNK, HEAD_DIM_MAX, kernel
+from kernels.registry import ATTENTION_CHUNK, HEAD_DIM_MAX, VOCABULARY_MAX, kernel
 from kernels.spec_parts import WARP
 
 Precision: TypeAlias = Literal["q8", "q4", "f32"]
@@ -95,6 +97,11 @@ class _Scratch:
     quants: Buffer
     scales: Buffer
     logits: Buffer
+    best: Buffer
+    temperatures: Buffer
+    likelihoods: Buffer
+    rules: Buffer
+    chosen: Buffer
 
 
 class DeviceDecoder:
@@ -204,10 +211,33 @@ class DeviceDecoder:
             quants=self._allocate(tokens * widest),
             scales=self._allocate(4 * tokens * -(-widest // Q8_BLOCK)),
             logits=self._allocate(4 * LOGITS_ROWS * config.vocabulary),
+            best=self._allocate(4 * LOGITS_ROWS),
+            temperatures=self._allocate(8 * LOGITS_ROWS),
+            likelihoods=self._allocate(8 * LOGITS_ROWS * config.vocabulary),
+            rules=self._allocate(8 * 3 * LOGITS_ROWS),
+            chosen=self._allocate(4 * LOGITS_ROWS),
         )
 
     def extend_together(self, steps: Sequence[Step]) -> list[Floats | None]:
         """Take in tokens of several sequences in one pass; see `BatchDecoder`."""
+        ends, tokens = self._take_in_together(steps)
+        wanted = [end for step, end in zip(steps, ends, strict=True) if step.wants_logits]
+        rows = iter(self.logits(wanted, tokens))
+        return [next(rows) if step.wants_logits else None for step in steps]
+
+    def choose_together(self, steps: Sequence[Step], choices: Sequence[Choice]) -> list[int | None]:
+        """Take in tokens of several sequences in one pass; see `ChoosingDecoder`."""
+        ends, tokens = self._take_in_together(steps)
+        wanted = [
+            (end, choice)
+            for step, end, choice in zip(steps, ends, choices, strict=True)
+            if step.wants_logits
+        ]
+        ids = iter(self.choose(wanted, tokens))
+        return [next(ids) if step.wants_logits else None for step in steps]
+
+    def _take_in_together(self, steps: Sequence[Step]) -> tuple[list[int], int]:
+        """Take in all; return which token is the last of each step, and how many there are."""
         parts = [(self._own(step.sequence), step.token_ids) for step in steps]
         total = sum(len(token_ids) for _, token_ids in parts)
         if not 1 <= total <= CHUNK_TOKENS or len({id(one) for one, _ in parts}) != len(parts):
@@ -216,9 +246,7 @@ class DeviceDecoder:
             sequence.check(token_ids)
         self.take_in(parts)
         ends = np.cumsum([len(token_ids) for _, token_ids in parts]) - 1
-        wanted = [int(end) for step, end in zip(steps, ends, strict=True) if step.wants_logits]
-        rows = iter(self.logits(wanted, total))
-        return [next(rows) if step.wants_logits else None for step in steps]
+        return ends.tolist(), total
 
     def _own(self, sequence: DecoderSequence) -> "DeviceSequence":
         if not isinstance(sequence, DeviceSequence) or sequence.decoder is not self:
@@ -254,10 +282,47 @@ class DeviceDecoder:
         """Return the logits after those *wanted* of the *tokens* in the scratch memory."""
         found: list[Floats] = []
         for start in range(0, len(wanted), LOGITS_ROWS):
-            found += self._logits_of(wanted[start : start + LOGITS_ROWS], tokens)
+            part = wanted[start : start + LOGITS_ROWS]
+            self._compute_logits(part, tokens)
+            shape = len(part), self.config.vocabulary
+            data = self._device.copy_out(self.scratch.logits, 4 * shape[0] * shape[1])
+            found += list(np.frombuffer(data, np.float32).reshape(shape))
         return found
 
-    def _logits_of(self, wanted: Sequence[int], tokens: int) -> list[Floats]:
+    def choose(self, wanted: Sequence[tuple[int, Choice]], tokens: int) -> list[int]:
+        """Return the token chosen after each of those *wanted*, as `logits` has them.
+
+        Raises:
+            LaunchError: logits are not numbers.
+        """
+        found: list[int] = []
+        for start in range(0, len(wanted), LOGITS_ROWS):
+            part = wanted[start : start + LOGITS_ROWS]
+            self._compute_logits([end for end, _ in part], tokens)
+            found += self._choose_from_logits([choice for _, choice in part])
+        if min(found, default=0) < 0:
+            raise LaunchError("the model's logits are not finite")
+        return found
+
+    def _choose_from_logits(self, choices: Sequence[Choice]) -> list[int]:
+        scratch, rows = self.scratch, len(choices)
+        shared: dict[str, Argument] = {"scores": scratch.logits, "best": scratch.best}
+        shared |= {"tokens": rows, "vocabulary": self.config.vocabulary}
+        self._run("argmax", **shared)
+        if not all(choice.is_greedy for choice in choices):
+            heats = [1.0 if each.is_greedy else each.sampling.temperature for each in choices]
+            self._device.copy_in(scratch.temperatures, np.array(heats).data)
+            drawn = {"temperatures": scratch.temperatures, "weights": scratch.likelihoods}
+            self._run("sample_weights", **drawn, **shared)
+        rules = np.array([choice.rule for choice in choices], np.int64)
+        self._device.copy_in(scratch.rules, rules.data)
+        results = {"weights": scratch.likelihoods, "rules": scratch.rules, "chosen": scratch.chosen}
+        self._run("sample", **results, **shared)
+        data = self._device.copy_out(scratch.chosen, 4 * rows)
+        return [int(each) for each in np.frombuffer(data, np.int32)]
+
+    def _compute_logits(self, wanted: Sequence[int], tokens: int) -> None:
+        """Leave the logits after up to `LOGITS_ROWS` tokens in the scratch memory."""
         scratch, config, rows = self.scratch, self.config, len(wanted)
         self._device.copy_in(scratch.last_ids, np.asarray(wanted, np.int32).data)
         self._run(  # the hidden states are a table too: this picks rows
@@ -271,8 +336,6 @@ class DeviceDecoder:
         )
         normed = self._norm(self.output_norm, rows, scratch.last)
         self._multiply(self.output, normed, scratch.logits, rows)
-        data = self._device.copy_out(scratch.logits, 4 * rows * config.vocabulary)
-        return list(np.frombuffer(data, np.float32).reshape(rows, config.vocabulary))
 
     def _run(self, name: str, **arguments: Argument) -> None:
         self._device.launch(kernel(name), arguments)
@@ -390,6 +453,25 @@ class DeviceSequence:
         self, token_ids: Sequence[int], *, should_stop: Callable[[], bool] | None = None
     ) -> Floats:
         """Take in tokens; see `DecoderSequence.extend`."""
+        last = self._take_in(token_ids, should_stop)
+        return self.decoder.logits([last - 1], last)[0]
+
+    def extend_and_choose(
+        self,
+        token_ids: Sequence[int],
+        choice: Choice,
+        *,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> int | None:
+        """Take in tokens, and choose the next; see `ChoosingSequence`."""
+        whole = self.length_tokens + len(token_ids)
+        last = self._take_in(token_ids, should_stop)
+        if self.length_tokens < whole:
+            return None
+        return self.decoder.choose([(last - 1, choice)], last)[0]
+
+    def _take_in(self, token_ids: Sequence[int], should_stop: Callable[[], bool] | None) -> int:
+        """Take in tokens by chunks; return how many the last chunk had."""
         self.check(token_ids)
         part = token_ids[:CHUNK_TOKENS]
         self.decoder.take_in([(self, part)])
@@ -399,7 +481,7 @@ class DeviceSequence:
                 break
             part = token_ids[start : start + CHUNK_TOKENS]
             self.decoder.take_in([(self, part)])
-        return self.decoder.logits([len(part) - 1], len(part))[0]
+        return len(part)
 
     def close(self) -> None:
         """Zero and free the keys and values."""
@@ -446,6 +528,8 @@ def unsupported_shape(config: LlamaConfig, precision: Precision) -> str:
     """Return why the kernels cannot compute a model of this shape, or "" when they can."""
     if not config.is_plain:
         return f"the {config.family} family has parts that the device's kernels lack"
+    if config.vocabulary > VOCABULARY_MAX:
+        return f"a vocabulary of {config.vocabulary} tokens, more than {VOCABULARY_MAX}"
     step = 4 if precision == "f32" else Q8_BLOCK
     widths = (config.width, config.query_width, config.feed_forward_width)
     if any(width % step for width in widths):

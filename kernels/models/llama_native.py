@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from kernels.errors import DeviceUnavailable, InvalidInput
 from kernels.models.decoder import DecoderSequence, Step
-from kernels.models.gguf import Q4_0, Q4_1, Q8_0, GgufFile
+from kernels.models.gguf import GgufFile
+from kernels.models.gguf_blocks import Q4_0, Q4_1, Q8_0
 from kernels.models.llama import KV_BYTES_MAX, rotations
 from kernels.models.weights import LlamaConfig, Slot, check_tensors, read_config
-from kernels.native.library import LEVELS, Library, Shape, check
+from kernels.native.library import LEVELS, Given, Library, Shape, check
 
 Floats = NDArray[np.float32]
 
@@ -99,8 +100,10 @@ class NativeDecoder:
         self._turn = threading.RLock()  # a collected sequence may free itself inside a turn
         self._handle: int | None = self._open(max(1, min(threads, 64)))
         try:
+            self._set_matrices(gguf, [slot for slot in slots if slot.columns])
             for slot in slots:
-                self._set(gguf, slot)
+                if not slot.columns:
+                    self._set_vectors(gguf, slot)
             check(self._calls.co_finish(self._handle), "the weights")
         except BaseException:
             self.close()
@@ -207,25 +210,38 @@ class NativeDecoder:
             raise MemoryError("the native kernel's engine")
         return handle
 
-    def _set(self, gguf: GgufFile, slot: Slot) -> None:
-        layer, _, key = slot.key.rpartition(".")
-        index = int(layer) if layer else -1
-        if slot.columns:
+    def _set_matrices(self, gguf: GgufFile, slots: Sequence[Slot]) -> None:
+        """Repack all in one call, so that other threads can work meanwhile."""
+        names: list[str] = []
+        given: list[Given] = []
+        for slot in slots:
+            index, key = _place(slot)
             for place, source in zip(_MATRICES[key], slot.sources, strict=True):
                 tensor = gguf.tensors[source]
-                raw = np.ascontiguousarray(tensor.raw)
-                kind = KINDS[tensor.encoding.name]
-                code = self._calls.co_set_matrix(
-                    self._handle, index, place, kind, raw.ctypes.data, raw.nbytes
-                )
-                check(code, source)
-            return
+                kind, raw = KINDS[tensor.encoding.name], tensor.raw
+                names.append(source)
+                given.append(Given(raw.ctypes.data, raw.nbytes, index, place, kind))
+        code = ctypes.c_int()
+        taken = self._calls.co_set_matrices(
+            self._handle, len(given), (Given * len(given))(*given), ctypes.byref(code)
+        )
+        if taken < len(given):
+            check(code.value, names[taken])
+
+    def _set_vectors(self, gguf: GgufFile, slot: Slot) -> None:
+        index, key = _place(slot)
         for place, source in zip(_VECTORS[key], slot.sources, strict=True):
             floats = gguf.tensors[source].to_floats()
             code = self._calls.co_set_vector(
                 self._handle, index, place, floats.ctypes.data, floats.size
             )
             check(code, source)
+
+
+def _place(slot: Slot) -> tuple[int, str]:
+    """Return the layer, -1 for none, and what it is there."""
+    layer, _, key = slot.key.rpartition(".")
+    return int(layer) if layer else -1, key
 
 
 def _own(sequence: DecoderSequence) -> "NativeSequence":

@@ -24,8 +24,32 @@ _LOG_STEP: Final = np.log(6.4) / 27
 
 def log_mel(samples: Floats, bands: int) -> Floats:
     """Return the spectrogram, shape (bands, len(samples) // 160), scaled to about [-1, 1]."""
-    padded = np.pad(samples, FFT_SAMPLES // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES)[::HOP_SAMPLES][:-1]
+    return _log_mel(np.pad(samples, FFT_SAMPLES // 2, mode="reflect"), bands)
+
+
+def window_mel(samples: Floats, start: int, bands: int, frames: int) -> Floats:
+    """Return the spectrogram, shape (bands, frames), of what lies from sample *start* on.
+
+    As Whisper's authors frame long audio: a window's first and last frames reach into its
+    neighbours, or into silence after the end; where the audio ends, the spectrogram goes on
+    with zeros, which is a sound of middling loudness and not silence.
+    """
+    heard = min(frames, (len(samples) - start) // HOP_SAMPLES)
+    side = FFT_SAMPLES // 2
+    stop = start + heard * HOP_SAMPLES
+    part = samples[max(start - side, 0) : stop + side]
+    part = np.pad(part, (0, stop + side - max(start - side, 0) - len(part)))
+    if start < side:
+        part = np.pad(part, (side - start, 0), mode="reflect")
+    mel = np.zeros((bands, frames), np.float32)
+    if heard > 0:
+        mel[:, :heard] = _log_mel(part, bands)
+    return mel
+
+
+def _log_mel(padded: Floats, bands: int) -> Floats:
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES)[::HOP_SAMPLES]
+    frames = frames[: (len(padded) - FFT_SAMPLES) // HOP_SAMPLES]
     window = np.hanning(FFT_SAMPLES + 1)[:-1].astype(np.float32)
     spectrum = np.fft.rfft(frames * window, axis=-1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)

@@ -12,8 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.errors import InvalidInput, LaunchError
+from kernels.quantised import weights_of
 
 SEED_MAX: Final = 2**64 - 1
+TOP_K_MAX: Final = 2**63 - 1
+UNIT_BITS: Final = 53
+UNITS: Final = 2.0**UNIT_BITS
+"""Shares of a whole are counted in these parts of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,34 @@ class Sampling:
             raise InvalidInput("the seed is not an unsigned 64-bit integer")
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How one token is to be chosen: the settings, and the token's index in the whole text."""
+
+    sampling: Sampling
+    position: int
+
+    @property
+    def is_greedy(self) -> bool:
+        """Return whether the likeliest token is taken, whatever the draw."""
+        return self.sampling.temperature == 0 or self.sampling.top_k == 1
+
+    @property
+    def rule(self) -> tuple[int, int, int]:
+        """Return what the device's ``sample`` takes: top_k, top_p and the draw in units of 2^-53.
+
+        Greedy choice is a top_k of 1.
+        """
+        top_k = 1 if self.is_greedy else min(self.sampling.top_k, TOP_K_MAX)
+        draw = uniform(self.sampling.seed, self.position)
+        return top_k, int(self.sampling.top_p * UNITS), int(draw * UNITS)
+
+
 def choose(logits: NDArray[np.float32], sampling: Sampling, position: int) -> int:
     """Return the id of the next token.
+
+    Weights are integers, and so is all that follows: the same token is chosen, from the same
+    logits, by ``sample`` of ``cuda/sampling.cu``.
 
     Args:
         logits: shape (vocabulary,).
@@ -56,17 +87,20 @@ def choose(logits: NDArray[np.float32], sampling: Sampling, position: int) -> in
     best = int(logits.argmax())
     if not np.isfinite(logits[best]):
         raise LaunchError("the model's logits are not finite")
-    if sampling.temperature == 0 or sampling.top_k == 1:
+    choice = Choice(sampling, position)
+    if choice.is_greedy:
         return best
+    top_k, top_p, draw = choice.rule
     ids = _likeliest_first(logits)
-    if sampling.top_k:
-        ids = ids[: sampling.top_k]
-    weights = np.exp((logits[ids].astype(np.float64) - logits[best]) / sampling.temperature)
-    cumulative = np.cumsum(weights)
-    kept = int(np.searchsorted(cumulative, sampling.top_p * cumulative[-1])) + 1
-    cumulative = cumulative[:kept]
-    drawn = uniform(sampling.seed, position) * cumulative[-1]
-    return int(ids[min(np.searchsorted(cumulative, drawn, side="right"), len(cumulative) - 1)])
+    if top_k:
+        ids = ids[:top_k]
+    with np.errstate(over="ignore"):  # a tiny temperature: what is less likely weighs nothing
+        below = (logits[ids].astype(np.float64) - np.float64(logits[best])) / sampling.temperature
+    sums = np.cumsum(weights_of(below))
+    needed = -(-int(sums[-1]) * top_p >> UNIT_BITS)
+    kept = int(np.searchsorted(sums, max(1, needed)))
+    drawn = int(sums[kept]) * draw >> UNIT_BITS
+    return int(ids[np.searchsorted(sums, drawn, side="right")])
 
 
 def _likeliest_first(logits: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -21,10 +21,10 @@ from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, Mo
 from kernels.models.audio import SAMPLE_RATE_HZ, Audio
 from kernels.models.binary import let_go
 from kernels.models.ct2 import Ct2File, open_ct2
-from kernels.models.mel import HOP_SAMPLES, log_mel
+from kernels.models.mel import HOP_SAMPLES, window_mel
 from kernels.models.sampling import Sampling, choose
 from kernels.models.tokenizer import token_bytes
-from kernels.models.whisper_network import SpeechNetwork, WhisperNetwork, Window
+from kernels.models.whisper_network import SpeechNetwork, WhisperNetwork, Window, read_shape
 from kernels.native.threads import threads_default
 
 logger = logging.getLogger(__name__)
@@ -126,11 +126,16 @@ class Words:
 
 
 class SpeechModel:
-    """A Whisper model ready to transcribe. `model_id` is the hex SHA-256 of model.bin."""
+    """A Whisper model ready to transcribe.
+
+    `model_id` is the hex SHA-256 of model.bin; `device` is "cpu" or "cuda", and `engine` what
+    computes there: "numpy", "native" or "cuda".
+    """
 
     def __init__(self, model_id: str, network: SpeechNetwork, words: Words) -> None:
         self.model_id = model_id
         self.engine = network.engine
+        self.device = "cuda" if network.engine == "cuda" else "cpu"
         self._network = network
         self._words = words
         self._window_samples = 2 * network.audio_positions * HOP_SAMPLES
@@ -170,10 +175,10 @@ class SpeechModel:
         """
         language_id = self._language_id(language)
         position = 0
-        while position < len(audio.samples) and not should_stop():
+        while position + HOP_SAMPLES <= len(audio.samples) and not should_stop():
             window = audio.samples[position : position + self._window_samples]
             with np.errstate(all="ignore"):  # broken weights overflow; `choose` reports the result
-                heard = self._network.encode(self._spectrogram(window))
+                heard = self._network.encode(self.spectrogram(audio, position))
                 language_id = language_id or self._detect(heard)
                 guess = self._best_guess(heard, language_id, should_stop)
             if guess is None:
@@ -193,9 +198,10 @@ class SpeechModel:
     def _is_multilingual(self) -> bool:
         return int(self._network.vocabulary) >= MULTILINGUAL_VOCABULARY
 
-    def _spectrogram(self, window: Floats) -> Floats:
-        padded = np.pad(window, (0, self._window_samples - len(window)))
-        return log_mel(padded, self._network.mel_bands)
+    def spectrogram(self, audio: Audio, position: int = 0) -> Floats:
+        """Return what the network hears of *audio* in the window from sample *position* on."""
+        frames = self._window_samples // HOP_SAMPLES
+        return window_mel(audio.samples, position, self._network.mel_bands, frames)
 
     def _detect(self, heard: Window) -> int | None:
         """Return the token of the language spoken; None for an English-only model."""
@@ -207,8 +213,12 @@ class SpeechModel:
     def _best_guess(
         self, heard: Window, language_id: int | None, should_stop: Callable[[], bool]
     ) -> _Guess | None:
-        """Decode, and again at higher temperatures while the result looks wrong."""
-        guess: _Guess | None = None
+        """Decode, and again at higher temperatures while the result looks wrong.
+
+        If all do, the likeliest that does not repeat itself is taken, else the likeliest: what
+        is really said several times repeats itself at every temperature.
+        """
+        guesses: list[_Guess] = []
         for temperature in TEMPERATURES:
             guess = self._decode(heard, language_id, Sampling(temperature), should_stop)
             if guess is None:
@@ -218,8 +228,10 @@ class SpeechModel:
             if silent and not likely:
                 return _Guess([], guess.mean_log_probability, guess.no_speech)
             if likely and not self._repeats(guess):
-                break
-        return guess
+                return guess
+            guesses.append(guess)
+        varied = [guess for guess in guesses if not self._repeats(guess)]
+        return max(varied or guesses, key=lambda guess: guess.mean_log_probability)
 
     def _repeats(self, guess: _Guess) -> bool:
         text = self._words.text(guess.token_ids).encode()
@@ -319,24 +331,39 @@ def _log_softmax(logits: Floats) -> Floats:
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-def open_speech_model(path: Path, *, threads: int = 0) -> SpeechModel:
+def open_speech_model(path: Path, *, device: str = "cpu", threads: int = 0) -> SpeechModel:
     """Load a Whisper model in CTranslate2's form.
 
     Args:
         path: a folder with model.bin, config.json and tokenizer.json, or its model.bin.
+        device: "cpu", "cuda", or "auto" for the card if there is one that can run the model.
         threads: how many threads the native engine uses; 0 means `threads_default`.
 
     Raises:
         ModelUnavailable: files are missing, or not a Whisper model that this engine runs.
+        DeviceUnavailable: *device* cannot be used here.
     """
+    if device not in {"auto", "cpu", "cuda"}:
+        raise DeviceUnavailable(f"no device is called {device[:40]!r}; there are auto, cpu, cuda")
     folder = path if path.is_dir() else path.parent
     file = open_ct2(folder / "model.bin")
-    network = _open_network(file, threads or threads_default())
+    network = None if device == "cpu" else _open_on_card(file, must=device == "cuda")
+    network = network or _open_network(file, threads or threads_default())
     settings = _read_json(folder / "config.json", _Settings)
     tokenizer = _read_json(folder / "tokenizer.json", _TokenizerFile)
     model_id = hashlib.sha256(file.content.data).hexdigest()
     let_go(file.content)
     return SpeechModel(model_id, network, Words(settings, tokenizer, network.vocabulary))
+
+
+def _open_on_card(file: Ct2File, *, must: bool) -> SpeechNetwork | None:
+    """Return the network on the card; None if it is not a *must* and cannot be."""
+    from kernels.device import available_devices, open_device  # noqa: PLC0415  (for cards only)
+    from kernels.models.whisper_cuda import DeviceNetwork, unsupported  # noqa: PLC0415 (as above)
+
+    if not must and ("cuda" not in available_devices() or unsupported(read_shape(file))):
+        return None
+    return DeviceNetwork(open_device("cuda"), file)
 
 
 def _open_network(file: Ct2File, threads: int) -> SpeechNetwork:

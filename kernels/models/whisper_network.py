@@ -161,7 +161,7 @@ class SpeechNetwork(Protocol):
 
     @property
     def engine(self) -> str:
-        """Return what computes: "numpy" or "native"."""
+        """Return what computes: "numpy", "native", or the kind of the device."""
 
     @property
     def vocabulary(self) -> int:
@@ -214,10 +214,10 @@ class WhisperNetwork:
         self._conv2_bias = file.floats("encoder/conv2/bias", width)
         self._audio_places = file.floats("encoder/position_encodings/encodings", -1, width)
         self._text_places = file.floats("decoder/position_encodings/encodings", -1, width)
-        self._encoder_norm = _layer_norm(file, "encoder", width)
-        self._decoder_norm = _layer_norm(file, "decoder", width)
-        self.encoder = _blocks(file, shape, "encoder")
-        self.decoder = _blocks(file, shape, "decoder")
+        self._encoder_norm = read_layer_norm(file, "encoder", width)
+        self._decoder_norm = read_layer_norm(file, "decoder", width)
+        self.encoder = read_blocks(file, shape, "encoder")
+        self.decoder = read_blocks(file, shape, "decoder")
 
     def encode(self, mel: Floats) -> Heard:
         """Encode a spectrogram of exactly one window, shape (bands, 2*S)."""
@@ -286,7 +286,12 @@ def _cross(block: Block) -> Sublayer:
     return block.cross
 
 
-def _layer_norm(file: Ct2File, prefix: str, width: int) -> LayerNorm:
+def read_layer_norm(file: Ct2File, prefix: str, width: int) -> LayerNorm:
+    """Read the norm of *prefix*.
+
+    Raises:
+        InvalidModelFile: it is missing, or of another width.
+    """
     gain = file.floats(f"{prefix}/layer_norm/gamma", width)
     return LayerNorm(gain, file.floats(f"{prefix}/layer_norm/beta", width))
 
@@ -299,10 +304,15 @@ def _sublayer(file: Ct2File, prefix: str, width: int, sizes: Sequence[tuple[int,
         )
         for index, (rows, columns) in enumerate(sizes)
     )
-    return Sublayer(_layer_norm(file, prefix, width), maps)
+    return Sublayer(read_layer_norm(file, prefix, width), maps)
 
 
-def _blocks(file: Ct2File, shape: WhisperShape, side: str) -> tuple[Block, ...]:
+def read_blocks(file: Ct2File, shape: WhisperShape, side: str) -> tuple[Block, ...]:
+    """Read the blocks of one side, "encoder" or "decoder"; the latter's have `cross`.
+
+    Raises:
+        InvalidModelFile: variables are missing, or of the wrong shape.
+    """
     parts = {
         (layer, part): _sublayer(file, f"{side}/layer_{layer}/{part}", shape.width, sizes)
         for layer, part, sizes in shape.parts(side)

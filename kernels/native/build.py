@@ -1,8 +1,8 @@
 """Builds the native kernel with the machine's C compiler, once for each source and compiler.
 
 The result is kept in the user's cache under a hash of the sources, the flags and the
-compiler's version. It holds the code for every instruction set that the compiler can
-make, so one cache may serve different machines of the same architecture.
+compiler (its path, size and time). It holds the code for every instruction set that the
+compiler can make, so one cache may serve different machines of the same architecture.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,26 +51,22 @@ ARCHITECTURES: Final = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "aarch
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A C compiler and what it says of itself."""
+    """A C compiler; `state` changes when another version is installed in its place."""
 
     path: str
-    version: str
+    state: str
 
 
-def find_compiler() -> Compiler:
-    """Return the machine's C compiler: `$CC`, or the first of cc, gcc, clang.
+def find_compilers() -> Iterator[Compiler]:
+    """Yield the machine's C compilers: `$CC`, then those of cc, gcc, clang that are there.
 
-    Raises:
-        DeviceUnavailable: there is none that runs.
+    None is started: that would take as long as loading a model.
     """
     for name in (os.environ.get("CC", ""), *COMPILERS):
         path = shutil.which(name) if name else None
-        if path is None:
-            continue
-        asked = _run([path, "--version"], PROBE_TIMEOUT_S)
-        if asked.returncode == 0:
-            return Compiler(path, asked.stdout.splitlines()[0] if asked.stdout else path)
-    raise DeviceUnavailable("no C compiler is installed")
+        if path is not None:
+            state = Path(path).stat()
+            yield Compiler(path, f"{state.st_size} {state.st_mtime_ns}")
 
 
 def install_command() -> str:
@@ -100,10 +97,12 @@ def build(directory: Path | None = None) -> Path:
         DeviceUnavailable: no compiler, an unknown processor, or the build fails.
     """
     folder = directory or default_directory()
-    compiler = find_compiler()
+    compilers = list(find_compilers())
+    for compiler in compilers:
+        if (target := folder / f"{_content_hash(compiler)}.so").is_file():
+            return target
+    compiler = _first_that_runs(compilers)
     target = folder / f"{_content_hash(compiler)}.so"
-    if target.is_file():
-        return target
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as work:
@@ -114,6 +113,13 @@ def build(directory: Path | None = None) -> Path:
     return target
 
 
+def _first_that_runs(compilers: Sequence[Compiler]) -> Compiler:
+    for compiler in compilers:
+        if _run([compiler.path, "--version"], PROBE_TIMEOUT_S).returncode == 0:
+            return compiler
+    raise DeviceUnavailable("no C compiler is installed")
+
+
 def _architecture() -> str:
     machine = ARCHITECTURES.get(platform.machine())
     if machine is None:
@@ -122,7 +128,9 @@ def _architecture() -> str:
 
 
 def _content_hash(compiler: Compiler) -> str:
-    digest = hashlib.sha256(f"{compiler.version}\0{COMMON_FLAGS}\0{LEVELS}\0{FUSED}\0".encode())
+    digest = hashlib.sha256(
+        f"{compiler.path} {compiler.state}\0{COMMON_FLAGS}\0{LEVELS}\0{FUSED}\0".encode()
+    )
     digest.update(f"{platform.machine()}\0{sys.platform}\0".encode())
     for path in sorted(SOURCES.glob("*.[ch]")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())

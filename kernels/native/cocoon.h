@@ -62,6 +62,13 @@ typedef struct {
     float *vectors[CO_VECTORS];
 } co_layer;
 
+/* A matrix as the file has it: rows of GGUF's blocks. */
+typedef struct {
+    const uint8_t *raw;
+    size_t raw_bytes;
+    int32_t layer, slot, kind;
+} co_given;
+
 struct co_pool;
 struct co_kernels;
 struct co_chunk;

@@ -345,6 +345,18 @@ EXPORT int co_set_matrix(co_engine *engine, int layer, int slot, int kind, const
     return fill_matrix(engine, matrix, kind, rows, columns, raw);
 }
 
+/* Repack all of them in one call, which lets the caller's other threads work. Returns how many
+ * were taken; `code` says what was wrong with the next. */
+EXPORT int co_set_matrices(co_engine *engine, int count, const co_given *given, int *code) {
+    int taken = 0;
+    *code = CO_OK;
+    for (; taken < count && *code == CO_OK; taken += *code == CO_OK) {
+        const co_given *one = &given[taken];
+        *code = co_set_matrix(engine, one->layer, one->slot, one->kind, one->raw, one->raw_bytes);
+    }
+    return taken;
+}
+
 static int expected_floats(const co_shape *s, int slot) {
     switch (slot) {
     case CO_ATTENTION_NORM:

@@ -34,6 +34,16 @@ class Shape(ctypes.Structure):
     )  # fmt: skip
 
 
+class Given(ctypes.Structure):
+    """`co_given` of cocoon.h."""
+
+    _fields_ = (
+        ("raw", ctypes.c_void_p),
+        ("raw_bytes", ctypes.c_size_t),
+        *((name, ctypes.c_int32) for name in ("layer", "slot", "kind")),
+    )
+
+
 class WhisperShape(ctypes.Structure):
     """`co_whisper_shape` of whisper.h."""
 
@@ -53,6 +63,7 @@ _SIGNATURES: Final = {
     "co_open": (_POINTER, (ctypes.POINTER(Shape), _INT, _INT, _POINTER, _POINTER)),
     "co_close": (None, (_POINTER,)),
     "co_set_matrix": (_INT, (_POINTER, _INT, _INT, _INT, _POINTER, _SIZE)),
+    "co_set_matrices": (_INT, (_POINTER, _INT, ctypes.POINTER(Given), ctypes.POINTER(_INT))),
     "co_set_vector": (_INT, (_POINTER, _INT, _INT, _POINTER, _INT)),
     "co_finish": (_INT, (_POINTER,)),
     "co_sequence_open": (_POINTER, (_POINTER, _INT)),

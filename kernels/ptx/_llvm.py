@@ -17,6 +17,10 @@ from kernels.ptx.runtime import SCHEDULER
 
 FUNCTION_ENTRY: Final = "ptx_run_grid"
 
+RELOCATION: Final = "static"
+MODEL: Final = "large"
+"""Code whose sections may lie anywhere: in a process with large mappings, over 2 GB apart."""
+
 
 def host_name() -> str:
     """Return what the machine code depends on: LLVM's version and the processor."""
@@ -32,8 +36,8 @@ def _machine(level: int) -> Any:  # noqa: ANN401 - llvmlite is untyped
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
         opt=level,
-        reloc="static",
-        codemodel="large",  # sections may lie anywhere: in a large process, over 2 GB apart
+        reloc=RELOCATION,
+        codemodel=MODEL,
     )
 
 

@@ -28,6 +28,9 @@ ARENA_BYTES_MIN: Final = 64 * 2**20
 ARENA_BYTES_MAX: Final = 2**40
 ALIGN: Final = 256
 
+TOUCH_BYTES: Final = 12
+"""`Touch` of runtime/scheduler.c: what strict mode notes for a byte of global memory."""
+
 _ADDRESSABLE: Final = 1
 _CONSTANT: Final = 4
 
@@ -60,9 +63,14 @@ class Arena:
         self._memory = _reserve(self.size_bytes)
         self.bytes: Final = np.frombuffer(self._memory, np.uint8)
         self.base: Final = self.bytes.ctypes.data
+        # Lanes that are switched off may point below the window of shared memory. A vector load
+        # that is partly on a page which is not there yet takes hundreds of cycles.
+        self.bytes[:SHARED_OFFSET] = 0
         self.shadow: Final = (
             np.frombuffer(_reserve(self.size_bytes), np.uint8) if is_checked else None
         )
+        self._touches: mmap.mmap | None = None
+        self._blocks_run = 0
         self._blocks: dict[int, Block] = {}
         self._free: list[tuple[int, int]] = [(HEAP_OFFSET, self.size_bytes)]
         self._limit_bytes = size_bytes
@@ -77,6 +85,17 @@ class Arena:
     def limit_bytes(self) -> int:
         """How much can be allocated in all."""
         return self._limit_bytes
+
+    def count_blocks(self, blocks: int) -> tuple[int, int]:
+        """Return where it is noted which block of a launch used what, and the first one's number.
+
+        Blocks are numbered from 1 in the order of launches, so older notes have lower numbers.
+        """
+        if self._touches is None or (self._blocks_run and self._blocks_run + blocks >= 2**32):
+            self._touches, self._blocks_run = _reserve(TOUCH_BYTES * self.size_bytes), 0
+        first = self._blocks_run + 1
+        self._blocks_run += min(blocks, 2**32 - 2)
+        return np.frombuffer(self._touches, np.uint8).ctypes.data, first
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self._blocks.values())

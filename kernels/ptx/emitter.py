@@ -280,7 +280,9 @@ class Emitter(IrText):
         is_strong = bool(STRONG & set(modifiers)) or opcode in {"atom", "red"}
         flags = SPACES.get(space, 0) | (4 if write else 0) | (8 if is_strong else 0)
         if opcode in {"atom", "red"}:
-            flags |= 4
+            flags |= 4 if opcode == "red" else 4 | 32
+        if {"acquire", "acq_rel"} & set(modifiers):
+            flags |= 64
         if write not in {"", "-1"}:
             flags |= 16
         refused = self.call(

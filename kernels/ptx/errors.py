@@ -48,6 +48,7 @@ class FaultReason(Enum):
     DIVERGENT_BARRIER = 8
     EXITED_LANE = 9
     READ_ONLY = 10
+    BLOCK_RACE = 11
 
 
 FAULT_WORDS: Final = {
@@ -61,6 +62,7 @@ FAULT_WORDS: Final = {
     FaultReason.DIVERGENT_BARRIER: "threads of a block wait at different barriers",
     FaultReason.EXITED_LANE: "a warp operation reads a lane that does not take part in it",
     FaultReason.READ_ONLY: "a write to constant memory",
+    FaultReason.BLOCK_RACE: "a data race of two blocks in global memory",
 }
 
 

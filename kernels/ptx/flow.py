@@ -4,7 +4,7 @@ A stop (barrier, shuffle, vote, ...) ends a block. The code between stops is a *
 runs it without waiting for anybody, so a region can be a plain loop over the threads of a block.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -21,12 +21,19 @@ from kernels.ptx.syntax import (
     Operand,
     Pair,
     Register,
+    Special,
     Symbol,
     Vector,
 )
 
 WARP_OPCODES: Final = {"shfl", "vote", "match", "redux", "activemask"}
 BARRIER_OPCODES: Final = {"bar", "barrier"}
+STEP: Final = "$step"
+"""A stop that is in no text: threads take one turn of a loop each, see `Flow.step_grid_loops`."""
+
+STEP_BLOCKS_MAX: Final = 8
+"""Blocks of a loop whose turns threads take together, at most."""
+
 NO_RESULT: Final = {
     "st", "red", "bar", "barrier", "membar", "fence", "prefetch", "prefetchu", "cp", "bra", "brx",
     "ret", "exit", "trap", "brkpt", "nanosleep", "pmevent",
@@ -270,6 +277,49 @@ class Flow:
         after = self._label()
         self._guarded(step, Wait(replace(step, guard=None), after), after)
 
+    def step_grid_loops(self) -> None:
+        """Let threads take turns in loops that step by the size of the grid; before `find_live`.
+
+        What a thread reads in its next turn is far away, and what its neighbour reads is near. So
+        a stop is put where such a loop closes. A loop with a stop has no need of one.
+        """
+        blocks = list(self.blocks.values())
+        strides = self._made_from_grid()
+        for tail, head in sorted(back_edges(blocks, through_stops=True)):
+            inside = _loop_blocks(self.blocks, tail, head)
+            code = [each for block in inside for each in block.instructions]
+            if (
+                len(inside) <= STEP_BLOCKS_MAX
+                and not any(isinstance(each.end, Wait) for each in inside)
+                and any(each.opcode in {"ld", "st"} for each in code)
+                and any(_steps_by(each, strides) for each in code)
+            ):
+                self._stop_at(tail, head)
+
+    def _made_from_grid(self) -> set[str]:
+        """Return the registers that are computed from ``%nctaid``."""
+        found: set[str] = set()
+        changed = True
+        while changed:
+            changed = False
+            for block in self.blocks.values():
+                for each in block.instructions:
+                    uses, results = uses_and_results(each)
+                    if (not found.isdisjoint(uses) or _reads_grid(each)) and not found.issuperset(
+                        results
+                    ):
+                        found.update(results)
+                        changed = True
+        return found
+
+    def _stop_at(self, tail: str, head: str) -> None:
+        """Put a stop on the edge from *tail* to *head*."""
+        label = self._label()
+        step = Instruction(STEP, (), (), None, self.function.line)
+        self.blocks[label] = Block(label, end=Wait(step, head))
+        block = self.blocks[tail]
+        block.end = _redirected(block.end, head, label)
+
     def _check_targets(self) -> None:
         for block in self.blocks.values():
             for target in block.successors:
@@ -333,14 +383,18 @@ class Flow:
         return reads, writes
 
 
-def back_edges(blocks: list[Block]) -> set[tuple[str, str]]:
+def back_edges(blocks: list[Block], *, through_stops: bool = False) -> set[tuple[str, str]]:
     """Return the edges that close loops, found by walking from the first of *blocks*.
 
     Every loop has one of them, so fuel that is burnt there bounds the time of a region.
     """
+
+    def following_of(block: Block) -> Iterator[str]:
+        return iter(block.successors if through_stops else _inner(block))
+
     inside = {each.label: each for each in blocks}
     state: dict[str, int] = {blocks[0].label: 1}
-    path = [(blocks[0].label, iter(_inner(blocks[0])))]
+    path = [(blocks[0].label, following_of(blocks[0]))]
     found: set[tuple[str, str]] = set()
     while path:
         label, following = path[-1]
@@ -352,17 +406,23 @@ def back_edges(blocks: list[Block]) -> set[tuple[str, str]]:
             found.add((label, target))
         elif target not in state:
             state[target] = 1
-            path.append((target, iter(_inner(inside[target]))))
+            path.append((target, following_of(inside[target])))
     return found
 
 
-def loop_cost(blocks: list[Block], edge: tuple[str, str]) -> int:
+def loop_cost(blocks: Iterable[Block], edge: tuple[str, str]) -> int:
     """Return the number of instructions in the loop that *edge* closes."""
-    tail, head = edge
-    before: dict[str, list[str]] = {each.label: [] for each in blocks}
-    for each in blocks:
-        for target in _inner(each):
-            before[target].append(each.label)
+    inside = _loop_blocks({each.label: each for each in blocks}, *edge)
+    return sum(1 + len(each.instructions) for each in inside)
+
+
+def _loop_blocks(blocks: Mapping[str, Block], tail: str, head: str) -> list[Block]:
+    """Return the blocks from which *tail* is reached without passing *head*, and *head*."""
+    before: dict[str, list[str]] = {label: [] for label in blocks}
+    for each in blocks.values():
+        for target in each.successors:
+            if target in before:
+                before[target].append(each.label)
     seen = {head}
     waiting = [tail]
     while waiting:
@@ -370,7 +430,41 @@ def loop_cost(blocks: list[Block], edge: tuple[str, str]) -> int:
         if label not in seen:
             seen.add(label)
             waiting.extend(before[label])
-    return sum(1 + len(each.instructions) for each in blocks if each.label in seen)
+    return [blocks[label] for label in seen]
+
+
+def _reads_grid(instruction: Instruction) -> bool:
+    return any(
+        isinstance(each, Special) and each.name.startswith("%nctaid")
+        for each in instruction.operands
+    )
+
+
+def _steps_by(instruction: Instruction, strides: set[str]) -> bool:
+    """Whether *instruction* adds one of *strides* to a register."""
+    match instruction:
+        case Instruction("add", _, (Register(result), *sources)):
+            names = [each.name for each in sources if isinstance(each, Register)]
+            return result in names and any(each in strides for each in names if each != result)
+        case _:
+            return False
+
+
+def _redirected(end: End, old: str, new: str) -> End:
+    """Return *end* with another label in the place of *old*."""
+
+    def label(each: str) -> str:
+        return new if each == old else each
+
+    match end:
+        case Goto(target):
+            return Goto(label(target))
+        case Branch(register, then, otherwise):
+            return Branch(register, label(then), label(otherwise))
+        case Switch(register, targets):
+            return Switch(register, tuple(map(label, targets)))
+        case _:
+            return end
 
 
 def _inner(block: Block) -> tuple[str, ...]:

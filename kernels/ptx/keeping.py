@@ -7,14 +7,12 @@ are kept anyway (`plan_local`). Of those that are kept, some are likely the same
 which they are known to be.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from kernels.ptx.flow import Block, Flow, uses_and_results
 from kernels.ptx.opcodes import is_rematerialisable
-from kernels.ptx.syntax import Instruction, Integer, Operand, Register, Special
-from kernels.ptx.types import PtxType
+from kernels.ptx.syntax import Function, Instruction, Integer, Operand, Register, Special
 
 REMATERIALISE_MAX: Final = 24
 """Instructions that are repeated rather than a register kept."""
@@ -38,7 +36,7 @@ class Known:
         self._single = {
             name: found[0]
             for name, found in definitions.items()
-            if len(found) == 1 and is_rematerialisable(found[0])
+            if len(found) == 1 and is_rematerialisable(found[0], flow.function)
         }
         self._costs: dict[str, int] = {}
         for name in self._single:
@@ -96,20 +94,17 @@ class LocalPlan:
     needs: set[str] = field(default_factory=set)
 
 
-def plan_local(
-    block: Block, kept: list[str], known: Known, registers: Mapping[str, PtxType]
-) -> LocalPlan:
+def plan_local(block: Block, kept: list[str], known: Known, function: Function) -> LocalPlan:
     """Return what can be computed again after the stop at the end of *block*."""
-    return _LocalPlanner(block, kept, known, registers).plan()
+    return _LocalPlanner(block, kept, known, function).plan()
 
 
 class _LocalPlanner:
     """Looks at one block that ends in a stop."""
 
-    def __init__(
-        self, block: Block, kept: list[str], known: Known, registers: Mapping[str, PtxType]
-    ) -> None:
-        self._registers = registers
+    def __init__(self, block: Block, kept: list[str], known: Known, function: Function) -> None:
+        self._function = function
+        self._registers = function.registers
         self._code = block.instructions
         self._kept = [each for each in kept if each not in known]
         self._known = known
@@ -127,7 +122,7 @@ class _LocalPlanner:
                 continue
             recipe: list[Instruction] = []
             leaves: set[str] = set()
-            free = set(self._kept) - {name} - found.recipes.keys()
+            free = set(self._kept) - {name}
             if self._make(name, places[-1], recipe, leaves, free):
                 found.recipes[name] = recipe
                 found.needs |= {each for each in leaves if each in self._known}
@@ -142,7 +137,7 @@ class _LocalPlanner:
         *leaves* gets the registers that are read; those of *free* may be.
         """
         made = self._code[place]
-        if not is_rematerialisable(made) or len(recipe) >= LOCAL_MAX:
+        if not is_rematerialisable(made, self._function) or len(recipe) >= LOCAL_MAX:
             return False
         for source in uses_and_results(made)[0]:
             if source in self._known:
@@ -151,10 +146,12 @@ class _LocalPlanner:
             before = [each for each in self._places.get(source, ()) if each < place]
             if self._unchanged(source, before) and source in free:
                 leaves.add(source)
-            elif before and (copy := self._copy_of(source, before[-1], free)):
+            elif len(self._places.get(source, ())) != 1 or not before:
+                return False  # what a recipe writes must be what that register holds at the stop
+            elif copy := self._copy_of(source, before[-1], free):
                 leaves.add(copy)
                 recipe.append(self._move(source, copy, made.line))
-            elif not before or not self._make(source, before[-1], recipe, leaves, free):
+            elif not self._make(source, before[-1], recipe, leaves, free):
                 return False
         recipe.append(made)
         return len(recipe) <= LOCAL_MAX
@@ -172,14 +169,16 @@ class _LocalPlanner:
         """Return a kept register that holds *name* as it is after *place*, or ""."""
         for later in range(place + 1, len(self._code)):
             each = self._code[later]
-            if (
-                each.opcode == "mov"
-                and each.guard is None
-                and each.operands[1:] == (Register(name),)
-            ):
-                (target,) = uses_and_results(each)[1] or ("",)
-                if target in free and self._places[target][-1] == later:
+            match each:
+                case Instruction("mov", _, (Register(target), Register(source)), None) if (
+                    source == name
+                    and target in free
+                    and self._places[target][-1] == later
+                    and self._registers[target].bits == self._registers[name].bits
+                ):
                     return target
+                case _:
+                    continue
         return ""
 
 

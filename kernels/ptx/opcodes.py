@@ -13,7 +13,7 @@ from kernels.ptx.errors import InvalidPtx, UnsupportedPtx
 from kernels.ptx.flow import BARRIER_OPCODES, WARP_OPCODES, uses_and_results
 from kernels.ptx.ops_compare import COMPARISONS
 from kernels.ptx.ops_memory import ATOMICS
-from kernels.ptx.syntax import Instruction
+from kernels.ptx.syntax import Address, Function, Instruction, Register, Symbol
 from kernels.ptx.types import TYPES, PtxType
 
 Handler: TypeAlias = Callable[[Emitter, Instruction], None]
@@ -178,8 +178,8 @@ OPCODES: Final[dict[str, Opcode]] = {
     ),
     "prefetch": _op(ops_memory.nothing, 1, 1, "global", "local", "L1", "L2"),
     "prefetchu": _op(ops_memory.nothing, 1, 1, "L1"),
-    "membar": _op(ops_memory.nothing, 0, 0, "gl", *_SCOPES),
-    "fence": _op(ops_memory.nothing, 0, 0, "sc", *_ORDERS),
+    "membar": _op(ops_memory.fence, 0, 0, "gl", *_SCOPES),
+    "fence": _op(ops_memory.fence, 0, 0, "sc", *_ORDERS),
     "nanosleep": _op(ops_memory.nothing, 1, 1),
     "pmevent": _op(ops_memory.nothing, 1, 1, "mask"),
     # control; jumps are in the flow and stops in the regions
@@ -241,11 +241,17 @@ def emit_instruction(e: Emitter, instruction: Instruction) -> None:
     e.label(skip)
 
 
-def is_rematerialisable(instruction: Instruction) -> bool:
-    """Whether the result may be computed again instead of kept across a stop."""
+def is_rematerialisable(instruction: Instruction, function: Function) -> bool:
+    """Whether the result may be computed again instead of kept across a stop.
+
+    A parameter of the kernel stays as it is; one that holds the result of a call does not.
+    """
     if instruction.guard is not None or "cc" in instruction.modifiers:
         return False
     if instruction.opcode == "ld":
-        return "param" in instruction.modifiers
+        match instruction.operands:
+            case (Register(), Address(Symbol(name), _)):
+                return "param" in instruction.modifiers and name not in function.variables
+        return False
     opcode = OPCODES.get(instruction.opcode)
     return opcode is not None and opcode.is_pure and len(uses_and_results(instruction)[1]) == 1

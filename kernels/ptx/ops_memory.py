@@ -179,7 +179,13 @@ def copy_async(e: Emitter, i: Instruction) -> None:
 
 
 def nothing(_e: Emitter, _i: Instruction) -> None:
-    """Fences, prefetches and pauses: one thread runs everything, in order."""
+    """Prefetches and pauses."""
+
+
+def fence(e: Emitter, _i: Instruction) -> None:
+    """``membar`` and ``fence``: one thread runs everything, in order; strict mode takes note."""
+    if e.mode is Mode.STRICT:
+        e.line(f"store i32 1, ptr {e.env_field('has_fence')}")
 
 
 def call(e: Emitter, i: Instruction) -> None:

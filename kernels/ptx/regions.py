@@ -17,6 +17,7 @@ from typing import Final, Self
 from kernels.ptx.emitter import Emitter
 from kernels.ptx.errors import InvalidPtx, UnsupportedPtx
 from kernels.ptx.flow import (
+    STEP,
     Block,
     Branch,
     Flow,
@@ -130,6 +131,8 @@ class EntryTranslator:
         self._layout = layout
         self._mode = mode
         self._flow = Flow(entry)
+        if mode is not Mode.STRICT:
+            self._flow.step_grid_loops()
         split_definitions(self._flow)
         self._flow.find_live()
         self._known = Known(self._flow)
@@ -171,9 +174,10 @@ class EntryTranslator:
         self._code.called |= region.called
 
     def _start(self, block: Block, wait: Wait) -> Start:
-        check_instruction(wait.instruction)
+        if wait.instruction.opcode != STEP:
+            check_instruction(wait.instruction)
         kept = self._kept(wait)
-        plan = plan_local(block, kept, self._known, self._entry.registers)
+        plan = plan_local(block, kept, self._known, self._entry)
         saved = [each for each in kept if each not in self._known and each not in plan.recipes]
         known = dict.fromkeys([*(each for each in kept if each in self._known), *plan.needs])
         uniform = [
@@ -212,6 +216,8 @@ class EntryTranslator:
         if wait is None:
             return StopTable(STOP_KINDS["start"], cost, self._entry.line)
         instruction = wait.instruction
+        if instruction.opcode == STEP:  # the rest of the region was counted when it was entered
+            cost = self._turn_cost(wait)
         row = StopTable(STOP_KINDS[stop_kind(instruction)], cost, instruction.line)
         operands = stop_operands(instruction)
         for name, flag in (
@@ -223,6 +229,10 @@ class EntryTranslator:
                 setattr(row, name, value)
                 row.constant |= flag
         return row
+
+    def _turn_cost(self, wait: Wait) -> int:
+        (tail,) = (label for label, block in self._flow.blocks.items() if block.end is wait)
+        return loop_cost(self._flow.blocks.values(), (tail, wait.target))
 
     @property
     def known(self) -> Known:

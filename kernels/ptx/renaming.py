@@ -56,7 +56,7 @@ class _Definitions:
         number = len(self.registers)
         self.registers.append(name)
         self._masks[name] = self._masks.get(name, 0) | 1 << number
-        if is_rematerialisable(instruction):
+        if is_rematerialisable(instruction, self._flow.function):
             self.private[number] = private = f"{name}#{number}"
             self._flow.function.registers[private] = self._flow.function.registers[name]
         return number

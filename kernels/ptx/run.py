@@ -1,6 +1,7 @@
 """Launch translated kernels."""
 
 import ctypes
+import math
 import threading
 import weakref
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from kernels.ptx.translation import EntryInfo, StopRow, Translation
 
 FUEL_MAX: Final = 2**62
 GRID_MAX: Final = (2**31 - 1, 65_535, 65_535)
-ACCESS_BYTES: Final = 32
+ACCESS_BYTES: Final = 72
 """`Access` of runtime/scheduler.c."""
 
 KernelArgument: TypeAlias = Block | int | float | bytes | np.number[Any]
@@ -134,7 +135,7 @@ class Entry:
         packed = self._pack(args)
         ctypes.memmove(ctypes.addressof(env) + Env.parameters.offset, packed, len(packed))
         shared = self.info.shared_bytes + shared_size_bytes
-        memory = self._work_memory(env, arena, block, shared)
+        memory = self._work_memory(env, arena, block, shared, math.prod(grid))
         env.statics = self._module.statics(arena)
         env.fuel = max(0, min(fuel, FUEL_MAX))
         env.grid[:] = grid
@@ -170,7 +171,7 @@ class Entry:
             raise LaunchError("strict mode needs an arena that is checked")
 
     def _work_memory(
-        self, env: Env, arena: Arena, block: tuple[int, int, int], shared_bytes: int
+        self, env: Env, arena: Arena, block: tuple[int, int, int], shared_bytes: int, blocks: int
     ) -> list[object]:
         """Point *env* at the memory of a block; the caller holds on to what is returned."""
         threads = block[0] * block[1] * block[2]
@@ -187,6 +188,8 @@ class Entry:
             clocks = np.zeros(THREADS_MAX * 32, np.uint32)
             env.strict, env.shadow = 1, arena.shadow.ctypes.data
             env.races, env.clocks = races.ctypes.data, clocks.ctypes.data
+            env.touches, env.first_block = arena.count_blocks(blocks)
+            env.block_serial = env.first_block - 1
             memory += [races, clocks]
         else:
             arena.bytes[SHARED_OFFSET : SHARED_OFFSET + window] = 0
@@ -239,6 +242,7 @@ _ACCESS_REASONS: Final = {
     FaultReason.UNINITIALISED_SHARED,
     FaultReason.DATA_RACE,
     FaultReason.READ_ONLY,
+    FaultReason.BLOCK_RACE,
 }
 
 
@@ -260,6 +264,9 @@ def _detail(env: Env, reason: FaultReason, arena: Arena) -> str:
         text += f"at byte {env.fault_address} of {size} bytes of {window} memory"
     else:
         text += arena.describe(env.fault_address)
+    if reason is FaultReason.BLOCK_RACE:
+        x, y = env.fault_other % env.grid[0], env.fault_other // env.grid[0]
+        text += f", which block ({x}, {y % env.grid[1]}, {y // env.grid[1]}) uses too"
     if reason is FaultReason.DATA_RACE:
         text += f", which thread {env.fault_other} uses without a barrier in between"
     return text

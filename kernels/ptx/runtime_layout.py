@@ -25,6 +25,7 @@ class Env(ctypes.Structure):
         ("frames", ctypes.c_uint64),
         ("shadow", ctypes.c_uint64),
         ("races", ctypes.c_uint64),
+        ("touches", ctypes.c_uint64),
         ("clocks", ctypes.c_uint64),
         ("arena_mask", ctypes.c_uint64),
         ("statics", ctypes.c_uint64),
@@ -41,6 +42,10 @@ class Env(ctypes.Structure):
         ("stop", ctypes.c_uint32),
         ("strict", ctypes.c_uint32),
         ("epoch", ctypes.c_uint32),
+        ("first_block", ctypes.c_uint32),
+        ("block_serial", ctypes.c_uint32),
+        ("has_fence", ctypes.c_uint32),
+        ("has_acquired", ctypes.c_uint32),
         ("fault_thread", ctypes.c_uint32),
         ("fault_other", ctypes.c_uint32),
         ("fault_line", ctypes.c_uint32),
@@ -106,6 +111,7 @@ STOP_KINDS: Final = {
             "redux_min_s",
             "redux_max_s",
             "active",
+            "step",
         )
     )
 }

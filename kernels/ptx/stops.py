@@ -6,7 +6,7 @@ Source: PTX ISA, "Parallel Synchronization and Communication Instructions", ``sh
 from typing import Final
 
 from kernels.ptx.errors import UnsupportedPtx
-from kernels.ptx.flow import BARRIER_OPCODES
+from kernels.ptx.flow import BARRIER_OPCODES, STEP
 from kernels.ptx.syntax import Instruction, Operand, Pair
 from kernels.ptx.types import B32, TYPES
 
@@ -38,6 +38,8 @@ def stop_kind(instruction: Instruction) -> str:
         if "red" in modifiers:
             return f"barrier_{_one_of(instruction, 'and', 'or', 'popc')}"
         return "barrier"
+    if instruction.opcode == STEP:
+        return "step"
     if instruction.opcode == "activemask":
         return "active"
     if "sync" not in modifiers:
@@ -66,7 +68,7 @@ def stop_operands(instruction: Instruction) -> dict[str, Operand]:
         if len(operands) > 1:
             raise _unsupported(instruction)
         return {}
-    if instruction.opcode == "activemask":
+    if instruction.opcode in {"activemask", STEP}:
         return {}
     if instruction.opcode == "shfl":
         return dict(zip(("value", "source", "clamp", "mask"), operands[1:], strict=True))

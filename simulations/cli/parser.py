@@ -173,3 +173,9 @@ def _add_results(adder: ActionAdder) -> None:
     report.add_argument("what", help="price, or validation: published results beside ours")
     report.add_argument("--out", type=Path, help="where to (default: docs)")
     report.add_argument("--quick", action="store_true", help="reduced size, as the tests do")
+    report.add_argument(
+        "--work",
+        type=Path,
+        help="where runs are kept, so that a stopped report goes on (results/report-NAME)",
+    )
+    _add_workers(report)

@@ -1,12 +1,16 @@
 """The price rule's report: study and paper in one call."""
 
-from collections.abc import Callable
 from pathlib import Path
 
+from simulations.report.making import Making
 from simulations.report.price_report import write
 from simulations.report.price_study import QUICK_SEEDS, SEEDS, study
+from simulations.report.sessions import Sessions
 
 
-def make(folder: Path, *, quick: bool, progress: Callable[[float], None]) -> list[Path]:
-    """Run the study (minutes; *quick*: seconds, at small sizes) and write it into *folder*."""
-    return write(study(QUICK_SEEDS if quick else SEEDS, progress), folder)
+def make(folder: Path, making: Making) -> list[Path]:
+    """Run the study (a quarter of an hour; quick: seconds) and write it into *folder*."""
+    with making.folder() as kept:
+        sessions = Sessions(kept, making.open_executor, making.progress)
+        found = study(QUICK_SEEDS if making.quick else SEEDS, sessions)
+    return write(found, folder)

@@ -1,15 +1,15 @@
 """What the price rule does under stress, measured on the market model: shocks and manipulators."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from simulations.models.compiled import Floats
-from simulations.models.market.exchange import Market, Session, run
-from simulations.sweep.statistics import Estimate, estimate
+from simulations.models.market.exchange import Market, Session
+from simulations.report.sessions import Sessions, Wanted
+from simulations.sweep.statistics import Estimate, estimate, ratio
 
 SHOCK_AT_S: Final = 2_400
 SHOCKED_S: Final = 9_600
@@ -19,12 +19,26 @@ WITHIN: Final = 0.05
 """Converged: from then on the price stays this close to where it settled."""
 SMOOTHED_MIN: Final = 5
 
-SEEDS: Final = {10: 16, 100: 8, 1_000: 3, 10_000: 1}
-_MORE: Final = {10: 6, 100: 4, 1_000: 1, 10_000: 1}
-"""So many times more seeds where one provider's profit is what is measured, and noisy."""
-QUICK_SEEDS: Final = {10: 3, 50: 2}
 
-_BASE: Final = Market(duration_s=SHOCKED_S)
+class Seeds(NamedTuple):
+    """How many seeds at one size: of each scene and of the cartel, and of the small manipulator.
+
+    The small one gets more, for the profit of one provider among a hundred is noisy.
+    """
+
+    scenes: int
+    small: int
+
+
+SEEDS: Final = {
+    10: Seeds(64, 256),
+    100: Seeds(32, 512),
+    1_000: Seeds(12, 48),
+    10_000: Seeds(6, 12),
+}
+QUICK_SEEDS: Final = {10: Seeds(3, 6), 50: Seeds(2, 4)}
+
+_BASE: Final = Market(duration_s=SHOCKED_S, measured_from_s=SHOCKED_S // 2)
 SCENES: Final[dict[str, Market]] = {
     "calm": _BASE,
     "demand x10": replace(_BASE, shock_at_s=SHOCK_AT_S, shock_factor=10.0),
@@ -42,6 +56,8 @@ WASHING: Final = "30 % wash traders"
 LEVELS: Final = (0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.5)
 """Levels that a manipulator holds by pretending, as shares of the level when all are honest."""
 WASH: Final = "wash one of two slots"
+WAR: Final = "buy up others' slots, a fifth as many as it has"
+_WAR_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +123,23 @@ class Shock:
     busy: Floats
 
 
-def shock(scene: str, providers: int, seeds: int) -> Shock:
-    """Run a scene at one size."""
+def market_of(scene: str, providers: int) -> Market:
+    """Return the market of a scene at one size."""
     market = replace(SCENES[scene], providers=providers)
-    if scene == WASHING:
-        market = replace(market, colluding=max(1, providers * 3 // 10))
-    sessions = [run(market, seed) for seed in range(1, seeds + 1)]
-    shapes = [shape_of(session, market.shock_at_s // 60) for session in sessions]
+    return replace(market, colluding=cartel_of(providers)) if scene == WASHING else market
+
+
+def shock(scene: str, providers: int, seeds: int, sessions: Sessions) -> Shock:
+    """Run a scene at one size."""
+    market = market_of(scene, providers)
+    sessions.make(Wanted(market, seed) for seed in range(1, seeds + 1))
+    found = [sessions.get(market, seed) for seed in range(1, seeds + 1)]
+    shapes = [shape_of(session, market.shock_at_s // 60) for session in found]
     figures = {
         name: estimate([getattr(shape, name) for shape in shapes])
         for name in Shape.__dataclass_fields__
     }
-    return Shock(scene, providers, figures, smoothed(sessions[0].price), sessions[0].busy)
+    return Shock(scene, providers, figures, smoothed(found[0].price), found[0].busy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +149,7 @@ class Manipulation:
     Attributes:
         providers, members: of the network, and of the manipulator.
         strategy: in words.
-        level: that it holds, as a share of the honest level; 0 for wash trades.
+        level: that it holds, as a share of the honest level; 0 for wash trades and the war.
         gain: of its profit, as a share.
         price: change of the mean price that buyers pay, as a share.
         buyers: change of what buyers gain, as a share.
@@ -143,55 +164,78 @@ class Manipulation:
     buyers: Estimate
 
 
+def small_of(providers: int) -> int:
+    """Return the size of the small manipulator: one, or one in a hundred."""
+    return max(1, providers // 100)
+
+
+def cartel_of(providers: int) -> int:
+    """Return the size of the cartel: three in ten."""
+    return max(1, providers * 3 // 10)
+
+
 def strategies() -> dict[str, float]:
-    """Return the strategies with the level that each holds; 0 for wash trades."""
-    return {f"hold {level:g} x the level": level for level in LEVELS} | {WASH: 0.0}
+    """Return the strategies with the level that each holds; 0 for those that hold none."""
+    return {f"hold {level:g} x the level": level for level in LEVELS} | {WASH: 0.0, WAR: 0.0}
 
 
 def manipulations(
-    providers: int, members: int, seeds: int, names: Sequence[str] = ()
+    providers: int, members: int, seeds: int, sessions: Sessions, names: Sequence[str] = ()
 ) -> list[Manipulation]:
     """Try every strategy (or those of *names*) with *members* in one hand."""
-    calm = Market(providers=providers, duration_s=SHOCKED_S, measured_from_s=SHOCKED_S // 2)
-    wanted = {n: s for n, s in strategies().items() if not names or n in names}
-    outcomes: dict[str, list[tuple[float, float, float]]] = {name: [] for name in wanted}
-    for seed in range(1, seeds + 1):
-        session = run(calm, seed)
-        honest, usual = _outcome(session, members), session.level[session.level.size // 2 :].mean()
-        for name, level in wanted.items():
-            market = _manipulated(calm, members, level * float(usual))
-            played = _outcome(run(market, seed), members)
-            ratios = (_ratio(a, b) for a, b in zip(played, honest, strict=True))
-            gain, price, buyers = ratios
-            outcomes[name].append((gain, price, buyers))
-    return [
-        Manipulation(
-            providers,
-            members,
-            name,
-            wanted[name],
-            *(estimate(column) for column in map(list, zip(*rows, strict=True))),
-        )
-        for name, rows in outcomes.items()
-    ]
+    calm = market_of("calm", providers)
+    sessions.make(Wanted(calm, seed) for seed in range(1, seeds + 1))
+    wanted = {n: level for n, level in strategies().items() if not names or n in names}
+    played = {
+        (name, seed): _manipulated(calm, members, name, level * _usual(sessions.get(calm, seed)))
+        for name, level in wanted.items()
+        for seed in range(1, seeds + 1)
+    }
+    sessions.make(Wanted(market, seed) for (_, seed), market in played.items())
+    found = []
+    for name, level in wanted.items():
+        pairs = [
+            (_outcome(sessions.get(played[name, seed], seed), members), _outcome(honest, members))
+            for seed, honest in ((seed, sessions.get(calm, seed)) for seed in range(1, seeds + 1))
+        ]
+        found.append(Manipulation(providers, members, name, level, *_changes(pairs)))
+    return found
 
 
-def _manipulated(calm: Market, members: int, level: float) -> Market:
-    """Return the market with a manipulator that holds *level*, or washes when it is 0."""
-    if not level:
+def _usual(session: Session) -> float:
+    """Return the mean level of the second half."""
+    return float(session.level[session.level.size // 2 :].mean())
+
+
+def _manipulated(calm: Market, members: int, name: str, level: float) -> Market:
+    """Return the market with a manipulator that holds *level*, washes, or wages war."""
+    if name == WASH:
         return replace(calm, colluding=members, wash_slots=1)
+    if name == WAR:
+        rate = _WAR_SHARE * members * calm.slots / calm.job_s
+        return replace(calm, colluding=members, wage_war=rate)
     return replace(calm, colluding=members, pretend_level_ppm=round(level * 1_000_000))
 
 
-def _outcome(session: Session, members: int) -> tuple[float, float, float]:
+Gains = tuple[float, float, float]
+"""Profit of the members, mean price, what buyers gained."""
+
+
+def _changes(pairs: Sequence[tuple[Gains, Gains]]) -> list[Estimate]:
+    """Return by how much each changed from honest to played, as shares."""
+    found = []
+    for place in range(3):
+        now = ratio([played[place] for played, _ in pairs], [honest[place] for _, honest in pairs])
+        found.append(Estimate(now.mean - 1, now.half_width, now.runs))
+    return found
+
+
+def _outcome(session: Session, members: int) -> Gains:
     """Return the members' profit, the mean price and what buyers gained, in the second half."""
     half = session.paid.size // 2
     price = session.paid[half:].sum() / session.served_s[half:].sum()
-    return float(session.profit[:members].sum()), float(price), float(session.bought[half:].sum())
-
-
-def _ratio(new: float, old: float) -> float:
-    return new / old - 1 if old > 0 else (0.0 if new <= 0 else math.inf)
+    profit = float(session.profit[:members].sum()) - session.war_cost
+    return profit, float(price), float(session.bought[half:].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,23 +252,21 @@ class Study:
         return sorted({one.providers for one in self.shocks})
 
 
-def study(seeds: dict[int, int], progress: Callable[[float], None]) -> Study:
+def study(seeds: dict[int, Seeds], sessions: Sessions) -> Study:
     """Run everything; *seeds* says how many seeds at which number of providers."""
-    steps = len(seeds) * (len(SCENES) + 2)
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        progress(done / steps)
-
+    for providers, count in seeds.items():
+        sessions.announce(sum(_costs(providers, count)))
     shocks, small, cartel = [], [], []
     for providers, count in seeds.items():
-        for scene in SCENES:
-            shocks.append(shock(scene, providers, count))
-            step()
-        small += manipulations(providers, max(1, providers // 100), count * _MORE.get(providers, 2))
-        step()
-        cartel += manipulations(providers, max(1, providers * 3 // 10), count)
-        step()
+        shocks += [shock(scene, providers, count.scenes, sessions) for scene in SCENES]
+        small += manipulations(providers, small_of(providers), count.small, sessions)
+        cartel += manipulations(providers, cartel_of(providers), count.scenes, sessions)
     return Study(shocks, small, cartel)
+
+
+def _costs(providers: int, count: Seeds) -> Iterator[float]:
+    """Yield what `study` costs at one size, step by step."""
+    for scene in SCENES:
+        yield count.scenes * Wanted(market_of(scene, providers), 1).cost
+    calm = Wanted(market_of("calm", providers), 1).cost
+    yield (count.small + count.scenes) * calm * (1 + len(strategies()))

@@ -60,6 +60,23 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(statistics.fmean(values), student_t(count - 1) * spread, count)
 
 
+def ratio(new: Sequence[float], old: Sequence[float]) -> Estimate:
+    """Return the sum of *new* over that of *old*, pair by pair, after Cochran (1977, chapter 6).
+
+    Unlike the mean of the ratios it is not biased when *old* is small in some pair.
+
+    >>> ratio([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    Estimate(mean=2.0, half_width=0.0, runs=3)
+    """
+    count, base = len(old), statistics.fmean(old)
+    found = statistics.fmean(new) / base
+    if count < 2:
+        return Estimate(found, math.inf, 1)
+    rest = [one - found * other for one, other in zip(new, old, strict=True)]
+    spread = statistics.stdev(rest) / math.sqrt(count) / abs(base)
+    return Estimate(found, student_t(count - 1) * spread, count)
+
+
 def difference(one: Sequence[float], other: Sequence[float]) -> Estimate:
     """Return the mean of *other* less that of *one*, after Welch (1947)."""
     if min(len(one), len(other)) < 2:

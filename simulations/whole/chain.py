@@ -94,7 +94,7 @@ class LedgerChain:
         return Account(address, "active", NanoTon(balance), code, boc, last_lt, self._now())
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
         """Return the transactions of an account, oldest first."""
         await trio.sleep(ASK_S)

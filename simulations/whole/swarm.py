@@ -171,6 +171,7 @@ class Swarm:
                 ),
             ),
             requester=RequesterConfig(
+                busy_wait_s=0,  # as the exact engine's buyers: a job that nobody takes is lost
                 ceiling=CeilingPrices(
                     prompt_token_nanoton_per_1000=self._ceiling(prices.prompt_nanoton_per_1000),
                     output_token_nanoton_per_1000=self._ceiling(prices.output_nanoton_per_1000),

@@ -105,10 +105,13 @@ async def test_the_history_of_an_account_that_is_gone_can_be_read(
     for _ in range(9):
         await rig.devnet.warp(1)
     assert (await rig.chain.account(wallet.address)).status == "nonexist"
-    found = await rig.chain.transactions(wallet.address)
+    found = await rig.chain.transactions(wallet.address, heir=FRIEND)
     assert found == [item.record for item in await rig.devnet.transactions(wallet.address)]
     assert len(found) == 22
-    assert await rig.chain.transactions(wallet.address, since_lt=found[-2].lt) == found[-1:]
+    assert (
+        await rig.chain.transactions(wallet.address, since_lt=found[-2].lt, heir=FRIEND)
+        == found[-1:]
+    )
     assert await rig.chain.transactions(NOBODY) == []
     await rig.devnet.faucet(wallet.address, COIN)  # it begins anew
     again = await rig.chain.transactions(wallet.address, since_lt=found[-1].lt)

@@ -20,6 +20,7 @@ from contracts.errors import (
     LocalContractError,
     MessageRejected,
 )
+from contracts.rehearsal import Rehearsal
 from contracts.toncenter import Toncenter, open_toncenter
 from contracts.units import NanoTon
 from contracts.wallet import Transfer, Wallet, send_transfers
@@ -170,6 +171,27 @@ async def test_history_can_be_read_in_parts(
     assert await toncenter.transactions(FRIEND, since_lt=since_lt) == everything[3:]
     assert await toncenter.transactions(FRIEND, since_lt=since_lt, limit=2) == everything[3:5]
     assert await toncenter.transactions(FRIEND, since_lt=everything[-1].lt) == []
+
+
+async def test_an_account_that_is_gone_is_found_by_its_heir(
+    toncenter: Toncenter, rig: Rehearsal, chain: EmbeddedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on real servers of this kind, its history cannot be asked for by its name alone."""
+    monkeypatch.setattr(module, "PAGE", 3)
+    rig.open()
+    rig.external(rig.claim(COIN // 4))
+    rig.external(rig.close(COIN // 2))
+    gone, heir = rig.address, rig.params.payer_address
+    for _ in range(5):  # what the heir does later does not hide it
+        chain.faucet(heir, NanoTon(1))
+    true = chain.transactions(gone)
+    assert (await toncenter.account(gone)).last_transaction_lt == 0
+    assert await toncenter.transactions(gone) == []
+    assert await toncenter.transactions(gone, heir=heir) == true
+    assert await toncenter.transactions(gone, heir=heir, since_lt=true[0].lt) == true[1:]
+    assert await toncenter.transactions(gone, heir=heir, since_lt=true[-1].lt) == []
+    assert await toncenter.transactions(gone, heir=FRIEND) == []
+    assert await toncenter.transactions(NOBODY, heir=heir) == []
 
 
 async def test_endless_history_is_given_up(

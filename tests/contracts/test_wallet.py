@@ -101,7 +101,7 @@ class InProcess:
                 return self.chain.send_external(message_boc)
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
         await trio.lowlevel.checkpoint()
         self._tick()
@@ -296,7 +296,7 @@ class Lagging(InProcess):
         return self._old
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
         records = await super().transactions(address, since_lt=since_lt, limit=limit)
         return records if trio.current_time() > self.until_s else []

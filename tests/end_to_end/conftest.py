@@ -245,6 +245,13 @@ class Swarm:
             process.wait_for("announced", READY_S)
             yield process
 
+    @contextmanager
+    def api(self, home: Path, *options: str) -> Iterator[Running]:
+        """Run the HTTP server of a buyer."""
+        arguments = ("api", "--home", home, "--address", "127.0.0.1:0", *options)
+        with running(self.directory / f"{home.name}.log", *arguments) as process:
+            yield process
+
     # --- the chain, from outside ---
 
     def pay_out(self, address: str, coins: str) -> None:
@@ -303,6 +310,12 @@ def steady(swarm: Swarm) -> Iterator[Running]:
     with swarm.provider(home) as provider:
         provider.home = home
         yield provider
+
+
+@pytest.fixture(scope="session")
+def running_process() -> Any:
+    """`running`, for fixtures that live longer than one test."""
+    return running
 
 
 @pytest.fixture

@@ -211,7 +211,10 @@ def random_places(scalars: Sizes, random: np.random.Generator) -> NDArray[np.int
     context, tokens = int(scalars["context"]), int(scalars["tokens"])
     room = int(scalars["slots"]) * context
     found = np.stack(np.divmod(random.permutation(room)[:tokens], context), axis=1).astype(np.int32)
+    first = found[0].copy()
     found[0, 1] = context - 1  # the longest text
+    taken = (found[1:] == found[0]).all(axis=1)
+    found[1:][taken] = first  # two tokens at one place would be a race
     if tokens > 1:
         outside = [(-1, 0), (0, -1), (int(scalars["slots"]), 0), (0, context)]
         found[-1] = outside[int(random.integers(4))]

@@ -1,29 +1,42 @@
 """Conformance with llama.cpp and CTranslate2, where they are installed.
 
-Minutes of work, so it runs only on demand:
+Minutes of work, so it runs only on demand; each part stands for itself (``-k``):
 ``pip install -e ".[peers]" && COCOON_PEERS=1 python -m pytest tests/kernels/test_against_peers.py``
 """
 
 import os
 import random
+import re
 import string
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from model_files import gguf_bytes
+from model_files import (
+    family_bytes,
+    family_metadata,
+    family_tensors,
+    gguf_bytes,
+    tiny_llama_bytes,
+)
 
 from kernels.bench import peers
-from kernels.bench.chat import Comparison, follow
+from kernels.bench.chat import Comparison, Extends, follow
 from kernels.errors import DeviceUnavailable, ModelUnavailable
-from kernels.models.audio import SAMPLE_RATE_HZ, decode_audio
+from kernels.models.audio import SAMPLE_RATE_HZ, Audio, decode_audio
 from kernels.models.chat import ChatModel, ChatTurn, open_chat_model
 from kernels.models.gguf import open_gguf
 from kernels.models.installed import find_model
 from kernels.models.llama import NumpyDecoder
-from kernels.models.mel import log_mel
+from kernels.models.tokenizer import tokenizer_from_gguf
 from kernels.models.weights import load_llama_weights
-from kernels.models.whisper import open_speech_model
+from kernels.models.whisper import SpeechModel, open_speech_model
 from kernels.native import library
 
 pytestmark = pytest.mark.skipif(
@@ -62,30 +75,70 @@ def prompts(chat: ChatModel) -> list[list[int]]:
     return [chat.encode_chat([ChatTurn("user", question)]) for question in QUESTIONS]
 
 
+class Truth:
+    """The same weights as an F32 file, and llama.cpp's greedy answers on it."""
+
+    def __init__(self, chat: ChatModel, quantised_file: Path, folder: Path) -> None:
+        source = open_gguf(quantised_file)
+        tensors = {
+            name: ("F32", tensor.shape, tensor.to_floats().tobytes())
+            for name, tensor in source.tensors.items()
+        }
+        path = folder / "f32.gguf"
+        path.write_bytes(gguf_bytes(source.metadata | {"general.file_type": 0}, tensors))
+        del tensors
+        self.numpy = NumpyDecoder(load_llama_weights(open_gguf(path), "00", None))
+        self.prompts = prompts(chat)
+        self._theirs = peers.LlamaCpp(path, threads=1, exact=True)
+        self._answers: dict[int, list[int]] = {}
+
+    def answer(self, question: int) -> list[int]:
+        """Return llama.cpp's tokens, which are computed once."""
+        if question not in self._answers:
+            self._theirs.reset()
+            self._answers[question] = greedy(self._theirs, self.prompts[question])
+        return self._answers[question]
+
+    def close(self) -> None:
+        self._theirs.close()
+
+
+def greedy(engine: Extends, prompt: list[int]) -> list[int]:
+    found, pending = list[int](), prompt
+    for _ in range(TOKENS):
+        pending = [int(engine.extend(pending).argmax())]
+        found += pending
+    return found
+
+
+@pytest.fixture(scope="module")
+def truth(
+    chat: ChatModel, quantised_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Truth]:
+    found = Truth(chat, quantised_file, tmp_path_factory.mktemp("f32"))
+    yield found
+    found.close()
+
+
+each_question = pytest.mark.parametrize(
+    "question", range(len(QUESTIONS)), ids=[text.replace(" ", "-") for text in QUESTIONS]
+)
+
+
+@each_question
 def test_greedy_output_on_f32_weights_is_llama_cpps_token_for_token(
-    chat: ChatModel, quantised_file: Path, tmp_path: Path
+    truth: Truth, question: int
 ) -> None:
-    """Ours in NumPy on the same F32 file, and the native kernel on the quantised one."""
-    source = open_gguf(quantised_file)
-    tensors = {
-        name: ("F32", tensor.shape, tensor.to_floats().tobytes())
-        for name, tensor in source.tensors.items()
-    }
-    path = tmp_path / "f32.gguf"
-    path.write_bytes(gguf_bytes(source.metadata | {"general.file_type": 0}, tensors))
-    del tensors
-    theirs = peers.LlamaCpp(path, threads=1, exact=True)
-    reference = NumpyDecoder(load_llama_weights(open_gguf(path), "00", None))
-    for prompt in prompts(chat):
-        theirs.reset()
-        mine, native = reference.new_sequence(256), chat.decoder.new_sequence(256)
-        pending = prompt
-        for _ in range(TOKENS):
-            expected = int(theirs.extend(pending).argmax())
-            assert int(mine.extend(pending).argmax()) == expected
-            assert int(native.extend(pending).argmax()) == expected
-            pending = [expected]
-    theirs.close()
+    ours = truth.numpy.new_sequence(256)
+    assert greedy(ours, truth.prompts[question]) == truth.answer(question)
+
+
+@each_question
+def test_the_native_kernel_on_the_quantised_file_gives_the_tokens_of_f32_weights(
+    chat: ChatModel, truth: Truth, question: int
+) -> None:
+    ours = chat.decoder.new_sequence(256)
+    assert greedy(ours, truth.prompts[question]) == truth.answer(question)
 
 
 def test_the_quantised_file_gives_nearly_llama_cpps_distributions(
@@ -141,22 +194,217 @@ def test_500_of_500_strings_become_llama_cpps_tokens(chat: ChatModel, quantised_
     assert not different
 
 
-@pytest.mark.parametrize("name", ["whisper-tiny.en", "whisper-base"])
-@pytest.mark.parametrize("clip", range(6))
-def test_transcripts_are_ctranslate2s_token_for_token(name: str, clip: int) -> None:
-    """On the same features: the voice note, cut, slowed, quietened and noised."""
-    pytest.importorskip("ctranslate2")
+def sentencepiece_model(space_first: bool) -> Any:
+    """A vocabulary that the library itself makes, of what is written about this project."""
+    trainer = pytest.importorskip("sentencepiece")
+    root, model = Path(__file__).parents[2], BytesIO()
+    lines = (line for page in sorted(root.glob("**/*.md")) if ".venv" not in page.parts
+             for line in page.read_text().splitlines() if line.strip())  # fmt: skip
+    trainer.SentencePieceTrainer.train(
+        sentence_iterator=lines, model_writer=model, vocab_size=2000, model_type="bpe",
+        byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
+        add_dummy_prefix=space_first, user_defined_symbols=["\n\n", "\u2581\u2581\u2581"],
+        minloglevel=2, num_threads=1,
+    )  # fmt: skip
+    return trainer.SentencePieceProcessor(model_proto=model.getvalue())
+
+
+def piece_kind(model: Any, index: int) -> int:
+    """GGUF's number for the kind of a token."""
+    if model.is_unknown(index):
+        return 2
+    if model.is_control(index):
+        return 3
+    if model.is_byte(index):
+        return 6
+    return 4 if model.id_to_piece(index) in {"\n\n", "\u2581\u2581\u2581"} else 1
+
+
+def piece_text(model: Any, index: int) -> str:
+    """As llama.cpp's converter writes it: spaces of user-defined tokens are spaces."""
+    piece = model.id_to_piece(index)
+    return piece.replace("\u2581", " ") if piece_kind(model, index) == 4 else piece
+
+
+@pytest.mark.parametrize("space_first", [True, False])
+def test_500_strings_become_the_tokens_of_sentencepiece_and_of_llama_cpp(
+    space_first: bool, tmp_path: Path
+) -> None:
+    pytest.importorskip("llama_cpp")
+    model = sentencepiece_model(space_first)
+    size = model.get_piece_size()
+    path = tmp_path / "pieces.gguf"
+    path.write_bytes(
+        tiny_llama_bytes(
+            tokenizer__ggml__model="llama",
+            tokenizer__ggml__tokens=[piece_text(model, index) for index in range(size)],
+            tokenizer__ggml__scores=[float(model.get_score(index)) for index in range(size)],
+            tokenizer__ggml__token_type=[piece_kind(model, index) for index in range(size)],
+            tokenizer__ggml__add_space_prefix=space_first,
+        )
+    )
+    tokenizer = tokenizer_from_gguf(open_gguf(path))
+    texts = strings()
+    ours = [tokenizer.encode_plain(text) for text in texts]
+    theirs = peers.llama_tokens(path, texts)
+    assert [text for text, a, b in zip(texts, ours, theirs, strict=True) if a != b] == []
+    if not space_first:  # with it they differ on purpose: it counts "\n\n" and goes on
+        spm = [model.encode(text) for text in texts]
+        assert [text for text, a, b in zip(texts, ours, spm, strict=True) if a != b] == []
+
+
+MODELS = ("whisper-tiny.en", "whisper-base")
+SPOKEN = VOICE_NOTE.with_suffix(".txt").read_text().splitlines()[0]
+BECKETT = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
+TWO_CITIES = (
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the "
+    "age of foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the "
+    "season of light, it was the season of darkness, it was the spring of hope, it was the winter "
+    "of despair, we had everything before us, we had nothing before us, we were all going direct "
+    "to heaven, we were all going direct the other way. In short, the period was so far like the "
+    "present period, that some of its noisiest authorities insisted on its being received, for "
+    "good or for evil, in the superlative degree of comparison only."
+)
+
+
+def voice_note(variant: str) -> Audio:
+    """The voice note as it is, or made harder to understand."""
+    whole = decode_audio(VOICE_NOTE.read_bytes(), duration_s_max=60).samples
+    noise = np.random.default_rng(4).normal(0, 0.01, len(whole)).astype(np.float32)
+    pause = np.zeros(SAMPLE_RATE_HZ // 2, np.float32)
+    return Audio(
+        {
+            "whole": whole,
+            "first half": whole[: len(whole) // 2],
+            "without its beginning": whole[len(whole) // 3 :],
+            "quiet": whole * np.float32(0.2),
+            "noisy": whole + noise,
+            "twice": np.concatenate([whole, whole]),
+            "five times": np.concatenate([whole, pause] * 5),
+        }[variant]
+    )
+
+
+@cache
+def speech(name: str) -> tuple[SpeechModel, Path]:
     try:
         folder = find_model(name, "speech")
     except ModelUnavailable as error:
         pytest.skip(str(error))
-    model = open_speech_model(folder, threads=1)
-    whole = decode_audio(VOICE_NOTE.read_bytes(), duration_s_max=60).samples
-    noise = np.random.default_rng(clip).normal(0, 0.01, len(whole)).astype(np.float32)
-    samples = (
-        whole, whole[: len(whole) // 2], whole[len(whole) // 3 :], whole * np.float32(0.2),
-        whole + noise, np.concatenate([whole, whole]),
-    )[clip]  # fmt: skip
-    mel = log_mel(np.pad(samples, (0, 30 * SAMPLE_RATE_HZ - len(samples))), 80)
+    return open_speech_model(folder, threads=1), folder
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "variant", ["whole", "first half", "without its beginning", "quiet", "noisy", "twice"]
+)
+def test_transcripts_are_ctranslate2s_token_for_token(name: str, variant: str) -> None:
+    """On the same features."""
+    pytest.importorskip("ctranslate2")
+    model, folder = speech(name)
+    mel = model.spectrogram(voice_note(variant))
     theirs = peers.CTranslate2(folder, "float32").decode(mel, model.prompt("en"), 100)
     assert model.decode_features(mel, language="en", tokens_max=100) == theirs
+
+
+def clips() -> dict[str, tuple[Audio, str]]:
+    """What is spoken: the note and variants, and real recordings where there are some.
+
+    The wheel moonshine-voice has two; ``COCOON_CLIPS`` may name a folder of more, each with
+    its text beside it, in NAME.txt.
+    """
+    known = {kind: (voice_note(kind), SPOKEN) for kind in ("whole", "quiet", "noisy")}
+    known["five times"] = voice_note("five times"), " ".join([SPOKEN] * 5)
+    files: list[tuple[Path, str]] = []
+    if (spec := find_spec("moonshine_voice")) and spec.origin:
+        assets = Path(spec.origin).parent / "assets"
+        files += [(assets / "beckett.wav", BECKETT), (assets / "two_cities.wav", TWO_CITIES)]
+    for text in sorted(Path(os.environ.get("COCOON_CLIPS", "/nowhere")).glob("*.txt")):
+        recordings = [one for one in text.parent.glob(f"{text.stem}.*") if one != text]
+        files += [(one, text.read_text()) for one in recordings]
+    for path, text in files:
+        known[path.stem] = decode_audio(path.read_bytes(), duration_s_max=120), text
+    return known
+
+
+def word_errors(spoken: str, heard: str) -> int:
+    """Return the words to change, add or leave out (Levenshtein)."""
+    wanted, found = (re.sub(r"[^\w' ]", " ", text.lower()).split() for text in (spoken, heard))
+    row = list(range(len(found) + 1))
+    for index, word in enumerate(wanted, 1):
+        above, row = row, [index]
+        for column, other in enumerate(found):
+            changed = above[column] + (word != other)
+            row.append(min(changed, above[column + 1] + 1, row[-1] + 1))
+    return row[-1]
+
+
+def test_word_errors_are_counted() -> None:
+    assert word_errors("Ever tried. Ever failed.", "ever tried, ever FAILED") == 0
+    assert word_errors("a b c d", "a x c d e") == 2
+    assert word_errors("a b c", "") == 3
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_clip_has_more_word_errors_than_ctranslate2_makes_end_to_end(name: str) -> None:
+    """Beside faster-whisper: the same weights in fp32, greedy, windows of its own cutting."""
+    pytest.importorskip("faster_whisper")
+    model, folder = speech(name)
+    theirs = peers.FasterWhisper(folder)
+    rows = {}
+    for clip, (audio, spoken) in clips().items():
+        segments = model.transcribe(audio, should_stop=lambda: False, language="en")
+        heard = " ".join(segment.text for segment in segments)
+        other = theirs.transcribe(audio.samples)
+        rows[clip] = word_errors(spoken, heard), word_errors(spoken, other), heard == other
+    sys.stdout.write(f"{name}: word errors (ours, faster-whisper's, the same text): {rows}\n")
+    assert {clip: row for clip, row in rows.items() if row[0] > row[1]} == {}
+
+
+@pytest.mark.parametrize(
+    ("file_type", "encoding"),
+    [(1, "F16"), (2, "Q4_0"), (3, "Q4_1"), (7, "Q8_0"), (8, "Q5_0"), (9, "Q5_1"), (14, "Q4_K"),
+     (16, "Q5_K"), (18, "Q6_K"), (32, "BF16")],
+)  # fmt: skip
+def test_each_encoding_is_read_as_llama_cpp_reads_it(
+    file_type: int, encoding: str, tmp_path: Path
+) -> None:
+    """It writes random weights so, and then in F32 what it reads of that."""
+    pytest.importorskip("llama_cpp")
+    rng, shape = np.random.default_rng(3), {"embedding_length": 256, "feed_forward_length": 256}
+    shape |= {"attention.head_count": 4, "attention.head_count_kv": 4}
+    metadata = family_metadata("llama") | {f"llama.{key}": size for key, size in shape.items()}
+    tensors = {}
+    for name, values in family_tensors("llama").items():
+        wide = (values.shape[0] if name == "token_embd.weight" else 256, 256)[: values.ndim]
+        numbers = rng.normal(0, 0.3, wide).astype(np.float32)
+        tensors[name] = ("F32", wide, numbers.tobytes())
+    paths = [tmp_path / f"{name}.gguf" for name in ("written", "coded", "read")]
+    paths[0].write_bytes(gguf_bytes(metadata, tensors))
+    peers.requantise(paths[0], paths[1], file_type)
+    peers.requantise(paths[1], paths[2], 0)
+    coded, read = open_gguf(paths[1]).tensors, open_gguf(paths[2]).tensors
+    assert encoding in {tensor.encoding.name for tensor in coded.values()}
+    for name, tensor in coded.items():
+        if len(tensor.shape) == 2:
+            np.testing.assert_allclose(
+                tensor.to_floats(), read[name].to_floats(), rtol=1e-5, atol=1e-6
+            )
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "gemma"])
+def test_each_family_has_llama_cpps_logits(family: str, tmp_path: Path) -> None:
+    """On random weights in F32. llama.cpp looks GELU up in a table of fp16, so Gemma less so."""
+    pytest.importorskip("llama_cpp")
+    path = tmp_path / "model.gguf"
+    path.write_bytes(family_bytes(family, "F32"))
+    theirs = peers.LlamaCpp(path, threads=1, exact=True)
+    gguf = open_gguf(path)
+    ours = NumpyDecoder(load_llama_weights(gguf, "00", None)).new_sequence(64)
+    words = len(gguf.texts("tokenizer.ggml.tokens"))
+    ids = np.random.default_rng(1).integers(0, words, 30).tolist()
+    for part in (ids[:20], *([one] for one in ids[20:])):
+        wanted = theirs.extend(part)
+        error = np.abs(ours.extend(part) - wanted).max()
+        assert error < (2e-3 if family == "gemma" else 2e-5) * np.abs(wanted).max()
+    theirs.close()

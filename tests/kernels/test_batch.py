@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from model_files import family_bytes
+from model_files import FAMILY_SHAPE, family_bytes
+from test_llama_cuda import TalkativeDevice
 
 from kernels.errors import DeviceUnavailable, InvalidInput
 from kernels.models.batch import PASS_TOKENS, ChatBatch
@@ -110,3 +111,24 @@ def test_an_engine_without_batches_is_refused(tmp_path: Path) -> None:
     path.write_bytes(family_bytes("llama", "F32"))
     with pytest.raises(InvalidInput):
         ChatBatch(open_chat_model(path, device="cpu", cache=tmp_path).decoder)
+
+
+def test_a_device_chooses_the_tokens_of_a_chat_alone_and_in_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way from the file; no logits come back."""
+    monkeypatch.setitem(FAMILY_SHAPE, "attention.head_count", 2)
+    monkeypatch.setitem(FAMILY_SHAPE, "attention.head_count_kv", 1)
+    device = TalkativeDevice()
+    monkeypatch.setattr("kernels.device.open_device", lambda _: device)
+    path = tmp_path / "model.gguf"
+    path.write_bytes(family_bytes("llama", "Q8_0"))
+    model = open_chat_model(path, device="cuda", cache=tmp_path)
+    alone = [[piece.token_id for piece in ask(model, index, 6)] for index in range(4)]
+    assert device.returned_bytes == 4 * sum(map(len, alone))
+    batch = ChatBatch(model.decoder)
+    answers = [ask(model, index, 6) for index in range(4)]
+    for answer in answers:
+        batch.add(answer)
+    assert tokens_of(batch, answers) == alone
+    assert device.returned_bytes == 8 * sum(map(len, alone))

@@ -25,8 +25,8 @@ from kernels.device import Device
 from kernels.exact import EXACT
 from kernels.models.decoder import Step
 from kernels.models.llama_cuda import DeviceDecoder
-from kernels.models.sampling import Sampling, choose, uniform
-from kernels.quantised import dequantise_q4, quantise, quantise_q4
+from kernels.models.sampling import Choice, Sampling, choose
+from kernels.quantised import F32, dequantise_q4, quantise, quantise_q4, weights_of
 from kernels.registry import kernel
 from kernels.spec import Role
 
@@ -230,21 +230,47 @@ def test_a_token_drawn_on_a_device_is_the_one_that_the_host_draws(
     tokens, vocabulary = 25, 777
     scores = np.random.default_rng(8).normal(0, 3, (tokens, vocabulary)).astype(np.float32)
     scores[:, 5] = scores[:, 700]  # ties
+    choices = [Choice(sampling, position) for position in range(tokens)]
+    found = choose_on_a_device(card, scores, choices)
+    wanted = [choose(row, sampling, position) for position, row in enumerate(scores)]
+    assert found == wanted
+    assert len(set(wanted)) > 3
+
+
+def choose_on_a_device(card: Device, scores: F32, choices: list[Choice]) -> list[int]:
+    tokens, vocabulary = scores.shape
     sizes: Sizes = {"tokens": tokens, "vocabulary": vocabulary}
-    draws = [uniform(sampling.seed, position) for position in range(tokens)]
     arrays: Arrays = {
         "scores": scores,
         "best": np.zeros(tokens, np.int32),
-        "temperatures": np.full(tokens, sampling.temperature),
+        "temperatures": np.array([each.sampling.temperature for each in choices]),
         "weights": np.zeros((tokens, vocabulary), np.int64),
-        "rules": np.array(
-            [[sampling.top_k, int(sampling.top_p * 2**53), int(u * 2**53)] for u in draws]
-        ),
+        "rules": np.array([each.rule for each in choices]),
         "chosen": np.zeros(tokens, np.int32),
     }
     for name in ("argmax", "sample_weights", "sample"):
         spec = kernel(name)
         arrays |= run(card, spec, {each.name: arrays[each.name] for each in spec.arrays}, sizes)
-    wanted = [choose(row, sampling, position) for position, row in enumerate(scores)]
-    assert arrays["chosen"].tolist() == wanted
-    assert len(set(wanted)) > 3
+    return [int(each) for each in arrays["chosen"]]
+
+
+def test_a_draw_on_the_very_border_of_two_tokens_is_the_same_on_device_and_host(
+    card: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step of a draw before each border, and on it: sums in float64 would often differ."""
+    scores = np.random.default_rng(9).normal(0, 2, 50).astype(np.float32)
+    sampling = Sampling(1.3, top_p=0.9)
+    falling = -np.sort(-scores.astype(np.float64))
+    sums = np.cumsum(weights_of((falling - falling[0]) / 1.3))
+    needed = -(-int(sums[-1]) * int(0.9 * 2**53) >> 53)
+    sums = sums[: np.searchsorted(sums, needed) + 1]
+    borders = [-(-int(each) * 2**53 // int(sums[-1])) for each in sums[:-1]]
+    draws = [0, *(border - back for border in borders for back in (1, 0)), 2**53 - 1]
+    monkeypatch.setattr(
+        "kernels.models.sampling.uniform", lambda _seed, position: draws[position] / 2**53
+    )
+    choices = [Choice(sampling, position) for position in range(len(draws))]
+    wanted = [choose(scores, sampling, position) for position in range(len(draws))]
+    order = np.argsort(-scores, kind="stable")[: len(sums)]
+    assert wanted == np.repeat(order, 2).tolist()
+    assert choose_on_a_device(card, np.tile(scores, (len(draws), 1)), choices) == wanted

@@ -56,22 +56,103 @@ def scalar_q8_0(block: bytes) -> list[float]:
     return [scale * quant for quant in quants]
 
 
+def fives(bits: bytes, nibbles: bytes) -> list[int]:
+    (word,) = struct.unpack("<I", bits)
+    low = [byte & 15 for byte in nibbles] + [byte >> 4 for byte in nibbles]
+    return [nibble + 16 * (word >> index & 1) for index, nibble in enumerate(low)]
+
+
+def scalar_q5_0(block: bytes) -> list[float]:
+    (scale,) = struct.unpack("<e", block[:2])
+    return [scale * (quant - 16) for quant in fives(block[2:6], block[6:])]
+
+
+def scalar_q5_1(block: bytes) -> list[float]:
+    scale, minimum = struct.unpack("<ee", block[:4])
+    return [scale * quant + minimum for quant in fives(block[4:8], block[8:])]
+
+
+def six_bits(packed: bytes, group: int) -> tuple[int, int]:
+    """Return the scale and the minimum of one of the 8 groups of a K block."""
+    if group < 4:
+        return packed[group] & 63, packed[group + 4] & 63
+    scale = packed[group + 4] & 15 | packed[group - 4] >> 6 << 4
+    return scale, packed[group + 4] >> 4 | packed[group] >> 6 << 4
+
+
+def scalar_k(block: bytes, quants: list[int]) -> list[float]:
+    scale, minimum = struct.unpack("<ee", block[:4])
+    values = []
+    for index, quant in enumerate(quants):
+        group_scale, group_minimum = six_bits(block[4:16], index // 32)
+        values.append(scale * group_scale * quant - minimum * group_minimum)
+    return values
+
+
+def k_nibbles(packed: bytes) -> list[int]:
+    places = [(32 * (index // 64) + index % 32, 4 * (index // 32 % 2)) for index in range(256)]
+    return [packed[byte] >> shift & 15 for byte, shift in places]
+
+
+def scalar_q4_k(block: bytes) -> list[float]:
+    return scalar_k(block, k_nibbles(block[16:]))
+
+
+def scalar_q5_k(block: bytes) -> list[float]:
+    fifth = [block[16 + index % 32] >> (index // 32) & 1 for index in range(256)]
+    low = k_nibbles(block[48:])
+    return scalar_k(block, [a + 16 * b for a, b in zip(low, fifth, strict=True)])
+
+
+def scalar_q6_k(block: bytes) -> list[float]:
+    (scale,) = struct.unpack("<e", block[208:])
+    scales = struct.unpack("<16b", block[192:208])
+    values = []
+    for index in range(256):
+        half, group, item = index // 128, index % 128 // 32, index % 32
+        low = block[64 * half + 32 * (group % 2) + item] >> 4 * (group // 2) & 15
+        upper = block[128 + 32 * half + item] >> 2 * group & 3
+        values.append(scale * scales[index // 16] * ((low | upper << 4) - 32))
+    return values
+
+
 @pytest.mark.parametrize(
-    ("kind", "scalar", "scales", "size"),
-    [("Q4_0", scalar_q4_0, 1, 16), ("Q4_1", scalar_q4_1, 2, 16), ("Q8_0", scalar_q8_0, 1, 32)],
+    ("kind", "scalar", "scales", "size", "items"),
+    [
+        ("Q4_0", scalar_q4_0, 1, 16, 32),
+        ("Q4_1", scalar_q4_1, 2, 16, 32),
+        ("Q5_0", scalar_q5_0, 1, 20, 32),
+        ("Q5_1", scalar_q5_1, 2, 20, 32),
+        ("Q8_0", scalar_q8_0, 1, 32, 32),
+        ("Q4_K", scalar_q4_k, 2, 140, 256),
+        ("Q5_K", scalar_q5_k, 2, 172, 256),
+        ("Q6_K", scalar_q6_k, -1, 208, 256),
+    ],
 )
 @given(data=st.data())
-@ON_DISK
-def test_blocks_dequantise_as_specified(tmp_path: Path, kind, scalar, scales, size, data) -> None:
-    floats = st.lists(st.floats(-100, 100, width=16), min_size=scales, max_size=scales)
-    blocks = [
-        struct.pack(f"<{scales}e", *data.draw(floats))
-        + data.draw(st.binary(min_size=size, max_size=size))
-        for _ in range(4)
-    ]
-    gguf = opened(tmp_path, gguf_bytes({}, {"t": (kind, (2, 64), b"".join(blocks))}))
-    expected = np.array([scalar(block) for block in blocks], np.float64).reshape(2, 64)
-    np.testing.assert_allclose(gguf.tensors["t"].to_floats(), expected, rtol=1e-6, atol=1e-5)
+@settings(ON_DISK, max_examples=30)
+def test_blocks_dequantise_as_specified(
+    tmp_path: Path, kind, scalar, scales, size, items, data
+) -> None:
+    """With *scales* fp16 numbers before the integers, or one after them."""
+    floats = st.lists(st.floats(-100, 100, width=16), min_size=abs(scales), max_size=abs(scales))
+    blocks = []
+    for seed in data.draw(st.lists(st.integers(0, 2**32), min_size=4, max_size=4)):
+        quants = np.random.default_rng(seed).bytes(size)
+        numbers = struct.pack(f"<{abs(scales)}e", *data.draw(floats))
+        blocks.append(quants + numbers if scales < 0 else numbers + quants)
+    tensor = (kind, (2, 2 * items), b"".join(blocks))
+    gguf = opened(tmp_path, gguf_bytes({}, {"t": tensor}))
+    expected = np.array([scalar(block) for block in blocks], np.float64).reshape(2, 2 * items)
+    np.testing.assert_allclose(gguf.tensors["t"].to_floats(), expected, rtol=1e-5, atol=1e-3)
+
+
+def test_the_upper_halves_of_floats_become_floats(tmp_path: Path) -> None:
+    values = np.array([[1.0, -2.5, 3e38, 1e-38]], np.float32)
+    upper = (values.view(np.uint32) >> 16).astype(np.uint16)
+    gguf = opened(tmp_path, gguf_bytes({}, {"t": ("BF16", (1, 4), upper.tobytes())}))
+    wanted = (values.view(np.uint32) & 0xFFFF0000).view(np.float32)
+    assert np.array_equal(gguf.tensors["t"].to_floats(), wanted)
 
 
 def test_halves_become_floats(tmp_path: Path) -> None:

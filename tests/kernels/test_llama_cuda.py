@@ -5,17 +5,22 @@ which buffer, which size), and `test_cuda` proves the kernels.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from model_files import FAMILY_SHAPE, family_bytes
 from numpy.typing import NDArray
 
 from kernels._cpu import CpuBuffer, CpuDevice
-from kernels.errors import DeviceUnavailable, InvalidInput
+from kernels.errors import DeviceUnavailable, InvalidInput, LaunchError
+from kernels.models.chat import _best_device
 from kernels.models.decoder import Step
+from kernels.models.gguf import open_gguf
 from kernels.models.llama import NumpyDecoder
 from kernels.models.llama_cuda import CHUNK_TOKENS, DeviceDecoder, Precision
+from kernels.models.sampling import Choice, Sampling, choose
 from kernels.models.weights import LlamaConfig, LlamaLayer, LlamaWeights
 from kernels.quantised import dequantise_q4, quantise_q4
 
@@ -187,6 +192,72 @@ def test_two_sequences_do_not_disturb_each_other() -> None:
     assert np.array_equal(one.extend([3]), expected[1])
 
 
+class TalkativeDevice(CpuDevice):
+    """Counts the bytes that come back."""
+
+    returned_bytes = 0
+
+    def copy_out(self, buffer: CpuBuffer, size_bytes: int) -> bytearray:  # type: ignore[override]
+        self.returned_bytes += size_bytes
+        return super().copy_out(buffer, size_bytes)
+
+
+SAMPLINGS = [
+    Sampling(),
+    Sampling(0.8, top_k=20, top_p=0.95, seed=3),
+    Sampling(4.0, seed=2**64 - 1),
+    Sampling(1.0, top_k=1),
+    Sampling(2.5, top_p=0.3, seed=9),
+]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
+def test_the_device_chooses_what_the_host_would_and_only_the_choice_comes_back(
+    sampling: Sampling,
+) -> None:
+    device = TalkativeDevice()
+    decoder = DeviceDecoder(device, random_weights())
+    told, asked = decoder.new_sequence(40), decoder.new_sequence(40)
+    pending = token_ids(9)
+    for count in range(12):
+        choice = Choice(sampling, told.length_tokens + len(pending))
+        expected = choose(told.extend(pending), sampling, choice.position)
+        before = device.returned_bytes
+        assert asked.extend_and_choose(pending, choice) == expected
+        assert device.returned_bytes - before == 4
+        pending = [expected, count]
+
+
+def test_several_texts_get_the_tokens_that_each_would_get_alone() -> None:
+    decoder = DeviceDecoder(CpuDevice(), random_weights())
+    samplings = [SAMPLINGS[index % 5] for index in range(19)]
+    prompts = [token_ids(3 + index % 5) for index in range(19)]
+    choices = [Choice(each, len(ids)) for each, ids in zip(samplings, prompts, strict=True)]
+    alone = [
+        decoder.new_sequence(20).extend_and_choose(ids, choice)
+        for ids, choice in zip(prompts, choices, strict=True)
+    ]
+    steps = [Step(decoder.new_sequence(20), ids, len(ids) != 4) for ids in prompts]
+    found = decoder.choose_together(steps, choices)
+    for step, together, single in zip(steps, found, alone, strict=True):
+        assert together == (single if step.wants_logits else None)
+
+
+def test_a_choice_is_not_made_after_a_stop() -> None:
+    sequence = DeviceDecoder(CpuDevice(), random_weights()).new_sequence(400)
+    ids = token_ids(2 * CHUNK_TOKENS)
+    assert sequence.extend_and_choose(ids, Choice(Sampling(), 1), should_stop=lambda: True) is None
+    assert sequence.length_tokens == CHUNK_TOKENS
+
+
+def test_logits_that_are_no_numbers_are_an_error_when_the_device_chooses() -> None:
+    weights = random_weights()
+    broken = replace(weights, output_norm=np.full_like(weights.output_norm, np.nan))
+    sequence = DeviceDecoder(CpuDevice(), broken, precision="f32").new_sequence(8)
+    with pytest.raises(LaunchError):
+        sequence.extend_and_choose([1], Choice(Sampling(), 1))
+
+
 @pytest.mark.parametrize("ids", [[], [-1], [CONFIG.vocabulary], [0] * 5])
 def test_tokens_that_do_not_fit_are_refused_and_change_nothing(ids: list[int]) -> None:
     sequence = DeviceDecoder(CpuDevice(), random_weights()).new_sequence(4)
@@ -243,7 +314,18 @@ def test_a_model_that_the_kernels_cannot_do_is_refused(changes: dict[str, Any], 
 
 def test_q8_needs_less_than_a_third_of_the_memory() -> None:
     whole, small = CountingDevice(), CountingDevice()
-    weights = random_weights(replace(CONFIG, vocabulary=20_000))
+    weights = random_weights(replace(CONFIG, width=384, vocabulary=20_000))
     DeviceDecoder(whole, weights, precision="f32")
     DeviceDecoder(small, weights, precision="q8")
     assert small.used_bytes < whole.used_bytes / 3
+
+
+@pytest.mark.parametrize(("family", "device"), [("llama", "cuda"), ("qwen2", "cpu")])
+def test_auto_takes_the_card_for_models_that_it_can_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, family: str, device: str
+) -> None:
+    monkeypatch.setattr("kernels.device.available_devices", lambda: ("cuda", "cpu"))
+    monkeypatch.setitem(FAMILY_SHAPE, "attention.key_length", 32)
+    path = tmp_path / "model.gguf"
+    path.write_bytes(family_bytes(family))
+    assert _best_device(open_gguf(path)) == device

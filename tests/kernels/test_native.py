@@ -248,6 +248,12 @@ def test_it_is_built_once_for_each_source_and_compiler(native, tmp_path: Path) -
     assert build._content_hash(build.Compiler("cc", "another 1.0")) not in first.name
 
 
+def test_a_start_does_not_run_the_compiler_again(native, monkeypatch) -> None:
+    first = build.build()
+    monkeypatch.setattr(build, "_run", lambda *_: pytest.fail("a program was started"))
+    assert build.build() == first
+
+
 def test_without_a_compiler_it_says_what_to_install(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)

@@ -1,6 +1,7 @@
 """Conformance on the real weights; skipped where `cocoon assets fetch tests` has not run."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,9 @@ def test_audio_longer_than_a_window_loses_nothing_at_the_seam(speech: SpeechMode
     audio = Audio(np.concatenate([once, pause] * 5))
     assert 30 < audio.duration_s < 40
     segments = list(speech.transcribe(audio, should_stop=lambda: False))
-    text = " ".join(segment.text for segment in segments).lower()
-    assert text.count("i will send you the report tomorrow morning.") == 5
-    assert text.count("do not forget to buy milk") == 5
-    assert text.count("apples") == 5
+    spoken = VOICE_NOTE.with_suffix(".txt").read_text().splitlines()[0]
+    assert words(" ".join(segment.text for segment in segments)) == words(spoken) * 5
+
+
+def words(text: str) -> list[str]:
+    return re.sub(r"[^\w ]", "", text.lower()).split()

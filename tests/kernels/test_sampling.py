@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels.errors import InvalidInput, LaunchError
-from kernels.models.sampling import Sampling, choose, uniform
+from kernels.exact import EXACT
+from kernels.models.sampling import Choice, Sampling, choose, uniform
+from kernels.reference import REFERENCES
 
 logits_lists = st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=40)
 
@@ -26,6 +28,27 @@ def test_top_k_takes_one_of_the_k_likeliest(values, top_k, position) -> None:
     logits = as_logits(values)
     chosen = choose(logits, Sampling(1.0, top_k=top_k, seed=1), position)
     assert sorted(logits, reverse=True).index(logits[chosen]) < top_k
+
+
+@given(
+    st.lists(st.floats(-90, 90, width=32) | st.sampled_from([0, 1, -np.inf]), max_size=60),
+    st.floats(0, 100) | st.sampled_from([0, 1e-320, 1e-9]),
+    st.integers(0, 70) | st.just(2**70),
+    st.floats(0, 1),
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 10**6),
+)
+def test_a_device_chooses_the_same_token(values, temperature, top_k, top_p, seed, position) -> None:
+    logits = as_logits([*values, 0.5])
+    choice = Choice(Sampling(temperature, top_k, top_p, seed), position)
+    sizes = {"tokens": 1, "vocabulary": len(logits)}
+    best, chosen = np.zeros(1, np.int32), np.zeros(1, np.int32)
+    weights = np.zeros((1, len(logits)), np.int64)
+    REFERENCES["argmax"](logits[None], best, **sizes)
+    temperatures = np.array([temperature or 1.0])
+    EXACT["sample_weights"](logits[None], best, temperatures, weights, **sizes)
+    REFERENCES["sample"](logits[None], weights, best, np.array([choice.rule]), chosen, **sizes)
+    assert chosen[0] == choose(logits, choice.sampling, position)
 
 
 def test_top_k_takes_each_of_the_k_likeliest_and_no_other() -> None:

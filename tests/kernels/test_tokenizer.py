@@ -124,5 +124,5 @@ def test_broken_vocabularies_are_refused(tmp_path: Path, changes) -> None:
 def test_each_family_cuts_text_its_own_way(tmp_path: Path, split, text, pieces) -> None:
     tokenizer = build(tmp_path, tokenizer__ggml__pre=split)
     assert tokenizer.decode(tokenizer.encode_plain(text)) == text
-    cut = tokenizer._encoder.pre_tokenizer.pre_tokenize_str(text)
+    cut = tokenizer._encoder.pairs.pre_tokenizer.pre_tokenize_str(text)
     assert [text[start:end] for _, (start, end) in cut] == pieces

@@ -10,8 +10,14 @@ from model_files import byte_characters, ct2_bytes, whisper_variables
 
 from kernels.errors import InvalidModelFile, KernelError, LaunchError, ModelUnavailable
 from kernels.models.audio import Audio
-from kernels.models.mel import log_mel, mel_filters
-from kernels.models.whisper import SpeechModel, SpeechSegment, apply_rules, open_speech_model
+from kernels.models.mel import log_mel, mel_filters, window_mel
+from kernels.models.whisper import (
+    SpeechModel,
+    SpeechSegment,
+    _Guess,
+    apply_rules,
+    open_speech_model,
+)
 from kernels.models.whisper_network import gelu
 
 SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|transcribe|>", "<|nocaptions|>"]
@@ -86,6 +92,30 @@ def test_an_unfinished_segment_is_left_to_the_next_window(model: SpeechModel) ->
     assert cut(model, closed, last=False) == (closed, 30.0)
 
 
+SAID, SAID_AGAIN, BABBLE = [65, 66, 67], [65] * 200, list(range(33, 127))
+
+
+@pytest.mark.parametrize(
+    ("guesses", "taken"),
+    [
+        ([(SAID, -0.2)], 0),
+        ([(SAID, -1.5), (SAID, -0.5)], 1),
+        ([(SAID_AGAIN, -0.1), (SAID_AGAIN, -0.4), (SAID_AGAIN, -0.9)], 0),  # it is really said
+        ([(SAID_AGAIN, -0.1), (BABBLE, -1.9), (BABBLE, -1.4)], 2),  # a loop
+        ([(SAID, -1.3), (SAID, -1.1), (SAID, -2.0)], 1),
+    ],
+)
+def test_of_guesses_that_all_look_wrong_the_best_is_taken(
+    model: SpeechModel, monkeypatch: pytest.MonkeyPatch, guesses: list, taken: int
+) -> None:
+    made = [_Guess(tokens, likely, 0.1) for tokens, likely in guesses]
+    rest = iter(made)
+    monkeypatch.setattr(model, "_decode", lambda *_: next(rest))
+    found = model._best_guess(None, None, never)  # type: ignore[arg-type]
+    assert found is made[taken]
+    assert next(rest, None) is None
+
+
 def test_tokens_become_segments_with_times(model: SpeechModel) -> None:
     tokens = [FIRST, 65, FIRST + 100, FIRST + 150, 66, 67]
     assert list(model._segments(tokens, 60.0, 28.0)) == [
@@ -132,6 +162,30 @@ def test_a_tone_lights_up_its_own_mel_band() -> None:
     assert loud.shape == (80, 100)
     centre = mel_filters(80)[loud[:, 50].argmax()].argmax() * 40
     assert centre == pytest.approx(1000, abs=40)
+
+
+def test_a_window_inside_long_audio_hears_its_neighbours() -> None:
+    samples = noise(3).samples
+    samples[8000] = 9.0  # the loudest is in every part, so all have the same scale
+    whole = log_mel(samples, 80)
+    assert np.abs(window_mel(samples, 0, 80, 150) - whole[:, :150]).max() < 1e-6
+    inner = window_mel(samples, 40 * 160, 80, 100)
+    assert np.abs(inner - whole[:, 40:140]).max() < 1e-6
+
+
+@given(st.integers(0, 900), st.integers(0, 900), st.integers(1, 8))
+def test_where_the_audio_ends_the_spectrogram_goes_on_with_zeros(length, start, frames) -> None:
+    samples = noise(1).samples[:length]
+    start = min(start, length)
+    mel = window_mel(samples, start, 80, frames)
+    heard = min(frames, (length - start) // 160)
+    assert mel.shape == (80, frames)
+    assert mel[:, :heard].any(axis=0).all()
+    assert not mel[:, heard:].any()
+
+
+def test_less_than_a_frame_of_audio_is_nothing(model: SpeechModel) -> None:
+    assert list(model.transcribe(noise(159 / 16_000), should_stop=never)) == []
 
 
 def test_each_mel_filter_has_unit_area() -> None:

@@ -20,12 +20,13 @@ enum { THREADS_MAX = 1024, LANES = 32, ROW = 4 * THREADS_MAX + 64, EXITED = 0xff
 typedef struct Env {
     u8 *arena, *frames, *shadow;
     struct Access *races;
+    struct Touch *touches;
     u32 *clocks;
     u64 arena_mask, statics, shared, local;
     i64 fuel;
     u32 threads, shared_mask, shared_size, local_stride;
     u32 block[3], index[3], grid[3];
-    u32 stop, strict, epoch;
+    u32 stop, strict, epoch, first_block, block_serial, has_fence, has_acquired;
     u32 fault_thread, fault_other, fault_line, fault_size, fault_space, fault_write;
     u64 fault_address;
     u8 parameters[4096];
@@ -52,12 +53,12 @@ enum Kind {
     WARP_BARRIER, MATCH_ANY, MATCH_ALL,
     REDUX_ADD, REDUX_AND, REDUX_OR, REDUX_XOR,
     REDUX_MIN_U, REDUX_MAX_U, REDUX_MIN_S, REDUX_MAX_S,
-    ACTIVE
+    ACTIVE, STEP
 };
 
 enum Fault {
     DEADLOCK = 1, OUT_OF_FUEL, TRAP, OUT_OF_BOUNDS, MISALIGNED, UNINITIALISED_SHARED, DATA_RACE,
-    DIVERGENT_BARRIER, EXITED_LANE, READ_ONLY
+    DIVERGENT_BARRIER, EXITED_LANE, READ_ONLY, BLOCK_RACE
 };
 
 enum { CONSTANT_SOURCE = 1, CONSTANT_CLAMP = 2, CONSTANT_MASK = 4 };
@@ -65,21 +66,26 @@ enum { CONSTANT_SOURCE = 1, CONSTANT_CLAMP = 2, CONSTANT_MASK = 4 };
 // ---- strict mode: every access is looked at
 
 enum Space { GENERIC, SHARED, LOCAL, CONSTANT };
-enum { WRITE = 4, STRONG = 8, VALUE_KNOWN = 16 };
+enum { WRITE = 4, STRONG = 8, VALUE_KNOWN = 16, RESULT = 32, ACQUIRE = 64 };
 enum { ADDRESSABLE = 1, INITIALISED = 2, CONSTANT_BYTE = 4 };
 #define ORIGIN (1ull << 44)
 
-// The last accesses of a byte of shared memory, each as `thread + 1` (0: none), with STRONG_BIT for
-// an atomic or volatile one, and that thread's clock.
+enum { PLAIN_READ, STRONG_READ, PLAIN_WRITE, STRONG_WRITE, KINDS };  // strong: atomic or volatile
+
+typedef struct Event { u32 thread, clock; } Event;  // thread + 1, 0: none; that thread's clock
+
+// The accesses of a byte of shared memory since the last barrier of the block: for each kind two,
+// of two warps if there are two, so that an access of any thread is unordered with one of them.
 typedef struct Access {
-    u32 epoch;  // barriers passed when this was written
-    u32 writer, writer_clock;
-    u32 reader, reader_clock;       // one reader since the last barrier
-    u32 other_reader, other_clock;  // another one
-    u32 unused;
+    u32 epoch, unused;  // barriers passed when this was written
+    Event seen[4][2];
 } Access;
 
-enum { STRONG_BIT = 0x80000000u };
+// The accesses of a byte of global memory in this launch.
+typedef struct Touch {
+    u32 block, other;  // the last block that used it, and one before; counted from 1 in the arena
+    u8 own, earlier, unused[2];  // kinds, a bit each: of that block, and of those before
+} Touch;
 
 static u32 fault(Env *env, u32 reason, u32 thread, u32 line) {
     if (!env->stop) {
@@ -100,39 +106,60 @@ static u32 came_before(Env *env, u32 thread, u32 clock, u32 now) {
     return clock <= clock_row(env, now)[thread % LANES];
 }
 
-// Does an earlier access, recorded as `before`, race with one of `now`? Two strong ones never do.
-static u32 conflicts(Env *env, u32 before, u32 clock, u32 now, u32 strong) {
-    if (!before || (strong && before & STRONG_BIT)) return 0;
-    return !came_before(env, (before & ~STRONG_BIT) - 1, clock, now);
+static u32 kind_of(u32 flags) {
+    u32 strong = (flags & STRONG) != 0;
+    return flags & WRITE ? PLAIN_WRITE + strong : PLAIN_READ + strong;
 }
 
-// Two readers are kept; plain ones are kept rather than strong ones, as they race with more.
-static void record_read(Access *a, u32 thread, u32 clock, u32 strong) {
-    u32 id = thread + 1, mark = strong ? STRONG_BIT : 0;
-    u32 first = !a->reader || (a->reader & ~STRONG_BIT) == id;
-    u32 *reader = first ? &a->reader : &a->other_reader;
-    if (strong && *reader && !(*reader & STRONG_BIT)) return;
-    *reader = id | mark;
-    *(first ? &a->reader_clock : &a->other_clock) = clock;
+// The kinds, a bit each, that an unordered access of `kind` races with. Two strong ones never do;
+// a plain write of the value that is there anyway is let pass beside another.
+static u32 rivals(u32 kind, u32 same_value) {
+    u32 plain_write = 1u << PLAIN_WRITE, strong_write = 1u << STRONG_WRITE;
+    if (kind == PLAIN_READ) return plain_write | strong_write;
+    if (kind == STRONG_READ) return plain_write;
+    if (kind == STRONG_WRITE) return plain_write | 1u << PLAIN_READ;
+    return (1u << PLAIN_READ) | (1u << STRONG_READ) | strong_write | (same_value ? 0 : plain_write);
+}
+
+// Remember an access: in the place of one of the same thread, a free one, one that came before it,
+// or one whose warp has another place.
+static void remember(Env *env, Event *seen, u32 thread, u32 clock) {
+    u32 place = 2;
+    for (u32 i = 0; i < 2 && place == 2; ++i)
+        if (seen[i].thread == thread + 1) place = i;
+    for (u32 i = 0; i < 2 && place == 2; ++i)
+        if (!seen[i].thread || came_before(env, seen[i].thread - 1, seen[i].clock, thread)) place = i;
+    if (place == 2 && (seen[0].thread - 1) / LANES == (seen[1].thread - 1) / LANES) place = 1;
+    if (place < 2) seen[place] = (Event){thread + 1, clock};
 }
 
 // Returns the thread, plus one, that the access races with, or 0.
-static u32 race(Env *env, Access *a, u32 thread, u32 flags, u32 same_value) {
+static u32 race(Env *env, Access *a, u32 thread, u32 kind, u32 same_value) {
     if (a->epoch != env->epoch) *a = (Access){.epoch = env->epoch};
-    u32 clock = clock_row(env, thread)[thread % LANES], strong = (flags & STRONG) != 0;
-    if (!same_value && conflicts(env, a->writer, a->writer_clock, thread, strong))
-        return a->writer & ~STRONG_BIT;
-    if (!(flags & WRITE)) {
-        record_read(a, thread, clock, strong);
-        return 0;
-    }
-    if (conflicts(env, a->reader, a->reader_clock, thread, strong))
-        return a->reader & ~STRONG_BIT;
-    if (conflicts(env, a->other_reader, a->other_clock, thread, strong))
-        return a->other_reader & ~STRONG_BIT;
-    a->writer = (thread + 1) | (strong ? STRONG_BIT : 0);
-    a->writer_clock = clock;
+    u32 against = rivals(kind, same_value);
+    for (u32 other = 0; other < KINDS; ++other)
+        for (u32 i = 0; i < 2 && against >> other & 1; ++i) {
+            Event *e = &a->seen[other][i];
+            if (e->thread && !came_before(env, e->thread - 1, e->clock, thread)) return e->thread;
+        }
+    remember(env, a->seen[kind], thread, clock_row(env, thread)[thread % LANES]);
     return 0;
+}
+
+// Blocks run one after the other here and at the same time on a card. Returns the block, plus one,
+// of this launch that the access of another block races with, or 0. A block that has read
+// something strongly, with a fence, may know that others are done, and is let pass from there on.
+static u32 race_of_blocks(Env *env, Touch *t, u32 kind, u32 same_value) {
+    if (t->block != env->block_serial) {
+        u32 is_of_this_launch = t->block >= env->first_block;
+        *t = (Touch){
+            env->block_serial, is_of_this_launch ? t->block : 0, 0,
+            is_of_this_launch ? t->earlier | t->own : 0, {0, 0},
+        };
+    }
+    t->own |= 1u << kind;
+    if (env->has_acquired || !(t->earlier & rivals(kind, same_value))) return 0;
+    return t->other - env->first_block + 1;
 }
 
 static u32 bits_equal(const u8 *bytes, u64 value, u32 size) {
@@ -150,7 +177,7 @@ static u32 check_shared(Env *env, u32 thread, u64 offset, u32 size, u32 flags, u
     for (u32 i = 0; i < size; ++i) {
         if (!(flags & WRITE) || (flags & STRONG && !(flags & VALUE_KNOWN)))
             if (!(shadow[i] & INITIALISED)) return UNINITIALISED_SHARED;
-        u32 other = race(env, env->races + offset + i, thread, flags, same);
+        u32 other = race(env, env->races + offset + i, thread, kind_of(flags), same);
         if (other) {
             env->fault_other = other - 1;
             return DATA_RACE;
@@ -160,12 +187,23 @@ static u32 check_shared(Env *env, u32 thread, u64 offset, u32 size, u32 flags, u
     return 0;
 }
 
-static u32 check_global(Env *env, u64 offset, u32 size, u32 flags) {
+static u32 check_global(Env *env, u64 offset, u32 size, u32 flags, u64 value) {
     if (offset > env->arena_mask || env->arena_mask - offset < size) return OUT_OF_BOUNDS;
     if (offset % size) return MISALIGNED;
+    u32 same = (flags & WRITE) && (flags & VALUE_KNOWN) && size <= 8
+               && bits_equal(env->arena + offset, value, size);
     for (u32 i = 0; i < size; ++i) {
         if (!(env->shadow[offset + i] & ADDRESSABLE)) return OUT_OF_BOUNDS;
         if (flags & WRITE && env->shadow[offset + i] & CONSTANT_BYTE) return READ_ONLY;
+    }
+    if (flags & STRONG && (!(flags & WRITE) || flags & RESULT))
+        env->has_acquired |= flags & ACQUIRE || env->has_fence;
+    for (u32 i = 0; i < size; ++i) {
+        u32 other = race_of_blocks(env, env->touches + offset + i, kind_of(flags), same);
+        if (other) {
+            env->fault_other = other - 1;
+            return BLOCK_RACE;
+        }
     }
     return 0;
 }
@@ -190,7 +228,7 @@ u32 ptx_check(Env *env, u32 thread, u64 place, u32 size, u32 flags, u64 value, u
                  : place % size                                               ? MISALIGNED
                                                                               : 0;
     else
-        reason = check_global(env, offset, size, flags);
+        reason = check_global(env, offset, size, flags, value);
     if (!reason) return 0;
     if (!env->stop) {
         env->fault_address = place;
@@ -224,6 +262,8 @@ static void join_clocks(Env *env, u32 base, u32 lanes) {
 
 static void forget_block(Env *env) {
     next_epoch(env);
+    env->block_serial += 1;
+    env->has_fence = env->has_acquired = 0;
     for (u32 i = 0; i < env->shared_size; ++i) env->shadow[env->shared + i] &= ~INITIALISED;
     for (u32 i = 0; i < env->threads * LANES; ++i) env->clocks[i] = 0;
     for (u32 t = 0; t < env->threads; ++t) clock_row(env, t)[t % LANES] = 1;
@@ -345,6 +385,7 @@ static void vote_or_reduce(Launch *l, const Stop *stop, u32 base, u32 lanes) {
 
 static void warp_operation(Launch *l, const Stop *stop, u32 base, u32 lanes) {
     u32 kind = stop->kind;
+    if (kind == STEP) return;
     if (kind >= SHFL_UP && kind <= SHFL_IDX) {
         u32 constant = CONSTANT_SOURCE | CONSTANT_CLAMP;
         if (lanes == 0xffffffffu && (stop->constant & constant) == constant)
@@ -444,7 +485,9 @@ static u32 whole_warps(Launch *l, u32 state, u32 live) {
     return 1;
 }
 
-// One step of a warp whose lanes wait at different places. Returns whether it moved.
+// One step of a warp whose lanes wait at different places: an operation goes on when all lanes
+// that it names wait at one of its kind with the same mask (PTX ISA, vote.sync and its like).
+// Returns whether the warp moved.
 static u32 release_lanes(Launch *l, u32 base, u32 end) {
     u32 alive = 0, waiting = 0;
     for (u32 t = base; t < end; ++t)
@@ -454,15 +497,17 @@ static u32 release_lanes(Launch *l, u32 base, u32 end) {
         }
     for (u32 left = waiting; left;) {
         u32 lane = __builtin_ctz(left), state = l->state[base + lane];
-        u32 kind = l->stops[state].kind, here = 0, same_kind = 0;
+        u32 kind = l->stops[state].kind, here = 0, together = 0;
+        u32 is_alone = kind == ACTIVE || kind == STEP, mask = operation_mask(l, state, base + lane);
         for (u32 other = waiting; other; other &= other - 1) {
             u32 x = __builtin_ctz(other), at = l->state[base + x];
+            if (!is_alone && operation_mask(l, at, base + x) != mask) continue;
             if (at == state) here |= bit(x);
-            if (l->stops[at].kind == kind) same_kind |= bit(x);
+            if (l->stops[at].kind == kind) together |= bit(x);
         }
-        u32 named = kind == ACTIVE ? here : operation_mask(l, state, base + lane) & alive;
+        u32 named = is_alone ? here : mask & alive;
         left &= ~here;
-        if ((same_kind & named) != named || !named) continue;
+        if ((together & named) != named || !named) continue;
         warp_operation(l, l->stops + state, base, named);
         for (u32 t = base; t < end; ++t) l->saved[t] = l->state[t];
         for (u32 rest = named; rest && !stopped(l); rest &= rest - 1) {
@@ -524,6 +569,17 @@ static u32 all_at_barriers(Launch *l) {
     return 1;
 }
 
+// Threads that take turns of a loop go on first. Returns whether there is one.
+static u32 run_steps(Launch *l) {
+    u32 n = l->env->threads;
+    for (u32 t = 0; t < n; ++t)
+        if (l->state[t] != EXITED && l->stops[l->state[t]].kind == STEP) {
+            run_all(l, l->state[t], t, n);
+            return 1;
+        }
+    return 0;
+}
+
 // Let the block go on by one stop. Returns whether a thread lives.
 static u32 step(Launch *l) {
     u32 n = l->env->threads;
@@ -537,10 +593,12 @@ static u32 step(Launch *l) {
         else run_all(l, now.state, 0, n);
         return 1;
     }
-    if (now.uniform && now.prefix && whole_warps(l, now.state, now.live)) {
+    if (now.uniform && now.prefix
+        && (l->stops[now.state].kind == STEP || whole_warps(l, now.state, now.live))) {
         run(l, now.state, 0, now.live);
         return 1;
     }
+    if (run_steps(l)) return 1;
     if (all_at_barriers(l)) {
         if (l->env->strict) return fault(l->env, DIVERGENT_BARRIER, 0, l->stops[now.state].line);
         next_epoch(l->env);

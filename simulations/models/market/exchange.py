@@ -40,6 +40,7 @@ from simulations.models.market.trading import (
 )
 
 SLOTS = 2
+ASK_MAX = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ class Market:
         pretend_level_ppm: it says it is busy, or idle, such that its level goes to this;
             0: honest.
         wash_slots: slots of each of its providers that it fills with jobs to itself.
-        measured_from_s: profits count from then on.
+        measured_from_s: profits, and what a war costs, count from then on.
         wage_war: its jobs per second at other providers, to fill them.
     """
 
@@ -111,8 +112,8 @@ class Market:
         """Refuse markets that cannot be."""
         if not 1 <= self.providers <= 10**7 or not 1 <= self.slots <= 64:
             raise ValueError("1 to 10^7 providers with 1 to 64 slots")
-        if not 1 <= self.delay_s <= 600 or not 1 <= self.ask_max <= 16:
-            raise ValueError("delay_s 1 to 600, ask_max 1 to 16")
+        if not 1 <= self.delay_s <= 600 or not 1 <= self.ask_max <= ASK_MAX:
+            raise ValueError(f"delay_s 1 to 600, ask_max 1 to {ASK_MAX}")
         if self.colluding > self.providers or not 0 <= self.wash_slots <= self.slots:
             raise ValueError("more colluding providers or washed slots than there are")
 
@@ -133,6 +134,7 @@ class Session:
         refused: requests to providers that turned out to be full.
         requests: requests in all.
         lost_jobs: requesters that gave up with a value above the cheapest price in sight.
+        war_cost: what the manipulator paid others for slots (`wage_war`), since `measured_from_s`.
     """
 
     price: Floats
@@ -204,6 +206,7 @@ def run(market: Market, seed: int) -> Session:
         np.zeros((depth, market.providers), np.int32),
         np.zeros((depth, 4), np.int64),
         np.full(market.duration_s + 1, -1, np.int32),
+        np.empty(ASK_MAX, np.int64),
     )
     counters = Counters(np.zeros((minutes, 8)), np.zeros((minutes, VALUE_BINS)), np.zeros(4))
     trade(shop, demand, book, counters, _rules(market), _work(market))

@@ -12,7 +12,7 @@ from simulations.models.compiled import (
     Floats,
     Int32s,
     Int64s,
-    compiled,
+    compiled_bare,
     compiled_inline,
 )
 from simulations.models.draws import below, draw, exponential, mixed, unit
@@ -69,13 +69,14 @@ class Book(NamedTuple):
     `price` is 0 for who has no free slot or is gone; `near` lists the providers near the
     best price, then the next cheapest, then all others with a free slot; `summary` holds the
     best price and how many are near it, in the first two groups, and listed at all.
-    `ending` chains the jobs that end in a second.
+    `ending` chains the jobs that end in a second, `offered` has room for one round of offers.
     """
 
     price: Int64s
     near: Int32s
     summary: Int64s
     ending: Int32s
+    offered: Int64s
 
 
 class Rules(NamedTuple):
@@ -155,7 +156,7 @@ def _step(
     shop.load[one, 1] = 0
 
 
-@compiled
+@compiled_bare
 def _publish(shop: Shop, book: Book, row: int, slots: int, near_ppm: int, ask_max: int) -> None:
     """Write everybody's quote into one row of the book, and who is near the best."""
     best, price, near = _NO_PRICE, book.price[row], book.near[row]
@@ -216,7 +217,7 @@ def _lowest_price(shop: Shop, one: int, discount: int, floor: int) -> int:
     return price_at(shop.base[one], level)
 
 
-@compiled
+@compiled_bare
 def _ask(
     shop: Shop,
     book: Book,
@@ -233,7 +234,7 @@ def _ask(
     """Ask the shortlist (or anybody who is free when *wide*); return who wins, or -1."""
     near, known = book.summary[row, 1], book.summary[row, 2]
     best_price, offers = _NO_PRICE, 0
-    offered = np.empty(16, np.int64)
+    offered = book.offered
     if herd:
         only = _cheapest(book, row)
     for turn in range(1 if herd else min(ask_max, known)):
@@ -292,7 +293,7 @@ def _jobs_this_second(rate: float, bits: np.uint64) -> int:
     return count
 
 
-@compiled
+@compiled_bare
 def _lose_providers(shop: Shop, slots: int) -> None:
     for one in range(shop.cost.size):
         if not shop.stays[one]:
@@ -313,7 +314,7 @@ def _sample(shop: Shop, counters: Counters, minute: int, slots: int, gone: bool)
     counters.minutes[minute, 3] = busy / max(1, there * slots)
 
 
-@compiled
+@compiled_bare
 def _begin(shop: Shop, book: Book, rules: Rules, work: Work) -> None:
     """Chain up the spare entries, fill washed slots, publish everybody's first quote."""
     last = work.following.size - 1
@@ -326,7 +327,7 @@ def _begin(shop: Shop, book: Book, rules: Rules, work: Work) -> None:
         _publish(shop, book, row, rules.slots, rules.near_ppm, rules.ask_max)
 
 
-@compiled
+@compiled_bare
 def _end_jobs(shop: Shop, book: Book, work: Work, now: int, gone: bool) -> None:
     entry = book.ending[now]
     while entry >= 0:
@@ -339,7 +340,7 @@ def _end_jobs(shop: Shop, book: Book, work: Work, now: int, gone: bool) -> None:
         entry = after
 
 
-@compiled
+@compiled_bare
 def _start_job(book: Book, work: Work, one: int, end: int) -> None:
     entry = work.spare[0]
     if end < book.ending.size - 1 and entry >= 0:
@@ -349,7 +350,7 @@ def _start_job(book: Book, work: Work, one: int, end: int) -> None:
         book.ending[end] = entry
 
 
-@compiled
+@compiled_bare
 def _end_windows(shop: Shop, rules: Rules, now: int, gone: bool) -> None:
     """Let those whose window ends now make their step; windows are spread over time."""
     for one in range(now % rules.window_s, shop.cost.size, rules.window_s):
@@ -390,7 +391,7 @@ def _agreed_price(shop: Shop, demand: Demand, rules: Rules, one: int, value: int
     return price
 
 
-@compiled
+@compiled_bare
 def _sell(
     shop: Shop,
     demand: Demand,
@@ -407,8 +408,8 @@ def _sell(
     shop.load[one, 0] += 1
     if now >= demand.measured_from_s:
         shop.profit[one] += (price - shop.cost[one]) * length
+        counters.totals[_WAR] += price * length * is_war
     if is_war:
-        counters.totals[_WAR] += price * length
         return
     minute = now // 60
     counters.minutes[minute, 0] += length
@@ -417,7 +418,7 @@ def _sell(
     counters.minutes[minute, 5] += (value - price) * length
 
 
-@compiled
+@compiled_bare
 def _serve(
     shop: Shop,
     demand: Demand,
@@ -464,7 +465,7 @@ def _serve(
     return False
 
 
-@compiled
+@compiled_bare
 def trade(
     shop: Shop, demand: Demand, book: Book, counters: Counters, rules: Rules, work: Work
 ) -> None:

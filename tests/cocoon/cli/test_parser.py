@@ -38,7 +38,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 def test_every_promised_command_is_there() -> None:
     wanted = "init node provide ask transcribe quotes explain receipts channels wallet devnet"
-    more = "doctor demo config assets peers swarm channel kernel"
+    more = "api doctor demo config assets peers swarm channel kernel"
     here = {*wanted.split(), *more.split()}
     extensions = {each.name for each in entry_points(group=EXTENSIONS)}
     assert here | extensions == commands().keys()

@@ -81,7 +81,7 @@ class InProcess:
         return result
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
         await self._ask()
         return self.chain.transactions(address, since_lt, limit)

@@ -126,7 +126,7 @@ class RemoteChain:
         return sent
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
         asked = ("transactions", address, since_lt, limit)
         found: list[TransactionRecord] = await self._ask(list[TransactionRecord], *asked)

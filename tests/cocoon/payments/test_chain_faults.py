@@ -57,9 +57,9 @@ class Faulty:
         await self._ask()
         return await self._chain.send(message_boc)
 
-    async def transactions(self, address, *, since_lt=0, limit=100):
+    async def transactions(self, address, *, since_lt=0, limit=100, heir=""):
         await self._ask()
-        return await self._chain.transactions(address, since_lt=since_lt, limit=limit)
+        return await self._chain.transactions(address, since_lt=since_lt, limit=limit, heir=heir)
 
 
 @pytest.fixture

@@ -127,6 +127,24 @@ def test_a_lock_that_was_not_claimed_in_time_is_worth_what_the_chain_paid():
     assert payee.unclaimed == 30
 
 
+def test_an_opened_lock_cannot_be_made_smaller_under_its_key():
+    """What was shown for the old lock would count for more than the new one can pay."""
+    lock = KeyLock(key=KEYS[0], amount_nanoton=100, deadline_unix_s=50)
+    payee = Payee(opened_lt=1, total_max=TOTAL_MAX)
+    payee, _ = payee.step(VoucherReceived(total=NanoTon(0), signature=bytes(64), locks=(lock,)))
+    payee, _ = payee.step(
+        WitnessSeen(lock_id=lock.key, witness=KeyPayment(40, bytes(64)), worth=40)
+    )
+    for changed in (
+        KeyLock(key=KEYS[0], amount_nanoton=1, deadline_unix_s=50),
+        KeyLock(key=KEYS[0], amount_nanoton=100, deadline_unix_s=49),
+    ):
+        event = VoucherReceived(total=NanoTon(999), signature=b"s" * 64, locks=(changed,))
+        after, effects = payee.step(event)
+        assert after == payee
+        assert effects[0].peer_at_fault
+
+
 def test_a_voucher_that_drops_an_opened_lock_must_contain_it():
     lock = KeyLock(key=KEYS[0], amount_nanoton=100, deadline_unix_s=50)
     payee = Payee(opened_lt=1, total_max=TOTAL_MAX)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cocoon.market.match import ANY_PRICE, Preferences, Shortlist
+from cocoon.market.match import ANY_PRICE, Loss, Preferences, Shortlist
 from cocoon.market.negotiate import Negotiation, RefusalReceived
 from cocoon.market.quotes import Offering, PriceTerms, make_quote
 from cocoon.messages import (
@@ -20,7 +20,7 @@ from cocoon.messages import (
     RequestForOffer,
     Tier,
 )
-from cocoon.requester.rounds import Rounds
+from cocoon.requester.rounds import WAIT_MAX_S, Rounds
 
 NOW = 1_800_000_000
 
@@ -125,3 +125,23 @@ def test_there_are_never_more_rounds_than_allowed(rounds_max, free_left):
         if not rounds.came_to_nothing(left(free_left), refused(a=RefusalCode.BUSY)):
             break
     assert begun == (rounds_max if free_left else 1)
+
+
+@given(st.integers(0, 100), st.integers(0, 2**32))
+def test_waiting_takes_as_long_as_the_patience_and_no_longer(patience_s, seed):
+    rounds, waited_s = Rounds(3, patience_s=patience_s), []
+    busy = [Loss("a", LossReason.NO_FREE_SLOT, ""), Loss("b", LossReason.OVER_CEILING, "")]
+    while wait_s := rounds.wait_for_slot_s(busy, attempts=1, rng=random.Random(seed)):  # noqa: S311
+        assert rounds.begun == 1
+        waited_s.append(wait_s)
+        rounds.begin(Preferences())
+    assert sum(waited_s) == pytest.approx(patience_s)
+    assert all(wait_s <= WAIT_MAX_S for wait_s in waited_s)
+
+
+def test_nobody_waits_for_what_waiting_does_not_mend():
+    rounds = Rounds(3, patience_s=60)
+    dear = [Loss("b", LossReason.OVER_CEILING, "")]
+    assert rounds.wait_for_slot_s(dear, attempts=0, rng=random.Random(1)) == 0  # noqa: S311
+    rounds.lost_slot("b")
+    assert rounds.wait_for_slot_s(dear, attempts=0, rng=random.Random(1)) > 0  # noqa: S311

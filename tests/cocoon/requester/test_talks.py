@@ -206,7 +206,7 @@ class Table:
                 open_directory(host, network="memory", clock=clock, kinds=()) as directory,
                 trio.open_nursery() as background,
             ):
-                ours = ChunkLimits(tokens_max=256, audio_s_max=120)
+                ours = ChunkLimits(tokens_max=256, audio_s_max=120, kernel_ms_max=1000)
                 body = encode(request())
                 talks = Talks(
                     host=host,

@@ -3,10 +3,10 @@
 import shop
 from shop import ask, until
 
-from cocoon.cli.ask import Bill
 from cocoon.config import CeilingPrices, Prices
 from cocoon.payments.channel import Phase
 from cocoon.payments.hub.terms import route_fee
+from cocoon.requester.bill import Bill
 from contracts.units import NanoTon, parse_coins
 
 
@@ -35,7 +35,7 @@ async def test_jobs_at_two_providers_are_paid_through_one_channel_to_a_hub(marke
         bill.note(event, requester)
 
     one = await requester.run(ask(second), listen)
-    bill.close(requester)
+    bill.add_up(requester)
     assert bill.paid_nanoton == one.paid_nanoton > 0
     market.network.partition(requester.identity.peer_id, second.identity.peer_id)
     other = await requester.run(ask(first, text="again"), silent)

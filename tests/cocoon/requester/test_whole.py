@@ -8,7 +8,8 @@ from cocoon.config import CeilingPrices, Prices
 from cocoon.errors import JobFailed, NoProvider, PaymentError
 from cocoon.messages import Finish
 from cocoon.receipts import verify_file
-from cocoon.requester.events import AttemptFailed, OutputCame
+from cocoon.requester.events import AllBusy, AttemptFailed, OutputCame
+from cocoon.words import progress_words
 from contracts.errors import ChainUnavailable
 
 
@@ -276,10 +277,42 @@ async def test_refused_as_busy_it_asks_the_dearer_one_that_is_free_and_explains_
 async def test_the_last_round_that_is_refused_as_busy_ends_in_all_the_reasons(market):
     cheap = await market.provider(1)
     await market.provider(2, price=Prices(output_token_nanoton_per_1000=190_000))
-    requester = await market.requester(ask_max=1, attempts_max=1)
+    requester = await market.requester(ask_max=1, attempts_max=1, busy_wait_s=0)
     cheap.sales[0].desk._slots = 0
     with pytest.raises(NoProvider, match="busy: all 0 slots taken"):
         await requester.run(ask(cheap), silent)
+
+
+async def test_when_everybody_is_busy_a_job_waits_for_the_first_free_slot(market):
+    provider = await market.provider(1)
+    requester = await market.requester()
+    desk = provider.sales[0].desk
+    slots, desk._slots = desk._slots, 0
+    waits = []
+
+    async def listen(event):
+        if isinstance(event, AllBusy):
+            waits.append(event)
+            if len(waits) == 3:
+                desk._slots = slots
+
+    result = await requester.run(ask(provider), listen)
+    assert result.provider == provider.identity.peer_id
+    assert [event.waits for event in waits] == [1, 2, 3]
+    left = [event.patience_s for event in waits]
+    assert left == sorted(left, reverse=True)
+    assert progress_words(waits[0]).startswith("everybody who suits is busy")
+    assert not progress_words(waits[1])
+
+
+async def test_patience_ends(market):
+    provider = await market.provider(1)
+    requester = await market.requester(busy_wait_s=2)
+    provider.sales[0].desk._slots = 0
+    began_s = trio.current_time()
+    with pytest.raises(NoProvider, match="busy: all 0 slots taken"):
+        await requester.run(ask(provider), silent)
+    assert trio.current_time() - began_s >= 2
 
 
 async def test_while_a_first_channel_opens_nobody_takes_the_slot(market):

@@ -16,8 +16,8 @@ from kernels.check.machine_code import (
 )
 from kernels.check.occupancy import MULTIPROCESSORS, blocks_that_fit, occupancy_percent
 from kernels.check.roofline import CARDS, decode_work, floor_us, work
-from kernels.check.table import Row, Table, problems, read_golden, write_golden
-from kernels.compile import CompileError, Nvrtc, Source, find_nvrtc
+from kernels.check.table import Row, Table, make_row, problems, read_golden, write_golden
+from kernels.compile import CompileError, Nvrtc, Source, family_source, find_nvrtc
 from kernels.registry import kernel, kernel_names
 
 REPORT = """\
@@ -201,3 +201,103 @@ def test_a_kernel_that_spills_is_caught(tools) -> None:
     known = compile_and_read(*tools, Source("bad.cu", text), 86)["bad"]
     row = msgspec.structs.replace(GOOD, resources=known[0], instructions=known[1])
     assert any("thread-local" in each for each in problems(Table("x", (row,)), None))
+
+
+def test_the_command_ends_with_1_and_says_what_is_wrong(monkeypatch, capsys) -> None:
+    golden = read_golden()
+    rows = tuple(
+        change(row, spill_bytes=8) if row.kernel == "argmax" else row
+        for row in golden.rows
+        if row.capability == 86
+    )
+    monkeypatch.setattr(command, "check_all", lambda _capabilities: Table("another", rows))
+    assert command.main(["--capability", "86"]) == 1
+    assert "WRONG argmax sm_86: spills 8 bytes" in capsys.readouterr().out
+
+
+NARROW_LOAD = """const size_t place = (size_t)row * halves + half;
+        const volatile int* narrow = (const volatile int*)&weights[place];
+        const int4 w = {narrow[0], narrow[1], narrow[2], narrow[3]};"""
+BYTE_BY_BYTE = """__device__ __forceinline__ int dot16(const int4& a, const int4& b) {
+    const signed char *x = (const signed char*)&a, *y = (const signed char*)&b;
+    int sum = 0;
+    for (int i = 0; i < 16; ++i) sum += (int)((float)x[i] * (float)y[i]);
+    return sum;
+}
+__device__ __forceinline__ int unused16("""
+REGRESSIONS = {
+    "too few registers": (
+        "__launch_bounds__(128, 4) matmul_q8_t8",
+        "__maxnreg__(24) matmul_q8_t8",
+        "matmul_q8_t8 sm_{}: spills",
+    ),
+    "an array that is indexed at run time": (
+        "const int4 w = weights[(size_t)row * halves + half];",
+        "const int4 w = weights[(size_t)row * halves + half];\n"
+        "        int seen[64];\n        for (int i = 0; i < 64; ++i) seen[i] = w.x ^ i;\n"
+        "        seen[half % 64] = w.y;\n        sums[0] += seen[(half + rows) % 64];",
+        "matmul_q8_t1 sm_{}: uses thread-local memory",
+    ),
+    "weights loaded 4 bytes at a time": (
+        "const int4 w = weights[(size_t)row * halves + half];",
+        NARROW_LOAD,
+        "matmul_q8_t8 sm_{}: fewer loads_128",
+    ),
+    "no float4": (
+        "const float4 w = weights[(size_t)row * quads + quad];",
+        "const volatile float* n = (const volatile float*)&weights[(size_t)row * quads + quad];"
+        "const float4 w = {n[0], n[1], n[2], n[3]};",
+        "matmul_f32_t1 sm_{}: fewer loads_128",
+    ),
+    "products in floats, byte by byte": (
+        "__device__ __forceinline__ int dot16(", BYTE_BY_BYTE,
+        "matmul_q8_t1 sm_{}: no dp4a and no tensor-core instruction",
+    ),
+    "a quarter of the products byte by byte": (
+        "__dp4a(a.w, b.w, 0))))",
+        "((signed char)a.w * (signed char)b.w))))",
+        "matmul_q8_t8 sm_{}: fewer dp4a",
+    ),
+    "shared memory for nothing": (
+        "    matmul_q8<8>(weights,",
+        "    __shared__ int waste[10000];\n    if (columns < 0) waste[threadIdx.x] = rows;\n"
+        "    __syncthreads();\n    if (columns < 0) outputs[0] = waste[tokens];\n"
+        "    matmul_q8<8>(weights,",
+        "matmul_q8_t8 sm_{}: shared bytes grew",
+    ),
+    "a loop unrolled too far": (
+        "    for (int half = lane; half",
+        "#pragma unroll 8\n    for (int half = lane; half",
+        "matmul_q8_t8 sm_{}: instructions grew",
+    ),
+}  # fmt: skip
+
+
+def products(tools, capability: int, old: str = "", new: str = "") -> list[str]:
+    """Compile the products with *new* in the place of *old*; what is wrong with them?"""
+    compiler, disassembler = tools
+    source = family_source("matmul")
+    assert not old or source.text.count(old) == 1, "the kernel has changed: adapt this test"
+    changed = Source(source.name, source.text.replace(old, new) if old else source.text,
+                     source.headers)  # fmt: skip
+    known = compile_and_read(compiler, disassembler, changed, capability)
+    golden = read_golden()
+    kept = [r for r in golden.rows if r.capability == capability and r.kernel in known]
+    rows = [make_row(kernel(name), capability, each) for name, each in known.items()]
+    return problems(Table(golden.compiler, tuple(rows)), Table(golden.compiler, tuple(kept)))
+
+
+@pytest.mark.parametrize("capability", [75, 120])
+def test_the_products_as_they_are_have_no_regression(tools, capability) -> None:
+    if f"NVRTC {tools[0].version}" != read_golden().compiler:
+        pytest.skip("the table was made by another compiler")
+    assert products(tools, capability) == []
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_a_regression_of_a_real_kernel_is_caught(tools, name) -> None:
+    if f"NVRTC {tools[0].version}" != read_golden().compiler:
+        pytest.skip("the table was made by another compiler")
+    old, new, words = REGRESSIONS[name]
+    found = products(tools, 86, old, new)
+    assert any(each.startswith(words.format(86)) for each in found), found

@@ -7,6 +7,7 @@ reported there.
 import dataclasses
 import json
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -18,13 +19,19 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # kernel_cases.py, test_l
 import numpy as np
 from host import CAPABILITY, Fixture, connect
 from kernel_cases import ATTENTION, cases_of, largest_error, random_arrays, run
+from model_files import ct2_bytes, whisper_variables
 from test_llama_cuda import random_weights, token_ids
 
 from kernels._cpu import CpuDevice
 from kernels._cuda import open_cuda
+from kernels.device import Device
 from kernels.errors import KernelError
+from kernels.models.ct2 import open_ct2
 from kernels.models.llama import NumpyDecoder
 from kernels.models.llama_cuda import DeviceDecoder
+from kernels.models.sampling import Choice, Sampling
+from kernels.models.whisper_cuda import DeviceNetwork
+from kernels.models.whisper_network import WhisperNetwork
 from kernels.registry import kernel, kernel_names
 
 
@@ -106,6 +113,43 @@ def a_decoder(fixture: Fixture) -> dict[str, object]:
     return {"error": worst, "launches_a_step": launches / 3}
 
 
+def a_choice(_fixture: Fixture) -> dict[str, object]:
+    """Tokens are chosen on the card as on the NumPy device."""
+    weights, prompt = random_weights(), token_ids(9)
+    samplings = (Sampling(), Sampling(0.8, 20, 0.95, 3), Sampling(4.0, seed=2**64 - 1))
+
+    def answers(device: Device) -> list[int | None]:
+        decoder, found = DeviceDecoder(device, weights), list[int | None]()
+        for sampling in samplings:
+            sequence, pending = decoder.new_sequence(64), prompt
+            for step in range(6):
+                chosen = sequence.extend_and_choose(pending, Choice(sampling, 9 + step))
+                found.append(chosen)
+                pending = [chosen or 0]
+        return found
+
+    with closing(open_cuda()) as device:
+        return {"card": answers(device), "numpy": answers(CpuDevice())}
+
+
+def a_recogniser(_fixture: Fixture) -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.bin"
+        path.write_bytes(ct2_bytes(whisper_variables(vocabulary_size=77, width=64, positions=20)))
+        file = open_ct2(path)
+        mel = np.random.default_rng(1).normal(0, 0.5, (80, 40)).astype(np.float32)
+        wanted = WhisperNetwork(file).encode(mel).new_text()
+        worst = 0.0
+        with closing(open_cuda()) as device:
+            found = DeviceNetwork(device, file).encode(mel).new_text()
+            for part in ([3, 5, 7], [11], [70]):
+                logits = wanted.extend(part)
+                error = np.abs(found.extend(part) - logits).max() / np.abs(logits).max()
+                worst = max(worst, float(error))
+            del found
+    return {"error": worst}
+
+
 def a_fault(fixture: Fixture) -> dict[str, object]:
     """A kernel that reads beyond its buffer, because its spec is wrong about a shape."""
     honest = kernel("argmax_naive")
@@ -181,7 +225,8 @@ def a_broken_module(fixture: Fixture) -> dict[str, object]:
 
 
 SCENARIOS = (
-    memory, every_kernel, streams, a_decoder, threads, machine_code, a_broken_module, a_fault,
+    memory, every_kernel, streams, a_decoder, a_choice, a_recogniser, threads, machine_code,
+    a_broken_module, a_fault,
 )  # fmt: skip
 
 

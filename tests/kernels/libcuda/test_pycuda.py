@@ -71,6 +71,16 @@ def test_a_whole_decoder_agrees_with_numpy(found: Found) -> None:
     assert 1 < found["a_decoder"]["launches_a_step"] < 150
 
 
+def test_tokens_are_chosen_on_the_card_as_on_the_numpy_device(found: Found) -> None:
+    assert len(found["a_choice"]["card"]) == 18
+    assert found["a_choice"]["card"] == found["a_choice"]["numpy"]
+    assert None not in found["a_choice"]["card"]
+
+
+def test_a_whole_recogniser_agrees_with_numpy(found: Found) -> None:
+    assert found["a_recogniser"]["error"] < 1e-4
+
+
 def test_a_fault_is_a_typed_error_and_ends_the_context_but_not_the_process(found: Found) -> None:
     fault = found["a_fault"]
     assert fault["first"].startswith("LaunchError: CUDA:")

@@ -167,3 +167,32 @@ def test_instructions_with_wrong_operands_are_refused(body: str) -> None:
 def test_what_has_no_translation_is_refused_by_name(body: str) -> None:
     with pytest.raises((UnsupportedPtx, InvalidPtx), match="PTX"):
         run(body)
+
+
+OVER_THE_GRID = """
+    .reg .b32 stride, i; mov.u32 n, %nctaid.x; mov.u32 stride, %ntid.x;
+    mul.lo.u32 stride, stride, n;
+    mov.u32 i, t;
+    AGAIN: red.global.add.u32 [b], 1; ld.global.u32 v, [b]; add.u32 i, i, stride;
+    setp.lt.u32 p, i, {limit}; @p bra AGAIN;
+    ld.global.u32 r, [b];
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("threads", [1, 31, 64])
+def test_a_loop_over_the_grid_turns_as_often_as_each_thread_says(mode: Mode, threads: int) -> None:
+    found = run(OVER_THE_GRID.format(limit=200), mode, np.zeros(threads, np.uint32))
+    assert found == [-(-(200 - t) // threads) for t in range(threads)]
+
+
+def test_a_loop_over_the_grid_burns_what_its_turns_cost() -> None:
+    used = []
+    for limit in (6400, 12800):
+        module = in_process(kernel(HEAD + OVER_THE_GRID.format(limit=limit), ["u64"]))
+        _, report = Bench().run(module, [DATA], block=(64, 1, 1))
+        used.append(report.fuel_used)
+    assert 5 * 6400 <= used[1] - used[0] <= 7 * 6400
+    with pytest.raises(LaunchFault) as caught:
+        Bench().run(module, [DATA], block=(64, 1, 1), fuel=used[0])
+    assert caught.value.reason is FaultReason.OUT_OF_FUEL

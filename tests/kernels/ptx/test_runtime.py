@@ -2,10 +2,12 @@
 
 import ctypes
 import importlib.util
+import math
 import re
 
 import pytest
 
+from kernels.ptx.arena import TOUCH_BYTES
 from kernels.ptx.errors import FaultReason
 from kernels.ptx.run import ACCESS_BYTES
 from kernels.ptx.runtime import SCHEDULER
@@ -37,7 +39,7 @@ def test_numbers_are_the_same_in_c_and_in_python() -> None:
     assert [each.value for each in FaultReason] == list(range(1, len(FaultReason) + 1))
 
 
-SIZES = {"u8": 1, "u32": 4, "i64": 8, "u64": 8}
+SIZES = {"u8": 1, "u32": 4, "i64": 8, "u64": 8, "Event": 8}
 
 
 def fields(name: str) -> dict[str, int]:
@@ -47,9 +49,9 @@ def fields(name: str) -> dict[str, int]:
     for line in re.sub(r"//.*", "", text).split(";"):
         if match := re.match(r"\s*(?:struct )?(\w+)\s+(.*)", line, re.DOTALL):
             for item in match[2].split(","):
-                count = re.search(r"\[(\d+)\]", item)
+                count = math.prod(map(int, re.findall(r"\[(\d+)\]", item)))
                 size = 8 if "*" in item else SIZES[match[1]]
-                found[re.sub(r"[*\s]|\[.*", "", item)] = size * int(count[1] if count else 1)
+                found[re.sub(r"[*\s]|\[.*", "", item)] = size * count
     return found
 
 
@@ -60,6 +62,8 @@ def test_structures_are_the_same_in_c_and_in_python(structure: type[ctypes.Struc
 
 
 def test_the_rows_and_the_races_have_the_sizes_that_python_allots() -> None:
+    assert sum(fields("Event").values()) == SIZES["Event"]
     assert sum(fields("Access").values()) == ACCESS_BYTES
+    assert sum(fields("Touch").values()) == TOUCH_BYTES
     used = re.search(r"Launch launch = {(.*?)};", SOURCE, re.DOTALL)[1].count("(u32 *)")
     assert used == len(ROWS)

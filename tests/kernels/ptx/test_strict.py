@@ -122,6 +122,31 @@ RACES = {
         st.shared.u32 [own], 0; bar.sync 0;
         cvt.u64.u32 i, own; cvta.shared.u64 i, i; st.u32 [i], t; ld.shared.u32 r, [next];
     """,
+    "an atomic after a plain write, whose thread goes on with an atomic too": """
+        setp.eq.u32 p, t, 0; @p st.shared.u32 [s], 0; red.shared.add.u32 [s], 1;
+    """,
+    "a plain write after atomics, whose thread began with one too": """
+        mov.u32 r, 0; st.shared.u32 [own], r; bar.sync 0; red.shared.add.u32 [s], 1;
+        setp.eq.u32 p, t, 63; @p st.shared.u32 [s], r;
+    """,
+    "a plain write after an atomic of one other thread": """
+        st.shared.u32 [own], 0; bar.sync 0; setp.eq.u32 p, t, 3; @p red.shared.add.u32 [s], 1;
+        setp.eq.u32 p, t, 40; @p st.shared.u32 [s], 9;
+    """,
+    "a plain read after atomics, whose thread began with one too": """
+        st.shared.u32 [own], 0; bar.sync 0; atom.shared.add.u32 r, [s], 1;
+        setp.eq.u32 p, t, 63; @p ld.shared.u32 r, [s];
+    """,
+    "a write of a thread that also wrote what others wrote": """
+        st.shared.u32 [s], 7; setp.eq.u32 p, t, 63; @p st.shared.u32 [s], 8;
+    """,
+    "an atomic on what a neighbour has read": """
+        st.shared.u32 [own], 0; bar.sync 0; ld.shared.u32 r, [own]; red.shared.add.u32 [next], 1;
+    """,
+    "a read of lanes whose writes a barrier of the warp joined, from another warp": """
+        setp.lt.u32 p, t, 2; @p st.shared.u32 [s], 7; bar.warp.sync -1;
+        setp.eq.u32 p, t, 40; @p ld.shared.u32 r, [s];
+    """,
     "one byte of a word": "st.shared.u32 [own], t; bar.sync 0; st.shared.u8 [s+2], t;",
 }
 
@@ -144,6 +169,18 @@ NO_RACES = {
         st.shared.u32 [own], t; bar.warp.sync -1; xor.b32 m, own, 4; ld.shared.u32 r, [m];
         bar.warp.sync -1; st.shared.u32 [own], r;
     """,
+    "plain and atomic, a barrier in between, both ways": """
+        st.shared.u32 [own], 0; bar.sync 0; red.shared.add.u32 [s], 1; bar.sync 0;
+        setp.eq.u32 p, t, 9; @p st.shared.u32 [s], 5; bar.sync 0; red.shared.add.u32 [s], 1;
+    """,
+    "plain and atomic within a warp, a barrier of it in between": """
+        setp.ge.u32 p, t, 32; @p exit; setp.eq.u32 p, t, 3; @p st.shared.u32 [s], 0;
+        bar.warp.sync -1; red.shared.add.u32 [s], 1; bar.warp.sync -1; ld.shared.u32 r, [s];
+    """,
+    "own plain and own atomic accesses": """
+        st.shared.u32 [own], 0; red.shared.add.u32 [own], 1; ld.shared.u32 r, [own];
+        st.shared.u32 [own], r; atom.shared.add.u32 r, [own], 1;
+    """,
     "many readers": "st.shared.u32 [own], t; bar.sync 0; ld.shared.u32 r, [s];",
 }
 
@@ -153,6 +190,66 @@ def test_a_race_in_shared_memory_is_found(name: str) -> None:
     found = fault(RACES[name])
     assert found.reason is FaultReason.DATA_RACE
     assert "without a barrier in between" in str(found)
+
+
+BLOCK_RACES = {
+    "writes of different values": "mov.u32 r, %ctaid.x; st.global.u32 [a], r;",
+    "a read of what another block wrote": """
+        mov.u32 n, %ctaid.x; setp.eq.u32 p, n, 0; @p st.global.u32 [b], 77;
+        setp.eq.u32 p, n, 1; @p ld.global.u32 r, [b];
+    """,
+    "a write to what another block read": """
+        mov.u32 n, %ctaid.x; setp.eq.u32 p, n, 0; @p ld.global.u32 r, [b];
+        setp.eq.u32 p, n, 2; @p st.global.u32 [b], 77;
+    """,
+    "a write to what a block before the last read": """
+        mov.u32 n, %ctaid.x; setp.lt.u32 p, n, 2; @p ld.global.u32 r, [b];
+        setp.eq.u32 p, n, 1; mov.u32 r, 9; @p st.global.u32 [b], r;
+    """,
+    "a plain read of an atomic": "red.global.add.u32 [a], 1; ld.global.u32 r, [a];",
+    "a plain write beside atomics": """
+        atom.global.add.u32 r, [a], 1; mov.u32 n, %ctaid.x; setp.eq.u32 p, n, 2;
+        setp.eq.and.u32 p, t, 0, p; @p st.global.u32 [a], 0;
+    """,
+    "a fence alone": "mov.u32 r, %ctaid.x; membar.gl; st.global.u32 [a], r;",
+}
+
+NO_BLOCK_RACES = {
+    "many readers": "ld.global.u32 r, [a];",
+    "atomics": "red.global.add.u32 [a], 1; atom.global.max.u32 r, [a], 3;",
+    "each block its own": """
+        mov.u32 n, %ctaid.x; mul.wide.u32 i, n, 4; add.u64 i, i, a; setp.eq.u32 p, t, 0;
+        @p ld.global.u32 r, [i]; @p st.global.u32 [i], 7;
+    """,
+    "the same value": "st.global.u32 [a], 7;",
+    "the last block reads what all wrote": """
+        mov.u32 n, %ctaid.x; mul.wide.u32 i, n, 4; add.u64 i, i, a; setp.eq.u32 p, t, 0;
+        @p st.global.u32 [i+4], 7; membar.gl; @!p exit; atom.global.add.u32 r, [a], 1;
+        setp.ne.u32 p, r, 2; @p exit; ld.global.u32 r, [a+4]; ld.global.u32 r, [a+8];
+    """,
+    "volatile": "st.volatile.global.u32 [a], t; ld.volatile.global.u32 r, [a];",
+}
+
+
+def run_blocks(body: str, launches: int = 1) -> None:
+    module = in_process(kernel(HEAD + body + "exit;", ["u64"]), Mode.STRICT)
+    bench = Bench(Mode.STRICT)
+    data = bench.arena.allocate(256)
+    for _ in range(launches):
+        bench.arena.view(data.address, 256).fill(0)
+        module.entry("k").launch(bench.arena, (3, 1, 1), (64, 1, 1), [data])
+
+
+@pytest.mark.parametrize("name", BLOCK_RACES)
+def test_a_race_of_blocks_in_global_memory_is_found(name: str) -> None:
+    with pytest.raises(LaunchFault, match=r"which block \([01], 0, 0\) uses too") as caught:
+        run_blocks(BLOCK_RACES[name])
+    assert caught.value.reason is FaultReason.BLOCK_RACE
+
+
+@pytest.mark.parametrize("name", NO_BLOCK_RACES)
+def test_blocks_that_do_not_race_are_let_pass_and_so_are_launches_in_turn(name: str) -> None:
+    run_blocks(NO_BLOCK_RACES[name], launches=3)
 
 
 @pytest.mark.parametrize("name", NO_RACES)

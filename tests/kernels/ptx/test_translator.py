@@ -1,5 +1,9 @@
 """Translation in a child process: its cache, its limits, its errors."""
 
+import platform
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +11,7 @@ import pytest
 from ptx_source import HEAD, Bench, kernel
 
 from kernels.errors import KernelError, LaunchError
-from kernels.ptx import InvalidPtx, Mode, TranslationFailed, UnsupportedPtx, translate
+from kernels.ptx import InvalidPtx, Mode, TranslationFailed, UnsupportedPtx, _llvm, translate
 
 ADD_ONE = kernel(
     """
@@ -98,3 +102,32 @@ def test_launches_that_do_not_fit_are_refused(tmp_path: Path) -> None:
             entry.launch(bench.arena, grid, block, args, shared_size_bytes=shared)
     with pytest.raises(LaunchError, match="no kernel"):
         translate(ADD_ONE, mode=Mode.MASKED, cache=tmp_path).entry("other")
+
+
+FAR_APART = Path(__file__).with_name("far_apart.py")
+
+
+def load_far_apart(model: str, relocation: str, pages: int) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, str(FAR_APART), model, relocation, str(pages)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.strip() + done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lays out address space as on Linux")
+@pytest.mark.parametrize("pages", [1, 4])
+def test_code_runs_with_its_sections_far_apart(pages: int) -> None:
+    status, said = load_far_apart(_llvm.MODEL, _llvm.RELOCATION, pages)
+    assert (status, said) == (0, "right"), said
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or sys.platform != "linux", reason="LLVM's model for x86-64"
+)
+def test_the_sections_are_so_far_apart_that_llvms_usual_code_would_not_load() -> None:
+    status, said = load_far_apart("default", "pic", 1)
+    assert status == -signal.SIGABRT
+    assert "RuntimeDyldELF" in said

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,12 +83,45 @@ def test_the_event_log_is_the_same_whatever_the_hash_seed() -> None:
     assert len(set(json.loads(one.replace("'", '"')))) == 2
 
 
-@pytest.mark.skipif(
-    "COCOON_OTHER_PYTHON" not in os.environ,
-    reason="COCOON_OTHER_PYTHON names no interpreter of another version with the dependencies",
-)
-def test_the_event_log_is_the_same_in_another_python() -> None:
-    assert hashes(sys.executable) == hashes(os.environ["COCOON_OTHER_PYTHON"])
+def version_of(python: str) -> str:
+    """Return the version of an interpreter that has the dependencies; "" when it cannot run us."""
+    tried = subprocess.run(
+        [python, "-c", "import sys, simulations.exact.run; print('%d.%d' % sys.version_info[:2])"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return tried.stdout.strip()
+
+
+def other_pythons() -> dict[str, str]:
+    """Return interpreters of other versions that can run us, by version.
+
+    Looked at: COCOON_OTHER_PYTHON, environments `.venv-3.X` beside ours, and the PATH.
+    """
+    named = os.environ.get("COCOON_OTHER_PYTHON", "").split(os.pathsep)
+    beside = sorted(str(found) for found in ROOT.glob(".venv-3.*/bin/python"))
+    on_path = [shutil.which(f"python3.{minor}") for minor in range(11, 16)]
+    ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    found: dict[str, str] = {}
+    for python in filter(None, [*named, *beside, *on_path]):
+        found.setdefault(version_of(python), python)
+    return {version: found[version] for version in sorted(found) if version not in ("", ours)}
+
+
+def test_the_event_log_is_the_same_in_every_other_python() -> None:
+    others = other_pythons()
+    if not others:
+        pytest.skip(
+            "no Python of another version with the dependencies; with python3.13 installed: "
+            "make PYTHON=python3.13 VENV=.venv-3.13 .venv-3.13/.installed"
+        )
+    ours = hashes(sys.executable)
+    assert {version: hashes(python) for version, python in others.items()} == dict.fromkeys(
+        others, ours
+    )
 
 
 def test_two_seeds_differ_and_the_log_is_what_was_hashed(market) -> None:

@@ -62,7 +62,7 @@ class Here:
         return self.chain.send_external(message_boc)
 
     async def transactions(
-        self, address: str, *, since_lt: int = 0, limit: int = 100
+        self, address: str, *, since_lt: int = 0, limit: int = 100, heir: str = ""
     ) -> list[TransactionRecord]:
         await trio.lowlevel.checkpoint()
         return self.chain.transactions(address, since_lt, limit)
