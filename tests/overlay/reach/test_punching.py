@@ -105,6 +105,7 @@ async def test_many_strangers_cost_few_attempts(autojump_clock) -> None:
     async with trio.open_nursery() as nursery:
         world = World(nursery, through=range(1000))
         puncher = world.punchers[B]
+        puncher._dial_known = lambda _peer: trio.lowlevel.checkpoint()  # it is not behind a NAT
         done = [await puncher.upgrade(A) for _ in range(3 * TOTAL_RATE.burst)]
         assert done.count(True) == TOTAL_RATE.burst
         await trio.sleep(1)
