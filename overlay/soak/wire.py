@@ -96,7 +96,12 @@ async def _flood(seconds: float, sources: int, kind: str) -> list[Row]:
         delays_ms: list[float] = []
         for node in (publisher, middle):
             nursery.start_soon(_follow, node, lambda _message: None)
-        nursery.start_soon(_follow, reader, lambda message: delays_ms.append(_age_ms(message)))
+
+        def note(message: GossipMessage) -> None:
+            if message.source == publisher.peer_id:
+                delays_ms.append(_age_ms(message))
+
+        nursery.start_soon(_follow, reader, note)
         await trio.sleep(3)
         quiet = await _publish(publisher, delays_ms, seconds)
         before_mib = resident_mib()
