@@ -42,6 +42,13 @@ class NetworkConfig(Section, frozen=True):
         bool,
         Meta(description="ask the home router to forward our port (PCP, NAT-PMP, UPnP)"),
     ] = True
+    local_discovery: Annotated[
+        bool,
+        Meta(
+            description="find nodes on the same LAN by multicast DNS; it tells everybody there "
+            "that this machine runs a node"
+        ),
+    ] = False
     relay: Annotated[bool, Meta(description="carry bytes for nodes that only dial out")] = False
     relay_circuits_max: Annotated[
         int, Meta(ge=1, le=4096, description="circuits that we relay at once")

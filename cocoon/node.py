@@ -146,6 +146,7 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
         relay=relay if network.relay else None,
         hole_punching=network.hole_punching,
         port_mapping=network.port_mapping,
+        local_discovery=network.local_discovery,
     )
 
 

@@ -189,7 +189,11 @@ class Libp2pDriver:
         self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
         self._relaying.changed = self._note_new_addresses
-        self._mapper = self._open_mapper(config)
+        self._mapper: PortMapper | None = None
+        ports = port.forwardable()
+        if config.port_mapping and not config.announce_addresses and ports:
+            self._mapper = PortMapper(ports[0], self._note_new_addresses)
+            reach.announce(host, self._mapper)
 
     def _open_punching(self) -> Punching:
         punching = Punching(
@@ -204,21 +208,6 @@ class Libp2pDriver:
         )
         self.serve(PUNCH_PROTOCOL, punching.serve)
         return punching
-
-    def _open_mapper(self, config: HostConfig) -> PortMapper | None:
-        """Return what has our port forwarded, unless somebody did that by hand."""
-        ports = self._port.forwardable()
-        if not config.port_mapping or config.announce_addresses or not ports:
-            return None
-        mapper = PortMapper(ports[0], self._note_new_addresses)
-        others = self._host.get_addrs
-        end = f"/p2p/{self.peer_id}"
-        hardening.replace_attribute(
-            self._host,
-            "get_addrs",
-            lambda: [*others(), *(parse(f"{each}{end}") for each in mapper.addresses)],
-        )
-        return mapper
 
     async def run(self, connections_max: int, rng: random.Random) -> None:
         """Keep the DHT and the connections in order until cancelled."""
@@ -288,12 +277,7 @@ class Libp2pDriver:
         if self._mapper is None:
             return ""
         await self._mapper.tried.wait()
-        mapping = self._mapper.mapping
-        if mapping is None:
-            return self._mapper.why_not
-        where = f"{mapping.external_ip or 'an address that it does not tell'}"
-        done = f"{mapping.protocol.value} forwards port {mapping.external_port} of {where} to us"
-        return f"{done}, but {self._mapper.why_not}" if self._mapper.why_not else done
+        return self._mapper.words()
 
     async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
         """Dial *peer_id* at *address* once."""
@@ -548,6 +532,7 @@ def _make_host(
     hardening.free_inbound_slots(swarm, ledger, gate)
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
+    hardening.finish_what_is_connected(swarm)
     return host, swarm
 
 

@@ -48,6 +48,8 @@ CLOSING_WRITE_S: Final = 0.5
 """The same, once the host is closing."""
 HANDSHAKE_S: Final = 20.0
 """How long a stranger may take to prove its id."""
+ADD_S: Final = 5.0
+"""How long a connection that has proved its id may take to start."""
 DIAL_STAGGER_S: Final = 0.25
 DIAL_S: Final = 10.0
 ADDRESSES_DIALED_MAX: Final = 16
@@ -285,6 +287,23 @@ def choose_connections_steadily(swarm: Swarm) -> None:
         return connections[index]
 
     replace_attribute(swarm, "_best_connection", best)
+
+
+def finish_what_is_connected(swarm: Swarm) -> None:
+    """Let nobody's cancellation end a connection that others use already.
+
+    Upstream (0.8.1) lists a new connection, tells its observers, and closes it when whoever
+    dialed is cancelled meanwhile. To drop: a dial that is cancelled once its connection is
+    listed leaves it open.
+    """
+    add = swarm.add_conn
+
+    async def add_whole(muxed_conn: Any, direction: str = "unknown") -> Any:
+        with shielded(ADD_S):
+            return await add(muxed_conn, direction=direction)
+        raise SwarmException("a connection that did not start in time")
+
+    replace_attribute(swarm, "add_conn", add_whole)
 
 
 DialCircuit = Callable[[Multiaddr, ID], Awaitable[INetConn]]

@@ -30,6 +30,8 @@ from overlay.reach.verdict import port_of
 logger = logging.getLogger(__name__)
 
 CONNECTED_POLL_S: Final = 0.05
+IDENTIFY_S: Final = 2.0
+"""How long a peer may take to say where it is."""
 KNOWN_S: Final = 4.0
 """Patience with the addresses that a peer announces; one that answers does so much sooner."""
 LEAVE_POLL_S: Final = 1.0
@@ -116,7 +118,10 @@ class Punching:
 
     async def _dial_known(self, peer_id: PeerId) -> None:
         """Dial the public addresses that the peer announces: it may not be behind a NAT."""
-        known = hardening.known_addresses(self._swarm, ID.from_string(peer_id))
+        target = ID.from_string(peer_id)
+        with trio.move_on_after(IDENTIFY_S):
+            while not (known := hardening.known_addresses(self._swarm, target)):  # noqa: ASYNC110
+                await trio.sleep(CONNECTED_POLL_S)
         addresses = worth_dialing([str(each).partition("/p2p/")[0] for each in known], ())
         if not addresses:
             raise PeerUnavailable("it announces no public address")
@@ -152,7 +157,12 @@ class Punching:
             return
         handle: Any = self._swarm._do_handle_inbound_connection
         self._nursery.start_soon(handle, raw.stream, parse(address), None)
-        await trio.sleep_forever()  # the handshake goes on; `_until_direct` sees its end
+        try:
+            await trio.sleep_forever()  # the handshake goes on; `_until_direct` sees its end
+        finally:
+            if not self._direct(peer_id):  # else the pair of ports stays taken
+                with shielded(CLOSE_S):
+                    await raw.close()
 
     # -- leaving the relay --
 

@@ -19,6 +19,7 @@ from overlay._libp2p_addresses import bare, parse
 from overlay.cleanup import shielded
 from overlay.ids import PeerId
 from overlay.reach.dialback import Reply
+from overlay.reach.mapping import PortMapper
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,14 @@ def observe(host: BasicHost) -> Observations:
     observations = Observations()
     hardening.replace_attribute(host, "_observed_addr_manager", observations)
     return observations
+
+
+def announce(host: BasicHost, mapper: PortMapper) -> None:
+    """Tell others the addresses at which a router forwards our port, besides the others."""
+    own, end = host.get_addrs, f"/p2p/{host.get_id()}"
+    hardening.replace_attribute(
+        host, "get_addrs", lambda: [*own(), *(parse(f"{each}{end}") for each in mapper.addresses)]
+    )
 
 
 def ways(swarm: Swarm, peer_id: PeerId) -> tuple[str, ...]:

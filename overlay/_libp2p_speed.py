@@ -89,7 +89,7 @@ def _held_by(owner: Any) -> _Held:
     held = getattr(owner, "_cocoon_held", None)
     if held is None:
         held = owner._cocoon_held = _Held()
-    return held  # type: ignore[no-any-return]  # put there a line above
+    return held
 
 
 def read_ahead() -> None:

@@ -19,6 +19,7 @@ from overlay.identity import Identity
 from overlay.limits.budget import LimitsConfig
 from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
+from overlay.reach.lan import Lan
 from overlay.relay.core import RelayConfig
 from overlay.storage import Storage
 
@@ -55,6 +56,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             the NATs between allow it.
         port_mapping: whether the home router is asked to forward our port (PCP, NAT-PMP, UPnP),
             unless *announce_addresses* says that somebody did so by hand.
+        local_discovery: whether we look for peers on our LANs by multicast DNS, and answer them.
         health_interval_s: a connection that was silent for so many seconds is asked
             whether it lives, and closed if it does not answer.
     """
@@ -69,6 +71,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     relay: RelayConfig | None = None
     hole_punching: bool = True
     port_mapping: bool = False
+    local_discovery: bool = False
     state_directory: str = ""
     limits: LimitsConfig = LimitsConfig()
     gossip: GossipConfig = GossipConfig()
@@ -146,5 +149,12 @@ async def _open_node(
             rng=rng,
         )
         node.joining = anchor.join
-        async with open_anchor(anchor):
+        async with open_anchor(anchor), trio.open_nursery() as nursery:
+            if config.local_discovery:
+                nursery.start_soon(_lan(config, node, rng).run)
             yield node
+            nursery.cancel_scope.cancel()
+
+
+def _lan(config: HostConfig, node: Node, rng: random.Random) -> Lan:
+    return Lan(config.network, node.peer_id, lambda: node.addresses, node.connect, rng=rng)

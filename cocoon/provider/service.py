@@ -48,6 +48,7 @@ from cocoon.signing import sign
 from cocoon.statements import Payee as PayeeIdentity
 from cocoon.statements import build_statement, sign_statement
 from kernels.models import catalog
+from overlay.cleanup import shielded
 from overlay.errors import OverlayError, PeerUnavailable
 from overlay.identity import Identity
 from overlay.transport import Host, Stream
@@ -486,7 +487,7 @@ async def open_provider(
             try:
                 yield provider
             finally:
-                with trio.move_on_after(FAREWELL_PATIENCE_S, shield=True):
+                with shielded(FAREWELL_PATIENCE_S):
                     await provider.say_farewell()
                 nursery.cancel_scope.cancel()
                 provider.prekeys.erase_all()

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from kernels.errors import DeviceUnavailable, LaunchError
 from kernels.ptx.layout import LOCAL_BYTES_MAX
-from kernels.ptx.runtime_layout import ORIGIN, THREADS_MAX
+from kernels.ptx.runtime_layout import GUARD_BYTES, ORIGIN, THREADS_MAX
 
-GUARD_BYTES: Final = 64 * 1024
 SHARED_WINDOW_BYTES: Final = 256 * 1024
 LOCAL_WINDOW_BYTES: Final = LOCAL_BYTES_MAX * THREADS_MAX
 SHARED_OFFSET: Final = GUARD_BYTES

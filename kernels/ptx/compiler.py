@@ -16,6 +16,8 @@ METADATA = """
 !0 = distinct !{}
 !1 = distinct !{!1, !2, !3}
 !2 = !{!"llvm.loop.parallel_accesses", !0}
+!4 = distinct !{!4, !2, !5}
+!5 = !{!"llvm.loop.interleave.count", i32 1}
 """
 ONE_AT_A_TIME = '!3 = !{!"llvm.loop.vectorize.width", i32 1}\n'
 """A masked address is not a counter, and gathering what lies side by side is slower than a loop."""

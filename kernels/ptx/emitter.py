@@ -52,6 +52,8 @@ class Emitter(IrText):
         self.function: Final = function
         self.mode: Final = mode
         self.called: set[str] = set()
+        self.is_in_range = False
+        """Accesses to global and shared memory were checked before, see `linear`."""
         self.instruction: Instruction | None = None
         self.parameter_bases: dict[str, tuple[str, int]] = {}
         """By parameter: a pointer to its bytes, and how many there are."""
@@ -236,7 +238,7 @@ class Emitter(IrText):
         if self.mode is Mode.STRICT:
             self._check(space, place, size_bytes, write)
         place = self.binary("sub", "i64", place, str(ORIGIN))
-        if self.mode is Mode.MASKED:
+        if self.mode is Mode.MASKED and not self.is_in_range:
             aligned = self.binary("and", "i64", "%arena.mask", str(-size_bytes))
             place = self.binary("and", "i64", place, aligned)
         return self.offset("%arena", place)
@@ -252,13 +254,14 @@ class Emitter(IrText):
         if self.mode is Mode.STRICT:
             wide = self.cast("zext", "i32", place, "i64")
             self._check(space, wide, size_bytes, write)
-        if self.mode is Mode.MASKED:
+        is_right = self.mode is Mode.FAST or (self.is_in_range and space == "shared")
+        if self.mode is Mode.MASKED and not is_right:
             mask = "%shared.mask" if space == "shared" else "%local.mask"
             aligned = self.binary("and", "i32", mask, str(-size_bytes))
             place = self.binary("and", "i32", place, aligned)
         # Where addresses are right, the sign does not matter; LLVM then sees that they count up
         # although those of lanes that are switched off may be below zero.
-        extend = "sext" if self.mode is Mode.FAST else "zext"
+        extend = "sext" if is_right else "zext"
         wide = self.cast(extend, "i32", place, "i64")
         base = "%shared.base" if space == "shared" else "%local.base"
         return self.offset(base, wide)

@@ -390,15 +390,15 @@ def back_edges(blocks: list[Block], *, through_stops: bool = False) -> set[tuple
     """
 
     def following_of(block: Block) -> Iterator[str]:
-        return iter(block.successors if through_stops else _inner(block))
+        return iter(block.successors if through_stops else following(block))
 
     inside = {each.label: each for each in blocks}
     state: dict[str, int] = {blocks[0].label: 1}
     path = [(blocks[0].label, following_of(blocks[0]))]
     found: set[tuple[str, str]] = set()
     while path:
-        label, following = path[-1]
-        target = next(following, None)
+        label, rest = path[-1]
+        target = next(rest, None)
         if target is None:
             state[label] = 2
             path.pop()
@@ -467,7 +467,8 @@ def _redirected(end: End, old: str, new: str) -> End:
             return end
 
 
-def _inner(block: Block) -> tuple[str, ...]:
+def following(block: Block) -> tuple[str, ...]:
+    """Return the blocks that may come next without a stop."""
     return () if isinstance(block.end, Wait) else block.successors
 
 

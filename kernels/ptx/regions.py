@@ -32,6 +32,7 @@ from kernels.ptx.flow import (
 )
 from kernels.ptx.keeping import Known, LocalPlan, plan_local, uniform_registers
 from kernels.ptx.layout import EntryLayout
+from kernels.ptx.linear import NotLinear, RangeCheck
 from kernels.ptx.mode import Mode
 from kernels.ptx.opcodes import check_instruction, emit_instruction
 from kernels.ptx.renaming import split_definitions
@@ -47,7 +48,7 @@ from kernels.ptx.runtime_layout import (
     offset_of,
 )
 from kernels.ptx.stops import result_targets, stop_kind, stop_operands
-from kernels.ptx.syntax import Function, Instruction, Integer, Program, Register
+from kernels.ptx.syntax import Address, Function, Instruction, Integer, Program, Register, Symbol
 from kernels.ptx.types import B32, PRED
 
 EMITTED_MAX: Final = 400_000
@@ -59,8 +60,8 @@ FRAME_BYTES_MAX: Final = 64 * 2**20
 UNIFORM_MAX: Final = 6
 """Registers that a region looks at, at most."""
 
-UNIFORM_COST_MAX: Final = 300
-"""Instructions of a region that is written twice, at most."""
+VERSIONS_COST_MAX: Final = 300
+"""Instructions of a region that is written in versions, at most."""
 
 _LOADED: Final = (
     ("%statics", "statics", "i64"),
@@ -159,14 +160,22 @@ class EntryTranslator:
         return self._code
 
     def _emit(self, start: Start, number: int, blocks: list[Block], cost: int) -> None:
-        """Write a region: once, or a general version, one for uniform registers, and a choice."""
+        """Write a region: once, or several versions and a function that chooses one."""
         symbol = f"{self._entry.name}.region{number}"
-        if not start.uniform or cost > UNIFORM_COST_MAX or self._mode is Mode.STRICT:
+        if cost > VERSIONS_COST_MAX or self._mode is Mode.STRICT:
             self._add(_Region(self, start, blocks).emit(symbol))
             return
-        self._add(_Region(self, start, blocks).emit(f"{symbol}.general"))
-        self._add(_Region(self, start, blocks).emit(f"{symbol}.uniform", start.uniform))
-        self._add(_Region(self, start, blocks).emit_choice(symbol))
+        choice = _Region(self, start, blocks)
+        versions = choice.emit_choice(symbol)
+        if not versions:
+            self._add(_Region(self, start, blocks).emit(symbol))
+            return
+        for version in versions:
+            region = _Region(self, start, blocks)
+            region.is_in_range = version == "inside"
+            uniform = () if version == "general" else start.uniform
+            self._add(region.emit(f"{symbol}.{version}", uniform))
+        self._add(choice)
 
     def _add(self, region: "_Region") -> None:
         self._code.lines += region.lines
@@ -387,23 +396,78 @@ class _Region(BlockWriter):
         self.lines.append(f'define void @"{symbol}"({pointers}, i32 %first, i32 %end) {{')
         self.label("head")
 
-    def emit_choice(self, symbol: str) -> Self:
-        """Write the function that looks whether registers are uniform, and goes on accordingly."""
+    def emit_choice(self, symbol: str) -> tuple[str, ...]:
+        """Write the function that looks which version of the region will do, and goes on there.
+
+        Returns:
+            The versions: ``general``; ``uniform``, for registers that are the same in all threads;
+            ``inside``, for accesses that need no masks. None of them if one would do.
+        """
         self._open(symbol)
+        emit_head(self, self._entry.layout, ())
+        self._point_at_parameters()
+        versions = ["general"]
+        usual = "general"
+        if self._start.uniform:
+            usual = "uniform"
+            versions.append(usual)
+            self.line(f"br i1 {self._is_uniform()}, label %looked, label %general")
+            self.label("looked")
+        inside = self._is_inside()
+        if inside:
+            versions.append("inside")
+            self.line(f"br i1 {inside}, label %inside, label %{usual}")
+        else:
+            self.line(f"br label %{usual}")
+        for version in versions:
+            self.label(version)
+            arguments = "ptr %env, ptr %frames, ptr %arena, i32 %first, i32 %end"
+            self.line(f'call void @"{symbol}.{version}"({arguments})')
+            self.line("ret void")
+        self.lines.append("}")
+        return tuple(versions) if len(versions) > 1 else ()
+
+    def _is_uniform(self) -> str:
         same = "true"
         for each in self._start.uniform:
             bits = self.register_type(each).bits
             row = self.offset("%frames", self._entry.slots[each])
             found = self.call("i32", f"ptx_same_{bits}", f"ptr {row}", "i32 %first", "i32 %end")
             same = self.binary("and", "i1", same, self.compare("ne", "i32", found, "0"))
-        self.line(f"br i1 {same}, label %uniform, label %general")
-        for version in ("uniform", "general"):
-            self.label(version)
-            arguments = "ptr %env, ptr %frames, ptr %arena, i32 %first, i32 %end"
-            self.line(f'call void @"{symbol}.{version}"({arguments})')
-            self.line("ret void")
-        self.lines.append("}")
-        return self
+        return same
+
+    def _is_inside(self) -> str:
+        """Return whether no access of the region needs a mask, or "" when that is not known."""
+        if self.mode is not Mode.MASKED:
+            return ""
+        start, lines = self._start, len(self.lines)
+        leaves = {each: self._load_saved(each, "%first") for each in start.uniform}
+        widths = {name: kind.bits for name, kind in self.function.registers.items()}
+        made = [each for recipe in start.plan.recipes.values() for each in recipe]
+        results = [] if start.wait is None else uses_and_results(start.wait.instruction)[1]
+        try:
+            before = [*self._entry.known.recipe(list(start.known)), *made]
+            return RangeCheck(self, widths, leaves).emit(before, results, self._blocks)
+        except NotLinear:
+            del self.lines[lines:]
+            return ""
+
+    def parameter(self, address: Address, bits: int) -> str | None:
+        """Load a parameter of the kernel, as an integer of *bits*, or None."""
+        match address.base:
+            case Symbol(name, 0) if name not in self.function.variables:
+                base, size_bytes = self.parameter_bases.get(name, ("", 0))
+            case _:
+                return None
+        if address.offset < 0 or 8 * (size_bytes - address.offset) < bits:
+            return None
+        return self.value(f"load i{bits}, ptr {self.offset(base, address.offset)}")
+
+    def shared_offset(self, name: str) -> int | None:
+        """Return where the shared variable *name* is, or None if it is no such variable."""
+        variable = self.variable(name)
+        is_shared = variable is not None and variable.space == "shared"
+        return self._entry.layout.addresses[name] if is_shared else None
 
     def emit(self, symbol: str, uniform: tuple[str, ...] = ()) -> Self:
         """Write the whole function; registers of *uniform* are read once for all threads."""
@@ -495,7 +559,8 @@ class _Region(BlockWriter):
         self.label("next")
         self.line("%i.next = add nuw nsw i32 %i, 1")
         more = self.compare("ult", "i32", "%i.next", "%count")
-        self.line(f"br i1 {more}, label %thread, label %row.end, !llvm.loop !1")
+        loop = "!4" if self.is_in_range else "!1"
+        self.line(f"br i1 {more}, label %thread, label %row.end, !llvm.loop {loop}")
         self.label("row.end")
         self.line("%t.next = add i32 %t.row, %count")
         more = self.compare("ult", "i32", "%t.next", "%end")

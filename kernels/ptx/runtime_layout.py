@@ -13,6 +13,9 @@ PARAMETER_BYTES_MAX: Final = 4096
 SHARED_BYTES_MAX: Final = 227 * 1024
 """What a block may ask for on the largest cards (CUDA programming guide, table of limits)."""
 
+GUARD_BYTES: Final = 64 * 1024
+"""Of the arena, before the window of shared memory: nothing is there."""
+
 ORIGIN: Final = 1 << 44
 """Device address of the first byte of an arena: far from zero and from small integers."""
 

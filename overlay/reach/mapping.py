@@ -58,6 +58,15 @@ class PortMapper:
             return ()
         return (f"/ip4/{mapping.external_ip}/tcp/{mapping.external_port}",)
 
+    def words(self) -> str:
+        """Return what came of it, in words."""
+        mapping = self.mapping
+        if mapping is None:
+            return self.why_not
+        where = mapping.external_ip or "an address that it does not tell"
+        done = f"{mapping.protocol.value} forwards port {mapping.external_port} of {where} to us"
+        return f"{done}, but {self.why_not}" if self.why_not else done
+
     async def run(self) -> None:
         """Keep the port forwarded until cancelled; then end it, within `STOP_S`."""
         failures = 0

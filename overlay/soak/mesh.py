@@ -123,7 +123,7 @@ async def member() -> None:
     """Be half of the nodes; see `_Child`."""
     members = _Members()
     async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
-        while line := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
+        while line := await trio.to_thread.run_sync(sys.stdin.readline):
             asked = json.loads(line)
             if "open" in asked:
                 answer: object = await _open(members, asked["open"], stack, nursery)

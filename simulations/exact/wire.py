@@ -39,6 +39,10 @@ class Wire:
         self.messages = 0
         self.bytes = 0
 
+    def one_way_us(self, source: int, to: int) -> int:
+        """Return the delay between two nodes, without queues and jitter."""
+        return max(1, self._latency.one_way_us(source, to))
+
     # --- partitions ---
 
     def cut(self, side: tuple[int, ...], until_us: int) -> None:

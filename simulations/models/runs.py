@@ -23,6 +23,8 @@ from simulations.scenario import Scenario
 
 Figures: TypeAlias = dict[str, int | float | str]
 ROUTERS_MAX = 5_000
+PATIENCE_S = 1
+"""A node that was refused asks others at once and does not wait: in whole seconds, one try more."""
 _SAMPLED = 20_000
 """Deliveries of one message that are kept."""
 
@@ -259,6 +261,7 @@ def market(scenario: Scenario, seed: int, progress: Progress) -> Outcome:
         cost_sigma=keys.spread / 2,
         value_median=2 * keys.ceiling_ppm / 1e6,  # the base price is two costs
         value_sigma=0.01,
+        patience_s=PATIENCE_S,
         herd=scenario.attackers.herd,
         colluding=scenario.attackers.wash_traders,
         wash_slots=people.slots if scenario.attackers.wash_traders else 0,

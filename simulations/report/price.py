@@ -4,7 +4,7 @@ from pathlib import Path
 
 from simulations.report.making import Making
 from simulations.report.price_report import write
-from simulations.report.price_study import QUICK_SEEDS, SEEDS, study
+from simulations.report.price_study import FULL, QUICK, study
 from simulations.report.sessions import Sessions
 
 
@@ -12,5 +12,5 @@ def make(folder: Path, making: Making) -> list[Path]:
     """Run the study (a quarter of an hour; quick: seconds) and write it into *folder*."""
     with making.folder() as kept:
         sessions = Sessions(kept, making.open_executor, making.progress)
-        found = study(QUICK_SEEDS if making.quick else SEEDS, sessions)
+        found = study(QUICK if making.quick else FULL, sessions)
     return write(found, folder)

@@ -11,6 +11,7 @@ from simulations.report.price_study import (
     SHOCK_AT_S,
     SHOCKED_S,
     STAYING,
+    WAR,
     WASH,
     Manipulation,
     Shock,
@@ -21,6 +22,8 @@ from simulations.sweep.statistics import Estimate
 FILE: Final = "price-report.md"
 CAPACITY_WELFARE: Final = 0.8
 """Below this share of the optimum a scene counts as one in which the market fails."""
+GAIN, MOVED, CHEAP = 0.01, 0.02, 0.05
+"""What counts as a gain, as a move of the price, and as cheap: shares of profit and price."""
 _FIGURES: Final = {
     "settles_min": "settles, min",
     "overshoot": "overshoot",
@@ -105,7 +108,38 @@ def manipulation_table(rows: Sequence[Manipulation]) -> str:
 
 def pays(one: Manipulation) -> bool:
     """Tell whether a gain is there beyond the interval (one seed proves none)."""
-    return one.gain.runs > 1 and one.gain.mean - one.gain.half_width > 0.01
+    return one.gain.runs > 1 and one.gain.mean - one.gain.half_width > GAIN
+
+
+def moves(one: Manipulation) -> bool:
+    """Tell whether it makes the price rise, at a cost to its owner that may be small."""
+    if one.gain.runs < 2:
+        return False
+    dearer = one.price.mean - one.price.half_width > MOVED
+    return dearer and one.gain.mean + one.gain.half_width > -CHEAP
+
+
+def manipulates(one: Manipulation) -> bool:
+    """Tell whether a strategy is a manipulation worth the name."""
+    return pays(one) or moves(one)
+
+
+def manipulable(rows: Sequence[Manipulation]) -> list[int]:
+    """Return the sizes at which some strategy manipulates."""
+    return sorted({row.providers for row in rows if manipulates(row)})
+
+
+def dearest(rows: Sequence[Manipulation], providers: int) -> Manipulation:
+    """Return what moves the price most among the strategies that manipulate at one size.
+
+    When none does: what costs its owner least among those that make the price rise.
+    """
+    here = [row for row in rows if row.providers == providers]
+    able = [row for row in here if manipulates(row)]
+    if able:
+        return max(able, key=lambda one: one.price.mean)
+    dearer = [row for row in here if row.price.mean > 0] or here
+    return max(dearer, key=lambda one: one.gain.mean)
 
 
 def sizes_of(rows: Sequence[Manipulation]) -> list[int]:
@@ -126,8 +160,9 @@ def conclusions(study: Study) -> str:
     found = [
         _on_stability(study),
         _on_speed(study),
-        _on_small(study),
-        _on_cartel(study),
+        _on_size(study),
+        _on_share(study),
+        _on_profit(study),
         _on_wash(study),
         *_on_failures(study),
         _on_widening(study),
@@ -165,55 +200,83 @@ def _on_speed(study: Study) -> str:
     )
 
 
-def _on_small(study: Study) -> str:
-    tops = [best(study.small, size) for size in sizes_of(study.small)]
-    paying = [one for one in tops if pays(one)]
-    listed = "; ".join(
-        f"{one.members} of {one.providers:,}: {_signed(one.gain)} ({one.strategy})" for one in tops
-    )
-    if not paying:
-        return (
-            "**No gain was found for one provider (or one in a hundred) that lies about its "
-            "load**, at any size: whoever holds its price up is passed over, and who undercuts "
-            f"earns less a job. Best tries, with the interval that a gain could hide in: {listed}."
-        )
+def _listed(one: Manipulation) -> str:
     return (
-        "**A single hand can gain** at "
-        f"{', '.join(f'{one.providers:,}' for one in paying)} providers. Best tries: {listed}."
-    )
-
-
-def _on_cartel(study: Study) -> str:
-    tops = [best(study.cartel, size) for size in sizes_of(study.cartel)]
-    paying = [one for one in tops if pays(one)]
-    listed = "; ".join(
-        f"{one.members:,} of {one.providers:,}: {_signed(one.gain)} with {_signed(one.price)} on "
+        f"{one.members:,} of {one.providers:,} {_signed(one.gain)} with {_signed(one.price)} on "
         f"the price ({one.strategy})"
-        for one in tops
     )
-    if not paying:
-        return f"**Three in ten in one hand gain nothing certain**, either. Best tries: {listed}."
-    largest = max(one.providers for one in paying)
-    beyond = [size for size in sizes_of(study.cartel) if size > largest]
-    until = (
-        f"from {beyond[0]:,} providers on it did not pay here" if beyond else "at no size tried not"
-    )
-    sizes = ", ".join(f"{one.providers:,}" for one in paying)
+
+
+def _on_size(study: Study) -> str:
+    """Say from which size on one provider (or one in a hundred) manipulates nothing."""
+    sizes, open_to = sizes_of(study.small), manipulable(study.small)
+    closed = [size for size in sizes if size > max(open_to, default=0)]
+    if not closed:
+        verdict = f"**One hand can manipulate it at every size tried**, up to {sizes[-1]:,}."
+    elif not open_to:
+        verdict = f"**One provider manipulates it at no size tried**, from {sizes[0]:,} on."
+    else:
+        verdict = (
+            f"**From {closed[0]:,} providers on one provider (of 100 or more: one in a hundred) "
+            f"cannot manipulate it**; with {', '.join(f'{size:,}' for size in open_to)} it can."
+        )
+    tops = "; ".join(_listed(dearest(study.small, size)) for size in sizes)
     return (
-        f"**A cartel of three in ten does gain** at {sizes} "
-        f"providers; {until}. It holds its price near everybody else's and leaves the others to "
-        f"ration. Best tries: {listed}. No rule that rests on one's own load can prevent that; "
-        "buyers' ceilings bound it."
+        f"{verdict} Manipulable means here: some strategy certainly gains its owner more than "
+        f"{GAIN:.0%}, or certainly moves the price by more than {MOVED:.0%} and may cost its owner "
+        f"less than {CHEAP:.0%} of profit. Best tries to move it: {tops}."
+    )
+
+
+def _on_share(study: Study) -> str:
+    """Say which share in one hand manipulates, whatever the size."""
+    sizes = manipulable(study.cartel)
+    if not sizes:
+        head = "**Three in ten in one hand do not manipulate it either**, at any size."
+    else:
+        head = (
+            "**What counts is the share in one hand, not the number of providers.** Three in ten "
+            f"do manipulate it, at {', '.join(f'{size:,}' for size in sizes)} providers: "
+            + "; ".join(_listed(dearest(study.cartel, size)) for size in sizes)
+            + ". They leave the others to ration. No rule that rests on one's own load can prevent "
+            "that; buyers' ceilings, and anybody's freedom to offer more slots, bound it."
+        )
+    able = sorted({one.members / one.providers for one in study.shares if manipulates(one)})
+    unable = sorted({one.members / one.providers for one in study.shares} - set(able))
+    said = [
+        f"{' and '.join(f'{share:.0%}' for share in shares)} {can}"
+        for shares, can in ((unable, "cannot"), (able, "can"))
+        if shares
+    ]
+    where = study.shares[0].providers
+    return f"{head} Of {where:,} providers, in one hand: {', '.join(said)}."
+
+
+def _on_profit(study: Study) -> str:
+    """Say whether lying about the load pays."""
+    tried = [*study.small, *study.cartel, *study.shares]
+    paying = [one for one in tried if pays(one)]
+    if paying:
+        return f"**Lying about the load pays**: {'; '.join(map(_listed, paying))}."
+    tops = [best(study.cartel, size) for size in sizes_of(study.cartel)]
+    return (
+        "**No lie about the load was found to pay**, for one provider or for a cartel: whoever "
+        "holds its price up is passed over, and who undercuts earns less a job. Best tries of "
+        f"three in ten: {'; '.join(map(_listed, tops))}."
     )
 
 
 def _on_wash(study: Study) -> str:
     washed = [one for one in [*study.small, *study.cartel] if one.strategy == WASH]
+    wars = [one for one in [*study.small, *study.cartel] if one.strategy == WAR]
+    war = max(wars, key=lambda one: one.gain.mean)
     top = max(washed, key=lambda one: one.gain.mean)
+    verdict = "**Wash trades pay**" if pays(top) else "**Wash trades lose money**"
     hurt = min(washed, key=lambda one: one.buyers.mean)
     return (
-        f"**Wash trades lose money**: at best {_signed(top.gain)} of profit. They do harm: "
-        f"{hurt.members:,} of {hurt.providers:,} that wash cost buyers {_signed(hurt.buyers)}."
+        f"{verdict}: at best {_signed(top.gain)} of profit. They do harm: "
+        f"{hurt.members:,} of {hurt.providers:,} that wash cost buyers {_signed(hurt.buyers)}. "
+        f"Buying up others' slots to sell one's own dearer loses, too: at best {_signed(war.gain)}."
     )
 
 
@@ -324,12 +387,15 @@ def write(study: Study, folder: Path) -> list[Path]:
             "## Manipulation\n",
             "A manipulator says it is busier or idler than it is until its level is where it "
             "wants it (load is a provider's own word), or really fills its slots with jobs to "
-            "itself. Profits are of the second half, against the same members being honest in "
-            "the same runs.\n",
+            "itself, or buys slots of others to make them scarce. Profits (less what it paid "
+            "others) are of the second half, against the same members being honest in the same "
+            "runs. A provider's base price is its own affair and no manipulation.\n",
             "### One provider, or one in a hundred\n",
             manipulation_table(study.small),
             "### A cartel of three in ten\n",
             manipulation_table(study.cartel),
+            "### Other shares in one hand\n",
+            manipulation_table(study.shares),
             "## Plots\n",
             images,
         ]

@@ -30,13 +30,37 @@ class Seeds(NamedTuple):
     small: int
 
 
-SEEDS: Final = {
-    10: Seeds(64, 256),
-    100: Seeds(32, 512),
-    1_000: Seeds(12, 48),
-    10_000: Seeds(6, 12),
-}
-QUICK_SEEDS: Final = {10: Seeds(3, 6), 50: Seeds(2, 4)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How large a study is.
+
+    Attributes:
+        seeds: at which numbers of providers everything is run.
+        tiny: seeds by number of providers at which only one manipulator is tried.
+        shared: the number of providers at which manipulators of other sizes are tried.
+        shares: those sizes, as shares of the providers, with as many seeds as scenes there.
+    """
+
+    seeds: dict[int, Seeds]
+    tiny: dict[int, int]
+    shared: int
+    shares: tuple[float, ...]
+
+
+FULL: Final = Plan(
+    seeds={
+        10: Seeds(64, 256),
+        100: Seeds(32, 512),
+        1_000: Seeds(6, 24),
+        10_000: Seeds(3, 4),
+    },
+    tiny={2: 256, 3: 128, 5: 128},
+    shared=100,
+    shares=(0.05, 0.1, 0.2, 0.5),
+)
+QUICK: Final = Plan(
+    seeds={10: Seeds(3, 6), 50: Seeds(2, 4)}, tiny={2: 6}, shared=10, shares=(0.2, 0.5)
+)
 
 _BASE: Final = Market(duration_s=SHOCKED_S, measured_from_s=SHOCKED_S // 2)
 SCENES: Final[dict[str, Market]] = {
@@ -245,28 +269,37 @@ class Study:
     shocks: list[Shock]
     small: list[Manipulation]
     cartel: list[Manipulation]
+    shares: list[Manipulation]
 
     @property
     def sizes(self) -> list[int]:
-        """The sizes that were run."""
+        """The sizes at which everything was run."""
         return sorted({one.providers for one in self.shocks})
 
 
-def study(seeds: dict[int, Seeds], sessions: Sessions) -> Study:
-    """Run everything; *seeds* says how many seeds at which number of providers."""
-    for providers, count in seeds.items():
-        sessions.announce(sum(_costs(providers, count)))
-    shocks, small, cartel = [], [], []
-    for providers, count in seeds.items():
-        shocks += [shock(scene, providers, count.scenes, sessions) for scene in SCENES]
-        small += manipulations(providers, small_of(providers), count.small, sessions)
-        cartel += manipulations(providers, cartel_of(providers), count.scenes, sessions)
-    return Study(shocks, small, cartel)
+def study(plan: Plan, sessions: Sessions) -> Study:
+    """Run everything."""
+    sessions.announce(sum(_costs(plan)))
+    found = Study([], [], [], [])
+    for providers, seeds in plan.tiny.items():
+        found.small.extend(manipulations(providers, 1, seeds, sessions))
+    for providers, count in plan.seeds.items():
+        found.shocks.extend(shock(scene, providers, count.scenes, sessions) for scene in SCENES)
+        found.small.extend(manipulations(providers, small_of(providers), count.small, sessions))
+        found.cartel.extend(manipulations(providers, cartel_of(providers), count.scenes, sessions))
+    for share in plan.shares:
+        members, seeds = round(share * plan.shared), plan.seeds[plan.shared].scenes
+        found.shares.extend(manipulations(plan.shared, members, seeds, sessions))
+    return found
 
 
-def _costs(providers: int, count: Seeds) -> Iterator[float]:
-    """Yield what `study` costs at one size, step by step."""
-    for scene in SCENES:
-        yield count.scenes * Wanted(market_of(scene, providers), 1).cost
-    calm = Wanted(market_of("calm", providers), 1).cost
-    yield (count.small + count.scenes) * calm * (1 + len(strategies()))
+def _costs(plan: Plan) -> Iterator[float]:
+    """Yield what the steps of `study` cost."""
+    games = [(providers, seeds) for providers, seeds in plan.tiny.items()]
+    games += [(providers, sum(count)) for providers, count in plan.seeds.items()]
+    games += [(plan.shared, plan.seeds[plan.shared].scenes) for _ in plan.shares]
+    for providers, seeds in games:
+        yield seeds * Wanted(market_of("calm", providers), 1).cost * (1 + len(strategies()))
+    for providers, count in plan.seeds.items():
+        for scene in SCENES:
+            yield count.scenes * Wanted(market_of(scene, providers), 1).cost

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
+from msgspec.structs import replace
 
-from cocoon.directory import LOOKUP_TIMEOUT_S, Directory, open_directory
+from cocoon.directory import FETCH_EVERY_S, LOOKUP_TIMEOUT_S, Directory, open_directory
 from cocoon.market.quotes import Offering, PriceTerms, make_quote
+from cocoon.market.renewal import Renewer
 from cocoon.messages import Kind, Limits, ModelOnOffer, PriceSchedule, Quote, Tier, encode
 from cocoon.signing import sign
 from overlay import DhtConfig, HostConfig, generate_identity
@@ -104,3 +106,24 @@ async def test_who_is_to_blame_for_a_quote_that_is_refused(autojump_clock):
         forged = encode(sign(other, NETWORK, quote))
         assert directory.hear(Kind.CHAT, seller.peer_id, forged) is Verdict.REJECT
         assert directory.hear(Kind.CHAT, seller.peer_id, b"a later version") is Verdict.IGNORE
+
+
+async def test_who_hears_a_renewal_alone_fetches_the_full_quote_from_a_neighbour(autojump_clock):
+    seller, renewer = generate_identity(), Renewer()
+    async with (
+        open_network(seed=7, latency_s=0.001) as network,
+        open_member(network, generate_identity()) as (old_host, old),
+        open_member(network, generate_identity()) as (host, newcomer),
+    ):
+        first = quote_of(seller, network.clock())
+        second = replace(first, seq=first.seq + 1, free_slots=0)
+        for quote in (first, second):
+            [message] = renewer.messages([quote])
+            signed = encode(sign(seller, NETWORK, message))
+            assert old.hear(Kind.CHAT, seller.peer_id, signed) is Verdict.ACCEPT
+        await host.connect(list(old_host.addresses))
+        assert newcomer.hear(Kind.CHAT, seller.peer_id, signed) is Verdict.ACCEPT
+        assert newcomer.book.candidates(CLASS, int(network.clock())) == []
+        await trio.sleep(2 * FETCH_EVERY_S)
+        listings = newcomer.book.candidates(CLASS, int(network.clock()))
+    assert [listing.quote for listing in listings] == [second]

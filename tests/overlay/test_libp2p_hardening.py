@@ -259,3 +259,23 @@ def test_the_package_does_not_import_libp2p() -> None:
     code = "import overlay, overlay.memory, sys; sys.exit('libp2p' in sys.modules)"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
+
+
+async def test_a_cancelled_dial_leaves_a_listed_connection_to_its_users() -> None:
+    async with open_test_host() as one, open_test_host() as other:
+        swarm, target = other._driver._swarm, one._driver._host.get_id()
+        address = one._driver._host.get_transport_addrs()[0]
+        told = swarm.notify_connected
+
+        async def tell_slowly(connection) -> None:
+            await trio.sleep(0.5)
+            await told(connection)
+
+        swarm.notify_connected = tell_slowly
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(swarm._dial_addr_single_attempt, address, target)
+            with trio.fail_after(10):
+                while not swarm.get_connections(target):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        assert [each.is_closed for each in swarm.get_connections(target)] == [False]

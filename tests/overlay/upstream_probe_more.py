@@ -13,7 +13,9 @@ from pathlib import Path
 import libp2p.host.autonat
 import multiaddr
 import trio
+from cryptography import x509
 from libp2p import new_host
+from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.host.observed_addr_manager import ObservedAddrManager
 from libp2p.network.swarm import Swarm
@@ -22,11 +24,14 @@ from libp2p.peer.peerinfo import info_from_p2p_addr
 from libp2p.pubsub import pubsub as pubsub_module
 from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pubsub import Pubsub
+from libp2p.pubsub.pubsub_notifee import PubsubNotifee
 from libp2p.pubsub.rpc_queue import RpcQueue
 from libp2p.pubsub.score import PeerScorer, ScoreParams
+from libp2p.security.tls import certificate, openssl_verify
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.tools.anyio_service import background_trio_service
 from libp2p.transport.tcp.tcp import TCP
+from libp2p.transport.websocket.listener import WebsocketListenerConfig
 
 LISTEN = [multiaddr.Multiaddr("/ip4/127.0.0.1/tcp/0")]
 LISTEN_6 = [multiaddr.Multiaddr("/ip6/::1/tcp/0")]
@@ -100,6 +105,38 @@ async def dead_connection_stays():
         return await connected(body)
     finally:
         module.RTT_MEASURE_INTERVAL = 30
+
+
+class SlowObserver(PubsubNotifee):
+    """Takes its time over every connection that it is told of."""
+
+    def __init__(self):
+        super().__init__(None, None)
+
+    async def connected(self, _network, _conn):
+        await trio.sleep(2)
+
+    async def disconnected(self, _network, _conn):
+        await trio.lowlevel.checkpoint()
+
+
+async def cancelled_dial_closes_what_is_listed():
+    one, other = host(), host()
+    async with one.run(LISTEN), other.run(LISTEN):
+        network = other.get_network()
+        network.register_notifee(SlowObserver())
+        async with trio.open_nursery() as nursery:
+            address = info(one).addrs[0]
+            nursery.start_soon(network._dial_addr_single_attempt, address, one.get_id())
+            with trio.fail_after(5):
+                while not network.get_connections(one.get_id()):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            listed = connection(other, one)
+            nursery.cancel_scope.cancel()
+        closed = listed.is_closed
+        await other.close()
+        await one.close()
+        return closed
 
 
 async def ipv6_peers_come_from_nowhere():
@@ -367,12 +404,68 @@ async def fastecdsa_is_pinned():
     return any(each.startswith("fastecdsa==2.3.2") for each in needed)
 
 
+async def quic_loses_what_a_slow_reader_has_not_read():
+    """16 MiB to a reader that waits 3 s first, from a writer that is told of no failure."""
+    listen = [multiaddr.Multiaddr("/ip4/127.0.0.1/udp/0/quic-v1")]
+    one, other = (new_host(listen_addrs=listen, enable_quic=True) for _ in range(2))
+    got, size, ended = 0, 16 << 20, trio.Event()
+    async with one.run(listen), other.run(listen):
+
+        async def handler(stream):
+            nonlocal got
+            await trio.sleep(3)
+            try:
+                while got < size:
+                    got += len(await stream.read(65_536))
+            except Exception:
+                await trio.lowlevel.checkpoint()
+            ended.set()
+
+        one.set_stream_handler(ECHO, handler)
+        await other.connect(info(one))
+        stream = await other.new_stream(one.get_id(), [ECHO])
+        for _ in range(size >> 16):
+            await stream.write(bytes(65_536))
+        await stream.close()
+        with trio.move_on_after(15):
+            await ended.wait()
+        for each in (other, one):
+            with trio.move_on_after(2):
+                await each.close()
+    return got < size
+
+
+async def tls_takes_unknown_critical_extensions():
+    pair = create_new_key_pair()
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"?")
+    template = certificate.create_cert_template().add_extension(unknown, critical=True)
+    pem, _ = certificate.generate_certificate(pair.private_key, template)
+    try:
+        certificate.verify_certificate_chain([x509.load_pem_x509_certificate(pem.encode())])
+    except Exception:
+        return False
+    return True
+
+
+async def tls_reaches_into_openssl():
+    return "id(context)" in inspect.getsource(openssl_verify)
+
+
+async def websocket_takes_frames_of_32_mib():
+    return WebsocketListenerConfig().max_message_size >= 32 << 20
+
+
 MORE_PROBES = [
+    quic_loses_what_a_slow_reader_has_not_read,
+    tls_takes_unknown_critical_extensions,
+    tls_reaches_into_openssl,
+    websocket_takes_frames_of_32_mib,
     circuits_are_not_dialed,
     claimed_addresses_are_announced,
     autonat_2_is_missing,
     ties_are_broken_by_memory_address,
     dead_connection_stays,
+    cancelled_dial_closes_what_is_listed,
     ipv6_peers_come_from_nowhere,
     a_credit_is_sent_for_each_read,
     bytes_beyond_the_window_are_kept,

@@ -32,6 +32,8 @@ class Bug:
     module: str
     old: str
     new: str
+    check: str = "programs"
+    """What must notice it: random programs, or kernels with linear addresses."""
 
     @property
     def path(self) -> Path:
@@ -50,6 +52,7 @@ class Bug:
 
 
 FLOW, KEEPING = "kernels.ptx.flow", "kernels.ptx.keeping"
+LINEAR = "kernels.ptx.linear"
 RENAMING, REGIONS, OPCODES = "kernels.ptx.renaming", "kernels.ptx.regions", "kernels.ptx.opcodes"
 
 BUGS = {
@@ -218,6 +221,42 @@ BUGS = {
     "threads that leave are not marked": Bug(
         REGIONS, 'self._put("state", "-1")', 'self._put("state", "0")'
     ),
+    # accesses without masks
+    "a signed index is taken without its sign": Bug(
+        LINEAR, 'if form is not None and kind.startswith(("u", "b")):', "if False:", "addresses"
+    ),
+    "the greatest address is not looked at": Bug(
+        LINEAR, "for each in dict.fromkeys((low, high)):", "for each in (low,):", "addresses"
+    ),
+    "the least address is not looked at": Bug(
+        LINEAR, "for each in dict.fromkeys((low, high)):", "for each in (high,):", "addresses"
+    ),
+    "addresses need not be aligned": Bug(
+        LINEAR, "self._require_multiple(part, size_bytes)", "pass", "addresses"
+    ),
+    "strides that fall are taken to rise": Bug(
+        LINEAR, 'rises = self._e.compare("sge", "i64", part, "0")',
+        'rises = self._e.compare("sge", "i64", "0", "0")', "addresses",
+    ),
+    "numbers of 32 bits do not wrap around": Bug(
+        LINEAR, "self._require_between(low, -limit, high, limit - 1)", "pass", "addresses"
+    ),
+    "the other axes are forgotten": Bug(
+        LINEAR, 'self._require(self._e.compare("ule", "i64", str(above), str(room)))',
+        'self._require(self._e.compare("ule", "i64", str(above), str(room)))\n'
+        "            break", "addresses",
+    ),
+    "the last thread is forgotten": Bug(
+        LINEAR, 'last = e.binary("sub", "i64", wide["%end"], "1")',
+        'last = e.binary("sub", "i64", wide["%end"], "2")', "addresses",
+    ),
+    "a register keeps its form when it is written again": Bug(
+        LINEAR, "for name in results:\n                self._forms.pop(name, None)\n"
+        "            if form", "if form", "addresses",
+    ),
+    "where ways meet, one of them counts": Bug(
+        LINEAR, "if all(each.get(name) == form for each in others)", "if True", "addresses"
+    ),
 }  # fmt: skip
 
 SUITE = (
@@ -226,6 +265,7 @@ SUITE = (
     "a register that changed since is read",
     "one of several definitions is taken",
     "rows of the frames overlap",
+    "the greatest address is not looked at",
 )
 """Tried in every run of the tests."""
 
@@ -276,7 +316,7 @@ def _child(bug: Bug | None) -> int:
     except ValueError:
         return 3
     try:
-        check()
+        check(bug.check if bug else "programs")
     except AssertionError:
         return 1
     except BaseException:  # noqa: BLE001 - whatever the bug led to

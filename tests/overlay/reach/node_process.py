@@ -9,6 +9,8 @@ each line in, {"run": ..., ...}, is answered with {"ok": ...} or {"error": ...}.
 # ruff: noqa: T201  (its answers go to stdout)
 
 import json
+import logging
+import os
 import queue
 import subprocess
 import sys
@@ -93,8 +95,7 @@ def running(prefix: list[str], **config: object) -> Iterator[NodeProcess]:
 
 
 async def echo(stream: Stream) -> None:
-    while True:
-        await stream.send(await stream.receive())
+    await stream.send(await stream.receive())
 
 
 async def obey(node: Node, order: dict[str, Any]) -> Any:
@@ -137,14 +138,12 @@ async def main(config: HostConfig) -> None:
                         with trio.fail_after(ANSWER_S - 5):
                             said = {"ok": await obey(node, json.loads(line))}
                     except (OverlayError, trio.TooSlowError) as error:
+                        logging.getLogger(__name__).debug("%s failed", line, exc_info=True)
                         said = {"error": repr(error)}
                     print(json.dumps(said), flush=True)
 
 
 if __name__ == "__main__":
-    import logging
-    import os
-
     if os.environ.get("COCOON_TEST_LOG"):
         logging.basicConfig(
             level=logging.DEBUG,

@@ -163,3 +163,19 @@ async def test_js_libp2p_learns_from_us_that_it_is_reachable(net: Net, swarm: Sw
         with trio.fail_after(30):
             while not any("9.9.1.4" in each for each in await js("addresses")):  # noqa: ASYNC110
                 await trio.sleep(0.1)
+
+
+def test_two_nodes_on_one_lan_find_each_other_by_multicast_dns(net: Net) -> None:
+    """Nobody told them of anybody; a third, which did not switch it on, stays alone."""
+    with ExitStack() as stack:
+        one, other, silent = (
+            stack.enter_context(
+                running(net.command(place), listen_addresses=[listen], local_discovery=on)
+            )
+            for place, listen, on in (
+                ("a", HERE[0], True), ("c", HERE[0], True), ("c", "/ip4/0.0.0.0/tcp/4002", False),
+            )
+        )  # fmt: skip
+        assert one.until("peers", bool) == [other.peer_id]
+        assert other("peers") == [one.peer_id]
+        assert silent("peers") == []

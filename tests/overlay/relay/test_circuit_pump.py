@@ -1,5 +1,7 @@
 """What flows through a circuit, in virtual time and without a network."""
 
+from collections import Counter
+
 import trio
 from trio.testing import MockClock
 
@@ -45,7 +47,7 @@ async def test_bytes_flow_both_ways_until_both_ends_finish(autojump_clock: MockC
     other.feed.send_nowait(b"pong")
     one.feed.close()
     other.feed.close()
-    await _pump_both(one, other, 1000)
+    await _pump_both(one, other, 1000, Counter())
     assert (other.written, one.written) == (b"ping", b"pong")
     assert one.finished
     assert other.finished
@@ -57,7 +59,7 @@ async def test_a_half_closed_circuit_still_carries_the_answer(autojump_clock: Mo
     one.feed.send_nowait(b"question")
     one.feed.close()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_pump_both, one, other, 1000)
+        nursery.start_soon(_pump_both, one, other, 1000, Counter())
         await trio.sleep(60)
         assert other.finished
         other.feed.send_nowait(b"answer")
@@ -68,14 +70,14 @@ async def test_a_half_closed_circuit_still_carries_the_answer(autojump_clock: Mo
 async def test_a_circuit_ends_when_one_end_is_gone(autojump_clock: MockClock) -> None:
     one, other = Pipe(), Pipe()
     one.feed.send_nowait(b"gone")
-    await _pump_both(one, other, 1000)
+    await _pump_both(one, other, 1000, Counter())
     assert trio.current_time() < 1
 
 
 async def test_a_silent_circuit_is_cut(autojump_clock: MockClock) -> None:
     one, other = Pipe(), Pipe()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_pump_both, one, other, 1000)
+        nursery.start_soon(_pump_both, one, other, 1000, Counter())
         await trio.sleep(IDLE_S - 1)
         one.feed.send_nowait(b"a")
     assert other.written == b"a"
@@ -86,5 +88,5 @@ async def test_no_more_than_the_limit_passes(autojump_clock: MockClock) -> None:
     one, other = Pipe(), Pipe()
     for _ in range(10):
         one.feed.send_nowait(b"x" * 10)
-    await _pump_both(one, other, 50)
+    await _pump_both(one, other, 50, Counter())
     assert len(other.written) == 50
