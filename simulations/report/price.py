@@ -9,7 +9,7 @@ from simulations.report.sessions import Sessions
 
 
 def make(folder: Path, making: Making) -> list[Path]:
-    """Run the study (a quarter of an hour; quick: seconds) and write it into *folder*."""
+    """Run the study (ten minutes of a core; quick: seconds) and write it into *folder*."""
     with making.folder() as kept:
         sessions = Sessions(kept, making.open_executor, making.progress)
         found = study(QUICK if making.quick else FULL, sessions)
