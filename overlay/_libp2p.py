@@ -497,7 +497,7 @@ async def open_driver(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
-            nursery.start_soon(forget_forever, swarm, router, host.get_id())
+            nursery.start_soon(forget_forever, swarm, pubsub, router, host.get_id())
             yield driver
             nursery.cancel_scope.cancel()
 
