@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import trio
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -163,6 +164,8 @@ async def open_node(
     identity = load_or_create_identity(config.identity_file)
     network = config.network
     settings = host_settings(network, str(config.swarm_directory))
+    if must_join:  # whoever comes to buy, and leaves, needs no port at the router
+        settings = msgspec.structs.replace(settings, port_mapping=False)
     async with (
         open_host(settings, identity, clock=clock) as host,
         open_directory(host, network=network.name, clock=clock, kinds=KINDS) as directory,

@@ -30,6 +30,7 @@ from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 from libp2p.tools.anyio_service import background_trio_service
+from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_gossip as gossip_fixes
@@ -45,7 +46,8 @@ from overlay._libp2p_relay import Relaying
 from overlay._libp2p_speed import install_speed_fixes
 from overlay._libp2p_trim import carries, trim_forever
 from overlay._libp2p_unread import counting_muxer
-from overlay.addresses import prefix_of
+from overlay._libp2p_ws import WebSockets, refuse_shared_ports
+from overlay.addresses import is_websocket, prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
@@ -246,15 +248,20 @@ class Libp2pDriver:
     def figures(self) -> HostFigures:
         """The connections, the DHT and what we relay."""
         server, relay = self._dht.kademlia.server, self._relaying.server
+        connections = self._swarm.get_connections()
         held = {
-            "connections": len(self._swarm.get_connections()),
+            "connections": len(connections),
+            "connections_relayed": sum(map(hardening.is_relayed, connections)),
+            "ports_forwarded": int(bool(self._mapper and self._mapper.addresses)),
             "dht_table": len(self._dht.kademlia.table),
             "dht_provider_entries": len(server.providers),
             "dht_records": len(server.values),
             "relay_reservations": 0 if relay is None else len(relay.core),
             "relay_circuits": 0 if relay is None else relay.core.circuits,
         }
-        return HostFigures(held, {} if relay is None else dict(relay.counted))
+        counted = {} if relay is None else dict(relay.counted)
+        counted |= {f"holes_{each}": count for each, count in self.punches.items() if count}
+        return HostFigures(held, counted)
 
     def where(self, peer_id: PeerId) -> str:
         """Return where a connected peer comes from."""
@@ -462,6 +469,7 @@ async def open_driver(
     read_ipv6_addresses()
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
+    refuse_shared_ports(config.listen_addresses)
     ledger = hardening.SocketLedger()
     host, swarm = _make_host(config, identity, listen, ledger, gate=gate, transport=transport)
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
@@ -489,7 +497,7 @@ async def open_driver(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
-            nursery.start_soon(forget_forever, swarm, router, host.get_id())
+            nursery.start_soon(forget_forever, swarm, pubsub, router, host.get_id())
             yield driver
             nursery.cancel_scope.cancel()
 
@@ -510,7 +518,7 @@ def _make_host(
         key_pair,
         sec_opt={NOISE_ID: noise},
         muxer_opt={TProtocol(YAMUX_ID): counting_muxer(gate)},
-        listen_addrs=listen,
+        listen_addrs=[each for each in listen if not is_websocket(str(each))],
         connection_config=_connection_config(config),
         resource_manager=ResourceManager(
             ResourceLimits(max_connections=config.connections_max, max_streams=STREAMS_MAX),
@@ -522,7 +530,7 @@ def _make_host(
         ),
         addrs_factory=lambda candidates: announce or announced_addresses(candidates),
         disable_identify_address_discovery=True,
-        transports=None if transport is None else [transport],
+        transports=[TCP(), WebSockets()] if transport is None else [transport],
     )
     swarm = host.get_network()
     if not isinstance(host, BasicHost) or not isinstance(swarm, Swarm):

@@ -18,7 +18,7 @@ from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
-from overlay._libp2p_gossip import Router
+from overlay._libp2p_gossip import Router, SafePubsub
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Absent:
         ]
 
 
-async def forget_forever(swarm: Swarm, router: Router, own_id: ID) -> None:
+async def forget_forever(swarm: Swarm, pubsub: SafePubsub, router: Router, own_id: ID) -> None:
     """Sweep every `SWEEP_S` until cancelled."""
     absent = Absent()
     while True:
@@ -60,6 +60,8 @@ async def forget_forever(swarm: Swarm, router: Router, own_id: ID) -> None:
         forget_peers(swarm, absent, own_id)
         for connection in swarm.get_connections():
             forget_streams(getattr(connection, "muxed_conn", None))
+        for peer in list(pubsub.peers):
+            pubsub.forget_if_gone(peer)
         forget_gossip(router)
 
 

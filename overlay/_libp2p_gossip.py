@@ -271,6 +271,29 @@ class SafePubsub(Pubsub):
         self.counter = first_seqno
         self._sink = sink
         self._banish = banish
+        self._greeting: set[ID] = set()
+
+    async def _handle_new_peer(self, peer_id: ID) -> None:
+        """Open our stream to a neighbour once, however many connections it makes at a time.
+
+        Upstream (0.8.1) looks whether there is one, waits, and puts its own in place of that of
+        another connection: the sender of that one waits for ever, and holds its stream and its
+        session. And it registers a peer that left meanwhile. To drop: two calls at the same time
+        leave one sending task.
+        """
+        if peer_id in self._greeting:
+            return
+        self._greeting.add(peer_id)
+        try:
+            await super()._handle_new_peer(peer_id)
+        finally:
+            self._greeting.discard(peer_id)
+            self.forget_if_gone(peer_id)
+
+    def forget_if_gone(self, peer_id: ID) -> None:
+        """Forget a neighbour that has no connection any more."""
+        if peer_id in self.peers and not self._peer_is_connected(peer_id):
+            self._handle_dead_peer(peer_id)
 
     async def continuously_read_stream(self, stream: INetStream) -> None:
         """Read RPCs until the peer ends, breaks a rule, or stops in the middle of one.

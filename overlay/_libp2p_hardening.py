@@ -28,6 +28,7 @@ from libp2p.stream_muxer.yamux import yamux
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_inbound as inbound
+from overlay._libp2p_ws import WebSocket
 from overlay.addresses import is_circuit, prefix_of
 from overlay.cleanup import shielded
 from overlay.errors import LocalProtocolError
@@ -229,6 +230,8 @@ async def _handshake(
 ) -> object:
     try:
         with trio.fail_after(HANDSHAKE_S):
+            if isinstance(raw.stream, WebSocket):
+                await raw.stream.open()
             return await swarm.upgrade_inbound_raw_conn(raw, maddr)
     finally:
         gate.end_handshake(prefix)

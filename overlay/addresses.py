@@ -70,3 +70,13 @@ def relay_of(address: str) -> str:
     '/ip4/8.8.4.4/tcp/1/p2p/R'
     """
     return address.partition(CIRCUIT)[0]
+
+
+def is_websocket(address: str) -> bool:
+    """Return whether *address* is of a WebSocket.
+
+    >>> is_websocket("/ip4/8.8.4.4/tcp/443/ws"), is_websocket("/ip4/8.8.4.4/tcp/443/p2p/ws")
+    (True, False)
+    """
+    parts = address.split("/")
+    return len(parts) > 5 and parts[5] == "ws"

@@ -88,7 +88,8 @@ async def open_host(
 ) -> AsyncGenerator[Node]:
     """Run a node for the length of the block; the yielded object is a `Host`.
 
-    Leaving the block closes every socket within 3 seconds, even when cancelled.
+    Leaving the block closes every socket within 3 seconds, even when cancelled; a router that
+    forwards our port, and does not answer when we end that, costs one more.
 
     Args:
         config: where to listen, and the limits.

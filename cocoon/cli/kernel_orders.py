@@ -73,7 +73,8 @@ def _submit(parsed: argparse.Namespace, job: KernelJob, output: Output) -> int:
         except Refused as refused:
             if refused.code == RefusalCode.INPUT.value:
                 raise ConfigError(
-                    f"the kernel was refused, and nothing was paid: {refused.detail}"
+                    f"the kernel was refused, and nothing was paid: {refused.detail}\n"
+                    "(cocoon kernel run checks it on this machine)"
                 ) from refused
             raise
     plain = result_json(result, interrupted)

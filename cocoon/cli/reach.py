@@ -14,7 +14,7 @@ from cocoon.cli.running import run_interruptible
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
-from overlay.addresses import is_circuit
+from overlay.addresses import is_circuit, is_websocket
 from overlay.errors import LocalProtocolError, OverlayError
 from overlay.ids import PeerId, short
 from overlay.reach.dialback import Answer
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 ASKED_MAX: Final = 4
 JOIN_S: Final = 10.0
 ASK_S: Final = 15.0
+ANY_PORT: Final = "/ip4/0.0.0.0/tcp/0"
+"""Where the guest of a node that only speaks WebSocket listens."""
 RELAY_S: Final = 12.0
 ROUTER_S: Final = 15.0
 EXIT_NOT_REACHABLE: Final = 3
@@ -62,14 +64,16 @@ async def examine(config: NodeConfig, output: Output) -> Report:
     from overlay.identity import generate_identity  # noqa: PLC0415
 
     network = config.network
-    said = (*network.listen_addresses, *network.announce_addresses)
+    plain = tuple(each for each in network.listen_addresses if not is_websocket(each))
+    said = (*plain, *(each for each in network.announce_addresses if not is_websocket(each)))
     ports = list(dict.fromkeys(port for each in said if (port := port_of(each))))
-    listening = tuple(_free(each) for each in network.listen_addresses)
+    listening = tuple(_free(each) for each in plain) or (ANY_PORT,)
     guest = msgspec.structs.replace(
         network,
         listen_addresses=listening,
         relay=False,
-        port_mapping=network.port_mapping and listening == network.listen_addresses,
+        local_discovery=False,
+        port_mapping=network.port_mapping and listening == plain,
     )
     async with open_host(host_settings(guest), generate_identity(), clock=wall_clock) as host:
         output.note("asking peers to dial back ...")

@@ -37,7 +37,9 @@ class Books:
 
     async def transactions(self, address: str) -> list[tuple[ChannelAction, TransactionRecord]]:
         """Return what was done to a channel, in order; refused messages left no transaction."""
-        records = await self.chain.transactions(address, limit=TRANSACTIONS_MAX)
+        records = await self.chain.transactions(
+            address, limit=TRANSACTIONS_MAX, heir=self.wallets["requester"]
+        )
         return [(read_action(record.body), record) for record in records if not record.aborted]
 
     async def paid_on_chain(self, address: str) -> int:

@@ -32,10 +32,10 @@ from cocoon.messages import (
 from overlay.errors import LocalProtocolError
 
 LIFETIME_S: Final = 60
-LIFETIME_S_MAX: Final = 2400
+LIFETIME_S_MAX: Final = 2500
 REISSUE_S: Final = 15
-REISSUE_S_MAX: Final = 900
-REISSUES_PER_S: Final = 12
+REISSUE_S_MAX: Final = 1000
+REISSUES_PER_S: Final = 10
 """Of all providers of a class, when nothing changes."""
 CHANGES_PER_S: Final = 50
 """The same, while levels and free slots change."""
@@ -101,7 +101,7 @@ def reissue_s(crowd: int) -> int:
     """Return how long an unchanged quote stands among *crowd* providers of its class, in seconds.
 
     >>> reissue_s(10), reissue_s(10_000)
-    (15, 834)
+    (15, 1000)
     """
     return min(max(REISSUE_S, -(-crowd // REISSUES_PER_S)), REISSUE_S_MAX)
 

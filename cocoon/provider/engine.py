@@ -90,8 +90,8 @@ class SpeechEngine:
     def __init__(self, model: SpeechModel) -> None:
         self._model = model
         self.model_id = bytes.fromhex(model.model_id)
-        self.device = "cpu"
-        self.engine_id = engine_id("cpu", model.engine)
+        self.device = model.device
+        self.engine_id = engine_id(model.device, model.engine)
         self.context_tokens = 0
 
     def load(self, data: bytes, audio_seconds_max: int) -> tuple[Audio, int]:
@@ -124,4 +124,4 @@ def open_engine(kind: Kind, path: Path, device: str) -> ChatEngine | SpeechEngin
     """
     if kind is Kind.CHAT:
         return ChatEngine(open_chat_model(path, device=device))
-    return SpeechEngine(open_speech_model(path))
+    return SpeechEngine(open_speech_model(path, device=device))

@@ -12,6 +12,8 @@ from typing import Final
 from cocoon.messages import Meter, OutputPiece
 from cocoon.provider.wire import KernelDone, KernelEvent, KernelOut, KernelTick
 
+TICKS_QUIET_MAX: Final = 20
+"""After so many ticks (5 s) a sign of life goes out: the buyer must not think that we are dead."""
 PIECE_DATA_BYTES: Final = 192 * 1024
 """Bytes of a result in one piece; a sealed segment holds 256 KiB."""
 
@@ -24,6 +26,7 @@ class KernelOutput:
     _metered_ms: int = 0
     _step: str = ""
     _step_told: str = ""
+    _quiet_ticks: int = 0
     _total_bytes: int | None = None
     """Of the result; None while the kernel runs."""
     _sent_bytes: int = 0
@@ -35,6 +38,7 @@ class KernelOutput:
         match event:
             case KernelTick(step=step, metered_ms=metered_ms):
                 self._step = step
+                self._quiet_ticks += 1
                 self._metered_ms = max(self._metered_ms, metered_ms)
             case KernelDone(metered_ms=metered_ms, output_bytes=output_bytes):
                 self._metered_ms = max(self._metered_ms, metered_ms)
@@ -46,12 +50,14 @@ class KernelOutput:
     def is_waiting(self, sent: Meter) -> bool:
         """Return whether there is anything to say now; *sent* is the meter told last."""
         if self._total_bytes is None:
-            return self._metered_ms > sent.gpu_ms or self._step != self._step_told
+            news = self._metered_ms > sent.gpu_ms or self._step != self._step_told
+            return news or self._quiet_ticks >= TICKS_QUIET_MAX
         rest = self._sent_bytes == self._total_bytes and self._metered_ms > sent.gpu_ms
         return bool(self._waiting_bytes) or rest
 
     def cut(self, sent: Meter, room_ms: int) -> OutputPiece:
         """Return the next piece; its meter is at most *room_ms* above the one told last."""
+        self._quiet_ticks = 0
         reach = min(self._metered_ms, sent.gpu_ms + room_ms)
         if self._total_bytes is None:
             note = "" if self._step == self._step_told else self._step

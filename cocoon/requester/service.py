@@ -236,7 +236,7 @@ class Requester:
         """
         resource_class, first = class_of(job.request), not job.explanations
         if not first and not self._left(job):
-            await self.finder.discover(resource_class, anew=True)
+            await self.finder.discover(resource_class, anew=True, without=job.excluded)
         candidates = self.finder.listings(resource_class)
         if first:
             await job.listener(Discovered(found, tuple(c.quote for c in candidates)))

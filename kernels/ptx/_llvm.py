@@ -41,13 +41,21 @@ def _machine(level: int) -> Any:  # noqa: ANN401 - llvmlite is untyped
     )
 
 
-def compile_text(text: str, *, level: int = 3) -> bytes:
-    """Return the object file of LLVM *text*, for this machine.
+def _other_machine(level: int, triple: str) -> Any:  # noqa: ANN401 - llvmlite is untyped
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    return llvm.Target.from_triple(triple).create_target_machine(
+        opt=level, reloc=RELOCATION, codemodel=MODEL
+    )
+
+
+def compile_text(text: str, *, level: int = 3, triple: str = "") -> bytes:
+    """Return the object file of LLVM *text*, for this machine, or the least one of *triple*.
 
     Raises:
         TranslationFailed: LLVM refuses the text, which is a mistake of ours.
     """
-    machine = _machine(level)
+    machine = _other_machine(level, triple) if triple else _machine(level)
     try:
         module = llvm.parse_assembly(text)
         module.triple = machine.triple

@@ -4,11 +4,12 @@
 """
 
 from kernels.ptx._llvm import compile_text, scheduler_code
+from kernels.ptx.block_writer import FunctionTranslator
 from kernels.ptx.errors import InvalidPtx
 from kernels.ptx.layout import EntryLayout, called_functions, place_entry, place_statics
 from kernels.ptx.mode import Mode
 from kernels.ptx.parser import parse
-from kernels.ptx.regions import EntryCode, EntryTranslator, FunctionTranslator
+from kernels.ptx.regions import EntryCode, EntryTranslator
 from kernels.ptx.syntax import Function, Program
 from kernels.ptx.translation import EntryInfo, StopRow, Translation
 

@@ -13,7 +13,7 @@ from kernels.ptx.errors import InvalidPtx, UnsupportedPtx
 from kernels.ptx.flow import BARRIER_OPCODES, WARP_OPCODES, uses_and_results
 from kernels.ptx.ops_compare import COMPARISONS
 from kernels.ptx.ops_memory import ATOMICS
-from kernels.ptx.syntax import Address, Function, Instruction, Register, Symbol
+from kernels.ptx.syntax import Address, Function, Instruction, Symbol
 from kernels.ptx.types import TYPES, PtxType
 
 Handler: TypeAlias = Callable[[Emitter, Instruction], None]
@@ -249,9 +249,14 @@ def is_rematerialisable(instruction: Instruction, function: Function) -> bool:
     if instruction.guard is not None or "cc" in instruction.modifiers:
         return False
     if instruction.opcode == "ld":
-        match instruction.operands:
-            case (Register(), Address(Symbol(name), _)):
-                return "param" in instruction.modifiers and name not in function.variables
-        return False
+        return "param" in instruction.modifiers and not _reads_own(instruction, function)
     opcode = OPCODES.get(instruction.opcode)
     return opcode is not None and opcode.is_pure and len(uses_and_results(instruction)[1]) == 1
+
+
+def _reads_own(instruction: Instruction, function: Function) -> bool:
+    """Whether a load is from a variable of the function, or from a computed address."""
+    address = instruction.operands[-1]
+    if not isinstance(address, Address) or not isinstance(address.base, Symbol):
+        return True
+    return address.base.name in function.variables

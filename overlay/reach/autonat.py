@@ -112,6 +112,9 @@ def worth_dialing_back(addresses: Sequence[str], observed: str) -> tuple[str, ..
 async def ask(raw: ByteStream, own_id: PeerId, address: str) -> tuple[Reply, str]:
     """Ask the peer at *raw* whether it reaches us at *address*; return what, and where.
 
+    js-libp2p (autonat 3.0.28) takes a connection that we dialed from our listening port for a
+    dial back, and closes it before it answers: then this raises, and says nothing wrong.
+
     Raises:
         PeerUnavailable: it is gone.
         RemoteProtocolError: it does not speak the protocol.

@@ -20,7 +20,7 @@ RENEW_S: Final = 600.0
 RENEW_S_MIN: Final = 30.0
 RETRY_S: Final = (30.0, 300.0, 1800.0)
 """When no router forwards: it may be restarting, or we were carried to another network."""
-STOP_S: Final = 2.0
+STOP_S: Final = 1.0
 
 
 class PortMapper:

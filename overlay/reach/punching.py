@@ -66,6 +66,7 @@ class Puncher:
         self._dial, self._dial_known = dial, dial_known
         self._peers = RateLimits(PEER_RATE, keys_max=PEERS_REMEMBERED_MAX)
         self._total = RateLimits(TOTAL_RATE, keys_max=1)
+        self._upgrades = RateLimits(TOTAL_RATE, keys_max=1)
         self._running: set[PeerId] = set()
         self._hopeless: OrderedDict[PeerId, float] = OrderedDict()
         self.succeeded = 0
@@ -91,8 +92,12 @@ class Puncher:
         return done
 
     def _may_try(self, peer_id: PeerId) -> bool:
-        hopeless = self._hopeless.get(peer_id, -HOPELESS_S) + HOPELESS_S > trio.current_time()
-        return not hopeless and peer_id not in self._running and len(self._running) < AT_ONCE_MAX
+        now_s = trio.current_time()
+        if self._hopeless.get(peer_id, -HOPELESS_S) + HOPELESS_S > now_s:
+            return False
+        if peer_id in self._running or len(self._running) >= AT_ONCE_MAX:
+            return False
+        return self._upgrades.take("", now_s)  # each dials addresses that the peer names
 
     def _give_up(self, peer_id: PeerId) -> None:
         self._hopeless[peer_id] = trio.current_time()

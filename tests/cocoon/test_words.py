@@ -1,5 +1,8 @@
 """Words: what people and scripts are told of jobs."""
 
+import dataclasses
+
+from cocoon.kernel_profiles import PROFILES
 from cocoon.market.explain import Explanation
 from cocoon.messages import Finish, PriceSchedule
 from cocoon.payments.payer_book import InterruptedJob
@@ -10,10 +13,18 @@ from cocoon.requester.events import (
     Discovered,
     FailOver,
     JobResult,
+    KernelCame,
     Negotiated,
     OutputCame,
 )
-from cocoon.words import interrupted_words, progress_words, result_json, result_words
+from cocoon.words import (
+    interrupted_words,
+    kernel_words,
+    progress_words,
+    receipt_words,
+    result_json,
+    result_words,
+)
 from contracts.units import NanoTon
 
 PEER = "12D3KooWJBpp6qFurkDfbfv23fuPFGEhz3EByap3LoxJPLKULL3f"
@@ -77,10 +88,21 @@ def test_every_step_has_one_line_and_output_has_none() -> None:
         (Negotiated(PEER, prices, NanoTon(7), empty), "agreed with Asel"),
         (ChannelReady(PEER, "0:abcdef0123", NanoTon(9)), "0:abcdef01"),
         (AttemptFailed(PEER, "gone", 12), "Asel failed after 12 tokens (gone)"),
+        (AttemptFailed(PEER, "gone", 0), "Asel failed (gone)"),
         (OutputCame("text", 1), ""),
+        (KernelCame("running", 1200, 0), ""),
     ]
     for event, words in steps:
         line = progress_words(event, lambda _peer: "Asel")
         assert words in line
         assert bool(line) == bool(words)
         assert "\n" not in line
+
+
+def test_a_kernels_account_says_what_its_milliseconds_are() -> None:
+    job = dataclasses.replace(
+        result(), resource_class=PROFILES["cpu"].resource_class, metered_ms=1200
+    )
+    text = kernel_words(job)
+    assert "1200 ms metered (kernels-cpu: 1 ms is 1000000 PTX instructions on a CPU)" in text
+    assert any("1.receipt" in line for line in receipt_words(job))

@@ -68,6 +68,49 @@ async def test_a_host_that_closed_leaves_no_thread_behind() -> None:
     assert threading.active_count() <= before
 
 
+def sending_tasks(task: trio.lowlevel.Task) -> int:
+    below = [each for nursery in task.child_nurseries for each in nursery.child_tasks]
+    return ("handle_sending_messages" in task.name) + sum(map(sending_tasks, below))
+
+
+async def test_a_neighbour_with_two_connections_at_a_time_gets_one_gossip_stream() -> None:
+    async with open_test_host() as one, open_test_host() as other:
+        await one.connect(other.addresses)
+        pubsub, peer_id = one._driver._pubsub, ID.from_string(other.peer_id)
+        with trio.fail_after(20):
+            while peer_id not in pubsub.peers or not other._driver._pubsub.peers:  # noqa: ASYNC110
+                await trio.sleep(0.02)
+            root = trio.lowlevel.current_root_task()
+            before = sending_tasks(root)
+            pubsub.peers.pop(peer_id)
+            pubsub.peer_queues.pop(peer_id).close()
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(pubsub._handle_new_peer, peer_id)
+            await trio.sleep(0.1)
+        assert sending_tasks(root) == before > 0
+
+
+async def test_a_neighbour_that_left_is_no_neighbour() -> None:
+    async with open_test_host() as one:
+        pubsub = one._driver._pubsub
+        async with open_test_host() as other:
+            await one.connect(other.addresses)
+            peer_id = ID.from_string(other.peer_id)
+            with trio.fail_after(20):
+                while peer_id not in pubsub.peers:  # noqa: ASYNC110
+                    await trio.sleep(0.02)
+            pubsub.forget_if_gone(peer_id)
+            assert peer_id in pubsub.peers
+            stream = pubsub.peers[peer_id]
+        with trio.fail_after(20):
+            while peer_id in pubsub.peers:  # noqa: ASYNC110
+                await trio.sleep(0.02)
+        pubsub.peers[peer_id] = stream  # as when it registers too late
+        pubsub.forget_if_gone(peer_id)
+        assert peer_id not in pubsub.peers
+
+
 async def test_ihave_asks_what_was_delivered_so_that_nothing_comes_twice() -> None:
     async with open_test_host() as node:
         pubsub = node._driver._pubsub

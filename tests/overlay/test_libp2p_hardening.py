@@ -279,3 +279,14 @@ async def test_a_cancelled_dial_leaves_a_listed_connection_to_its_users() -> Non
                     await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
         assert [each.is_closed for each in swarm.get_connections(target)] == [False]
+
+
+async def test_the_gossip_score_knows_where_neighbours_come_from() -> None:
+    async with open_test_host() as one, open_test_host() as other:
+        seen: list[str] = []
+        one._driver._pubsub._gossip.scorer.add_peer_ip = lambda _peer, ip: seen.append(ip)
+        await other.connect(one.addresses)
+        with trio.fail_after(10):
+            while not seen:  # noqa: ASYNC110  (libp2p has no event for it)
+                await trio.sleep(0.02)
+        assert set(seen) == {"127.0.0.1"}

@@ -102,7 +102,7 @@ def test_new_terms_apply_at_once_and_keep_the_measured_window():
         ({"free_slots": 5}, "5 of 4 slots free"),
         ({"issued_at_unix_s": NOW + 6}, "issued 6 s in the future"),
         ({"expires_at_unix_s": NOW}, "expired 0 s ago"),
-        ({"expires_at_unix_s": NOW + LIFETIME_S_MAX + 1}, "lifetime of 2401 s, at most 2400"),
+        ({"expires_at_unix_s": NOW + LIFETIME_S_MAX + 1}, "lifetime of 2501 s, at most 2500"),
         ({"speed_milli_per_s": 10**9 + 1}, "speed of 1000000001, at most 1000000000"),
         ({"limits": Limits(context_tokens=2**24 + 1)}, "context of 16777217, at most 16777216"),
         ({"limits": Limits(audio_seconds_max=86_401)}, "audio seconds of 86401, at most 86400"),

@@ -86,7 +86,10 @@ async def open_wire(latency_s: float = 0.0) -> AsyncGenerator[tuple[Stream, Stre
 
         provider.serve(PROTOCOL, serve, streams_max=1)
         ours = await requester.open_stream(provider.peer_id, PROTOCOL)
-        yield ours, await receive.receive()
+        theirs = await receive.receive()
+        await ours.send(b"first")  # what has to come soon; in a job it is the request
+        await theirs.receive()
+        yield ours, theirs
 
 
 class ScriptedWorker:

@@ -1,5 +1,7 @@
 """A real worker for kernels: it runs, rests, stops, refuses and fails as its buyer may rely on."""
 
+import os
+import signal
 from pathlib import Path
 
 import msgspec
@@ -80,6 +82,7 @@ async def test_one_worker_through_everything_that_can_happen_to_a_kernel() -> No
         await fails_at_its_limit(worker)
         await runs_an_example(worker)
         assert worker.alive
+        await leaves_no_kernel_running_when_it_is_killed(worker)
 
 
 async def says_what_it_is(worker: Worker) -> None:
@@ -154,6 +157,40 @@ async def fails_at_its_limit(worker: Worker) -> None:
     shorter = msgspec.structs.replace(busy(), limits=limits)
     events, end = await run(worker, order(shorter, ms_max=30))
     assert metered(events) == 20, "the customer's own limit holds"
+
+
+def children_of(pid: int) -> set[int]:
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rsplit(")", 1)[1].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid and state != "Z":
+            found.add(int(path.parent.name))
+    return found
+
+
+async def leaves_no_kernel_running_when_it_is_killed(worker: Worker) -> None:
+    """Not even one that rests."""
+    async with worker.run(order(busy(), granted_ms=50)) as events:
+        while True:
+            event = await events.receive()
+            if isinstance(event, KernelTick) and event.metered_ms > 50:
+                break
+        await trio.sleep(0.1)
+        (kernel,) = children_of(worker.pid)
+        os.kill(worker.pid, signal.SIGKILL)
+        with trio.fail_after(5):
+            while state_of(kernel) != "Z":  # noqa: ASYNC110  (it is another process)
+                await trio.sleep(0.02)
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "Z"
 
 
 async def test_where_no_card_is_a_worker_for_one_does_not_start() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cocoon.messages import Meter
+from cocoon.messages import Meter, OutputPiece
 from cocoon.provider import results
 from cocoon.provider.results import KernelOutput
 from cocoon.provider.wire import KernelDone, KernelOut, KernelTick
@@ -57,6 +57,18 @@ def test_a_step_is_told_once_and_needs_no_room() -> None:
     assert output.cut(Meter(), 0).note == "compiling"
     output.take(KernelTick(job_id="j", step="compiling", metered_ms=0))
     assert not output.is_waiting(Meter())
+
+
+def test_a_long_silence_is_broken_by_a_sign_of_life() -> None:
+    output, tick = KernelOutput(), KernelTick(job_id="j", step="running", metered_ms=3)
+    output.take(tick)
+    sent = output.cut(Meter(), 10).meter
+    for _ in range(results.TICKS_QUIET_MAX):
+        assert not output.is_waiting(sent)
+        output.take(tick)
+    assert output.is_waiting(sent)
+    assert output.cut(sent, 10) == OutputPiece(meter=sent)
+    assert not output.is_waiting(sent)
 
 
 def test_a_failed_kernel_has_a_bill_and_no_bytes() -> None:

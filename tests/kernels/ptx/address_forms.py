@@ -44,15 +44,27 @@ FORMS = {
         mul.lo.u32 r, a, b; mul.lo.u32 r, r, x; mul.lo.u32 r, r, a; mul.wide.u32 w, r, 4;
         add.u64 g, base, w;
     """,
+    "a product of parameters": """
+        mul.lo.u32 r, a, b; add.u32 r, r, x; mul.wide.u32 w, r, 4; add.u64 g, base, w;
+    """,
     "another way round": """
-        mad.lo.u32 r, x, a, b; setp.lt.u32 p, x, 3; @p bra OVER; mov.u32 r, b;
+        mad.lo.u32 r, x, a, 5; setp.lt.u32 p, x, 3; @p bra OVER; mov.u32 r, b;
         OVER: mul.wide.u32 w, r, 4; add.u64 g, base, w;
     """,
     "a guarded change": """
-        mad.lo.u32 r, x, a, b; setp.lt.u32 p, x, 3; @p mov.u32 r, b; mul.wide.u32 w, r, 4;
+        mad.lo.u32 r, x, a, 5; setp.lt.u32 p, x, 3; @p mov.u32 r, b; mul.wide.u32 w, r, 4;
         add.u64 g, base, w;
     """,
 }
+EXAMPLES = (
+    ("unsigned index", (ORIGIN + 2**26 - 124, 1, 0, 0), (32, 1, 1)),  # the last thread is outside
+    ("all axes", (ORIGIN + 2**26 - 4 * 105, 7, 36, 0), (7, 5, 3)),
+    ("a product of parameters", (ORIGIN + HEAP_OFFSET - 2**34, 2**16, 2**16, 0), (32, 1, 1)),
+    ("stride of 64 bits", (ORIGIN + HEAP_OFFSET, 0, 0, 2**59), (33, 1, 1)),
+    ("another way round", (ORIGIN + HEAP_OFFSET, 1, 2**30, 0), (32, 1, 1)),
+    ("a guarded change", (ORIGIN + HEAP_OFFSET, 1, 2**30, 0), (32, 1, 1)),
+)
+"""Parameters that each need one part of the check."""
 NOT_CHECKED = {"another way round", "a guarded change"}
 STORE = "st.global.u32 [g+{offset}], seven;"
 SHAPES = ((32, 1, 1), (1, 1, 1), (7, 5, 3), (33, 2, 1), (1024, 1, 1))
@@ -111,6 +123,8 @@ def written_words(arena: Arena) -> dict[int, int]:
 def check_addresses(rounds: int) -> None:
     """Raise AssertionError when a form writes other bytes without masks than with them."""
     chance = random.Random(0)  # noqa: S311 - a test
+    for name, arguments, shape in EXAMPLES:
+        assert same_bytes(FORMS[name] + STORE.format(offset=0), shape, arguments), name
     for name, form in FORMS.items():
         for _ in range(rounds):
             arguments = tuple(map(chance.choice, (BASES, EDGES_32, EDGES_32, EDGES_64)))

@@ -5,7 +5,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from ptx_source import HEAD
+from ptx_source import HEAD, in_process
 from random_programs import (
     FUNCTION,
     GRID,
@@ -17,8 +17,6 @@ from random_programs import (
 )
 
 from kernels.ptx import Arena, FaultReason, LaunchFault, Mode, Module, renaming
-from kernels.ptx._llvm import compile_text, scheduler_code
-from kernels.ptx.compiler import lower
 
 SHAPES = ((40, 1), (11, 6))
 
@@ -26,8 +24,7 @@ SHAPES = ((40, 1), (11, 6))
 def load(programs: list[list[Any]], threads: int, mode: Mode, level: int) -> Module:
     """Translate, with LLVM at *level*: what is looked at is ours, and most of the time LLVM's."""
     kernels = [Writer(threads).kernel(code, f"k{n}") for n, code in enumerate(programs)]
-    text, translation = lower(HEAD + FUNCTION + "".join(kernels), mode)
-    return Module(translation.with_code(compile_text(text, level=level), scheduler_code()))
+    return in_process(HEAD + FUNCTION + "".join(kernels), mode, level)
 
 
 def launch(

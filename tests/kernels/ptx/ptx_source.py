@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.ptx import Arena, LaunchReport, Mode, Module
-from kernels.ptx.compiler import compile_ptx
+from kernels.ptx._llvm import compile_text, scheduler_code
+from kernels.ptx.compiler import compile_ptx, lower
 
 HEAD = ".version 8.8\n.target sm_75\n.address_size 64\n"
 
@@ -18,9 +19,15 @@ def kernel(body: str, parameters: Sequence[str] = (), *, name: str = "k", before
     return f"{HEAD}{before}\n.visible .entry {name}({listed})\n{{\n{body}\nret;\n}}\n"
 
 
-def in_process(text: str, mode: Mode = Mode.MASKED) -> Module:
-    """Translate without the child process, which tests of single instructions do not need."""
-    return Module(compile_ptx(text, mode))
+def in_process(text: str, mode: Mode = Mode.MASKED, level: int | None = None) -> Module:
+    """Translate without the child process, which tests of single instructions do not need.
+
+    With LLVM at *level* 1 that is much quicker.
+    """
+    if level is None:
+        return Module(compile_ptx(text, mode))
+    lowered, translation = lower(text, mode)
+    return Module(translation.with_code(compile_text(lowered, level=level), scheduler_code()))
 
 
 class Bench:

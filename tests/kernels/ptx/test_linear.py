@@ -32,7 +32,7 @@ bases = st.integers(ORIGIN + HEAP_OFFSET, ORIGIN + 2**26) | numbers_64
 
 
 def test_the_same_bytes_are_written_with_and_without_masks() -> None:
-    check_addresses(12)
+    check_addresses(6)
 
 
 @settings(max_examples=20, deadline=None)

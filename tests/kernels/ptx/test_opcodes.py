@@ -71,7 +71,7 @@ def modules() -> dict[str, Module]:
     found = {}
     for group, cases in GROUPS.items():
         text = HEAD + "".join(source_of(f"k{n}", case) for n, case in enumerate(cases))
-        found[group] = in_process(text, Mode.MASKED)
+        found[group] = in_process(text, Mode.MASKED, level=1)
     return found
 
 

@@ -12,6 +12,8 @@ from ptx_source import HEAD, Bench, kernel
 
 from kernels.errors import KernelError, LaunchError
 from kernels.ptx import InvalidPtx, Mode, TranslationFailed, UnsupportedPtx, _llvm, translate
+from kernels.ptx.compiler import lower
+from kernels.ptx.runtime import SCHEDULER
 
 ADD_ONE = kernel(
     """
@@ -104,6 +106,7 @@ def test_launches_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         translate(ADD_ONE, mode=Mode.MASKED, cache=tmp_path).entry("other")
 
 
+ELF_AARCH64 = 183
 FAR_APART = Path(__file__).with_name("far_apart.py")
 
 
@@ -131,3 +134,13 @@ def test_the_sections_are_so_far_apart_that_llvms_usual_code_would_not_load() ->
     status, said = load_far_apart("default", "pic", 1)
     assert status == -signal.SIGABRT
     assert "RuntimeDyldELF" in said
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_code_is_for_no_processor_in_particular(mode: Mode) -> None:
+    """LLVM makes ARM code of the same text; it is not run here."""
+    text, _ = lower(ADD_ONE, mode)
+    for each in (text, SCHEDULER.read_text()):
+        code = _llvm.compile_text(each, triple="aarch64-unknown-linux-gnu")
+        assert code[:4] == b"\x7fELF"
+        assert int.from_bytes(code[18:20], "little") == ELF_AARCH64

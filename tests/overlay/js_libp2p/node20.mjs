@@ -8,3 +8,4 @@ Set.prototype.difference ??= function (other) { return new Set([...this].filter(
 Set.prototype.intersection ??= function (other) { return new Set([...this].filter((each) => other.has(each))) }
 Set.prototype.union ??= function (other) { return new Set([...this, ...other]) }
 Array.fromAsync ??= async (source) => { const all = []; for await (const each of source) all.push(each); return all }
+globalThis.WebSocket ??= (await import('ws')).WebSocket

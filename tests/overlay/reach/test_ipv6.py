@@ -97,6 +97,25 @@ def test_a_node_on_ipv6_alone_is_reached_through_a_relay(net: Net, nodes: Nodes)
         net.run("six", "nft", "flush", "ruleset")
 
 
+def test_two_nodes_behind_firewalls_of_ipv6_meet_by_a_hole(net: Net, nodes: Nodes) -> None:
+    for place in ("six", "both"):
+        net.run(place, "nft", "-f", "-", text=FIREWALL)
+    try:
+        relay = nodes.run("relay", relay={})
+        six = [f"/ip6/::/tcp/{PORT}"]
+        seller = nodes.run("six", listen_addresses=six, relays=at(relay, SIX["relay"]))
+        found = seller.until("addresses", lambda each: any("p2p-circuit" in a for a in each))
+        buyer = nodes.run("both", listen_addresses=six)
+        buyer("connect", addresses=at(relay, SIX["relay"]))
+        buyer("connect", addresses=[each for each in found if "p2p-circuit" in each])
+        way = buyer.until("where", bool, within_s=40, peer=seller.peer_id)
+        assert way == f"/ip6/{SIX['six']}/tcp/{PORT}"
+        assert buyer("echo", peer=seller.peer_id, body="hi") == "hi"
+    finally:
+        for place in ("six", "both"):
+            net.run(place, "nft", "flush", "ruleset")
+
+
 def test_the_peers_of_one_prefix_share_its_places(nodes: Nodes) -> None:
     """Connections are counted for a /48, so that a /64 full of addresses gains nothing."""
     full = nodes.run("both", limits={"connections": {"total": 300, "prefix": 1, "peer": 4}})

@@ -9,7 +9,7 @@ import trio.testing
 from overlay import PeerId
 from overlay.errors import OverlayError, PeerUnavailable
 from overlay.reach.punch import ATTEMPTS_MAX, Dial, Role
-from overlay.reach.punching import HOPELESS_S, PEER_RATE, Puncher
+from overlay.reach.punching import HOPELESS_S, PEER_RATE, TOTAL_RATE, Puncher
 
 A, B = PeerId("A"), PeerId("B")
 ADDRESS_OF = {A: "/ip4/8.8.4.4/tcp/1", B: "/ip4/1.1.1.1/tcp/2"}
@@ -99,6 +99,21 @@ async def test_a_hopeless_peer_is_left_alone_for_a_while(autojump_clock) -> None
         await trio.sleep(HOPELESS_S + 1)
         assert not await world.punchers[B].upgrade(A)
         assert world.opened == 2 * ATTEMPTS_MAX
+
+
+async def not_behind_a_nat(_peer_id: PeerId) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+async def test_many_strangers_cost_few_attempts(autojump_clock) -> None:
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, through=range(1000))
+        puncher = world.punchers[B]
+        puncher._dial_known = not_behind_a_nat
+        done = [await puncher.upgrade(A) for _ in range(3 * TOTAL_RATE.burst)]
+        assert done.count(True) == TOTAL_RATE.burst
+        await trio.sleep(1)
+        assert await puncher.upgrade(A)
 
 
 async def test_nobody_makes_us_dial_more_often_than_we_allow(autojump_clock) -> None:

@@ -11,9 +11,9 @@ DIALED = "/ip4/198.51.100.7/tcp/4001"
 CIRCUIT = "/ip4/203.0.113.7/tcp/4001/p2p/R/p2p-circuit"
 
 
-def report(replies, *, own=("192.168.1.5",), addresses=(), observed=(PUBLIC,)):
+def report(replies, *, own=("192.168.1.5",), addresses=(), observed=(PUBLIC,), router=""):
     answers = [Answer(reply, PUBLIC, DIALED) for reply in replies]
-    return judge(addresses, own, observed, answers, [4001])
+    return judge(addresses, own, observed, answers, [4001], router=router)
 
 
 def test_a_public_node_hears_nothing_to_do() -> None:
@@ -28,6 +28,16 @@ def test_a_forwarded_port_should_be_announced() -> None:
     assert said.advice == (
         f'tell others the forwarded port: network.announce_addresses = ["{DIALED}"]',
     )
+
+
+def test_a_port_that_the_router_forwards_is_announced_already() -> None:
+    said = report([Reply.REACHED], addresses=[f"{DIALED}/p2p/ME"], router="UPnP forwards it")
+    assert (said.reach, said.router, said.advice) == (Reach.DIRECT, "UPnP forwards it", ())
+
+
+def test_a_router_that_does_not_forward_by_itself_could_be_told_to() -> None:
+    said = report([Reply.SILENT], router="no router here forwards ports by itself")
+    assert "UPnP" in said.advice[1]
 
 
 def test_behind_nat_the_port_and_the_relay_are_named() -> None:

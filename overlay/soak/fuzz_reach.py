@@ -1,0 +1,72 @@
+"""The targets of the fuzz in `overlay.reach` and `overlay.relay`: peers, routers, and a LAN."""
+
+from collections.abc import Callable
+from typing import Final
+
+from overlay.dht.wire import MessageReader
+from overlay.errors import PeerUnavailable
+from overlay.identity import Identity
+from overlay.reach import autonat_wire, igd, mdns, pcp, punch_wire
+from overlay.relay.wire import Kind, Message, decode_hop, decode_stop, encode_hop, encode_stop
+
+_ADDRESS: Final = "/ip4/8.8.8.8/tcp/4001"
+_NONCE: Final = bytes(pcp.NONCE_BYTES)
+_ROUTER: Final = "http://192.168.1.1:5000/desc.xml"
+_DESCRIPTION: Final = (
+    b"<root><device><service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:1"
+    b"</serviceType><controlURL>/ctl</controlURL></service></device></root>"
+)
+_MAPPED: Final = bytes.fromhex(
+    "0281000000000e1000000007" + "00" * 12 + _NONCE.hex()
+    + "060000000fa10fa100000000000000000000ffff09090102"
+)  # fmt: skip
+
+
+def reach_targets() -> list[tuple[str, Callable[[bytes], object], bytes]]:
+    """Return (name, what is fed, a valid input)."""
+    peer_id = Identity(b"f" * 32).peer_id
+    service = mdns.service_of("main")
+    near = f"/ip4/192.168.1.7/tcp/4001/p2p/{peer_id}"
+    location = f"HTTP/1.1 200 OK\r\nLOCATION: {_ROUTER}\r\n\r\n".encode()
+    punch = punch_wire.encode(punch_wire.Message(punch_wire.Kind.CONNECT, (_ADDRESS,)))
+    question = autonat_wire.encode(autonat_wire.Question(peer_id, (_ADDRESS,)))
+    connect = Message(Kind.CONNECT, peer_id, duration_s=60, data_bytes=1 << 20)
+    return [
+        ("hole", punch_wire.decode, _body(punch)),
+        ("AutoNAT", autonat_wire.decode, _body(question)),
+        ("relay, hop", decode_hop, _body(encode_hop(connect))),
+        ("relay, stop", decode_stop, _body(encode_stop(connect))),
+        (
+            "LAN",
+            lambda data: mdns.read(data, "192.168.1.7", service),
+            mdns.encode_answer(service, "name", [near]),
+        ),
+        ("PCP", _refusals(lambda data: pcp.decode_map(data, _NONCE, 4001)), _MAPPED),
+        (
+            "NAT-PMP",
+            _refusals(lambda data: pcp.decode_pmp_map(data, 4001)),
+            bytes.fromhex("00820000000000070fa10fa100000e10"),
+        ),
+        ("SSDP", lambda data: igd.read_location(data, "192.168.1.1"), location),
+        ("UPnP", _refusals(lambda data: igd.read_description(data, _ROUTER)), _DESCRIPTION),
+        ("SOAP", _refusals(lambda data: igd.read_answer(200, data)), b"<a><b>9.9.1.2</b></a>"),
+        ("routes", lambda data: pcp.gateway_of(data.decode("latin-1")), b"\n0 00000000 0101A8C0 0"),
+    ]
+
+
+def _body(framed: bytes) -> bytes:
+    reader = MessageReader()
+    reader.feed(framed)
+    return reader.next_message() or b""
+
+
+def _refusals(read: Callable[[bytes], object]) -> Callable[[bytes], object]:
+    """Return *read*; that a router refuses is an answer."""
+
+    def feed(data: bytes) -> object:
+        try:
+            return read(data)
+        except PeerUnavailable as refusal:
+            return refusal
+
+    return feed
