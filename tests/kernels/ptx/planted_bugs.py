@@ -174,7 +174,7 @@ BUGS = {
         RENAMING, "if not here or here & (here - 1):", "if not here:"
     ),
     "definitions do not flow on": Bug(
-        RENAMING, "found[target] |= after\n", "found[target] |= after if not found[target] else 0\n"
+        RENAMING, "if after & ~found[target]:", "if after and not found[target]:"
     ),
     "an instruction reads its own result": Bug(
         RENAMING,
