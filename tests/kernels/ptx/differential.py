@@ -35,7 +35,7 @@ def launch(
     rows, cells = arena.allocate(8 * ROW * threads), arena.allocate(4 * threads)
     try:
         module.entry(name).launch(
-            arena, (blocks, 1, 1), (*shape, 1), [rows, PARAMETER, cells], fuel=10**9
+            arena, (blocks, 1, 1), (*shape, 1), [rows, PARAMETER, cells], fuel=10**8
         )
         return (
             arena.view(rows.address, rows.size_bytes).view(np.uint64).reshape(-1, ROW).copy(),
@@ -88,7 +88,7 @@ def check_all(seeds: int) -> None:
     for seed in range(seeds):
         limit = renaming.WORK_MAX if seed % 3 else 0
         with mock.patch.object(renaming, "WORK_MAX", limit):
-            mode = list(Mode)[seed % 3]
+            mode = (Mode.MASKED, Mode.STRICT, Mode.FAST)[seed % 3]
             check_seed(seed, mode, SHAPES[seed % 2], programs=8)
         if seed == 0:
-            check_seed(seed, Mode.FAST, WIDE, programs=3)
+            check_seed(seed, Mode.MASKED, WIDE, programs=3)
