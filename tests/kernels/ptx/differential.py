@@ -7,11 +7,15 @@ from unittest import mock
 import numpy as np
 from ptx_source import HEAD, in_process
 from random_programs import (
+    ADD,
     FUNCTION,
     GRID,
     PARAMETER,
     ROW,
+    XOR,
     Maker,
+    Operation,
+    Stop,
     Writer,
     wanted,
 )
@@ -79,6 +83,16 @@ WIDE = (256, 4)
 """The largest block."""
 
 
+OVERWRITTEN = [
+    Stop("bar.sync"),
+    Operation(ADD, ("r0",), ("r1", "r2")),
+    Operation(XOR, ("r3",), ("r0", "r1")),
+    Stop("shfl.idx", ("r0", "p0"), "r1", 0),
+    Operation(ADD, ("r4",), ("r0", "r3")),
+]
+"""What is computed again after the shuffle goes through the register of its result."""
+
+
 def check_all(seeds: int) -> None:
     """Check programs of many seeds, a few at a time, in the modes in turn.
 
@@ -92,3 +106,6 @@ def check_all(seeds: int) -> None:
             check_seed(seed, mode, SHAPES[seed % 2], programs=8)
         if seed == 0:
             check_seed(seed, Mode.MASKED, WIDE, programs=3)
+    with mock.patch.object(renaming, "WORK_MAX", 0):
+        module = load([OVERWRITTEN], 40, Mode.MASKED, 1)
+    check_program(module, "k0", OVERWRITTEN, Arena(2**26), SHAPES[0])
