@@ -273,8 +273,11 @@ def _check_header(data: bytes, roots_max: int) -> int:
     cells, roots, absent = (
         int.from_bytes(data[6 + n * ref_bytes : 6 + (n + 1) * ref_bytes]) for n in range(3)
     )
-    if not 1 <= roots <= min(roots_max, len(data) // ref_bytes - 4) or absent:
+    if not 1 <= roots <= roots_max or absent:
         raise BocError("counts")
+    check_sum = 4 if data[4] & _HAS_CHECK_SUM else 0
+    if len(data) < 6 + 3 * ref_bytes + offset_bytes + roots * ref_bytes + check_sum:
+        raise BocError("length")  # the library raises a bare Exception
     if not 0 < cells <= min(BOC_CELLS_MAX, len(data) // 2):
         raise BocError("counts")
     return cells

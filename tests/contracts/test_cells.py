@@ -98,6 +98,21 @@ def test_a_damaged_bag_of_cells_is_refused_or_is_another_cell(cell: Cell, data: 
     assert damaged.hash != cell.hash or encode_boc(damaged) == encode_boc(cell)
 
 
+def test_every_change_of_one_byte_in_a_small_bag_is_refused_or_is_another_cell():
+    for cell in (Cell(0, 5), Cell(0, 5, (Cell(1, 1),))):
+        good = encode_boc(cell)
+        for where in range(len(good)):
+            for value in range(256):
+                boc = bytearray(good)
+                boc[where] = value
+                for check_sum in (True, False):
+                    try:
+                        damaged = decode_boc(bytes(boc), check_sum=check_sum)
+                    except InvalidData:
+                        continue
+                    assert damaged.hash != cell.hash or encode_boc(damaged) == good
+
+
 @given(cells, st.integers(1, 60))
 def test_a_cut_bag_of_cells_is_refused(cell: Cell, cut: int) -> None:
     with pytest.raises(InvalidData):

@@ -125,7 +125,8 @@ async def test_a_price_that_does_not_follow_from_its_inputs_is_flagged_and_not_b
         assert swarm.names[answer["provider"]] == "steady"
         lines = answer["explanations"][0]["providers"]
         outcome = {swarm.names[line["peer"]]: line["outcome"] for line in lines}
-        assert outcome == {"steady": "won", "liar": "price_not_by_rule"}
+        # Others, which earlier tests killed, may still be known.
+        assert outcome.items() >= {"steady": "won", "liar": "price_not_by_rule"}.items()
         asked = {swarm.names[line["peer"]]: line["asked"] for line in lines}
         assert not asked["liar"]
         await cocoon_json(tools, "channels", "close", "--home", home)
