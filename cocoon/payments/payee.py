@@ -56,6 +56,8 @@ CLAIM_MARGIN_S: Final = 300
 WATCH_INTERVAL_S: Final = 10.0
 CHAIN_TIMEOUT_S: Final = 60.0
 CLAIM_WORTH: Final = parse_coins("1")
+JOB_END_S: Final = 3.0
+JOB_END_POLL_S: Final = 0.05
 CACHE_S: Final = 60.0
 """What the chain said of a channel is believed for so long when a job wants to start."""
 
@@ -198,6 +200,10 @@ class PayeeService(PayeeRoutes):
             ChainUnavailable: the chain could not be asked.
         """
         address = request.channel_address
+        # Its last job may have ended for the payer, and not quite yet for us.
+        with trio.move_on_after(JOB_END_S):
+            while address in self._active:  # noqa: ASYNC110  (rare, and short)
+                await trio.sleep(JOB_END_POLL_S)
         if address in self._active:
             raise PaymentError(f"a job still uses {address}")
         self._active[address] = None  # so that no job starts meanwhile

@@ -4,6 +4,7 @@ import trio
 
 from cocoon.errors import ConfigError, PaymentError, PeerMisbehaved
 from cocoon.messages import CloseRequest, VoucherMessage
+from cocoon.payments import payee as payee_module
 from cocoon.payments.ownership import sign_close, sign_ownership
 from contracts.errors import ChainUnavailable
 from contracts.units import NanoTon, parse_coins
@@ -247,6 +248,32 @@ async def test_release_needs_the_payers_voucher_and_all_that_we_earned(world):
         release = await payee.release(request)
         assert verify_release(world.payee_key, ref, TENTH, release.release_signature)
         assert await payee.release(request) == release
+
+
+@pytest.mark.parametrize(("works_s", "released"), [(0.2, True), (60, False)])
+async def test_a_release_waits_a_moment_for_the_last_job_to_end(
+    world, monkeypatch, works_s, released
+):
+    """A payer may ask as soon as it has countersigned: our side of the job ends a little later."""
+    monkeypatch.setattr(payee_module, "JOB_END_S", 1.0)
+    async with world.both() as (payer, payee), trio.open_nursery() as nursery:
+        channel = await world.channel(payer)
+        await world.pay(channel, payee, "0.1")
+        held, ref = payer._store.book.channels[channel.address], contract_ref(channel)
+        request = close_request(channel, TENTH, sign_close(held.seed, ref, TENTH))
+        admitted = await admit(payee, channel)
+
+        async def work() -> None:
+            with admitted:
+                await trio.sleep(works_s)
+
+        nursery.start_soon(work)
+        if released:
+            assert (await payee.release(request)).total_nanoton == TENTH
+        else:
+            with pytest.raises(PaymentError, match="a job still uses"):
+                await payee.release(request)
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_release_outlives_a_restart_and_no_voucher_comes_after_it(world):

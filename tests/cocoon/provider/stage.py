@@ -132,6 +132,8 @@ class ScriptedWorker:
     async def _wait_for_grant(self, event: JobEvent) -> None:
         while self.made > self._granted and not self._cancelled:
             await self._changed.wait()
+        if self._cancelled:
+            return
         if isinstance(event, TokensOut):
             self.made += len(event.token_ids)
         elif isinstance(event, SpeechOut):
