@@ -6,19 +6,18 @@ prefixed with its length as a varint). The schema below is that document's.
 
 import enum
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import base58
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 from multiaddr.exceptions import Error as MultiaddrError  # type: ignore[import-untyped]
 
 from overlay.addresses import without_peer
 from overlay.errors import RemoteProtocolError
 from overlay.ids import PeerId
+from overlay.protobuf import MANY, ONE, Field, framed, message_classes, parse
 from overlay.transport import PeerAddress
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024
@@ -66,42 +65,24 @@ class Message:
         return replace(self, closer=tuple(closer))
 
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_PEER: Final = ".cocoon.kademlia.Peer"
 _SCHEMA: Final = {
-    # message: (field, number, type, label, message type)
     "Record": (
-        ("key", 1, _Field.TYPE_BYTES, _Field.LABEL_OPTIONAL, None),
-        ("value", 2, _Field.TYPE_BYTES, _Field.LABEL_OPTIONAL, None),
+        ("key", 1, Field.TYPE_BYTES, ONE, None),
+        ("value", 2, Field.TYPE_BYTES, ONE, None),
     ),
     "Peer": (
-        ("id", 1, _Field.TYPE_BYTES, _Field.LABEL_OPTIONAL, None),
-        ("addrs", 2, _Field.TYPE_BYTES, _Field.LABEL_REPEATED, None),
+        ("id", 1, Field.TYPE_BYTES, ONE, None),
+        ("addrs", 2, Field.TYPE_BYTES, MANY, None),
     ),
     "Message": (
-        ("type", 1, _Field.TYPE_INT32, _Field.LABEL_OPTIONAL, None),
-        ("key", 2, _Field.TYPE_BYTES, _Field.LABEL_OPTIONAL, None),
-        ("record", 3, _Field.TYPE_MESSAGE, _Field.LABEL_OPTIONAL, ".cocoon.kademlia.Record"),
-        ("closerPeers", 8, _Field.TYPE_MESSAGE, _Field.LABEL_REPEATED, _PEER),
-        ("providerPeers", 9, _Field.TYPE_MESSAGE, _Field.LABEL_REPEATED, _PEER),
+        ("type", 1, Field.TYPE_INT32, ONE, None),
+        ("key", 2, Field.TYPE_BYTES, ONE, None),
+        ("record", 3, Field.TYPE_MESSAGE, ONE, "Record"),
+        ("closerPeers", 8, Field.TYPE_MESSAGE, MANY, "Peer"),
+        ("providerPeers", 9, Field.TYPE_MESSAGE, MANY, "Peer"),
     ),
 }
-
-
-def _make_schema() -> Any:  # noqa: ANN401  (a class that protobuf makes at run time)
-    file = descriptor_pb2.FileDescriptorProto(
-        name="cocoon/kademlia.proto", package="cocoon.kademlia", syntax="proto3"
-    )
-    for name, fields in _SCHEMA.items():
-        message = file.message_type.add(name=name)
-        for field, number, kind, label, of in fields:
-            message.field.add(name=field, number=number, type=kind, label=label, type_name=of)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("cocoon.kademlia.Message"))
-
-
-_Wire: Final = _make_schema()
+_Wire: Final = message_classes("cocoon.kademlia", _SCHEMA, syntax="proto3")["Message"]
 
 
 def encode(message: Message) -> bytes:
@@ -118,8 +99,7 @@ def encode(message: Message) -> bytes:
 
 def encode_framed(message: Message) -> bytes:
     """Return the bytes of *message* with their length in front."""
-    data = encode(message)
-    return varint(len(data)) + data
+    return framed(encode(message))
 
 
 def decode(data: bytes) -> Message:
@@ -128,13 +108,10 @@ def decode(data: bytes) -> Message:
     Raises:
         RemoteProtocolError: too long, malformed, of an unknown kind, or with a long key.
     """
-    if len(data) > MESSAGE_BYTES_MAX:
-        raise RemoteProtocolError("DHT message too long", penalty=10)
-    wire = _Wire()
+    wire = parse(_Wire(), data, what="DHT message", size_bytes_max=MESSAGE_BYTES_MAX)
     try:
-        wire.ParseFromString(data)
         kind = Kind(wire.type)
-    except (DecodeError, ValueError) as error:
+    except ValueError as error:
         raise RemoteProtocolError("malformed DHT message", penalty=10) from error
     if len(wire.key) > KEY_BYTES_MAX:
         raise RemoteProtocolError("DHT key too long", penalty=10)
@@ -200,20 +177,9 @@ class MessageReader:
         return data
 
 
-def varint(number: int) -> bytes:
-    """Return *number* as a varint."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _put_peers(field: Any, peers: Iterable[PeerAddress]) -> None:  # noqa: ANN401
     for peer in peers:
-        addresses = (address_bytes(each) for each in peer.addresses)
-        field.add(id=_peer_bytes(peer.peer_id), addrs=[each for each in addresses if each])
+        field.add(id=_peer_bytes(peer.peer_id), addrs=encode_addresses(peer.addresses))
 
 
 def _peers(field: Any) -> tuple[PeerAddress, ...]:  # noqa: ANN401
@@ -252,6 +218,16 @@ def address_bytes(address: str) -> bytes:
     except (MultiaddrError, ValueError):
         return b""
     return data
+
+
+def encode_addresses(addresses: Iterable[str]) -> list[bytes]:
+    """Return multiaddrs in binary, without those that do not parse."""
+    return [data for each in addresses if (data := address_bytes(each))]
+
+
+def decode_addresses(field: Sequence[bytes], addresses_max: int) -> tuple[str, ...]:
+    """Return the first multiaddrs of *field* as text, without those that do not parse."""
+    return tuple(text for each in field[:addresses_max] if (text := address_text(each)))
 
 
 @functools.lru_cache(maxsize=16_384)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import base58
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
 
-from overlay.dht.wire import address_bytes, address_text, varint
+from overlay.dht.wire import address_bytes, address_text, decode_addresses, encode_addresses
 from overlay.errors import RemoteProtocolError
 from overlay.ids import PeerId
+from overlay.protobuf import MANY, ONE, Field, framed, message_classes, parse
 
 MESSAGE_BYTES_MAX: Final = 4096
 ADDRESSES_MAX: Final = 16
@@ -50,45 +49,24 @@ class Answer:
     address: str = ""
 
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_ONE: Final = _Field.LABEL_OPTIONAL
 _SCHEMA: Final = {
     "PeerInfo": (
-        ("id", 1, _Field.TYPE_BYTES, _ONE, None),
-        ("addrs", 2, _Field.TYPE_BYTES, _Field.LABEL_REPEATED, None),
+        ("id", 1, Field.TYPE_BYTES, ONE, None),
+        ("addrs", 2, Field.TYPE_BYTES, MANY, None),
     ),
-    "Dial": (("peer", 1, _Field.TYPE_MESSAGE, _ONE, "PeerInfo"),),
+    "Dial": (("peer", 1, Field.TYPE_MESSAGE, ONE, "PeerInfo"),),
     "DialResponse": (
-        ("status", 1, _Field.TYPE_INT32, _ONE, None),
-        ("statusText", 2, _Field.TYPE_BYTES, _ONE, None),
-        ("addr", 3, _Field.TYPE_BYTES, _ONE, None),
+        ("status", 1, Field.TYPE_INT32, ONE, None),
+        ("statusText", 2, Field.TYPE_BYTES, ONE, None),
+        ("addr", 3, Field.TYPE_BYTES, ONE, None),
     ),
     "Message": (
-        ("type", 1, _Field.TYPE_INT32, _ONE, None),
-        ("dial", 2, _Field.TYPE_MESSAGE, _ONE, "Dial"),
-        ("dialResponse", 3, _Field.TYPE_MESSAGE, _ONE, "DialResponse"),
+        ("type", 1, Field.TYPE_INT32, ONE, None),
+        ("dial", 2, Field.TYPE_MESSAGE, ONE, "Dial"),
+        ("dialResponse", 3, Field.TYPE_MESSAGE, ONE, "DialResponse"),
     ),
 }
-
-
-def _make_schema() -> Any:  # noqa: ANN401  (made at run time)
-    package = "cocoon.autonat"
-    file = descriptor_pb2.FileDescriptorProto(
-        name="cocoon/autonat.proto", package=package, syntax="proto2"
-    )
-    for name, fields in _SCHEMA.items():
-        message = file.message_type.add(name=name)
-        for field, number, kind, label, of in fields:
-            type_name = f".{package}.{of}" if of else None
-            message.field.add(
-                name=field, number=number, type=kind, label=label, type_name=type_name
-            )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.Message"))
-
-
-_Message = _make_schema()
+_Message: Final = message_classes("cocoon.autonat", _SCHEMA)["Message"]
 
 
 def encode(message: Question | Answer) -> bytes:
@@ -97,16 +75,14 @@ def encode(message: Question | Answer) -> bytes:
     if isinstance(message, Question):
         wire.type = _DIAL
         wire.dial.peer.id = base58.b58decode(message.peer_id)
-        encoded = (address_bytes(each) for each in message.addresses)
-        wire.dial.peer.addrs.extend(each for each in encoded if each)
+        wire.dial.peer.addrs.extend(encode_addresses(message.addresses))
     else:
         wire.type = _DIAL_RESPONSE
         wire.dialResponse.status = int(message.status)
         wire.dialResponse.statusText = message.words.encode()
         if message.address:
             wire.dialResponse.addr = address_bytes(message.address)
-    data: bytes = wire.SerializeToString()
-    return varint(len(data)) + data
+    return framed(wire.SerializeToString())
 
 
 def decode(data: bytes) -> Question | Answer:
@@ -115,13 +91,7 @@ def decode(data: bytes) -> Question | Answer:
     Raises:
         RemoteProtocolError: malformed, too long, or of an unknown kind.
     """
-    if len(data) > MESSAGE_BYTES_MAX:
-        raise RemoteProtocolError("AutoNAT message too long", penalty=10)
-    wire = _Message()
-    try:
-        wire.ParseFromString(data)
-    except DecodeError as error:
-        raise RemoteProtocolError("malformed AutoNAT message", penalty=10) from error
+    wire = parse(_Message(), data, what="AutoNAT message", size_bytes_max=MESSAGE_BYTES_MAX)
     if wire.type == _DIAL and wire.HasField("dial"):
         return _question(wire.dial.peer)
     if wire.type == _DIAL_RESPONSE and wire.HasField("dialResponse"):
@@ -132,9 +102,8 @@ def decode(data: bytes) -> Question | Answer:
 def _question(peer: Any) -> Question:  # noqa: ANN401
     if not 0 < len(peer.id) <= _PEER_ID_BYTES_MAX:
         raise RemoteProtocolError("an AutoNAT message with a bad peer id", penalty=10)
-    addresses = [address_text(each) for each in peer.addrs[:ADDRESSES_MAX]]
     return Question(
-        PeerId(base58.b58encode(peer.id).decode()), tuple(each for each in addresses if each)
+        PeerId(base58.b58encode(peer.id).decode()), decode_addresses(peer.addrs, ADDRESSES_MAX)
     )
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import base58
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
 
-from overlay.dht.wire import address_bytes, address_text, varint
+from overlay.dht.wire import decode_addresses, encode_addresses
 from overlay.errors import RemoteProtocolError
 from overlay.ids import PeerId
+from overlay.protobuf import MANY, ONE, Field, framed, message_classes, parse
 
 HOP_PROTOCOL: Final = "/libp2p/circuit/relay/0.2.0/hop"
 STOP_PROTOCOL: Final = "/libp2p/circuit/relay/0.2.0/stop"
@@ -72,57 +71,32 @@ class Message:
     data_bytes: int = 0
 
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_PACKAGE: Final = "cocoon.relay"
-_ONE: Final = _Field.LABEL_OPTIONAL
-_MANY: Final = _Field.LABEL_REPEATED
-_COMMON: Final = {
-    "Peer": (("id", 1, _Field.TYPE_BYTES, _ONE, None),),
+_SCHEMA: Final = {
+    "Peer": (("id", 1, Field.TYPE_BYTES, ONE, None),),
     "Reservation": (
-        ("expire", 1, _Field.TYPE_UINT64, _ONE, None),
-        ("addrs", 2, _Field.TYPE_BYTES, _MANY, None),
+        ("expire", 1, Field.TYPE_UINT64, ONE, None),
+        ("addrs", 2, Field.TYPE_BYTES, MANY, None),
     ),
     "Limit": (
-        ("duration", 1, _Field.TYPE_UINT32, _ONE, None),
-        ("data", 2, _Field.TYPE_UINT64, _ONE, None),
+        ("duration", 1, Field.TYPE_UINT32, ONE, None),
+        ("data", 2, Field.TYPE_UINT64, ONE, None),
     ),
     "Hop": (
-        ("type", 1, _Field.TYPE_INT32, _ONE, None),
-        ("peer", 2, _Field.TYPE_MESSAGE, _ONE, "Peer"),
-        ("reservation", 3, _Field.TYPE_MESSAGE, _ONE, "Reservation"),
-        ("limit", 4, _Field.TYPE_MESSAGE, _ONE, "Limit"),
-        ("status", 5, _Field.TYPE_INT32, _ONE, None),
+        ("type", 1, Field.TYPE_INT32, ONE, None),
+        ("peer", 2, Field.TYPE_MESSAGE, ONE, "Peer"),
+        ("reservation", 3, Field.TYPE_MESSAGE, ONE, "Reservation"),
+        ("limit", 4, Field.TYPE_MESSAGE, ONE, "Limit"),
+        ("status", 5, Field.TYPE_INT32, ONE, None),
     ),
     "Stop": (
-        ("type", 1, _Field.TYPE_INT32, _ONE, None),
-        ("peer", 2, _Field.TYPE_MESSAGE, _ONE, "Peer"),
-        ("limit", 3, _Field.TYPE_MESSAGE, _ONE, "Limit"),
-        ("status", 4, _Field.TYPE_INT32, _ONE, None),
+        ("type", 1, Field.TYPE_INT32, ONE, None),
+        ("peer", 2, Field.TYPE_MESSAGE, ONE, "Peer"),
+        ("limit", 3, Field.TYPE_MESSAGE, ONE, "Limit"),
+        ("status", 4, Field.TYPE_INT32, ONE, None),
     ),
 }
-
-
-def _make_schema() -> tuple[Any, Any]:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="cocoon/relay.proto", package=_PACKAGE, syntax="proto2"
-    )
-    for name, fields in _COMMON.items():
-        message = file.message_type.add(name=name)
-        for field, number, kind, label, of in fields:
-            type_name = f".{_PACKAGE}.{of}" if of else None
-            message.field.add(
-                name=field, number=number, type=kind, label=label, type_name=type_name
-            )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    hop, stop = (
-        message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in ("Hop", "Stop")
-    )
-    return hop, stop
-
-
-_Hop, _Stop = _make_schema()
+_CLASSES: Final = message_classes("cocoon.relay", _SCHEMA)
+_Hop, _Stop = _CLASSES["Hop"], _CLASSES["Stop"]
 
 
 def encode_hop(message: Message) -> bytes:
@@ -130,8 +104,7 @@ def encode_hop(message: Message) -> bytes:
     wire = _Hop(type=HOP_KINDS.index(message.kind))
     if message.expires_at_unix_s:
         wire.reservation.expire = message.expires_at_unix_s
-        encoded = (address_bytes(each) for each in message.addresses)
-        wire.reservation.addrs.extend(each for each in encoded if each)
+        wire.reservation.addrs.extend(encode_addresses(message.addresses))
     return _finish(wire, message)
 
 
@@ -148,8 +121,8 @@ def decode_hop(data: bytes) -> Message:
     """
     wire = _parse(_Hop(), data)
     reservation = wire.reservation
-    addresses = [address_text(each) for each in reservation.addrs[:ADDRESSES_MAX]]
-    return _message(wire, HOP_KINDS, reservation.expire, tuple(each for each in addresses if each))
+    addresses = decode_addresses(reservation.addrs, ADDRESSES_MAX)
+    return _message(wire, HOP_KINDS, reservation.expire, addresses)
 
 
 def decode_stop(data: bytes) -> Message:
@@ -169,18 +142,11 @@ def _finish(wire: Any, message: Message) -> bytes:  # noqa: ANN401  (made at run
     if message.duration_s or message.data_bytes:
         wire.limit.duration = message.duration_s
         wire.limit.data = message.data_bytes
-    data: bytes = wire.SerializeToString()
-    return varint(len(data)) + data
+    return framed(wire.SerializeToString())
 
 
 def _parse(wire: Any, data: bytes) -> Any:  # noqa: ANN401
-    if len(data) > MESSAGE_BYTES_MAX:
-        raise RemoteProtocolError("relay message too long", penalty=10)
-    try:
-        wire.ParseFromString(data)
-    except DecodeError as error:
-        raise RemoteProtocolError("malformed relay message", penalty=10) from error
-    return wire
+    return parse(wire, data, what="relay message", size_bytes_max=MESSAGE_BYTES_MAX)
 
 
 def _message(

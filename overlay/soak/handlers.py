@@ -23,6 +23,7 @@ from overlay.identity import generate_identity
 from overlay.limits.arrivals import ArrivalsConfig
 from overlay.limits.budget import Ceiling, LimitsConfig
 from overlay.node import Node
+from overlay.protobuf import framed, varint
 from overlay.relay import wire as relay_wire
 from overlay.relay.core import RelayConfig
 from overlay.rpc.frame import encode_frame
@@ -128,16 +129,7 @@ def gossip_seeds() -> list[bytes]:
 
 def fields(*parts: tuple[int, bytes]) -> bytes:
     """Return protobuf fields of bytes or text."""
-    return b"".join(bytes([number << 3 | 2, *_varint(len(v))]) + v for number, v in parts)
-
-
-def _varint(number: int) -> bytes:
-    return bytes([number]) if number < 128 else bytes([number & 0x7F | 0x80, number >> 7])
-
-
-def framed(message: bytes) -> bytes:
-    """Return *message* behind its length."""
-    return _varint(len(message)) + message
+    return b"".join(bytes([number << 3 | 2, *varint(len(v))]) + v for number, v in parts)
 
 
 @dataclass(slots=True)

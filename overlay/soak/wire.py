@@ -19,7 +19,8 @@ from overlay.identity import Identity, generate_identity
 from overlay.limits.arrivals import ArrivalsConfig
 from overlay.limits.budget import Ceiling, LimitsConfig
 from overlay.node import Node
-from overlay.soak.handlers import fields, framed
+from overlay.protobuf import framed
+from overlay.soak.handlers import fields
 from overlay.soak.rows import Row, resident_mib
 from overlay.transport import GossipMessage, Stream
 
