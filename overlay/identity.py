@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId, peer_id_from_public_key, public_key_from_peer_id
+from overlay.private_file import create_private_file
 
 SEED_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
@@ -80,7 +81,7 @@ def load_or_create_identity(path: Path) -> Identity:
         IdentityError: others may read the file, or it does not hold a key.
     """
     if not path.exists():
-        _create(path, secrets.token_bytes(SEED_BYTES))
+        create_private_file(path, secrets.token_bytes(SEED_BYTES).hex().encode() + b"\n")
     return _load(path)
 
 
@@ -95,33 +96,3 @@ def _load(path: Path) -> Identity:
         return Identity(bytes.fromhex(text.decode("ascii")))
     except ValueError as error:
         raise IdentityError(f"{path} does not hold a {SEED_BYTES}-byte key in hex") from error
-
-
-def _create(path: Path, seed: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    _write_durably(temporary, seed.hex().encode() + b"\n")
-    try:
-        # link, not rename: it fails when another process was first, and its key stays
-        os.link(temporary, path)
-    except FileExistsError:
-        return
-    finally:
-        temporary.unlink()
-        _sync_directory(path.parent)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

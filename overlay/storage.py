@@ -7,8 +7,6 @@ The identity has its own file: `overlay.identity`.
 """
 
 import logging
-import os
-import secrets
 import stat
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -18,6 +16,7 @@ import msgspec
 from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
 from overlay.limits.standing import BANS_MAX, Ban
+from overlay.private_file import replace_private_file
 from overlay.transport import PeerAddress
 
 logger = logging.getLogger(__name__)
@@ -116,30 +115,9 @@ class Storage:
             return None
 
     def _save(self, name: str, value: object) -> None:
-        path = self._directory / name
-        temporary = path.with_name(f".{name}.{secrets.token_hex(8)}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(value))
-                file.flush()
-                os.fsync(descriptor)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_directory(self._directory)
+        replace_private_file(self._directory / name, msgspec.json.encode(value))
 
 
 def full_addresses(peer: PeerAddress) -> list[str]:
     """Return multiaddrs that name the peer, ready for `Host.connect`."""
     return [f"{each}/p2p/{PeerId(peer.peer_id)}" for each in peer.addresses]
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

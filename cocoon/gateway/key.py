@@ -4,12 +4,12 @@ Loopback is no protection: every page in a browser on this machine can send requ
 """
 
 import hmac
-import os
 import secrets
 from pathlib import Path
 from typing import Final
 
 from cocoon.errors import ConfigError
+from overlay.private_file import create_private_file
 
 KEY_FILE: Final = "api.key"
 KEY_PREFIX: Final = "cocoon-"
@@ -25,33 +25,15 @@ def load_or_create_key(home: Path) -> str:
     """
     path = home / KEY_FILE
     try:
-        _create(path)
+        if not path.exists():
+            key = KEY_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+            create_private_file(path, key.encode() + b"\n")
         key = path.read_bytes()[:KEY_BYTES_MAX].decode("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     if not key:
         raise ConfigError(f"{path} is empty: delete it, and a new key is made")
     return key
-
-
-def _create(path: Path) -> None:
-    """Write a new key, unless the file is there; never half a one."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(KEY_PREFIX + secrets.token_urlsafe(_SECRET_BYTES) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)  # unlike a rename, does not replace another's key
-        except FileExistsError:
-            return
-    finally:
-        draft.unlink()
 
 
 def is_authorised(header: str, key: str) -> bool:
