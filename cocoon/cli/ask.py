@@ -15,16 +15,15 @@ from cocoon.config import NodeConfig
 from cocoon.directory import Directory
 from cocoon.errors import ConfigError
 from cocoon.kernel_profiles import PROFILES
-from cocoon.messages import Kind, SamplingSettings, Turn, resource_class
+from cocoon.messages import SamplingSettings, Turn
 from cocoon.node import Node, open_buyer, open_node
 from cocoon.payments.payer_book import InterruptedJob
 from cocoon.requester.bill import Bill
 from cocoon.requester.events import JobProgress, JobResult, OutputCame
-from cocoon.requester.inputs import model_id, speech_request
+from cocoon.requester.inputs import model_classes, model_id, speech_request
 from cocoon.requester.plan import ChatRequest, JobRequest
 from cocoon.words import interrupted_words, progress_words, quote_rows, result_json, result_words
 from contracts.units import TICKER, format_coins
-from kernels.models import catalog
 
 QUOTES_REFRESH_S = 1.0
 QUOTE_COLUMNS = (
@@ -130,13 +129,11 @@ def transcribe_command(parsed: argparse.Namespace, output: Output) -> int:
 
 
 def _classes(name: str | None) -> list[str]:
-    kinds = {"chat": Kind.CHAT, "speech": Kind.TRANSCRIBE}
-    found = [m for m in catalog.models() if name in (None, m.name)]
-    profiles = [p for p in PROFILES.values() if name in (None, p.name)]
-    if not (found or profiles):
+    sold = model_classes() | {each.resource_class: each.name for each in PROFILES.values()}
+    found = [one for one, called in sold.items() if name in (None, called)]
+    if not found:
         raise ConfigError(f"no model is called {name!r}")
-    models = [resource_class(kinds[m.kind], m.model_id) for m in found]
-    return models + [profile.resource_class for profile in profiles]
+    return found
 
 
 async def _watch_quotes(

@@ -24,20 +24,18 @@ from cocoon.gateway.key import is_authorised
 from cocoon.gateway.problems import SERVED, ApiProblem, problem_of
 from cocoon.gateway.speech import AUDIO_BYTES_MAX, read_speech, speech_answer
 from cocoon.gateway.wire import CHAT_BODY_BYTES_MAX, ChatAnswers, ChatCall, decode_chat, model_list
-from cocoon.messages import Kind, resource_class
 from cocoon.nursery import open_private_nursery
 from cocoon.requester.bill import Bill
 from cocoon.requester.events import JobProgress, JobResult, Negotiated, OutputCame
+from cocoon.requester.inputs import model_classes
 from cocoon.requester.plan import JobRequest
 from cocoon.requester.service import Requester
 from contracts.units import NanoTon
-from kernels.models import catalog
 
 BODY_TIMEOUT_S: Final = 60.0
 LOOK_S: Final = 5.0
 """How long a list of models may wait for the DHT, when no quote is known."""
 JSON: Final = "application/json"
-KINDS: Final = {"chat": Kind.CHAT, "speech": Kind.TRANSCRIBE}
 
 Listener = Callable[[JobProgress], Awaitable[None]]
 Tell = Callable[[str, dict[str, object]], None]
@@ -88,7 +86,7 @@ class Gateway:
     # --- what is served ---
 
     async def _models(self, _: Request) -> Response:
-        classes = {resource_class(KINDS[m.kind], m.model_id): m.name for m in catalog.models()}
+        classes = model_classes()
         book, now = self.requester.directory.book, int(self.requester.clock())
         book.watch(list(classes))
         if not any(book.candidates(each, now) for each in classes):
@@ -105,9 +103,8 @@ class Gateway:
         if call.stream:
             return JobResponse(lambda send: self._stream(call, job, answers, send))
 
-        async def whole(send: Send) -> None:
-            result = await self._run(job, _no_listener)
-            await _send_whole(send, Response(answers.whole(result), media_type=JSON))
+        async def whole(_: Send) -> Response:
+            return Response(answers.whole(await self._run(job, _no_listener)), media_type=JSON)
 
         return JobResponse(whole)
 
@@ -119,12 +116,11 @@ class Gateway:
         except ConfigError as error:
             raise ApiProblem(400, "invalid_audio", str(error), parameter="file") from error
 
-        async def work(send: Send) -> None:
+        async def work(_: Send) -> Response:
             result = await self._run(job, _no_listener)
             if as_text:
-                await _send_whole(send, PlainTextResponse(result.text + "\n"))
-            else:
-                await _send_whole(send, Response(speech_answer(result), media_type=JSON))
+                return PlainTextResponse(result.text + "\n")
+            return Response(speech_answer(result), media_type=JSON)
 
         return JobResponse(work)
 
@@ -199,21 +195,26 @@ class Gateway:
 
 
 class JobResponse(Response):
-    """An answer that a job makes; the job is cancelled when the client hangs up."""
+    """An answer that a job makes; the job is cancelled when the client hangs up.
 
-    def __init__(self, work: Callable[[Send], Awaitable[None]]) -> None:
+    Args:
+        work: runs the job; returns what is to be sent, or None if it has sent that itself.
+    """
+
+    def __init__(self, work: Callable[[Send], Awaitable[Response | None]]) -> None:
         super().__init__()
         self._work = work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the job and send what comes of it."""
-        del scope
         async with open_private_nursery() as nursery:
             nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
             try:
-                await self._work(send)
+                response = await self._work(send)
             except ApiProblem as problem:
-                await _send_whole(send, _answer_of(problem))
+                response = _answer_of(problem)
+            if response is not None:
+                await response(scope, receive, send)
             nursery.cancel_scope.cancel()
 
 
@@ -267,16 +268,6 @@ async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
         if message["type"] == "http.disconnect":
             scope.cancel()
             return
-
-
-async def _send_whole(send: Send, response: Response) -> None:
-    start = {
-        "type": "http.response.start",
-        "status": response.status_code,
-        "headers": response.raw_headers,
-    }
-    await send(start)
-    await send({"type": "http.response.body", "body": bytes(response.body), "more_body": False})
 
 
 def _answer_of(problem: ApiProblem) -> Response:

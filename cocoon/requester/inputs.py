@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from cocoon.errors import ConfigError
+from cocoon.messages import Kind, resource_class
 from cocoon.requester.plan import SpeechRequest
 from kernels.models import catalog
 
@@ -23,6 +24,12 @@ def model_id(name: str, kind: str) -> str:
             return known.model_id
     names = ", ".join(m.name for m in catalog.models() if m.kind == kind)
     raise ConfigError(f"no {kind} model is called {name!r}; known: {names}")
+
+
+def model_classes() -> dict[str, str]:
+    """Return the names of all models in the catalogue, by the resource class of their jobs."""
+    kinds = {"chat": Kind.CHAT, "speech": Kind.TRANSCRIBE}
+    return {resource_class(kinds[m.kind], m.model_id): m.name for m in catalog.models()}
 
 
 def speech_request(path: Path, model: str = SPEECH_MODEL) -> SpeechRequest:
