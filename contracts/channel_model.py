@@ -23,12 +23,13 @@ from contracts.errors import MessageRejected
 from contracts.locks import (
     HashLock,
     KeyLock,
+    KeyPayment,
     Lock,
     Preimage,
     Witness,
+    fits,
     lock_id,
     sign_key_payment,
-    unlocked,
 )
 from contracts.rehearsal import (
     CHALLENGE_S,
@@ -349,13 +350,10 @@ class ChannelModel:
         return worth
 
     def _shown(self, lock: Lock, witness: Witness) -> int | None:
-        """Return what a witness shows, without the lock's own limit."""
-        if isinstance(witness, Preimage):
-            return unlocked(lock, witness, self.chain.network_id) or None
-        if isinstance(lock, KeyLock):
-            good = unlocked(lock, witness, self.chain.network_id)
-            return witness.amount_nanoton if good or not witness.amount_nanoton else None
-        return None
+        """Return what a witness shows, without the lock's own limit; None: it does not fit."""
+        if not fits(lock, witness, self.chain.network_id):
+            return None
+        return witness.amount_nanoton if isinstance(witness, KeyPayment) else lock.amount_nanoton
 
     def _remember(self, message: Message) -> None:
         for lock, shown in zip(message.locks, message.witnesses, strict=True):
