@@ -43,7 +43,7 @@ from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
 from overlay._libp2p_relay import Relaying
-from overlay._libp2p_speed import install_speed_fixes
+from overlay._libp2p_speed import install_speed_fixes, spare_the_collector
 from overlay._libp2p_trim import carries, trim_forever
 from overlay._libp2p_unread import counting_muxer
 from overlay._libp2p_ws import WebSockets, refuse_shared_ports
@@ -58,6 +58,7 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
+from overlay.limits.turnstile import Turnstile
 from overlay.reach import autonat
 from overlay.reach.autonat import AUTONAT_PROTOCOL, AutoNat
 from overlay.reach.dialback import Reply, with_port
@@ -465,13 +466,17 @@ async def open_driver(
     hardening.check_version()
     hardening.quiet_logs()
     install_speed_fixes()
+    spare_the_collector()
     measure_no_round_trips()
     read_ipv6_addresses()
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     refuse_shared_ports(config.listen_addresses)
     ledger = hardening.SocketLedger()
-    host, swarm = _make_host(config, identity, listen, ledger, gate=gate, transport=transport)
+    turnstile = Turnstile()
+    host, swarm = _make_host(
+        config, identity, listen, ledger, gate=gate, turnstile=turnstile, transport=transport
+    )
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
     router = gossip_fixes.Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
@@ -480,6 +485,7 @@ async def open_driver(
         host,
         router,
         sink,
+        turnstile=turnstile,
         first_seqno=int(clock() * 1e9),
         banish=lambda peer_id: gate.blame(peer_id, -BAN_SCORE, "its gossip"),
     )
@@ -509,6 +515,7 @@ def _make_host(
     ledger: hardening.SocketLedger,
     *,
     gate: Gate,
+    turnstile: Turnstile,
     transport: Any,
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
@@ -537,7 +544,7 @@ def _make_host(
         raise LocalProtocolError("libp2p made another kind of host than Cocoon knows")
     hardening.guard_all_handlers(host, gate)
     hardening.track_sockets(swarm, ledger)
-    hardening.free_inbound_slots(swarm, ledger, gate)
+    hardening.free_inbound_slots(swarm, ledger, gate, turnstile)
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
     hardening.finish_what_is_connected(swarm)

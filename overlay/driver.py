@@ -66,7 +66,14 @@ class GossipSink(Protocol):
         """Return whether a message is worth checking its signature; called first."""
         ...
 
-    def validate(self, source: PeerId, topic: str, data: bytes) -> Verdict:
+    def afford(self, author: PeerId) -> bool:
+        """Return whether a neighbour may bring one more message that it wrote itself.
+
+        Called before the signature is checked; `validate` counts what others bring.
+        """
+        ...
+
+    def validate(self, forwarder: PeerId, source: PeerId, topic: str, data: bytes) -> Verdict:
         """Judge a signed message; REJECT is the forwarder's fault."""
         ...
 

@@ -376,7 +376,9 @@ class MemoryDriver:
         self._seen[message_id] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
-        if self._sink.validate(source, topic, data) is not Verdict.ACCEPT:
+        if forwarder == source and not self._sink.afford(source):
+            return
+        if self._sink.validate(forwarder, source, topic, data) is not Verdict.ACCEPT:
             return
         self._sink.deliver(source, topic, data)
         for peer_id in self._pass_on_to(forwarder, source):

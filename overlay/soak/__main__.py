@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from overlay.soak import dht, endurance, fuzz, handlers, mesh, swarm, wire
+from overlay.soak import dht, endurance, flood, flooders, fuzz, handlers, mesh, swarm, wire
 from overlay.soak.rows import Row
 
 ATTACK_S_MAX = 60.0
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument(
         "--only",
         nargs="*",
-        choices=("fuzz", "handlers", "dht", "mesh", "wire", "hour"),
+        choices=("fuzz", "handlers", "dht", "mesh", "flood", "wire", "hour"),
         default=None,
     )
     parser.add_argument("--inputs", type=int, default=1_000_000, help="fuzzed inputs")
@@ -39,12 +39,7 @@ def main() -> int:
     )
     parser.add_argument("--record", type=Path, help="append the samples of the hour to this file")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--flood", nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--sources", type=int, default=1, help=argparse.SUPPRESS)
-    parser.add_argument("--kind", default="forged", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.flood:
-        trio.run(wire.flood, arguments.flood, arguments.sources, arguments.kind)
     if arguments.child:
         _run_child(*arguments.child)
         return 0
@@ -53,6 +48,7 @@ def main() -> int:
         "handlers": lambda: handlers.run(arguments.inputs, seed=arguments.seed),
         "dht": lambda: dht.run(arguments.nodes, arguments.lookups),
         "mesh": lambda: mesh.run(min(arguments.seconds, ATTACK_S_MAX)),
+        "flood": lambda: flood.run(min(arguments.seconds, ATTACK_S_MAX)),
         "wire": lambda: wire.run(min(arguments.seconds, ATTACK_S_MAX)),
         "hour": lambda: endurance.run(arguments.seconds, arguments.record),
     }
@@ -65,8 +61,14 @@ def main() -> int:
 
 
 def _run_child(role: str, *addresses: str) -> None:
-    if role in ("subject", "member"):
-        trio.run(swarm.subject if role == "subject" else mesh.member)
+    alone = {
+        "subject": swarm.subject,
+        "member": mesh.member,
+        "target": flooders.target,
+        "attackers": flooders.attackers,
+    }
+    if role in alone:
+        trio.run(alone[role])
         return
     trio.run({"residents": swarm.residents, "visitors": swarm.visitors}[role], list(addresses))
 
