@@ -154,6 +154,8 @@ class Tls(ISecureTransport):
     async def _secure(self, raw: IRawConnection, session: TlsSession) -> TlsConnection:
         try:
             await _shake_hands(raw, session)
+            if not session.application_protocol:
+                raise HandshakeFailure("no application protocol, which is libp2p's at least")
             proven = session.proven(self._clock())
             return TlsConnection(raw, session, self._key_pair, proven)
         except (RemoteProtocolError, CryptographyError) as error:

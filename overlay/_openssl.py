@@ -9,8 +9,8 @@ Source: libp2p specs, tls/tls.md; RFC 8446; RFC 7301 (ALPN).
 from collections.abc import Sequence
 from typing import Final
 
-from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
+from OpenSSL.crypto import FILETYPE_ASN1, dump_certificate
 
 from overlay.errors import RemoteProtocolError
 from overlay.tls_certificate import OwnCertificate, Proven, verify_certificate
@@ -97,11 +97,11 @@ class TlsSession:
         Raises:
             RemoteProtocolError: nobody, or there is more than one certificate.
         """
-        leaf = self._connection.get_peer_certificate(as_cryptography=True)
-        sent = self._connection.get_peer_cert_chain(as_cryptography=True) or []
-        if leaf is None or any(each != leaf for each in sent) or len(sent) > 1:
+        leaf = self._connection.get_peer_certificate()
+        sent = self._connection.get_peer_cert_chain() or []
+        if leaf is None or len(sent) != int(self._is_client):  # a server's list omits the leaf
             raise RemoteProtocolError("not one certificate", penalty=10)
-        return verify_certificate(leaf.public_bytes(Encoding.DER), now_unix_s)
+        return verify_certificate(dump_certificate(FILETYPE_ASN1, leaf), now_unix_s)
 
     @property
     def application_protocol(self) -> str:

@@ -7,6 +7,7 @@ Source: libp2p specs, tls/tls.md (r0) and peer-ids/peer-ids.md.
 """
 
 import hashlib
+import warnings
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -15,12 +16,14 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
     load_der_public_key,
 )
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from overlay.errors import RemoteProtocolError
@@ -111,7 +114,7 @@ def verify_certificate(der: bytes, now_unix_s: float) -> Proven:
     if len(der) > CERTIFICATE_BYTES_MAX:
         raise RemoteProtocolError("certificate too long", penalty=10)
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = _load(der)
         _check_dates(certificate, now_unix_s)
         key = _certificate_key(certificate)
         signed = asn1.decode_der(_SignedKey, _extension(certificate))
@@ -125,6 +128,7 @@ def verify_certificate(der: bytes, now_unix_s: float) -> Proven:
 
 
 _MALFORMED: Final = (
+    CryptographyDeprecationWarning,
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -135,6 +139,12 @@ _MALFORMED: Final = (
 """What cryptography (50.0) raises of a certificate, a key or a signature that it cannot read."""
 
 
+def _load(der: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():  # of serial numbers that RFC 5280 forbids
+        warnings.simplefilter("error", CryptographyDeprecationWarning)
+        return x509.load_der_x509_certificate(der)
+
+
 def _check_dates(certificate: x509.Certificate, now_unix_s: float) -> None:
     now = datetime.fromtimestamp(now_unix_s, UTC)
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
@@ -142,8 +152,10 @@ def _check_dates(certificate: x509.Certificate, now_unix_s: float) -> None:
 
 
 def _certificate_key(certificate: x509.Certificate) -> _CertificateKey:
-    """Return the certificate's own key: on a named curve, or an RSA key of a fair length."""
+    """Return the certificate's own key: on a curve that it names, or of a fair length."""
     key = certificate.public_key()
+    if _spki(key) not in certificate.tbs_certificate_bytes:
+        raise RemoteProtocolError("certificate that spells out its curve", penalty=10)
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):
         return key
     if isinstance(key, ed25519.Ed25519PublicKey):
@@ -196,16 +208,18 @@ def _host_key(kind: int, data: bytes) -> rsa.RSAPublicKey | ec.EllipticCurvePubl
     if kind == _SECP256K1 and len(data) == 33:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), data)
     key = load_der_public_key(data)
-    if kind == _RSA and isinstance(key, rsa.RSAPublicKey) and key.key_size in RSA_BITS:
-        return key
-    if kind == _ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
-        if not isinstance(key.curve, _CURVES):
-            raise RemoteProtocolError(f"a public key on {key.curve.name}", penalty=10)
-        return key
-    raise RemoteProtocolError("a public key of a kind that we do not take", penalty=10)
+    if kind == _RSA and isinstance(key, rsa.RSAPublicKey):
+        sound = key.key_size in RSA_BITS
+    elif kind == _ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
+        sound = isinstance(key.curve, _CURVES)
+    else:
+        raise RemoteProtocolError("a public key of a kind that we do not take", penalty=10)
+    if not sound or _spki(key) != data:
+        raise RemoteProtocolError("a public key that is weak or oddly encoded", penalty=10)
+    return key
 
 
-def _spki(key: _CertificateKey) -> bytes:
+def _spki(key: CertificatePublicKeyTypes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 

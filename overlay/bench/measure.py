@@ -61,7 +61,7 @@ async def streams(stack: str, addresses: tuple[str, ...]) -> Figures:
 
 
 async def connections(stack: str) -> Figures:
-    """Measure the CPU of a new connection, both sides, until the peers know each other's protocols."""
+    """Measure the CPU of a new connection, both sides together."""
     async with open_peer(stack) as server, open_peer(stack) as client:
         if not isinstance(client, Ours):
             raise TypeError("only ours can hang up")

@@ -154,11 +154,13 @@ def _forget(_raw: ByteStream) -> None:
 
 
 @asynccontextmanager
-async def _open_ours(security: tuple[Security, ...] = HostConfig().security) -> AsyncGenerator[Ours]:
+async def _open_ours(
+    security: tuple[Security, ...] = HostConfig().security,
+) -> AsyncGenerator[Ours]:
     config = HostConfig(
         listen_addresses=LOOPBACK,
         network="bench",
-        security=security,
+        security=security or HostConfig().security,
         gossip=UNLIMITED,
         dht=DhtConfig(explore_interval_s=0),
     )
@@ -188,7 +190,7 @@ def open_peer(
         case "stock":
             return _open_stock(dht=dht, gossip=gossip)
         case "noise" | "tls":
-            return _open_ours((stack,))
+            return _open_ours(stack)
         case _:
             return _open_ours()
 
