@@ -5,6 +5,7 @@ of certificates is not asked: `overlay.tls_certificate` judges them before a byt
 
 Source: libp2p specs, tls/tls.md; RFC 8446; RFC 7301 (ALPN).
 """
+# ruff: noqa: TID251  (the border to pyOpenSSL)
 
 from collections.abc import Sequence
 from typing import Final
