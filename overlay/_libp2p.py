@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import trio
 from libp2p import new_host
-from libp2p.abc import INetStream
+from libp2p.abc import INetStream, ISecureTransport
 from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.keys import KeyPair
 from libp2p.crypto.x25519 import create_new_key_pair as create_x25519_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
@@ -27,7 +28,6 @@ from libp2p.peer.id import ID
 from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
 from libp2p.security.noise.transport import Transport as NoiseTransport
-from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 from libp2p.tools.anyio_service import background_trio_service
 from libp2p.transport.tcp.tcp import TCP
@@ -44,8 +44,9 @@ from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
 from overlay._libp2p_relay import Relaying
 from overlay._libp2p_speed import install_speed_fixes, spare_the_collector
+from overlay._libp2p_tls import TLS_ID, Tls
 from overlay._libp2p_trim import carries, trim_forever
-from overlay._libp2p_unread import counting_muxer
+from overlay._libp2p_unread import YAMUX, count_unread_bytes
 from overlay._libp2p_ws import WebSockets, refuse_shared_ports
 from overlay.addresses import is_websocket, prefix_of
 from overlay.cleanup import shielded
@@ -53,7 +54,7 @@ from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
 from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable
 from overlay.gossip.score import PeerScores
-from overlay.host import HostConfig
+from overlay.host import HostConfig, Security
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
@@ -475,7 +476,14 @@ async def open_driver(
     ledger = hardening.SocketLedger()
     turnstile = Turnstile()
     host, swarm = _make_host(
-        config, identity, listen, ledger, gate=gate, turnstile=turnstile, transport=transport
+        config,
+        identity,
+        listen,
+        ledger,
+        gate=gate,
+        clock=clock,
+        turnstile=turnstile,
+        transport=transport,
     )
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
     router = gossip_fixes.Router(
@@ -515,16 +523,16 @@ def _make_host(
     ledger: hardening.SocketLedger,
     *,
     gate: Gate,
+    clock: Callable[[], float],
     turnstile: Turnstile,
     transport: Any,
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
-    noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
     announce = [parse(each) for each in config.announce_addresses]
     host = new_host(
         key_pair,
-        sec_opt={NOISE_ID: noise},
-        muxer_opt={TProtocol(YAMUX_ID): counting_muxer(gate)},
+        sec_opt=_security(config, identity, key_pair, clock),
+        muxer_opt={},
         listen_addrs=[each for each in listen if not is_websocket(str(each))],
         connection_config=_connection_config(config),
         resource_manager=ResourceManager(
@@ -548,7 +556,19 @@ def _make_host(
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
     hardening.finish_what_is_connected(swarm)
+    count_unread_bytes(swarm, gate)
     return host, swarm
+
+
+def _security(
+    config: HostConfig, identity: Identity, key_pair: KeyPair, clock: Callable[[], float]
+) -> dict[TProtocol, ISecureTransport]:
+    noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
+    all_of_them: dict[Security, tuple[TProtocol, ISecureTransport]] = {
+        "tls": (TLS_ID, Tls(identity, key_pair, (YAMUX,), clock)),
+        "noise": (NOISE_ID, noise),
+    }
+    return dict(all_of_them[each] for each in config.security)
 
 
 def _connection_config(config: HostConfig) -> ConnectionConfig:

@@ -70,7 +70,7 @@ def spare_the_collector() -> None:
     gc.freeze()
 
 
-class _Held:
+class Held:
     """Bytes that were received and not asked for yet."""
 
     __slots__ = ("_at", "_data")
@@ -96,10 +96,10 @@ class _Held:
         return data[at:end]
 
 
-def _held_by(owner: Any) -> _Held:
+def _held_by(owner: Any) -> Held:
     held = getattr(owner, "_cocoon_held", None)
     if held is None:
-        held = owner._cocoon_held = _Held()
+        held = owner._cocoon_held = Held()
     return held
 
 

@@ -1,11 +1,11 @@
-"""A node of the overlay on a real network: TCP, Noise, yamux, Kademlia, GossipSub."""
+"""A node of the overlay on a real network: TCP, Noise or TLS, yamux, Kademlia, GossipSub."""
 
 import random
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import trio
@@ -35,6 +35,9 @@ class DhtConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     explore_interval_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
 
 
+Security = Literal["noise", "tls"]
+
+
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set about a node of the overlay.
 
@@ -44,6 +47,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             forwarded port; without the /p2p part.
         network: namespaces protocol ids, topics, records and the DHT, so that test
             swarms and the public one never mix.
+        security: how connections are encrypted, by Noise or TLS 1.3: all that are taken, the
+            first of which is asked for when we dial.
         connections_max: open connections at once.
         bootstrap: full multiaddrs that `Node.join` dials; /dns4, /dns6, /dns and /dnsaddr
             are resolved.
@@ -64,6 +69,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     listen_addresses: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/0",)
     announce_addresses: tuple[str, ...] = ()
     network: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "main"
+    security: Annotated[tuple[Security, ...], msgspec.Meta(min_length=1)] = ("noise", "tls")
     connections_max: Annotated[int, msgspec.Meta(ge=1)] = 300
     health_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     bootstrap: tuple[str, ...] = ()
