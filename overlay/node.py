@@ -32,6 +32,7 @@ from overlay.reach.dialback import (
     ask,
     read_answer,
 )
+from overlay.rendezvous.server import RendezvousServer
 from overlay.rpc.service import CLOSE_S, StreamServer, exchange
 from overlay.rpc.stream import FrameStream, linger
 from overlay.transport import (
@@ -79,6 +80,8 @@ class Node:
         self._servers: list[StreamServer] = []
         self.joining: Callable[[], Awaitable[int]] = _nobody
         """What `join` does: dials the configured and the remembered peers."""
+        self.rendezvous: RendezvousServer | None = None
+        """What we are to others as a rendezvous point."""
         self.connected = trio.Event()
         """Set by the first successful `connect`."""
         self.closing = False
@@ -126,7 +129,11 @@ class Node:
         refused = {f"refused: {each}": count for each, count in self.gate.refused.items()}
         refused |= {f"gossip refused: {each}": count for each, count in gossip.refused.items()}
         refused["gossip dropped"] = sum(gossip.dropped.values())
-        return HostFigures(self.gate.figures() | below.held, refused | below.counted)
+        held, counted = self.gate.figures() | below.held, refused | below.counted
+        if self.rendezvous is not None:
+            held["rendezvous_registrations"] = len(self.rendezvous.core)
+            counted |= self.rendezvous.counted
+        return HostFigures(held, counted)
 
     @property
     def gossip_dropped(self) -> dict[str, int]:

@@ -72,6 +72,9 @@ async def examine(config: NodeConfig, output: Output) -> Report:
         network,
         listen_addresses=listening,
         relay=False,
+        rendezvous=(),
+        rendezvous_point=False,
+        bootstrap=(*network.bootstrap, *network.rendezvous),
         local_discovery=False,
         port_mapping=network.port_mapping and listening == plain,
     )
