@@ -6,13 +6,15 @@ from typing import Final
 from overlay.dht.wire import MessageReader
 from overlay.errors import PeerUnavailable
 from overlay.identity import Identity
-from overlay.reach import autonat_wire, igd, mdns, pcp, punch_wire
+from overlay.reach import autonat2_wire, autonat_wire, igd, mdns, pcp, punch_wire
+from overlay.reach.autonat2 import Answerer
 from overlay.relay.wire import Kind, Message, decode_hop, decode_stop, encode_hop, encode_stop
 from overlay.rendezvous import wire as rendezvous
 from overlay.rendezvous.core import RendezvousConfig, RendezvousCore
 from overlay.rendezvous.peer_record import open_envelope, seal
 
 _ADDRESS: Final = "/ip4/8.8.8.8/tcp/4001"
+_ASKED: Final = autonat2_wire.encode(autonat2_wire.Question((_ADDRESS, _ADDRESS), 7))
 _NONCE: Final = bytes(pcp.NONCE_BYTES)
 _ROUTER: Final = "http://192.168.1.1:5000/desc.xml"
 _DESCRIPTION: Final = (
@@ -41,6 +43,8 @@ def reach_targets() -> list[tuple[str, Callable[[bytes], object], bytes]]:
     return [
         ("hole", punch_wire.decode, _body(punch)),
         ("AutoNAT", autonat_wire.decode, _body(question)),
+        ("AutoNAT 2", _asked_to_dial, _body(_ASKED)),
+        ("dial back", autonat2_wire.decode_back, _body(autonat2_wire.encode_back(7))),
         ("relay, hop", decode_hop, _body(encode_hop(connect))),
         ("relay, stop", decode_stop, _body(encode_stop(connect))),
         ("peer record", open_envelope, envelope),
@@ -83,6 +87,10 @@ def _registering(identity: Identity) -> Callable[[bytes], object]:
                 return other
 
     return feed
+
+
+def _asked_to_dial(data: bytes) -> object:
+    return Answerer(_ADDRESS, (4, 6), 30_000).take(autonat2_wire.decode(data))
 
 
 def _refusals(read: Callable[[bytes], object]) -> Callable[[bytes], object]:

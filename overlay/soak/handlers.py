@@ -24,6 +24,7 @@ from overlay.limits.arrivals import ArrivalsConfig
 from overlay.limits.budget import Ceiling, LimitsConfig
 from overlay.node import Node
 from overlay.protobuf import framed, varint
+from overlay.reach import autonat2_wire as autonat2
 from overlay.relay import wire as relay_wire
 from overlay.relay.core import RelayConfig
 from overlay.rendezvous import wire as rendezvous
@@ -108,6 +109,11 @@ def seeds_of(node: Node) -> dict[str, list[bytes]]:
     ]
     stop = [relay_wire.encode_stop(relay_wire.Message(relay_wire.Kind.CONNECT, node.peer_id))]
     envelope = seal(Identity(b"f" * 32), peer.addresses, 1)
+    questions = (
+        autonat2.Question(("/ip4/127.0.0.1/tcp/9", *peer.addresses), 7),
+        autonat2.Question(peer.addresses, 7),
+        autonat2.Data(bytes(4096)),
+    )
     meeting = [
         rendezvous.encode(rendezvous.Register("soak", envelope, 60)),
         rendezvous.encode(rendezvous.Discover("soak", 10, bytes(24))),
@@ -121,7 +127,8 @@ def seeds_of(node: Node) -> dict[str, list[bytes]]:
         "/rendezvous/1.0.0": meeting,
         "/ping/1.0.0": [bytes(32)],
         "/ticket/1": [encode_frame(b""), encode_frame(bytes(9))],
-        "/dialback/1": [encode_frame(b"\x0f\xa1")],
+        "/dial-request": [autonat2.encode(each) for each in questions],
+        "/dial-back": [autonat2.encode_back(7)],
         "": [encode_frame(b"body"), encode_frame(bytes(200))],
     }
 
