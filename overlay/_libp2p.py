@@ -8,7 +8,7 @@ needs before it can face strangers are in the siblings.
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
@@ -60,9 +60,10 @@ from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
 from overlay.limits.turnstile import Turnstile
-from overlay.reach import autonat
 from overlay.reach.autonat import AUTONAT_PROTOCOL, AutoNat
-from overlay.reach.dialback import Reply, with_port
+from overlay.reach.autonat2 import AutoNat2
+from overlay.reach.autonat2_wire import BACK_PROTOCOL, REQUEST_PROTOCOL
+from overlay.reach.dialback import Answer, Reply
 from overlay.reach.mapping import PortMapper
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
@@ -188,7 +189,10 @@ class Libp2pDriver:
         if self._relaying.server is not None:
             self.serve(HOP_PROTOCOL, self._relaying.server.serve)
         self._observations = reach.observe(host)
-        self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self.dial_back).serve)
+        self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self._dial_back).serve)
+        self._autonat = AutoNat2(self.where, self._ip_versions, self._dial_back, rng=rng)
+        self.serve(REQUEST_PROTOCOL, self._autonat.serve_request)
+        self.serve(BACK_PROTOCOL, self._autonat.serve_back)
         self._observations.shows_our_port = port.shows_our_port
         self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
@@ -288,17 +292,17 @@ class Libp2pDriver:
         await self._mapper.tried.wait()
         return self._mapper.words()
 
-    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
-        """Dial *peer_id* at *address* once."""
-        return await reach.dial_back(self._swarm, peer_id, address)
+    async def ask_dialback(self, peer_id: PeerId, addresses: Sequence[str]) -> Answer:
+        """Ask a peer by AutoNAT v2; see `overlay.driver.Driver`."""
+        raw = await self._new_stream(ID.from_string(peer_id), REQUEST_PROTOCOL)
+        return Answer(*await self._autonat.ask(raw, addresses))
 
-    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
-        """Ask a peer by AutoNAT; see `overlay.driver.Driver`."""
-        seen = self._observations.by(peer_id)
-        if not seen:
-            raise PeerUnavailable(f"{short(peer_id)} did not say where it sees us")
-        raw = await self._new_stream(ID.from_string(peer_id), AUTONAT_PROTOCOL)
-        return await autonat.ask(raw, self.peer_id, with_port(seen, port))
+    async def _dial_back(self, peer_id: PeerId, address: str, nonce: int | None = None) -> Reply:
+        return await reach.dial_back(self._swarm, peer_id, address, nonce)
+
+    def _ip_versions(self) -> set[int]:
+        """Return the versions of IP in which others reach us, so that we can dial in them."""
+        return {6 if each.startswith("/ip6/") else 4 for each in self.addresses}
 
     def _note_new_addresses(self) -> None:
         self._new_addresses.set()

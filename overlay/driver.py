@@ -5,11 +5,11 @@ Framing, record signatures, republication and gossip limits sit above it, once
 (`overlay.node.Node`), so that tests and simulations run the code that ships.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from overlay.ids import PeerId
-from overlay.reach.dialback import Reply
+from overlay.reach.dialback import Answer
 from overlay.transport import HostFigures, PeerAddress, Verdict
 
 
@@ -104,12 +104,8 @@ class Driver(Protocol):
         """What lies below the node: the DHT, the relay, the connections."""
         ...
 
-    def where(self, peer_id: PeerId) -> str:
-        """Return the multiaddr that a connected peer comes from, "" if through a relay only."""
-        ...
-
-    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
-        """Ask a peer of another libp2p to dial us back at *port*; return what, and where.
+    async def ask_dialback(self, peer_id: PeerId, addresses: Sequence[str]) -> Answer:
+        """Ask *peer_id* to dial us back at the first of *addresses* that it likes.
 
         Raises:
             PeerUnavailable, RemoteProtocolError: it does not, or not in order.
@@ -118,10 +114,6 @@ class Driver(Protocol):
 
     async def router(self) -> str:
         """Return what the home router does for us, in words; "" when it was not asked."""
-        ...
-
-    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
-        """Dial *peer_id* at *address* once more, and say what answered; nothing stays open."""
         ...
 
     async def new_addresses(self) -> None:
