@@ -104,7 +104,7 @@ class Dialback:
             body = await stream.receive()
             try:
                 question = _questions.decode(body)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise RemoteProtocolError("not a question to dial back", penalty=5) from error
             answer = await self._answer(stream.peer_id, question)
             await stream.send(msgspec.msgpack.encode(answer))
@@ -134,5 +134,5 @@ def read_answer(body: bytes) -> Answer:
     """
     try:
         return _answers.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError("not an answer to a dial back", penalty=5) from error

@@ -43,9 +43,8 @@ SLACK_MS: Final = 50.0
 """Noise of a shared machine that is not held against the p99."""
 
 
-def run(seconds: float) -> list[Row]:
-    """Run every attack for about *seconds* each."""
-    rows: list[Row] = []
+def run(seconds: float) -> Iterator[Row]:
+    """Run every attack for about *seconds* each; yield its rows when it is over."""
     attacks: list[Callable[[], Awaitable[list[Row]]]] = [
         partial(_flood, seconds, 1, "forged"),
         partial(_flood, seconds, ATTACKERS, "forged"),
@@ -57,8 +56,7 @@ def run(seconds: float) -> list[Row]:
         partial(_churn, seconds),
     ]
     for attack in attacks:
-        rows += trio.run(attack)
-    return rows
+        yield from trio.run(attack)
 
 
 @asynccontextmanager

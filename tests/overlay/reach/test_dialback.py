@@ -115,6 +115,12 @@ def test_any_bytes_are_an_answer_or_refused(data) -> None:
         assert error.penalty == 5
 
 
+def test_text_that_is_no_utf8_and_nesting_are_refused() -> None:
+    for wrong in (b"\x93\x01\xa1\xff\xa0", b"\x91" * 100_000 + b"\xc0"):
+        with pytest.raises(RemoteProtocolError):
+            read_answer(wrong)
+
+
 def test_port_0_cannot_be_asked_for() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.msgpack.decode(msgspec.msgpack.encode([0]), type=Question)
