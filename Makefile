@@ -63,8 +63,8 @@ check: tools  ## compile the CUDA kernels for seven generations of cards; compar
 bench: setup  ## measure what the market adds to a job
 	$(BIN)/python -m cocoon.bench
 
-soak: tools  ## attack a node for a long time, and print what held
-	$(BIN)/python -m overlay.soak
+soak: tools  ## attack nodes for a long time, print what held; SOAK=--quick: ten minutes, SOAK=--help
+	$(BIN)/python -m simulations.soak --report build/soak.jsonl $(SOAK)
 
 clean:  ## remove the environment; keeps the weights in your cache
 	rm -rf $(VENV) build *.egg-info

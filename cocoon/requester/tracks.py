@@ -33,7 +33,7 @@ class Tracks:
     def _read(self) -> dict[str, _Entry]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Entry])
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return {}
 
     def view(self) -> dict[str, Track]:

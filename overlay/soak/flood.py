@@ -15,7 +15,7 @@ import math
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -120,12 +120,10 @@ class _Flood:
         )
 
 
-def run(seconds: float) -> list[Row]:
-    """Hold each kind of flood against a node for about *seconds*."""
-    rows: list[Row] = []
+def run(seconds: float) -> Iterator[Row]:
+    """Hold each kind of flood against a node for about *seconds*; yield its rows when over."""
     for kind, sources in FLOODS:
-        rows += trio.run(flood, seconds, kind, sources)
-    return rows
+        yield from trio.run(flood, seconds, kind, sources)
 
 
 async def flood(seconds: float, kind: str, sources: int) -> list[Row]:

@@ -47,6 +47,12 @@ def run(seconds: float) -> list[Row]:
             f"{cpu_ms:.2f} ms of CPU a delivery",
             f"{PERCENT_MIN:.0f} % within {PATIENCE_S:.0f} s of the last",
             percent >= PERCENT_MIN,
+            {
+                "delivered_percent": percent,
+                "p50_ms": p50,
+                "p99_ms": p99,
+                "cpu_ms_per_delivery": cpu_ms,
+            },
         )
     ]
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Final
@@ -24,9 +24,8 @@ STREAMS: Final = 1000
 HALF_OPEN: Final = 200
 
 
-def run(seconds: float) -> list[Row]:
-    """Run every attack for about *seconds* each."""
-    rows: list[Row] = []
+def run(seconds: float) -> Iterator[Row]:
+    """Run every attack for about *seconds* each; yield its rows when it is over."""
     attacks: list[Callable[[], Awaitable[list[Row]]]] = [
         partial(_slow_streams, False),
         partial(_slow_streams, True),
@@ -34,8 +33,7 @@ def run(seconds: float) -> list[Row]:
         partial(_churn, seconds),
     ]
     for attack in attacks:
-        rows += trio.run(attack)
-    return rows
+        yield from trio.run(attack)
 
 
 @asynccontextmanager
