@@ -12,6 +12,7 @@ from cocoon.payments.onchain import ending, read_ledger, sent_to
 from cocoon.payments.payee_book import Held
 from cocoon.payments.payee_store import PayeeStore
 from cocoon.payments.sightings import ChainContradiction, Sightings
+from cocoon.payments.turns import Turns
 from contracts.chain import Chain
 from contracts.channel import EXTERNAL_LOCKS_MAX, RENT_NANOTON, RESERVE_NANOTON, ChannelState
 from contracts.channel_client import claim as claim_on_chain
@@ -62,7 +63,7 @@ class Claiming:
         self._timeout_s = timeout_s
         self._refused: dict[str, NanoTon] = {}
         self._released_at_s: dict[str, float] = {}
-        self._looks: dict[str, trio.Lock] = {}
+        self._looks: Turns[str] = Turns()
 
     async def chain_now_unix_s(self) -> int:
         """Return the chain's time.
@@ -115,7 +116,7 @@ class Claiming:
             ChainUnavailable: the chain could not be asked, or no effect was seen in time.
             InvalidData: it does not show a channel of ours.
         """
-        async with self._looks.setdefault(address, trio.Lock()):
+        async with self._looks.turn(address):
             state = await self._observe(address)
             if await self._must_claim(state):
                 worth = NO_MONEY

@@ -35,6 +35,7 @@ from cocoon.payments.payer_book import (
 )
 from cocoon.payments.payer_channel import PayerChannel
 from cocoon.payments.payer_store import PayerStore
+from cocoon.payments.turns import Turns
 from contracts.chain import Chain
 from contracts.errors import ContractError
 from contracts.locks import KeyLock, sign_key_payment, unlocked
@@ -181,7 +182,7 @@ class HubClient:
         self._chain = chain
         self._ask = ask
         self._fee_max = fee_max
-        self._hubs: dict[str, trio.Lock] = {}
+        self._hubs: Turns[str] = Turns()
 
     async def terms(self, hub: str, capacity: NanoTon) -> HubTerms:
         """Ask a hub for its terms, and check that we can live with them.
@@ -230,7 +231,7 @@ class HubClient:
             capacity_nanoton=capacity,
         )
         # One at a time: the hub must see our vouchers in the order in which they were signed.
-        async with self._hubs.setdefault(hub, trio.Lock()):
+        async with self._hubs.turn(hub):
             reused = self._open_route(hub, provider, capacity)
             if reused is not None:
                 return reused
