@@ -111,11 +111,15 @@ class Journal(Generic[R]):
         """Write *records* with one sync: all or none of them survive a crash.
 
         Raises:
-            JournalError: they may not be on the disk, and nothing more will be written.
+            JournalError: they may not be on the disk, and nothing more will be written; or
+                one of them is no record, and nothing was.
         """
         if self._broken:
             raise JournalError(f"{self._path} failed before ({self._broken}); restart the node")
-        frame = _frame(self._encoder.encode(list(records)))
+        try:
+            frame = _frame(self._encoder.encode(list(records)))
+        except (OverflowError, TypeError) as error:
+            raise JournalError(f"not a record of {self._path}: {error}") from error
         try:
             _write_all(self._fd, frame, self._size_bytes)
             os.fsync(self._fd)
