@@ -67,8 +67,8 @@ class DurableLog(Generic[R]):
         everything: once begun it is shielded, for as long as the disk takes.
 
         Raises:
-            JournalError: they may not be on the disk. Unless one of them, or of what was
-                appended at the same time, was no record, no later append will work.
+            JournalError: they are not on the disk; or they may not be, and no later append
+                will work. See `Journal.append_many`.
         """
         await trio.lowlevel.checkpoint()
         if not records:
