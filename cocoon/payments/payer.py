@@ -224,15 +224,6 @@ class PayerService:
         self._store.get(address)
         return PayerChannel(self._store, self._chain.network_id, address)
 
-    def signed_through(self, address: str) -> NanoTon:
-        """Return what was signed on a channel of ours, or through routes over a hub's channel."""
-        own = self._store.book.channels.get(address)
-        if own is not None:
-            return own.state.signed_total
-        routes = self._store.book.routes.values()
-        over = [each for each in routes if each.payment and each.payment.channel_address == address]
-        return NanoTon(sum(each.paid for each in over))
-
     def ready_channel(
         self, payee_address: str, payee_key: bytes, *, spendable_min: NanoTon, for_routes: bool
     ) -> PayerChannel | None:
