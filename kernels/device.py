@@ -13,7 +13,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -86,6 +86,15 @@ class Device(Protocol):
 
     def launch(self, kernel: KernelSpec, arguments: Mapping[str, Argument]) -> None:
         """Run *kernel*, with its arguments by name; it may still run on return."""
+
+    def repeat(self, key: Hashable, launches: Callable[[], None]) -> None:
+        """Do *launches*, or again what they did before under this *key*.
+
+        Args:
+            key: names the series: each time it must be the same launches, of the same buffers and
+                numbers. What differs from time to time is data in the buffers.
+            launches: calls `launch`, and nothing else of the device.
+        """
 
     def synchronise(self) -> None:
         """Wait until every launch is done."""
