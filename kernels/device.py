@@ -234,15 +234,18 @@ def _driver_command() -> str:
     return "sudo apt-get install nvidia-driver && sudo reboot"
 
 
-def probe_gpu() -> GpuReport:
+def probe_gpu(*, start: bool = True) -> GpuReport:
     """Find out whether a GPU can be used, and say what is missing.
 
     Without a card this takes a few milliseconds. With one, a child process starts the device to
     see that it works, so that this process never holds a context.
+
+    Args:
+        start: False leaves that out: all is there, and may still fail.
     """
     facts = _gather()
     report = judge_gpu(facts)
-    if not report.usable:
+    if not report.usable or not start:
         return report
     return judge_gpu(_with_start_trouble(facts, _start_trouble()))
 
@@ -345,7 +348,7 @@ def open_device(choice: Literal["auto"] | DeviceKind = "auto") -> Device:
     """
     if choice == "cpu":
         return _open_cpu()
-    report = judge_gpu(_gather())
+    report = probe_gpu(start=False)
     if not report.usable:
         if choice == "auto":
             return _open_cpu()
