@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import trio
 from libp2p import new_host
-from libp2p.abc import INetStream, ISecureTransport
+from libp2p.abc import INetStream, ISecureTransport, ITransport
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.keys import KeyPair
 from libp2p.crypto.x25519 import create_new_key_pair as create_x25519_key_pair
@@ -42,13 +42,15 @@ from overlay._libp2p_forget import forget_forever
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
+from overlay._libp2p_quic import QuicStream
+from overlay._libp2p_quic_socket import QuicTransport
 from overlay._libp2p_relay import Relaying
 from overlay._libp2p_speed import install_speed_fixes
 from overlay._libp2p_tls import TLS_ID, Tls
 from overlay._libp2p_trim import carries, trim_forever
 from overlay._libp2p_unread import YAMUX, count_unread_bytes
 from overlay._libp2p_ws import WebSockets, refuse_shared_ports
-from overlay.addresses import is_websocket, prefix_of
+from overlay.addresses import is_quic, is_websocket, prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
@@ -139,6 +141,8 @@ class Libp2pStream:
     def _ended_in_order(self) -> bool:
         # libp2p reports a reset, and a lost connection, as the end of the stream too
         muxed = getattr(self._stream, "muxed_stream", None)
+        if isinstance(muxed, QuicStream):
+            return True
         if not isinstance(muxed, YamuxStream):
             return False
         return not muxed.reset_received and not muxed.conn.event_shutting_down.is_set()
@@ -517,11 +521,14 @@ def _make_host(
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
     announce = [parse(each) for each in config.announce_addresses]
+    transports: list[ITransport] = [TCP(), WebSockets()]
+    if config.quic:
+        transports.append(QuicTransport(identity, gate, clock))
     host = new_host(
         key_pair,
         sec_opt=_security(config, identity, key_pair, clock),
         muxer_opt={},
-        listen_addrs=[each for each in listen if not is_websocket(str(each))],
+        listen_addrs=[each for each in listen if not _is_special(str(each))],
         connection_config=_connection_config(config),
         resource_manager=ResourceManager(
             ResourceLimits(max_connections=config.connections_max, max_streams=STREAMS_MAX),
@@ -533,7 +540,7 @@ def _make_host(
         ),
         addrs_factory=lambda candidates: announce or announced_addresses(candidates),
         disable_identify_address_discovery=True,
-        transports=[TCP(), WebSockets()] if transport is None else [transport],
+        transports=transports if transport is None else [transport],
     )
     swarm = host.get_network()
     if not isinstance(host, BasicHost) or not isinstance(swarm, Swarm):
@@ -546,6 +553,11 @@ def _make_host(
     hardening.finish_what_is_connected(swarm)
     count_unread_bytes(swarm, gate)
     return host, swarm
+
+
+def _is_special(address: str) -> bool:
+    """Return whether libp2p must not choose a transport of its own for *address*."""
+    return is_websocket(address) or is_quic(address)
 
 
 def _security(
