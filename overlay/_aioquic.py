@@ -1,4 +1,4 @@
-"""QUIC v1 of aioquic without I/O, with what libp2p asks of it. The only module that imports aioquic.
+"""QUIC v1 of aioquic without I/O, as libp2p needs it. The only module that imports aioquic.
 
 What aioquic (1.7.2) leaves open is closed here: a server asks for a certificate, windows open as
 bytes are read and not as they come in, streams of one direction are not taken, and one can see
@@ -13,9 +13,10 @@ import secrets
 import ssl
 from typing import Any, Final, NamedTuple
 
-from aioquic.buffer import Buffer
+from aioquic._buffer import Buffer
+from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection, QuicPacketSpace, QuicStream
+from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import (
     QuicHeader,
     QuicPacketType,
@@ -25,11 +26,15 @@ from aioquic.quic.packet import (
     pull_quic_header,
 )
 from aioquic.quic.packet_builder import QuicPacketBuilder
+from aioquic.quic.recovery import QuicPacketSpace
 from aioquic.quic.retry import QuicRetryTokenHandler
+from aioquic.quic.stream import QuicStream
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from overlay.errors import RemoteProtocolError
 from overlay.tls_certificate import OwnCertificate, Proven, verify_certificate
+
+__all__ = ["Address", "Door", "Knock", "Quic", "configuration", "connection_id_of", "events"]
 
 Address = tuple[str, int]
 
@@ -72,6 +77,15 @@ class Quic(QuicConnection):
     def is_client(self) -> bool:
         """Whether we dialed."""
         return bool(self._is_client)
+
+    @property
+    def has_path(self) -> bool:
+        """Whether it is known where the peer is: a server that understood nothing cannot answer."""
+        return bool(self._network_paths)
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        """Return what to send now, and where to."""
+        return super().datagrams_to_send(now) if self.has_path else []
 
     def proven(self, now_unix_s: float) -> Proven:
         """Return whom the peer's certificate proves, once the handshake is done.

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 import trio
-from aioquic.quic import events
 from libp2p.abc import IMuxedConn, IMuxedStream
 from libp2p.connection_types import ConnectionType
 from libp2p.io.exceptions import ConnectionClosedError
@@ -27,7 +26,7 @@ from libp2p.stream_muxer.exceptions import (
 )
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
-from overlay._aioquic import IDLE_S, Address, Quic
+from overlay._aioquic import IDLE_S, Address, Quic, events
 from overlay._libp2p_addresses import parse
 from overlay._libp2p_unread import CONNECTION_UNREAD_BYTES, TooMuchUnread, Unread
 from overlay.addresses import prefix_of
@@ -128,10 +127,8 @@ class QuicStream(IMuxedStream):
             self.drop_unread()
         self.wake()
 
-    def set_deadline(self, ttl: int) -> bool:
-        """Refuse: whoever calls has deadlines of its own."""
-        del ttl
-        return False
+    def set_deadline(self, ttl: int) -> None:
+        """Do nothing: whoever calls has deadlines of its own."""
 
     def get_remote_address(self) -> tuple[str, int] | None:
         """Return where the peer is."""
@@ -265,11 +262,14 @@ class QuicLink(IMuxedConn):
         """Whether nothing passes any more."""
         return self.event_closed.is_set()
 
-    async def open(self) -> None:
+    async def open(self, expected: str = "") -> None:
         """Do the handshake; whoever calls sets a deadline, and closes if it fails.
 
+        Args:
+            expected: the id of the peer that we dial.
+
         Raises:
-            RemoteProtocolError: the peer does not do its part.
+            RemoteProtocolError: the peer does not do its part, or is another one.
             ConnectionClosedError: it went away.
         """
         quic = self._quic = self._make_quic()
@@ -283,6 +283,8 @@ class QuicLink(IMuxedConn):
         await self._shaken.wait()
         if self._proven is None:
             raise self._fault or ConnectionClosedError("the handshake of QUIC broke off")
+        if expected and self._proven.peer_id != expected:
+            raise RemoteProtocolError(f"{self._proven.peer_id} answers instead of {expected}")
         self.peer_id = ID.from_string(self._proven.peer_id)
 
     async def start(self) -> None:
@@ -392,7 +394,7 @@ class QuicLink(IMuxedConn):
             self.advance()
 
     def is_ahead(self, stream: QuicStream) -> bool:
-        """Return whether a writer must wait for the peer; it is woken when that may have changed."""
+        """Return whether a writer must wait; it is woken when that may have changed."""
         ahead = (
             self._quic is not None
             and not self.is_closed
@@ -483,7 +485,7 @@ class QuicLink(IMuxedConn):
         self._arrived_send.close()
         for stream in self._streams.values():
             stream.wake()
-        if self._quic is None:
+        if self._quic is None or not self._quic.has_path:
             self._socket.forget(self)
 
     def _set_timer(self, quic: Quic) -> None:

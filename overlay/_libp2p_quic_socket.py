@@ -80,7 +80,7 @@ class QuicSocket:
                 deadlines = (each.deadline_s for each in self._links.values())
                 deadline_s = min(deadlines, default=float("inf"))
                 with trio.CancelScope(deadline=deadline_s) as self._sleep:
-                    await trio.lowlevel.wait_readable(self._socket)
+                    await trio.lowlevel.wait_readable(self._socket.fileno())
                 await trio.lowlevel.checkpoint()
                 self._receive_batch()
                 now_s = trio.current_time()
@@ -234,9 +234,7 @@ class QuicTransport(ITransport):
             raise OpenConnectionError(f"{maddr}: {error}") from error
         try:
             with trio.fail_after(OPEN_S):
-                await link.open()
-            if str(link.peer_id) != maddr.value_for_protocol("p2p"):
-                raise RemoteProtocolError(f"{link.peer_id} answers there")
+                await link.open(maddr.value_for_protocol("p2p"))
         except (IOException, RemoteProtocolError, trio.TooSlowError) as error:
             link.hang_up(0)
             raise OpenConnectionError(f"{maddr}: {error!r}") from error

@@ -106,6 +106,13 @@ def run(inputs: int, *, seed: int = 1) -> list[Row]:
             f"0 crashes, {answered} understood, {growth_mib:+.0f} MiB",
             f"0 crashes, at most {GROWTH_MIB_MAX:.0f} MiB",
             growth_mib <= GROWTH_MIB_MAX,
+            {
+                "inputs": inputs,
+                "targets": len(all_targets),
+                "crashes": 0,
+                "understood": answered,
+                "growth_mib": growth_mib,
+            },
         )
     ]
 
