@@ -49,7 +49,8 @@ conformance: tools  ## clients that we did not write use our chain and our API; 
 	$(BIN)/python -m pytest -rs tests/end_to_end/test_api.py
 	$(BIN)/python -m pytest -rs tests/contracts/test_tonlib.py tests/contracts/test_ton_client.py
 	COCOON_NAMESPACES=1 $(BIN)/python -m pytest -rs tests/end_to_end/test_namespaces.py \
-		tests/overlay/reach/test_holes.py tests/overlay/reach/test_router.py tests/overlay/reach/test_ipv6.py
+		tests/overlay/reach/test_holes.py tests/overlay/reach/test_router.py tests/overlay/reach/test_ipv6.py \
+		tests/overlay/reach/test_js_autonat.py
 
 lint: tools  ## style, types and layers
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -62,8 +63,8 @@ check: tools  ## compile the CUDA kernels for seven generations of cards; compar
 bench: setup  ## measure what the market adds to a job
 	$(BIN)/python -m cocoon.bench
 
-soak: tools  ## attack a node for a long time, and print what held
-	$(BIN)/python -m overlay.soak
+soak: tools  ## attack nodes for a long time, print what held; SOAK=--quick: ten minutes, SOAK=--help
+	$(BIN)/python -m simulations.soak --report build/soak.jsonl $(SOAK)
 
 clean:  ## remove the environment; keeps the weights in your cache
 	rm -rf $(VENV) build *.egg-info

@@ -56,6 +56,7 @@ from overlay.errors import LocalProtocolError, PeerUnavailable
 from overlay.host import HostConfig, open_host
 from overlay.identity import Identity, load_or_create_identity
 from overlay.relay.core import MIB, RelayConfig
+from overlay.rendezvous.core import RendezvousConfig
 from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
@@ -145,6 +146,12 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
         state_directory=state_directory,
         relays=network.relays,
         relay=relay if network.relay else None,
+        rendezvous=network.rendezvous,
+        rendezvous_point=(
+            RendezvousConfig(registrations=network.rendezvous_registrations_max)
+            if network.rendezvous_point
+            else None
+        ),
         hole_punching=network.hole_punching,
         port_mapping=network.port_mapping,
         local_discovery=network.local_discovery,

@@ -56,7 +56,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _decode(data: bytes, kind: type[Snapshot]) -> Snapshot:
     try:
         return msgspec.msgpack.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidData(f"a snapshot that is damaged: {error}") from error
 
 
@@ -82,7 +82,7 @@ def read_devnet(
         raise InvalidData(f"{path.name} is too large for a devnet")
     try:
         file = msgspec.msgpack.decode(path.read_bytes(), type=_File)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return EmbeddedChain.load(emulator, path, real_blocks=real_blocks), {}
     state = file.state
     if not state.blocks:

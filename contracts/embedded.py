@@ -392,7 +392,7 @@ class EmbeddedChain:
         """
         try:
             state = msgspec.msgpack.decode(path.read_bytes(), type=_State)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidData(f"{path.name} does not hold a chain: {error}") from error
         if state.format != _FORMAT:
             raise InvalidData(f"{path.name} has format {state.format}, not {_FORMAT}")

@@ -153,7 +153,7 @@ def recall_trusted(path: Path, config: LiteConfig) -> BlockId:
     """
     try:
         kept = msgspec.json.decode(path.read_bytes()[:CONFIG_BYTES_MAX], type=_Remembered)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return config.trusted
     if kept.zero_root_hash != config.zero_state.root_hash or kept.seqno < config.trusted.seqno:
         return config.trusted

@@ -8,14 +8,15 @@ needs before it can face strangers are in the siblings.
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import trio
 from libp2p import new_host
-from libp2p.abc import INetStream
+from libp2p.abc import INetStream, ISecureTransport
 from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.keys import KeyPair
 from libp2p.crypto.x25519 import create_new_key_pair as create_x25519_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
@@ -27,7 +28,6 @@ from libp2p.peer.id import ID
 from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
 from libp2p.security.noise.transport import Transport as NoiseTransport
-from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 from libp2p.tools.anyio_service import background_trio_service
 from libp2p.transport.tcp.tcp import TCP
@@ -43,9 +43,10 @@ from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
 from overlay._libp2p_relay import Relaying
-from overlay._libp2p_speed import install_speed_fixes
+from overlay._libp2p_speed import install_speed_fixes, spare_the_collector
+from overlay._libp2p_tls import TLS_ID, Tls
 from overlay._libp2p_trim import carries, trim_forever
-from overlay._libp2p_unread import counting_muxer
+from overlay._libp2p_unread import YAMUX, count_unread_bytes
 from overlay._libp2p_ws import WebSockets, refuse_shared_ports
 from overlay.addresses import is_websocket, prefix_of
 from overlay.cleanup import shielded
@@ -53,14 +54,16 @@ from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
 from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable
 from overlay.gossip.score import PeerScores
-from overlay.host import HostConfig
+from overlay.host import HostConfig, Security
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
-from overlay.reach import autonat
+from overlay.limits.turnstile import Turnstile
 from overlay.reach.autonat import AUTONAT_PROTOCOL, AutoNat
-from overlay.reach.dialback import Reply, with_port
+from overlay.reach.autonat2 import AutoNat2
+from overlay.reach.autonat2_wire import BACK_PROTOCOL, REQUEST_PROTOCOL
+from overlay.reach.dialback import Answer, Reply
 from overlay.reach.mapping import PortMapper
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
@@ -186,7 +189,10 @@ class Libp2pDriver:
         if self._relaying.server is not None:
             self.serve(HOP_PROTOCOL, self._relaying.server.serve)
         self._observations = reach.observe(host)
-        self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self.dial_back).serve)
+        self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self._dial_back).serve)
+        self._autonat = AutoNat2(self.where, self._ip_versions, self._dial_back, rng=rng)
+        self.serve(REQUEST_PROTOCOL, self._autonat.serve_request)
+        self.serve(BACK_PROTOCOL, self._autonat.serve_back)
         self._observations.shows_our_port = port.shows_our_port
         self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
@@ -286,17 +292,17 @@ class Libp2pDriver:
         await self._mapper.tried.wait()
         return self._mapper.words()
 
-    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
-        """Dial *peer_id* at *address* once."""
-        return await reach.dial_back(self._swarm, peer_id, address)
+    async def ask_dialback(self, peer_id: PeerId, addresses: Sequence[str]) -> Answer:
+        """Ask a peer by AutoNAT v2; see `overlay.driver.Driver`."""
+        raw = await self._new_stream(ID.from_string(peer_id), REQUEST_PROTOCOL)
+        return Answer(*await self._autonat.ask(raw, addresses))
 
-    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
-        """Ask a peer by AutoNAT; see `overlay.driver.Driver`."""
-        seen = self._observations.by(peer_id)
-        if not seen:
-            raise PeerUnavailable(f"{short(peer_id)} did not say where it sees us")
-        raw = await self._new_stream(ID.from_string(peer_id), AUTONAT_PROTOCOL)
-        return await autonat.ask(raw, self.peer_id, with_port(seen, port))
+    async def _dial_back(self, peer_id: PeerId, address: str, nonce: int | None = None) -> Reply:
+        return await reach.dial_back(self._swarm, peer_id, address, nonce)
+
+    def _ip_versions(self) -> set[int]:
+        """Return the versions of IP in which others reach us, so that we can dial in them."""
+        return {6 if each.startswith("/ip6/") else 4 for each in self.addresses}
 
     def _note_new_addresses(self) -> None:
         self._new_addresses.set()
@@ -465,13 +471,24 @@ async def open_driver(
     hardening.check_version()
     hardening.quiet_logs()
     install_speed_fixes()
+    spare_the_collector()
     measure_no_round_trips()
     read_ipv6_addresses()
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     refuse_shared_ports(config.listen_addresses)
     ledger = hardening.SocketLedger()
-    host, swarm = _make_host(config, identity, listen, ledger, gate=gate, transport=transport)
+    turnstile = Turnstile()
+    host, swarm = _make_host(
+        config,
+        identity,
+        listen,
+        ledger,
+        gate=gate,
+        clock=clock,
+        turnstile=turnstile,
+        transport=transport,
+    )
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
     router = gossip_fixes.Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
@@ -480,6 +497,7 @@ async def open_driver(
         host,
         router,
         sink,
+        turnstile=turnstile,
         first_seqno=int(clock() * 1e9),
         banish=lambda peer_id: gate.blame(peer_id, -BAN_SCORE, "its gossip"),
     )
@@ -509,15 +527,16 @@ def _make_host(
     ledger: hardening.SocketLedger,
     *,
     gate: Gate,
+    clock: Callable[[], float],
+    turnstile: Turnstile,
     transport: Any,
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
-    noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
     announce = [parse(each) for each in config.announce_addresses]
     host = new_host(
         key_pair,
-        sec_opt={NOISE_ID: noise},
-        muxer_opt={TProtocol(YAMUX_ID): counting_muxer(gate)},
+        sec_opt=_security(config, identity, key_pair, clock),
+        muxer_opt={},
         listen_addrs=[each for each in listen if not is_websocket(str(each))],
         connection_config=_connection_config(config),
         resource_manager=ResourceManager(
@@ -537,11 +556,23 @@ def _make_host(
         raise LocalProtocolError("libp2p made another kind of host than Cocoon knows")
     hardening.guard_all_handlers(host, gate)
     hardening.track_sockets(swarm, ledger)
-    hardening.free_inbound_slots(swarm, ledger, gate)
+    hardening.free_inbound_slots(swarm, ledger, gate, turnstile)
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
     hardening.finish_what_is_connected(swarm)
+    count_unread_bytes(swarm, gate)
     return host, swarm
+
+
+def _security(
+    config: HostConfig, identity: Identity, key_pair: KeyPair, clock: Callable[[], float]
+) -> dict[TProtocol, ISecureTransport]:
+    noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
+    all_of_them: dict[Security, tuple[TProtocol, ISecureTransport]] = {
+        "tls": (TLS_ID, Tls(identity, key_pair, (YAMUX,), clock)),
+        "noise": (NOISE_ID, noise),
+    }
+    return dict(all_of_them[each] for each in config.security)
 
 
 def _connection_config(config: HostConfig) -> ConnectionConfig:

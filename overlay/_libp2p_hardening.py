@@ -35,6 +35,7 @@ from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
 from overlay.limits.arrivals import BANNED_AGAIN_FAULTS, BANNED_NOW_FAULTS
 from overlay.limits.gate import Gate
+from overlay.limits.turnstile import Turnstile
 
 logger = logging.getLogger(__name__)
 
@@ -195,8 +196,12 @@ def track_sockets(swarm: Swarm, ledger: SocketLedger) -> None:
         replace_attribute(transport, "dial", tracked(transport.dial))
 
 
-def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
+def free_inbound_slots(
+    swarm: Swarm, ledger: SocketLedger, gate: Gate, turnstile: Turnstile
+) -> None:
     """Ask *gate* about inbound connections, first of all by address; free their slots.
+
+    What those that may stay bring first passes *turnstile*.
 
     Upstream (0.8.1) waits for the end of the host instead, so that a node is deaf after
     max_connections inbound connections ever. To drop: `max_connections` + 1 short inbound
@@ -211,6 +216,7 @@ def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
             await inbound.refuse(rwc)
             return
         ledger.note(rwc)
+        inbound.take_turns(rwc, turnstile)
         raw = rwc if relayed else RawConnection(rwc, False)
         try:
             muxed: Any = await _handshake(swarm, raw, maddr, gate, prefix)

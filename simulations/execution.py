@@ -58,7 +58,7 @@ def read_plan(results: Path) -> list[Planned]:
     """
     try:
         return msgspec.json.decode((results / PLAN).read_bytes(), type=list[Planned])
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadResults(f"{results}: no plan of runs in it: {error}") from error
 
 

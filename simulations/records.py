@@ -207,7 +207,7 @@ def read_manifest(path: Path) -> Manifest:
     file = path / MANIFEST if path.is_dir() else path
     try:
         return msgspec.json.decode(file.read_bytes(), type=Manifest)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadResults(f"{file}: no manifest of a run: {error}") from error
 
 

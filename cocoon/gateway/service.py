@@ -164,30 +164,27 @@ class Gateway:
         number, bill = self._jobs_begun, Bill()
 
         async def listen(event: JobProgress) -> None:
-            bill.note(event, self.requester)
             if isinstance(event, Negotiated):
-                so_far = bill.add_up(self.requester)
-                worst = NanoTon(so_far + event.worst_case_nanoton)
+                worst = NanoTon(bill.paid_nanoton + event.worst_case_nanoton)
                 self.allowance.reserve(number, worst)
             await listener(event)
 
         self._running.add(number)
         try:
-            result = await self.requester.run(job, listen)
+            result = await self.requester.run(job, listen, bill)
         except SERVED as error:
             self.tell("job_failed", {"reason": str(error)})
             raise problem_of(error) from error
         finally:
             self._running.discard(number)
-            paid = bill.add_up(self.requester)
-            self.allowance.settle(number, paid)
+            self.allowance.settle(number, bill.paid_nanoton)
         self.tell(
             "job_ended",
             {
                 "job": result.job_id,
                 "provider": result.provider,
                 "tokens": result.tokens,
-                "paid_nanoton": paid,
+                "paid_nanoton": bill.paid_nanoton,
                 "left_nanoton": self.allowance.left,
             },
         )

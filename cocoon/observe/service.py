@@ -107,7 +107,7 @@ async def read_status(home: Path) -> NodeStatus:
         return msgspec.json.decode(bytes(data), type=NodeStatus)
     except (OSError, trio.BrokenResourceError) as error:
         raise PeerUnavailable(hint) from error
-    except (trio.TooSlowError, msgspec.MsgspecError) as error:
+    except (trio.TooSlowError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise PeerUnavailable(f"the node on {home} does not answer: {error}") from error
 
 

@@ -190,7 +190,7 @@ def decode_command(body: bytes) -> Command:
     """
     try:
         return _commands.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise WorkerProtocolError(f"bad command: {error}") from error
 
 
@@ -202,5 +202,5 @@ def decode_event(body: bytes) -> Event:
     """
     try:
         return _events.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise WorkerProtocolError(f"bad event: {error}") from error

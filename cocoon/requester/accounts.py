@@ -1,11 +1,19 @@
 """What an attempt of a job cost, how fast it was, and why nobody was left for one."""
 
+import logging
+from pathlib import Path
+
+import msgspec
+
+from cocoon.market.explain import Explanation
 from cocoon.market.match import Loss
 from cocoon.payments.payer import PayerChannel
 from cocoon.requester.events import Attempt
 from cocoon.requester.plan import JobRequest, KernelRequest, SpeechRequest
 from cocoon.requester.run import RunningJob
 from contracts.units import NanoTon
+
+logger = logging.getLogger(__name__)
 
 
 def account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> None:
@@ -15,6 +23,16 @@ def account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> Non
     attempt.channel_total_nanoton = channel.signed_total
     before = running.accept.payment.signed_total_nanoton
     attempt.paid_nanoton = NanoTon(channel.signed_total - before)
+
+
+def keep_explanation(directory: Path, explanation: Explanation, number: int) -> None:
+    """Write down why each provider won or lost, for `cocoon explain`; without room, only say so."""
+    path = directory / f"{explanation.job_id}-{number}.json"
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_bytes(msgspec.json.encode(explanation))
+    except OSError as error:
+        logger.warning("why this provider: not kept in %s: %s", path, error)
 
 
 def speed_milli_per_s(attempt: Attempt, request: JobRequest) -> int:

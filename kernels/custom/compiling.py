@@ -112,7 +112,10 @@ def _in_child(code: str, *, must_confine: bool, ask: Ask) -> str:
         if "signal 24" in str(error):  # SIGXCPU
             raise LimitExceeded(f"the compiler used {COMPILE_CPU_S} s of processor time") from error
         raise KernelRejected(f"the compiler {error}") from error
-    answer = msgspec.msgpack.decode(data, type=CompileAnswer)
+    try:
+        answer = msgspec.msgpack.decode(data, type=CompileAnswer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise KernelRejected(f"the compiler's process spoke nonsense: {error}") from error
     if answer.unconfined:
         raise SandboxUnavailable(answer.unconfined)
     if answer.log:

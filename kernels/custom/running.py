@@ -257,7 +257,10 @@ def _run(
     except (LimitExceeded, KernelStopped) as error:
         error.usage = meter.usage()
         raise
-    answer = msgspec.msgpack.decode(data, type=RunAnswer)
+    try:
+        answer = msgspec.msgpack.decode(data, type=RunAnswer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise KernelFault(f"the kernel's process spoke nonsense: {error}", meter.usage()) from error
     _check(job, answer, meter)
     return answer
 

@@ -393,5 +393,5 @@ def _read_json(path: Path, kind: type[_Side]) -> _Side:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as error:
         raise ModelUnavailable(f"{path.name} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidModelFile(f"{path.name}: {error}") from error

@@ -76,4 +76,7 @@ class Translation(msgspec.Struct, frozen=True):
         Raises:
             msgspec.DecodeError: something else wrote it.
         """
-        return msgspec.msgpack.decode(data, type=cls)
+        try:
+            return msgspec.msgpack.decode(data, type=cls)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise msgspec.DecodeError(str(error)) from error

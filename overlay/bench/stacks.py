@@ -8,7 +8,7 @@ from typing import Protocol
 from overlay.dht.records import provider_key
 from overlay.driver import ByteStream
 from overlay.gossip.service import GossipConfig
-from overlay.host import DhtConfig, HostConfig, open_host
+from overlay.host import DhtConfig, HostConfig, Security, open_host
 from overlay.identity import generate_identity
 from overlay.ids import PeerId
 from overlay.node import Node, parse_addresses
@@ -48,6 +48,12 @@ class Ours:
 
     async def connect(self, addresses: tuple[str, ...]) -> None:
         """Dial a peer."""
+        await self._node.connect(addresses)
+
+    async def reconnect(self, addresses: tuple[str, ...]) -> None:
+        """Hang up and dial again."""
+        driver = self._node._driver  # noqa: SLF001  (a node drops only whom it bans)
+        await driver.drop(peer_of(addresses))
         await self._node.connect(addresses)
 
     async def open_stream(self, peer_id: PeerId, protocol: str) -> Stream:
@@ -148,10 +154,13 @@ def _forget(_raw: ByteStream) -> None:
 
 
 @asynccontextmanager
-async def _open_ours() -> AsyncGenerator[Ours]:
+async def _open_ours(
+    security: tuple[Security, ...] = HostConfig().security,
+) -> AsyncGenerator[Ours]:
     config = HostConfig(
         listen_addresses=LOOPBACK,
         network="bench",
+        security=security or HostConfig().security,
         gossip=UNLIMITED,
         dht=DhtConfig(explore_interval_s=0),
     )
@@ -170,10 +179,20 @@ async def _open_stock(*, dht: bool, gossip: bool) -> AsyncGenerator[Stock]:
 def open_peer(
     stack: str, *, dht: bool = False, gossip: bool = False
 ) -> AbstractAsyncContextManager[Peer]:
-    """Run one peer of *stack* ("ours" or "stock") for the length of the block."""
-    if stack == "ours":
-        return _open_ours()
-    return _open_stock(dht=dht, gossip=gossip)
+    """Run one peer of *stack* for the length of the block.
+
+    Args:
+        stack: "stock" for plain py-libp2p; "ours", or "noise" or "tls" for ours with that alone.
+        dht: whether a stock peer has one; ours always has.
+        gossip: the same.
+    """
+    match stack:
+        case "stock":
+            return _open_stock(dht=dht, gossip=gossip)
+        case "noise" | "tls":
+            return _open_ours((stack,))
+        case _:
+            return _open_ours()
 
 
 def peer_of(addresses: Sequence[str]) -> PeerId:

@@ -1,84 +1,38 @@
-"""`python -m overlay.soak [--json] [--only ...] [--inputs N] [--seconds S]`."""
+"""`python -m overlay.soak`: see `--help`, and `--list`."""
 
 import argparse
-import json
 import logging
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
 
 import trio
 
-from overlay.soak import dht, endurance, fuzz, handlers, mesh, swarm, wire
-from overlay.soak.rows import Row
+from overlay.soak import command, flooders, mesh, swarm
+from overlay.soak.scenario import OVERLAY
 
-ATTACK_S_MAX = 60.0
-"""Of each attack on the wire and of the mesh; only the hour takes as long as it is given."""
+CHILD = "--child"
+ALONE = {
+    "subject": swarm.subject,
+    "member": mesh.member,
+    "target": flooders.target,
+    "attackers": flooders.attackers,
+}
+JOINING = {"residents": swarm.residents, "visitors": swarm.visitors}
 
 
 def main() -> int:
-    """Run the scenarios, print the table, return 1 if anything does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m overlay.soak", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON list")
-    parser.add_argument(
-        "--only",
-        nargs="*",
-        choices=("fuzz", "handlers", "dht", "mesh", "wire", "hour"),
-        default=None,
-    )
-    parser.add_argument("--inputs", type=int, default=1_000_000, help="fuzzed inputs")
-    parser.add_argument("--seed", type=int, default=1, help="of the damage that they take")
-    parser.add_argument("--nodes", type=int, default=200, help="nodes of the DHT scenarios")
-    parser.add_argument("--lookups", type=int, default=400, help="look-ups of each of them")
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=3600.0,
-        help="length of the hour; attacks on the wire take at most a minute each",
-    )
-    parser.add_argument("--record", type=Path, help="append the samples of the hour to this file")
-    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--flood", nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--sources", type=int, default=1, help=argparse.SUPPRESS)
-    parser.add_argument("--kind", default="forged", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.flood:
-        trio.run(wire.flood, arguments.flood, arguments.sources, arguments.kind)
-    if arguments.child:
-        _run_child(*arguments.child)
-        return 0
-    scenarios: dict[str, Callable[[], list[Row]]] = {
-        "fuzz": lambda: fuzz.run(arguments.inputs, seed=arguments.seed),
-        "handlers": lambda: handlers.run(arguments.inputs, seed=arguments.seed),
-        "dht": lambda: dht.run(arguments.nodes, arguments.lookups),
-        "mesh": lambda: mesh.run(min(arguments.seconds, ATTACK_S_MAX)),
-        "wire": lambda: wire.run(min(arguments.seconds, ATTACK_S_MAX)),
-        "hour": lambda: endurance.run(arguments.seconds, arguments.record),
-    }
-    rows: list[Row] = []
-    for name in arguments.only or scenarios:
-        print(f"running {name} ...", file=sys.stderr)  # noqa: T201
-        rows += scenarios[name]()
-    print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else _table(rows))  # noqa: T201
-    return 0 if all(row.passed for row in rows) else 1
-
-
-def _run_child(role: str, *addresses: str) -> None:
-    if role in ("subject", "member"):
-        trio.run(swarm.subject if role == "subject" else mesh.member)
-        return
-    trio.run({"residents": swarm.residents, "visitors": swarm.visitors}[role], list(addresses))
-
-
-def _table(rows: list[Row]) -> str:
-    lines = []
-    for row in rows:
-        lines.append(f"{'ok  ' if row.passed else 'FAIL'} {row.name}")
-        lines.append(f"       {row.figure}   (limit: {row.limit})")
-    return "\n".join(lines)
+    """Run the soak, or be one of the processes that its scenarios start."""
+    if CHILD not in sys.argv:
+        return command.main(OVERLAY, module="overlay.soak")
+    logging.disable(logging.CRITICAL)
+    parser = argparse.ArgumentParser()
+    parser.add_argument(CHILD, nargs="+")
+    role, *addresses = parser.parse_args().child
+    if role in ALONE:
+        trio.run(ALONE[role])
+    else:
+        trio.run(JOINING[role], addresses)
+    return 0
 
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
     sys.exit(main())

@@ -86,6 +86,14 @@ def judge(role: str, samples: list[Sample], limits: Slopes) -> Row:
         slopes.rss_mib <= limits.rss_mib
         and slopes.tasks <= limits.tasks
         and slopes.files <= limits.files,
+        {
+            "growth_mib_per_hour": slopes.rss_mib,
+            "growth_tasks_per_hour": slopes.tasks,
+            "growth_files_per_hour": slopes.files,
+            "first_rss_mib": first.rss_mib,
+            "last_rss_mib": last.rss_mib,
+            **{what.replace(" ", "_"): count for what, count in last.done.items()},
+        },
     )
 
 

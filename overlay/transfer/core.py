@@ -102,7 +102,7 @@ def decode_manifest(data: bytes, *, size_bytes_max: int) -> Manifest:
     """
     try:
         manifest = _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"bad manifest: {error}", penalty=10) from error
     if len(manifest.digests) != manifest.chunks * DIGEST_BYTES:
         raise RemoteProtocolError("a manifest with too few or too many digests", penalty=10)

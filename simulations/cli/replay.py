@@ -74,7 +74,7 @@ def _which(parsed: argparse.Namespace, output: Output) -> tuple[Scenario, int, s
 def _read_faults(path: Path) -> list[str]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[str])
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a list of faults: {error}") from error
 
 

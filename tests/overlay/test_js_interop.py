@@ -1,4 +1,4 @@
-"""Our node and js-libp2p 3 from npm, over TCP, Noise and yamux, under our private protocol ids."""
+"""Our node and js-libp2p 3 from npm, over TCP, Noise or TLS, yamux, and our private protocols."""
 # ruff: noqa: TID251  (our port has no ping of its own; the tests have their own clock)
 
 import time
@@ -11,6 +11,7 @@ from libp2p.host.ping import PingService
 from libp2p.peer.id import ID
 
 from overlay import DhtConfig, HostConfig, Identity, PeerId, Stream, generate_identity, open_host
+from overlay._libp2p_tls import TlsConnection
 from overlay.addresses import is_circuit
 from overlay.dht.records import provider_key, record_key, sign_record
 from overlay.node import Node
@@ -185,3 +186,23 @@ async def test_we_are_reached_through_a_relay_of_js_libp2p() -> None:
             assert await js.exchange(ways[0], b"stressed") == [b"desserts"]
             assert await other.connect(ways) == ours.peer_id
             assert await other.request(ours.peer_id, ECHO, b"stressed") == b"desserts"
+
+
+async def test_js_libp2p_speaks_tls_alone_both_ways() -> None:
+    async with open_js_peer(NETWORK, "tls") as js, open_ours() as ours, open_ours() as other:
+        with trio.fail_after(WAIT_S * 2):
+            assert await js("dial", address=ours.addresses[0]) == ours.peer_id
+            assert await js.exchange(ours.peer_id, b"stressed") == [b"desserts"]
+            seen = await js("identified", peer=ours.peer_id)
+            assert f"/cocoon/{NETWORK}{ECHO}" in seen["protocols"]
+
+            assert await other.connect(await full(js)) == js.peer_id
+            stream = await other.open_stream(PeerId(js.peer_id), ECHO)
+            body = bytes(range(256)) * 2000
+            await stream.send(body)
+            assert await stream.receive() == body[::-1]
+            await stream.aclose()
+            for node in (ours, other):
+                (connection,) = node._driver._swarm.get_connections()
+                assert isinstance(connection.muxed_conn.secured_conn, TlsConnection)
+                assert connection.muxed_conn.secured_conn.early_muxer == "/yamux/1.0.0"

@@ -35,6 +35,7 @@ from cocoon.payments.payer_book import (
 )
 from cocoon.payments.payer_channel import PayerChannel
 from cocoon.payments.payer_store import PayerStore
+from cocoon.payments.turns import Turns
 from contracts.chain import Chain
 from contracts.errors import ContractError
 from contracts.locks import KeyLock, sign_key_payment, unlocked
@@ -181,7 +182,7 @@ class HubClient:
         self._chain = chain
         self._ask = ask
         self._fee_max = fee_max
-        self._hubs: dict[str, trio.Lock] = {}
+        self._hubs: Turns[str] = Turns()
 
     async def terms(self, hub: str, capacity: NanoTon) -> HubTerms:
         """Ask a hub for its terms, and check that we can live with them.
@@ -206,6 +207,7 @@ class HubClient:
         *,
         capacity: NanoTon,
         deposit: NanoTon,
+        fee_paid: Callable[[NanoTon], None] = lambda _: None,
     ) -> RouteChannel:
         """Return a route to a provider that can carry *capacity*, and pay the hub's fee for it.
 
@@ -218,6 +220,7 @@ class HubClient:
             payee_key: the provider's.
             capacity: what the job may cost.
             deposit: put into a new channel to the hub, if one must be opened.
+            fee_paid: is told the fee of a new route once it is signed away, whatever follows.
 
         Raises:
             PaymentError: the hub's terms, its refusal, or our limits. The fee is lost if it
@@ -230,14 +233,16 @@ class HubClient:
             capacity_nanoton=capacity,
         )
         # One at a time: the hub must see our vouchers in the order in which they were signed.
-        async with self._hubs.setdefault(hub, trio.Lock()):
+        async with self._hubs.turn(hub):
             reused = self._open_route(hub, provider, capacity)
             if reused is not None:
                 return reused
             pending = await self._pending(hub, asked)
-            return await self._make_ready(pending or await self._new_route(hub, asked, deposit))
+            if pending is None:
+                pending = await self._new_route(hub, asked, deposit, fee_paid)
+            return await self._make_ready(hub, pending)
 
-    async def _pending(self, hub: str, asked: RouteAsked) -> tuple[str, RouteRequest] | None:
+    async def _pending(self, hub: str, asked: RouteAsked) -> RouteRequest | None:
         """Return a request that was paid for, and that the hub did not answer."""
         now_unix_s = await self._chain.now_unix_s()
         for route in self._store.book.routes.values():
@@ -247,11 +252,10 @@ class HubClient:
             channel = self._payer.channel(route.upstream)
             live = route.payment is None and route.lock in channel.locks and left_s > RETRY_S_MIN
             if same and enough and live:
-                return hub, _request(asked, channel, route.lock.key)
+                return _request(asked, channel, route.lock.key)
         return None
 
-    async def _make_ready(self, pending: tuple[str, RouteRequest]) -> RouteChannel:
-        hub, request = pending
+    async def _make_ready(self, hub: str, request: RouteRequest) -> RouteChannel:
         ready = await ask_for(self._ask, hub, request, RouteReady)
         assert isinstance(ready, RouteReady)  # noqa: S101  (said by the type that was asked for)
         became = RouteBecameReady(
@@ -262,8 +266,8 @@ class HubClient:
         return RouteChannel(self._store, self._payer.network_id, route)
 
     async def _new_route(
-        self, hub: str, asked: RouteAsked, deposit: NanoTon
-    ) -> tuple[str, RouteRequest]:
+        self, hub: str, asked: RouteAsked, deposit: NanoTon, fee_paid: Callable[[NanoTon], None]
+    ) -> RouteRequest:
         capacity = NanoTon(asked.capacity_nanoton)
         terms = await self.terms(hub, capacity)
         await ask_for(self._ask, hub, asked, RoutePossible)
@@ -275,7 +279,9 @@ class HubClient:
             deposit=deposit,
             for_routes=True,
         )
-        return hub, await self._sign(channel, terms, asked, hub, fee)
+        request = await self._sign(channel, terms, asked, hub, fee)
+        fee_paid(fee)
+        return request
 
     def _open_route(self, hub: str, provider: str, capacity: NanoTon) -> RouteChannel | None:
         for route in self._store.book.routes.values():

@@ -63,6 +63,18 @@ def test_deep_nesting_is_refused(decode):
         decode(b"\x91" * 100_000 + b"\xc0")
 
 
+@pytest.mark.parametrize(
+    ("decode", "frame"), [(decode_command, COMMANDS[3]), (decode_event, EVENTS[4])]
+)
+def test_text_that_is_no_utf8_and_nesting_inside_a_message_are_refused(decode, frame):
+    body = encode_frame(frame)[HEADER_BYTES:]
+    for wrong in (body.replace(b"type", b"\xff\xfe\xfd\xfc"), body[:-2] + b"\xa1\xff"):
+        with pytest.raises(WorkerProtocolError):
+            decode(wrong)
+    with pytest.raises(WorkerProtocolError):
+        decode(b"\x82\xa1a" + b"\x81\xa1a" * 100_000 + b"\xc0")
+
+
 @given(st.lists(st.sampled_from(COMMANDS), max_size=5), st.integers(0, 200))
 def test_a_pipe_that_ends_anywhere_ends_the_commands_in_order(commands, cut):
     data = b"".join(encode_frame(command) for command in commands)

@@ -21,7 +21,17 @@ def test_records_are_there_after_a_restart(tmp_path):
     assert again.with_receipts() == ["ann"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"ann": {"jobs": "many"}}', b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b'{"ann": {"jobs": "many"}}',
+        b"\xff",
+        b'{"\xff": {}}',
+        b'{"ann": {"channel": ' + b"[" * 100_000,
+    ],
+)
 def test_a_damaged_file_is_forgotten_and_not_fatal(content, tmp_path):
     path = tmp_path / "tracks.json"
     path.write_bytes(content)

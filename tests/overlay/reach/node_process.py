@@ -120,7 +120,7 @@ async def obey(node: Node, order: dict[str, Any]) -> Any:
         case "observed":
             return node.observed
         case "dialback":
-            answer = await node.ask_dialback(PeerId(order["peer"]), order["port"])
+            answer = await node.ask_dialback(PeerId(order["peer"]), order["addresses"])
             return answer.reply.value
     raise ValueError(order["run"])
 
