@@ -296,9 +296,9 @@ Under full load four things decide how much is served, which the model takes fro
 requester has one job at a time; a channel has to be opened at the first job of each pair; an offer
 keeps its slot until it is taken or not (0.5 s a job, as measured in the exact engine under this
 load); and where few say that they are free, the others are asked, too. Without the first two, the
-model cannot tell 24 requesters from 96 with a quarter of the jobs each. They were put into the model
-after it had disagreed (by up to 9.2%, with a bound of 8%), and what they cost was measured in the exact
-engine, not fitted. The model still serves a little more; the reason for that was not isolated.
+model cannot tell 24 requesters from 96 with a quarter of the jobs each. They were put into it
+after it had disagreed (by up to 9.2%, with a bound of 8%); what they cost was measured in the exact
+engine, not fitted. The model still serves a little more; why was not isolated.
 """
 
 
