@@ -188,7 +188,7 @@ def open_peer(
         case "stock":
             return _open_stock(dht=dht, gossip=gossip)
         case "noise" | "tls":
-            return _open_ours((stack,))
+            return _open_ours(stack)
         case _:
             return _open_ours()
 
