@@ -9,11 +9,14 @@ Built against the headers of CUDA 13 and run on an emulated driver; never run on
 """
 
 import ctypes
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 from kernels.errors import LaunchError
+
+logger = logging.getLogger(__name__)
 
 GRAPHS_MAX: Final = 64
 """Series that are remembered; the one that was not used for longest goes first."""
@@ -32,6 +35,10 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "cuGraphDestroy": (_HANDLE,),
     "cuGetErrorString": (ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)),
 }
+
+
+class RecordingRefused(LaunchError):
+    """The driver makes no graph of launches that it takes one by one."""
 
 
 class GraphCalls:
@@ -56,39 +63,49 @@ class GraphCalls:
         """Return the graph of *launches*, which are recorded and not run.
 
         Raises:
-            LaunchError: the driver refuses, or they did something that is not a launch.
+            RecordingRefused: the driver does not make one.
+            LaunchError: they did something that is not a launch.
         """
-        graph = ctypes.c_void_p()
-        self._call("cuStreamBeginCapture_v2", self._stream, CAPTURE_THREAD_LOCAL)
+        graph, runnable = ctypes.c_void_p(), ctypes.c_void_p()
+        self._ask("cuStreamBeginCapture_v2", self._stream, CAPTURE_THREAD_LOCAL)
         try:
             launches()
         except BaseException:
             self._functions["cuStreamEndCapture"](self._stream, ctypes.byref(graph))
             self._functions["cuGraphDestroy"](graph)
             raise
-        self._call("cuStreamEndCapture", self._stream, ctypes.byref(graph))
-        runnable = ctypes.c_void_p()
+        self._ask("cuStreamEndCapture", self._stream, ctypes.byref(graph))
         try:
-            self._call("cuGraphInstantiateWithFlags", ctypes.byref(runnable), graph, 0)
+            self._ask("cuGraphInstantiateWithFlags", ctypes.byref(runnable), graph, 0)
         finally:
             self._functions["cuGraphDestroy"](graph)
         return runnable.value or 0
 
     def start(self, graph: int) -> None:
-        """Start all launches of *graph*, in order; they may still run on return."""
-        self._call("cuGraphLaunch", graph, self._stream)
+        """Start all launches of *graph*, in order; they may still run on return.
+
+        Raises:
+            LaunchError: the driver fails.
+        """
+        if trouble := self._call("cuGraphLaunch", graph, self._stream):
+            raise LaunchError(trouble)
 
     def destroy(self, graph: int) -> None:
         """Forget *graph*; one that still runs comes to its end. With a dead context it is gone."""
         self._functions["cuGraphExecDestroy"](graph)
 
-    def _call(self, name: str, *arguments: object) -> None:
+    def _ask(self, name: str, *arguments: object) -> None:
+        if trouble := self._call(name, *arguments):
+            raise RecordingRefused(trouble)
+
+    def _call(self, name: str, *arguments: object) -> str:
+        """Call the driver; return what went wrong, or ""."""
         result = self._functions[name](*arguments)
-        if result:
-            text = ctypes.c_char_p()
-            self._functions["cuGetErrorString"](result, ctypes.byref(text))
-            said = (text.value or b"unknown error").decode(errors="replace")
-            raise LaunchError(f"CUDA: {name} failed: {said}")
+        if not result:
+            return ""
+        text = ctypes.c_char_p()
+        self._functions["cuGetErrorString"](result, ctypes.byref(text))
+        return f"CUDA: {name}: {(text.value or b'unknown error').decode(errors='replace')}"
 
 
 def open_graph_calls(stream: int) -> GraphCalls | None:
@@ -103,7 +120,7 @@ class Graphs:
     """Series of launches by key: run the first time, recorded the second, then repeated.
 
     The first run loads what is loaded late, which a recording may not do; and what runs only once
-    is not worth a recording.
+    is not worth a recording. A driver that refuses to record gets every launch from then on.
 
     Args:
         calls: None runs every series launch by launch.
@@ -129,15 +146,20 @@ class Graphs:
             self._used = None
 
     def _run(self, key: Hashable, launches: Callable[[], None]) -> None:
-        if self._calls is None:
-            launches()
-        elif key not in self._known:
+        if self._calls is None or key not in self._known:
             launches()
             self._remember(key, None)
-        else:
+            return
+        try:
             graph = self._known[key] or self._record(self._calls, launches)
-            self._remember(key, graph)
-            self._calls.start(graph.handle)
+        except RecordingRefused as error:
+            logger.warning("no graphs, each launch goes to the card alone: %s", error)
+            self.clear()
+            self._calls = None
+            launches()
+            return
+        self._remember(key, graph)
+        self._calls.start(graph.handle)
 
     def note(self, buffer: object) -> None:
         """A launch uses *buffer*: a series that is recorded now is forgotten with it."""

@@ -61,7 +61,7 @@ def take_turns(connection: Any, turnstile: Turnstile) -> None:
     while connection is not None and not isinstance(connection, TrioTCPStream):
         connection = getattr(connection, "stream", None)
     if connection is not None:
-        connection._cocoon_newcomer = Newcomer(turnstile)  # noqa: SLF001  (read in `read_ahead`)
+        vars(connection)["_cocoon_newcomer"] = Newcomer(turnstile)  # read in `read_ahead`
 
 
 def is_fault(error: BaseException) -> bool:

@@ -246,7 +246,7 @@ def _run(
             descriptors=(gauge,) if gauge >= 0 else (),
             started=meter.started,
             done=meter.done,
-            environment=_card_environment() if kind == "cuda" else {},
+            environment=card_environment() if kind == "cuda" else {},
         )
     except ChildDied as error:
         if f"signal {SIGXCPU}" in str(error):
@@ -265,7 +265,7 @@ def _run(
     return answer
 
 
-def _card_environment() -> dict[str, str]:
+def card_environment() -> dict[str, str]:
     """Return what tells a driver where it is and which card to take; it keeps no code on disk."""
     names = [each for each in os.environ if each.startswith(("CUDA_", "NVIDIA_"))]
     kept = {each: os.environ[each] for each in ("LD_LIBRARY_PATH", *names) if each in os.environ}

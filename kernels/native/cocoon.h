@@ -63,7 +63,7 @@ typedef struct {
     float *scales;     /* (tokens, blocks) */
     float *scaled_sums; /* (tokens, blocks): scale times the sum of the quants */
     int32_t *sums;      /* (tokens, blocks) */
-    int32_t *half_sums; /* (tokens, blocks, 2): of columns 0 to 15, and 16 to 31 */
+    int32_t *half_sums; /* (tokens, blocks, 2), for Q6_K: of columns 0 to 15, and 16 to 31 */
 } co_activations;
 
 typedef struct {

@@ -99,8 +99,7 @@ static int claim_activations(co_activations *x, int tokens, int columns) {
     x->scales = claim(blocks, sizeof(float));
     x->scaled_sums = claim(blocks, sizeof(float));
     x->sums = claim(blocks, sizeof(int32_t));
-    x->half_sums = claim(2 * blocks, sizeof(int32_t));
-    return x->high && x->low && x->scales && x->scaled_sums && x->sums && x->half_sums;
+    return x->high && x->low && x->scales && x->scaled_sums && x->sums;
 }
 
 static void free_activations(co_activations *x) {
@@ -342,10 +341,33 @@ static int is_complete(const co_engine *engine) {
     return engine->embedding.quants != NULL && engine->output_norm != NULL;
 }
 
-/* Call when all weights are set; an output that was not set is the embedding. */
+/* Whether a matrix is in tiles with two scales a block. */
+static int has_halves(const co_engine *engine) {
+    int found = engine->embedding.kind == CO_Q6_K || engine->output.kind == CO_Q6_K;
+    for (int i = 0; i < engine->shape.layers; i++)
+        for (int slot = 0; slot < CO_MATRICES; slot++)
+            found |= engine->layers[i].matrices[slot].kind == CO_Q6_K;
+    return found;
+}
+
+static int claim_half_sums(co_engine *engine) {
+    const co_shape *s = &engine->shape;
+    size_t blocks = largest_of(s->width, s->hidden, s->heads * s->head_width) / CO_BLOCK;
+    int threads = co_pool_threads(engine->pool), claimed = 1;
+    for (int i = 0; i <= threads; i++) {
+        co_activations *x = i < threads ? &engine->own[i] : &engine->shared;
+        x->half_sums = claim((i < threads ? 1 : s->batch_tokens) * 2 * blocks, sizeof(int32_t));
+        claimed &= x->half_sums != NULL;
+    }
+    return claimed;
+}
+
+/* Call when all weights are set, once; an output that was not set is the embedding. */
 EXPORT int co_finish(co_engine *engine) {
-    if (engine == NULL || !is_complete(engine))
+    if (engine == NULL || !is_complete(engine) || engine->shared.half_sums != NULL)
         return CO_BAD_ARGUMENT;
+    if (has_halves(engine) && !claim_half_sums(engine))
+        return CO_NO_MEMORY;
     if (engine->output.quants == NULL)
         engine->output = engine->embedding;
     return CO_OK;

@@ -335,16 +335,20 @@ static void quantise(const float *from, int columns, const co_activations *to, i
         float largest = largest_lane(magnitudes);
         float inverse = largest > 0 ? most / largest : 0.0f;
         size_t at = (size_t)token * blocks + b;
-        float sums[2]; /* of integers below 2^24: exact */
+        f32x16 both[2];
         for (int part = 0; part < 2; part++) {
             f32x16 quants = nearest(x[part] * splat(inverse));
             f32x16 high = nearest(quants * splat(1.0f / 128)), low = quants - high * splat(128);
             store_bytes(to->high + at * CO_BLOCK + part * LANES, high);
             store_bytes(to->low + at * CO_BLOCK + part * LANES, low);
-            sums[part] = sum_lanes(quants);
-            to->half_sums[2 * at + part] = (int32_t)sums[part];
+            both[part] = quants;
         }
-        float sum = sums[0] + sums[1];
+        float sum = sum_lanes(both[0] + both[1]); /* of integers below 2^24: exact */
+        if (to->half_sums != NULL) {
+            int32_t first = (int32_t)sum_lanes(both[0]);
+            to->half_sums[2 * at] = first;
+            to->half_sums[2 * at + 1] = (int32_t)sum - first;
+        }
         to->scales[at] = largest / most;
         to->sums[at] = (int32_t)sum;
         to->scaled_sums[at] = to->scales[at] * sum;

@@ -124,7 +124,7 @@ def test_a_wild_pointer_is_the_kernels_fault_and_the_node_serves_on(
     assert done.code == 7, done.err
     assert done.json["finish"] == "fault"
     assert "illegal memory access" in done.json["note"]
-    assert submit(SAXPY, ms=500).code == 0
+    assert submit(SAXPY, "--out", tmp_path, ms=500).code == 0
 
 
 def test_all_of_it_is_receipted_and_what_was_signed_is_what_was_billed(

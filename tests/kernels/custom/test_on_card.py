@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "libcuda"))
 
 import fixture
 
+from kernels.custom.running import card_environment
+
 Run = Callable[..., dict[str, Any]]
 
 RUNNER = """
@@ -131,3 +133,14 @@ def test_a_card_that_does_not_start_is_no_fault_of_the_kernel(run: Run, tmp_path
     assert done["error"] == "SandboxUnavailable"
     assert "wrong version" in done["text"]
     assert done["usage"] is None
+
+
+def test_the_kernels_process_hears_which_card_to_take_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in tuple(os.environ):
+        monkeypatch.delenv(name)
+    told = {"CUDA_VISIBLE_DEVICES": "1", "LD_LIBRARY_PATH": "/opt/nvidia", "NVIDIA_X": "y"}
+    for name, value in {**told, "SECRET": "s", "CUDA_CACHE_DISABLE": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert card_environment() == told | {"CUDA_CACHE_DISABLE": "1"}

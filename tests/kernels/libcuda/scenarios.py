@@ -25,6 +25,7 @@ from test_llama_cuda import CONFIG, random_weights, token_ids
 from kernels import _cuda
 from kernels._cpu import CpuDevice
 from kernels._cuda import open_cuda
+from kernels._cuda_graphs import GraphCalls
 from kernels.device import Device
 from kernels.errors import InvalidInput, KernelError
 from kernels.models.ct2 import open_ct2
@@ -210,17 +211,28 @@ def a_broken_recording(fixture: Fixture) -> dict[str, object]:
 
 
 def a_driver_without_graphs(fixture: Fixture) -> dict[str, object]:
-    _cuda.open_graph_calls, honest = (lambda _stream: None), _cuda.open_graph_calls
+    """One that is too old to have them, and one that refuses when it is asked for one."""
+    host = DeviceDecoder(CpuDevice(), random_weights()).new_sequence(8)
+    wanted = [host.extend([each]).tobytes() for each in (1, 2, 3, 4)]
+    before, same = fixture.counts(), []
+    honest = _cuda.open_graph_calls
+
+    def refuses(stream: int) -> GraphCalls:
+        calls = GraphCalls(stream)
+        calls._functions["cuGraphInstantiateWithFlags"] = lambda *_: 801
+        return calls
+
     try:
-        with closing(open_cuda()) as device:
-            text = DeviceDecoder(device, random_weights()).new_sequence(8)
-            before = fixture.counts()["graph_starts"]
-            rows = [text.extend([each]).tobytes() for each in (1, 2, 3)]
-            graphs = fixture.counts()["graph_starts"] - before
+        for opens in (lambda _stream: None, refuses):
+            _cuda.open_graph_calls = opens
+            with closing(open_cuda()) as device:
+                text = DeviceDecoder(device, random_weights()).new_sequence(8)
+                same.append([text.extend([each]).tobytes() for each in (1, 2, 3, 4)] == wanted)
     finally:
         _cuda.open_graph_calls = honest
-    host = DeviceDecoder(CpuDevice(), random_weights()).new_sequence(8)
-    return {"graphs": graphs, "same": rows == [host.extend([each]).tobytes() for each in (1, 2, 3)]}
+    now = fixture.counts()
+    return {"same": same, "starts": now["graph_starts"] - before["graph_starts"],
+            "graphs": now["graphs"]}  # fmt: skip
 
 
 def a_choice(_fixture: Fixture) -> dict[str, object]:
