@@ -42,6 +42,13 @@ class NetworkConfig(Section, frozen=True):
         tuple[Address, ...],
         Meta(max_length=8, description='relays to be reached through; "auto": from the swarm'),
     ] = ()
+    quic: Annotated[
+        bool,
+        Meta(
+            description="speak QUIC v1, too, on the UDP ports with the numbers of our TCP ports: "
+            "experimental, a tenth of TCP's speed"
+        ),
+    ] = False
     hole_punching: Annotated[
         bool,
         Meta(description="connect directly to those who come through a relay, where NATs allow it"),

@@ -52,7 +52,7 @@ from contracts.lite_config import read_global_config
 from contracts.toncenter import open_toncenter
 from contracts.units import parse_coins
 from contracts.wallet import Wallet
-from overlay.addresses import is_circuit
+from overlay.addresses import is_circuit, quic_beside
 from overlay.errors import LocalProtocolError, PeerUnavailable
 from overlay.host import HostConfig, open_host
 from overlay.identity import Identity, load_or_create_identity
@@ -138,8 +138,10 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
     relay = RelayConfig(
         circuits=network.relay_circuits_max, circuit_bytes=network.relay_circuit_mib_max * MIB
     )
+    beside = map(quic_beside, network.listen_addresses if network.quic else ())
     return HostConfig(
-        listen_addresses=network.listen_addresses,
+        listen_addresses=(*network.listen_addresses, *filter(None, beside)),
+        quic=network.quic,
         announce_addresses=network.announce_addresses,
         network=network.name,
         connections_max=network.connections_max,

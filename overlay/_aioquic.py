@@ -44,6 +44,7 @@ CONNECTION_WINDOW_BYTES: Final = 8 << 20
 IDLE_S: Final = 30.0
 CONNECTION_ID_BYTES: Final = 8
 INITIAL_BYTES_MIN: Final = 1200
+_LONG: Final = 0x80
 _VERSION: Final = int(QuicProtocolVersion.VERSION_1)
 
 
@@ -163,6 +164,8 @@ def _granted(read_bytes: int, window_bytes: int) -> int:
 
 def connection_id_of(data: bytes) -> bytes | None:
     """Return whom a datagram is for, None if it is no QUIC."""
+    if data and not data[0] & _LONG:
+        return data[1 : 1 + CONNECTION_ID_BYTES]  # nearly all of them
     header = _header(data)
     return None if header is None else header.destination_cid
 

@@ -26,6 +26,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_hardening as hardening
 from overlay._libp2p_addresses import bare, parse
+from overlay.addresses import is_quic
 from overlay.cleanup import shielded
 from overlay.dht.wire import MessageReader
 from overlay.ids import PeerId
@@ -69,7 +70,7 @@ class Observations:
         peer = str(connection.muxed_conn.peer_id)
         address = str(bare(observed))  # js-libp2p names us in it
         _keep(self._seen, peer, address)
-        if self.shows_our_port(connection):
+        if self.shows_our_port(connection) and not is_quic(address):
             _keep(self._mapped, peer, address)
 
     def remove_conn(self, connection: Any) -> None:
@@ -128,7 +129,7 @@ async def dial_back(swarm: Swarm, peer_id: PeerId, address: str, nonce: int | No
     """
     target, expected = parse(address), ID.from_string(peer_id)
     transport: Any = swarm.transport_manager.transport_for_dialing(target)
-    if transport is None:
+    if transport is None or is_quic(address):  # QUIC has no connection without our own id
         return Reply.UNKNOWN
     try:
         raw = await transport.dial(target)

@@ -90,3 +90,15 @@ def is_quic(address: str) -> bool:
     """
     parts = address.split("/")
     return len(parts) > 5 and parts[1] in ("ip4", "ip6") and parts[3:6:2] == ["udp", "quic-v1"]
+
+
+def quic_beside(address: str) -> str:
+    """Return where QUIC listens beside *address* of TCP, "" beside anything else.
+
+    >>> quic_beside("/ip4/0.0.0.0/tcp/4001"), quic_beside("/ip4/0.0.0.0/tcp/4002/ws")
+    ('/ip4/0.0.0.0/udp/4001/quic-v1', '')
+    """
+    parts = address.split("/")
+    if len(parts) != 5 or parts[1] not in ("ip4", "ip6") or parts[3] != "tcp":
+        return ""
+    return f"/{parts[1]}/{parts[2]}/udp/{parts[4]}/quic-v1"

@@ -36,6 +36,7 @@ ANY_PORT: Final = "/ip4/0.0.0.0/tcp/0"
 RELAY_S: Final = 12.0
 ROUTER_S: Final = 15.0
 EXIT_NOT_REACHABLE: Final = 3
+QUIC_WORDS: Final = "QUIC is on: experimental, asked of nobody here, and dialed after TCP"
 HEADLINES: Final = {
     Reach.DIRECT: "others reach this node directly",
     Reach.RELAYED: "others reach this node through a relay; it only dials out itself",
@@ -51,6 +52,8 @@ def report_network(config: NodeConfig, output: Output) -> int:
     output.table("", ("", ""), _rows(report))
     for advice in report.advice:
         output.say(f"what would help: {advice}")
+    if config.network.quic:
+        output.say(QUIC_WORDS)
     output.result(report)
     return 0 if report.reach in (Reach.DIRECT, Reach.RELAYED) else EXIT_NOT_REACHABLE
 
@@ -79,6 +82,7 @@ async def examine(config: NodeConfig, output: Output) -> Report:
         bootstrap=(*network.bootstrap, *network.rendezvous),
         local_discovery=False,
         port_mapping=network.port_mapping and listening == plain,
+        quic=False,
     )
     async with open_host(host_settings(guest), generate_identity(), clock=wall_clock) as host:
         output.note("asking peers to dial back ...")

@@ -16,18 +16,19 @@ import trio
 from overlay.bench import measure
 
 STACKS: Final = ("stock", "ours")
-SECURITY: Final = ("noise", "tls")
+TRANSPORTS: Final = ("noise", "tls", "quic")
 TITLES: Final = {
     "stock": "py-libp2p",
     "ours": "ours",
     "js": "js-libp2p",
     "noise": "Noise",
     "tls": "TLS 1.3",
+    "quic": "QUIC",
 }
 JS_STREAMS: Final = "js_streams.mjs"
 JS_POLYFILL: Final = "node20.mjs"
 """js-libp2p 3 wants Node.js 22; this lets 20 do."""
-NAMES: Final = ("streams", "gossip", "dht", "idle", "security")
+NAMES: Final = ("streams", "gossip", "dht", "idle", "transports")
 CHILD_S: Final = 400.0
 CROWD: Final = 50
 TARGETS: Final = {
@@ -76,7 +77,7 @@ def _line(child: "subprocess.Popen[str]") -> dict[str, Any]:
 def _measure(stack: str, name: str) -> dict[str, float]:
     if name in ("gossip", "dht", "connections"):
         return _finish(_child(name, stack))
-    if name == "security":
+    if name == "transports":
         return _measure(stack, "connections") | _measure(stack, "streams")
     if name == "streams":
         server = _child("serve", stack)
@@ -174,7 +175,7 @@ def main() -> None:
         return
     results: dict[str, dict[str, float]] = {}
     for name in arguments.only:
-        for stack in SECURITY if name == "security" else STACKS:
+        for stack in TRANSPORTS if name == "transports" else STACKS:
             print(f"measuring {name} of {stack} ...", file=sys.stderr)  # noqa: T201
             results[stack] = results.get(stack, {}) | _measure(stack, name)
     if arguments.js is not None and "streams" in arguments.only:

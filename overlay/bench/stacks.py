@@ -3,12 +3,14 @@
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from overlay.dht.records import provider_key
 from overlay.driver import ByteStream
 from overlay.gossip.service import GossipConfig
-from overlay.host import DhtConfig, HostConfig, Security, open_host
+from overlay.host import DhtConfig, HostConfig, open_host
 from overlay.identity import generate_identity
 from overlay.ids import PeerId
 from overlay.node import Node, parse_addresses
@@ -16,6 +18,7 @@ from overlay.rpc.stream import FrameStream
 from overlay.transport import Stream
 
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
+LOOPBACK_QUIC = ("/ip4/127.0.0.1/udp/0/quic-v1",)
 UNLIMITED = GossipConfig(source_rate_per_s=1e6, source_burst=10**6, forwarder_rate_per_s=1e6)
 
 FrameHandler = Callable[[Stream], Awaitable[None]]
@@ -154,14 +157,14 @@ def _forget(_raw: ByteStream) -> None:
 
 
 @asynccontextmanager
-async def _open_ours(*security: Security) -> AsyncGenerator[Ours]:
+async def _open_ours(**changes: Any) -> AsyncGenerator[Ours]:  # noqa: ANN401  (of the settings)
     config = HostConfig(
         listen_addresses=LOOPBACK,
         network="bench",
-        security=security or HostConfig().security,
         gossip=UNLIMITED,
         dht=DhtConfig(explore_interval_s=0),
     )
+    config = msgspec.structs.replace(config, **changes)
     async with open_host(config, generate_identity(), clock=time.time) as node:  # noqa: TID251
         yield Ours(node)
 
@@ -180,7 +183,8 @@ def open_peer(
     """Run one peer of *stack* for the length of the block.
 
     Args:
-        stack: "stock" for plain py-libp2p; "ours", or "noise" or "tls" for ours with that alone.
+        stack: "stock" for plain py-libp2p; "ours", or "noise", "tls" or "quic" for ours with
+            that alone.
         dht: whether a stock peer has one; ours always has.
         gossip: the same.
     """
@@ -188,7 +192,9 @@ def open_peer(
         case "stock":
             return _open_stock(dht=dht, gossip=gossip)
         case "noise" | "tls":
-            return _open_ours(stack)
+            return _open_ours(security=(stack,))
+        case "quic":
+            return _open_ours(quic=True, listen_addresses=LOOPBACK_QUIC)
         case _:
             return _open_ours()
 

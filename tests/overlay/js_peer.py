@@ -105,7 +105,7 @@ async def open_js_peer(
 
     Args:
         network: namespaces its protocols.
-        roles: what it can besides: relay, dcutr, autonat; tls and ws instead of Noise and TCP.
+        roles: what it can besides, relay, dcutr, autonat, and what instead, tls, ws, quic.
         listen: a multiaddr.
         announce: another, to tell others besides.
         prefix: what comes before the command, to enter a namespace.
