@@ -36,6 +36,7 @@ from cocoon.messages import (
 )
 from cocoon.payments.hub.messages import HubTerms
 from cocoon.payments.hub.wire import open_hub, serve_routes
+from cocoon.payments.journal import DISK_WORDS, JournalError
 from cocoon.payments.keys import channel_secret
 from cocoon.payments.limits import PayeeLimits, PayerLimits
 from cocoon.payments.ownership import public_key
@@ -392,6 +393,9 @@ def serve_releases(host: Host, payee: PayeeService) -> None:
             request = decode(CloseRequest, await stream.receive())
             try:
                 answer = encode(await payee.release(request))
+            except JournalError as error:
+                logger.warning("a channel is not released: %s", error)
+                answer = encode(Refusal(code=RefusalCode.INTERNAL, detail=DISK_WORDS))
             except (PaymentError, PeerMisbehaved) as error:
                 answer = _refusal(RefusalCode.PAYMENT, error)
             except (ChainUnavailable, ContractError) as error:

@@ -13,48 +13,39 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import trio
-from libp2p import new_host
-from libp2p.abc import INetStream, ISecureTransport
-from libp2p.crypto.ed25519 import create_new_key_pair
-from libp2p.crypto.keys import KeyPair
-from libp2p.crypto.x25519 import create_new_key_pair as create_x25519_key_pair
+from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.host.basic_host import BasicHost
-from libp2p.network.config import ConnectionConfig
 from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
-from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
-from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
-from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 from libp2p.tools.anyio_service import background_trio_service
-from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_reach as reach
-from overlay._libp2p_addresses import announced_addresses, bare, parse
+from overlay._libp2p_addresses import bare, parse
 from overlay._libp2p_dial import ListeningPort
 from overlay._libp2p_forget import forget_forever
+from overlay._libp2p_host import make_host
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
+from overlay._libp2p_quic import QuicStream
 from overlay._libp2p_relay import Relaying
 from overlay._libp2p_speed import install_speed_fixes, spare_the_collector
-from overlay._libp2p_tls import TLS_ID, Tls
 from overlay._libp2p_trim import carries, trim_forever
-from overlay._libp2p_unread import YAMUX, count_unread_bytes
-from overlay._libp2p_ws import WebSockets, refuse_shared_ports
-from overlay.addresses import is_websocket, prefix_of
+from overlay._libp2p_ws import refuse_shared_ports
+from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
 from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable
 from overlay.gossip.score import PeerScores
-from overlay.host import HostConfig, Security
+from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
@@ -73,11 +64,9 @@ logger = logging.getLogger(__name__)
 
 ADDRESS_LIFETIME_S: Final = 3600
 PING_S: Final = 10.0
-NEGOTIATE_S: Final = 10.0
 CLOSE_CONNECTIONS_S: Final = 1.5
 CLOSE_HOST_S: Final = 1.0
 STREAM_END_S: Final = 2.0
-STREAMS_MAX: Final = 10_000
 LIBP2P_ERRORS: Final = (
     BaseLibp2pError,
     OSError,
@@ -141,6 +130,8 @@ class Libp2pStream:
     def _ended_in_order(self) -> bool:
         # libp2p reports a reset, and a lost connection, as the end of the stream too
         muxed = getattr(self._stream, "muxed_stream", None)
+        if isinstance(muxed, QuicStream):
+            return True
         if not isinstance(muxed, YamuxStream):
             return False
         return not muxed.reset_received and not muxed.conn.event_shutting_down.is_set()
@@ -479,7 +470,7 @@ async def open_driver(
     refuse_shared_ports(config.listen_addresses)
     ledger = hardening.SocketLedger()
     turnstile = Turnstile()
-    host, swarm = _make_host(
+    host, swarm = make_host(
         config,
         identity,
         listen,
@@ -518,73 +509,6 @@ async def open_driver(
             nursery.start_soon(forget_forever, swarm, pubsub, router, host.get_id())
             yield driver
             nursery.cancel_scope.cancel()
-
-
-def _make_host(
-    config: HostConfig,
-    identity: Identity,
-    listen: list[Multiaddr],
-    ledger: hardening.SocketLedger,
-    *,
-    gate: Gate,
-    clock: Callable[[], float],
-    turnstile: Turnstile,
-    transport: Any,
-) -> tuple[BasicHost, Swarm]:
-    key_pair = create_new_key_pair(identity.seed)
-    announce = [parse(each) for each in config.announce_addresses]
-    host = new_host(
-        key_pair,
-        sec_opt=_security(config, identity, key_pair, clock),
-        muxer_opt={},
-        listen_addrs=[each for each in listen if not is_websocket(str(each))],
-        connection_config=_connection_config(config),
-        resource_manager=ResourceManager(
-            ResourceLimits(max_connections=config.connections_max, max_streams=STREAMS_MAX),
-            enable_metrics=False,
-            enable_memory_limits=False,
-            enable_circuit_breaker=False,
-            enable_graceful_degradation=False,
-            enable_rate_limiting=False,
-        ),
-        addrs_factory=lambda candidates: announce or announced_addresses(candidates),
-        disable_identify_address_discovery=True,
-        transports=[TCP(), WebSockets()] if transport is None else [transport],
-    )
-    swarm = host.get_network()
-    if not isinstance(host, BasicHost) or not isinstance(swarm, Swarm):
-        raise LocalProtocolError("libp2p made another kind of host than Cocoon knows")
-    hardening.guard_all_handlers(host, gate)
-    hardening.track_sockets(swarm, ledger)
-    hardening.free_inbound_slots(swarm, ledger, gate, turnstile)
-    hardening.dial_nobody_unasked(swarm)
-    hardening.choose_connections_steadily(swarm)
-    hardening.finish_what_is_connected(swarm)
-    count_unread_bytes(swarm, gate)
-    return host, swarm
-
-
-def _security(
-    config: HostConfig, identity: Identity, key_pair: KeyPair, clock: Callable[[], float]
-) -> dict[TProtocol, ISecureTransport]:
-    noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
-    all_of_them: dict[Security, tuple[TProtocol, ISecureTransport]] = {
-        "tls": (TLS_ID, Tls(identity, key_pair, (YAMUX,), clock)),
-        "noise": (NOISE_ID, noise),
-    }
-    return dict(all_of_them[each] for each in config.security)
-
-
-def _connection_config(config: HostConfig) -> ConnectionConfig:
-    return ConnectionConfig(
-        max_connections=config.connections_max,
-        high_watermark=config.connections_max,
-        min_connections=0,
-        low_watermark=0,
-        outbound_stream_protocol_negotiation_timeout=NEGOTIATE_S,
-        inbound_stream_protocol_negotiation_timeout=NEGOTIATE_S,
-        enable_health_monitoring=False,
-    )
 
 
 def _keep_alive(swarm: Swarm, config: HostConfig, rng: random.Random) -> KeepAlive:

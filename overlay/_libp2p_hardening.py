@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import trio
 from libp2p import __version__ as libp2p_version
-from libp2p.abc import INetConn, INetStream
+from libp2p.abc import IMuxedConn, INetConn, INetStream
 from libp2p.host.basic_host import BasicHost
 from libp2p.network.connection import swarm_connection
 from libp2p.network.connection.exceptions import RawConnError
@@ -29,7 +29,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_inbound as inbound
 from overlay._libp2p_ws import WebSocket
-from overlay.addresses import is_circuit, prefix_of
+from overlay.addresses import is_circuit, is_quic, prefix_of
 from overlay.cleanup import shielded
 from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
@@ -217,7 +217,7 @@ def free_inbound_slots(
             return
         ledger.note(rwc)
         inbound.take_turns(rwc, turnstile)
-        raw = rwc if relayed else RawConnection(rwc, False)
+        raw = rwc if relayed or isinstance(rwc, IMuxedConn) else RawConnection(rwc, False)
         try:
             muxed: Any = await _handshake(swarm, raw, maddr, gate, prefix)
             await _stay(muxed, gate, prefix, address)
@@ -231,11 +231,13 @@ def free_inbound_slots(
     replace_attribute(swarm, "_do_handle_inbound_connection", handle)
 
 
-async def _handshake(
-    swarm: Swarm, raw: RawConnection, maddr: Multiaddr, gate: Gate, prefix: str
-) -> object:
+async def _handshake(swarm: Swarm, raw: Any, maddr: Multiaddr, gate: Gate, prefix: str) -> object:
     try:
         with trio.fail_after(HANDSHAKE_S):
+            if isinstance(raw, IMuxedConn):  # QUIC does all of it by itself
+                await raw.open()  # type: ignore[attr-defined]
+                await swarm.add_conn(raw, direction="inbound")
+                return raw
             if isinstance(raw.stream, WebSocket):
                 await raw.stream.open()
             return await swarm.upgrade_inbound_raw_conn(raw, maddr)
@@ -386,11 +388,16 @@ def remote_ip(muxed_conn: Any) -> str:
     return str(remote[0]) if remote else ""
 
 
+def _dialed_late(address: Multiaddr) -> tuple[bool, bool]:
+    """Put relays last, and QUIC, which carries less here, after TCP."""
+    return is_circuit(str(address)), is_quic(str(address))
+
+
 async def _dial_race(
     swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit, source_for: SourceFor
 ) -> INetConn:
     won: list[INetConn] = []
-    addresses = sorted(known_addresses(swarm, peer_id), key=lambda each: is_circuit(str(each)))
+    addresses = sorted(known_addresses(swarm, peer_id), key=_dialed_late)
 
     async def attempt(address: Multiaddr, delay_s: float, race: trio.CancelScope) -> None:
         await trio.sleep(delay_s)

@@ -35,7 +35,7 @@ from wsproto.events import (
 from wsproto.utilities import ProtocolError
 
 from overlay._libp2p_addresses import parse
-from overlay.addresses import is_websocket
+from overlay.addresses import is_quic, is_websocket
 from overlay.cleanup import shielded
 from overlay.errors import LocalProtocolError
 from overlay.reach.verdict import port_of
@@ -227,6 +227,6 @@ def refuse_shared_ports(addresses: Sequence[str]) -> None:
     """
     ports: dict[int, bool] = {}
     for each in addresses:
-        port = port_of(each)
+        port = 0 if is_quic(each) else port_of(each)
         if port and ports.setdefault(port, is_websocket(each)) != is_websocket(each):
             raise LocalProtocolError(f"{each}: a WebSocket needs a port of its own")

@@ -53,6 +53,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             swarms and the public one never mix.
         security: how connections are encrypted, by Noise or TLS 1.3: all that are taken, the
             first of which is asked for when we dial.
+        quic: whether QUIC v1 is spoken, too: listened for on the UDP ports of
+            *listen_addresses*, and dialed where TCP is not announced. Experimental.
         connections_max: open connections at once.
         bootstrap: full multiaddrs that `Node.join` dials; /dns4, /dns6, /dns and /dnsaddr
             are resolved.
@@ -77,6 +79,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     announce_addresses: tuple[str, ...] = ()
     network: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "main"
     security: Annotated[tuple[Security, ...], msgspec.Meta(min_length=1)] = ("noise", "tls")
+    quic: bool = False
     connections_max: Annotated[int, msgspec.Meta(ge=1)] = 300
     health_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     bootstrap: tuple[str, ...] = ()

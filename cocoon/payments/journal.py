@@ -45,6 +45,10 @@ class JournalError(PaymentError):
     """The journal cannot be written: nothing may be promised until it is reopened."""
 
 
+DISK_WORDS: Final = "our disk takes no records now"
+"""What a peer is told of a `JournalError`, whose own words name our files."""
+
+
 class JournalLocked(JournalError):
     """Another process writes this journal; the message names it."""
 

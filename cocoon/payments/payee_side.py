@@ -112,8 +112,13 @@ class PayeeSide:
         return await self._claiming.chain_now_unix_s() if state.locks else 0
 
     async def _look_for_top_up(self, held: Held) -> None:
+        """See whether the deposit has grown; when the chain cannot be asked, it has not."""
         if self._sightings.age_s(held.address) >= TOP_UP_LOOK_S:
-            channel = await self._sight(held.address, afresh=True)
+            try:
+                channel = await self._sight(held.address, afresh=True)
+            except ChainUnavailable as error:
+                _log.warning("no top-up of %s can be seen: %s", held.address, error)
+                return
             if held.address not in self._store.book.channels:
                 await self._store.hold(
                     msgspec.structs.replace(held, state=held_as_seen(channel).state)

@@ -187,10 +187,14 @@ class PayerService:
         Raises:
             PaymentError: the limits do not leave room for what is needed.
         """
-        left = room(self._limits, self._store.book.channels.values(), payee_address, address)
+        left = self._room(payee_address, address)
         if fault := room_fault(needed, left, self._limits):
             raise PaymentError(fault)
         return max(needed, min(wanted, left))
+
+    def _room(self, payee_address: str, address: str) -> NanoTon:
+        channels = self._store.book.channels.values()
+        return room(self._limits, channels, payee_address, address)
 
     @asynccontextmanager
     async def hold_channel(
@@ -281,9 +285,10 @@ class PayerService:
         missing = spendable_min - self._store.get(address).state.spendable_left
         if missing > 0:
             needed = NanoTon(missing + OPEN_FEE_NANOTON)
-            payee_address = self._store.get(address).params.payee_address
-            amount = self._within_limits(payee_address, needed, max(deposit, needed), address)
-            await self._funding.top_up(address, amount)
+            left = self._room(self._store.get(address).params.payee_address, address)
+            if needed > left:
+                return False  # full, and not claimed from yet: a new channel may do
+            await self._funding.top_up(address, NanoTon(max(needed, min(deposit, left))))
         state = self._store.get(address).state
         return state.spendable_left >= spendable_min and not state.job_id
 

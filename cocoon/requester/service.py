@@ -417,14 +417,15 @@ class Requester:
         if self.config.requester.via_hub and ready is None:
             route = await self._route(agreed, needed, bill)
         if route is not None:
-            yield route
+            with self.hub.holding(route):
+                yield route
             return
         async with self.payer.hold_channel(
             *payee, spendable_min=needed, deposit=deposit
         ) as channel:
             yield channel
 
-    async def _route(self, agreed: Agreed, needed: NanoTon, bill: Bill) -> PayerChannel | None:
+    async def _route(self, agreed: Agreed, needed: NanoTon, bill: Bill) -> RouteChannel | None:
         """Return a route through the hub; None when it cannot be had, and a channel must do."""
         settings = self.config.requester
         try:

@@ -19,11 +19,17 @@ COUNT_MAX: Final = 1000
 """Counts are halved here, so that what happened long ago weighs less."""
 
 
-class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+CHANNELS_MAX: Final = 64
+"""Channels to one provider: one for each job that ran beside others, as long as it is open."""
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     jobs: int = 0
     failures: int = 0
     speed_milli_per_s: int = 0
     channel: str = ""
+    """Of a file of an earlier version."""
+    channels: list[str] = []
 
 
 class Tracks:
@@ -53,13 +59,16 @@ class Tracks:
     def paid_through(self, peer: str, channel: str) -> None:
         """A job of *peer* is paid from the channel at this address."""
         entry = self._touch(peer)
-        if entry.channel != channel:
-            entry.channel = channel
+        if channel not in entry.channels:
+            entry.channels = [*entry.channels, channel][-CHANNELS_MAX:]
             self._save(entry)
 
     def provider_of(self, channel: str) -> str:
         """Return the peer that the channel pays, or "" when that is forgotten."""
-        return next((p for p, entry in self._entries.items() if entry.channel == channel), "")
+        for peer, entry in self._entries.items():
+            if channel in entry.channels or channel == entry.channel:
+                return peer
+        return ""
 
     def succeeded(self, peer: str, speed_milli_per_s: int) -> None:
         """A job of *peer* was finished, at this measured speed; 0: it was not measured."""

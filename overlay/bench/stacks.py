@@ -154,9 +154,7 @@ def _forget(_raw: ByteStream) -> None:
 
 
 @asynccontextmanager
-async def _open_ours(
-    security: tuple[Security, ...] = HostConfig().security,
-) -> AsyncGenerator[Ours]:
+async def _open_ours(*security: Security) -> AsyncGenerator[Ours]:
     config = HostConfig(
         listen_addresses=LOOPBACK,
         network="bench",

@@ -8,7 +8,7 @@ a new peer every few hundred inputs. The node does not ban here: that would spar
 import gc
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -53,6 +53,7 @@ TASKS_MAX: Final = 24
 _ROOMY: Final = LimitsConfig(
     arrivals=ArrivalsConfig(local_factor=100_000), streams=Ceiling(100_000, 100_000, 100_000)
 )
+Damage = Callable[[random.Random, Sequence[bytes]], bytes]
 _GREETING: Final = b"\x13/multistream/1.0.0\n\x07/noise\n"
 
 
@@ -151,7 +152,10 @@ def fields(*parts: tuple[int, bytes]) -> bytes:
 
 
 @dataclass(slots=True)
-class _Done:
+class _Attack:
+    seeds: Mapping[str, Sequence[bytes]]
+    rng: random.Random
+    damage: Damage
     inputs: int = 0
     streams: int = 0
     refused: int = 0
@@ -161,7 +165,12 @@ class _Done:
 
 
 async def attack(
-    subject: Node, inputs: int, seeds: Mapping[str, Sequence[bytes]], *, seed: int = 1
+    subject: Node,
+    inputs: int,
+    seeds: Mapping[str, Sequence[bytes]],
+    *,
+    seed: int = 1,
+    damage: Damage | None = None,
 ) -> Row:
     """Feed *inputs* damaged messages to *subject*; return the row about it.
 
@@ -170,18 +179,20 @@ async def attack(
         inputs: how many.
         seeds: valid messages, by the end of a protocol's name; "" for all others.
         seed: of the garbage.
+        damage: returns a damaged message, given a generator and the valid ones; `damaged` if None.
     """
     rng = random.Random(seed)  # noqa: S311  (repeatable garbage)
+    damage = damage or damaged
     subject.gate.blame = lambda *_: None  # type: ignore[method-assign]
-    done = _Done()
-    await _attack_as_peer(subject, INPUTS_PER_PEER, seeds, rng, _Done())  # fills the caches
+    await _attack_as_peer(subject, INPUTS_PER_PEER, _Attack(seeds, rng, damage))  # fills caches
+    done = _Attack(seeds, rng, damage)
     await trio.sleep(0.5)
     before_mib, before_tasks = resident_mib(), trio.lowlevel.current_statistics().tasks_living
     while done.inputs < inputs:
         share = min(INPUTS_PER_PEER, -(-(inputs - done.inputs) // AT_ONCE))
         async with trio.open_nursery() as nursery:
             for _ in range(AT_ONCE):
-                nursery.start_soon(_attack_as_peer, subject, share, seeds, rng, done)
+                nursery.start_soon(_attack_as_peer, subject, share, done)
         done.honest += 1
         done.honest_failed += not await _serves(subject)
     with trio.move_on_after(SETTLE_S):
@@ -197,17 +208,21 @@ async def attack(
         f"{growth_mib:+.1f} MiB, {tasks:+d} tasks",
         f"no request fails, at most {GROWTH_MIB_MAX:.0f} MiB and {TASKS_MAX} tasks",
         not done.honest_failed and growth_mib <= GROWTH_MIB_MAX and tasks <= TASKS_MAX,
+        {
+            "inputs": done.inputs,
+            "protocols": len(protocols_of(subject)),
+            "peers": done.peers,
+            "honest_requests": done.honest,
+            "honest_failed": done.honest_failed,
+            "growth_mib": growth_mib,
+            "growth_tasks": tasks,
+        },
     )
 
 
-async def _attack_as_peer(
-    subject: Node,
-    inputs: int,
-    seeds: Mapping[str, Sequence[bytes]],
-    rng: random.Random,
-    done: _Done,
-) -> None:
+async def _attack_as_peer(subject: Node, inputs: int, done: _Attack) -> None:
     protocols, left = protocols_of(subject), inputs
+    seeds, rng = done.seeds, done.rng
     done.peers += 1
     async with _open_attacker() as attacker:
         while left > 0:
@@ -218,7 +233,7 @@ async def _attack_as_peer(
                 continue
             protocol = rng.choice(protocols)
             valid = next(seeds[each] for each in seeds if protocol.endswith(each))
-            pieces = [_damaged(rng, valid) for _ in range(rng.randrange(1, INPUTS_PER_STREAM))]
+            pieces = [done.damage(rng, valid) for _ in range(rng.randrange(1, INPUTS_PER_STREAM))]
             done.inputs += len(pieces)
             left -= len(pieces)
             done.streams += 1
@@ -248,7 +263,7 @@ async def _feed(raw: ByteStream, pieces: list[bytes], rng: random.Random) -> Non
 async def _attack_socket(subject: Node, rng: random.Random) -> None:
     """Send garbage where the handshake is expected."""
     port = int(subject.addresses[0].split("/")[4])
-    data = rng.choice((b"", _GREETING)) + _damaged(rng, [_GREETING, bytes(2) + bytes(64)])
+    data = rng.choice((b"", _GREETING)) + damaged(rng, [_GREETING, bytes(2) + bytes(64)])
     try:
         async with await trio.open_tcp_stream("127.0.0.1", port) as socket:
             await socket.send_all(data)
@@ -258,7 +273,8 @@ async def _attack_socket(subject: Node, rng: random.Random) -> None:
         return
 
 
-def _damaged(rng: random.Random, valid: Sequence[bytes]) -> bytes:
+def damaged(rng: random.Random, valid: Sequence[bytes]) -> bytes:
+    """Return garbage, or one of the *valid* messages with some bytes changed."""
     if rng.random() < 0.2:
         return rng.randbytes(rng.randrange(LENGTH_MAX))
     return mutate(rng, rng.choice(valid))

@@ -4,14 +4,10 @@ import sys
 from typing import Final
 
 from overlay.soak import command
-from overlay.soak.scenario import OVERLAY, Beside, Options, Scenario
-from simulations.soak import decoders
+from overlay.soak.scenario import OVERLAY, Beside, Scenario
+from simulations.soak import decoders, provider
 
 PACKAGES: Final = ("overlay", "contracts", "kernels", "cocoon", "simulations")
-
-
-def _decoders(options: Options) -> float:
-    return 15 + options.inputs / 5_000
 
 
 MARKET: Final = (
@@ -20,8 +16,17 @@ MARKET: Final = (
         "damaged inputs to every reader of Cocoon and of its chain",
         Beside.WORK,
         lambda options: decoders.run(options.inputs, seed=options.seed),
-        _decoders,
+        lambda options: 15 + options.inputs / 5_000,
         ("inputs", "seed"),
+        PACKAGES,
+    ),
+    Scenario(
+        "provider",
+        "damaged messages, and customers that cheat at any step, to a provider with real payments",
+        Beside.WORK,
+        lambda options: provider.run(options.live_inputs, seed=options.seed),
+        lambda options: 20 + options.live_inputs / 400,
+        ("live_inputs", "seed"),
         PACKAGES,
     ),
 )

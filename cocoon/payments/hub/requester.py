@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -79,7 +80,7 @@ class RouteChannel(PayerChannel):
     """A route, for one job at a time; pays like a channel of its own.
 
     Totals are cumulative over the route. Attributes as of `PayerChannel`; `address` is the
-    hub's channel to the provider.
+    hub's channel to the provider, `key` the id of both locks.
     """
 
     def __init__(self, store: PayerStore, network_id: int, route: Route) -> None:
@@ -87,10 +88,10 @@ class RouteChannel(PayerChannel):
             raise PaymentError("the route is not ready")
         super().__init__(store, network_id, route.payment.channel_address)
         self._payment = route.payment
-        self._key = route.lock.key
+        self.key = route.lock.key
 
     def __repr__(self) -> str:
-        return f"<RouteChannel {self._key.hex()[:8]} over {self.address}>"
+        return f"<RouteChannel {self.key.hex()[:8]} over {self.address}>"
 
     @property
     def upstream(self) -> str:
@@ -99,7 +100,7 @@ class RouteChannel(PayerChannel):
 
     @property
     def _route(self) -> Route:
-        route = self._store.book.routes.get(self._key)
+        route = self._store.book.routes.get(self.key)
         if route is None:
             raise PaymentError("the route has ended")
         return route
@@ -108,9 +109,7 @@ class RouteChannel(PayerChannel):
     def ref(self) -> PaymentRef:
         """What to put into `Accept`."""
         paid = self._route.paid
-        return msgspec.structs.replace(
-            self._payment, payer_key=self._key, signed_total_nanoton=paid
-        )
+        return msgspec.structs.replace(self._payment, payer_key=self.key, signed_total_nanoton=paid)
 
     @property
     def signed_total(self) -> NanoTon:
@@ -146,7 +145,7 @@ class RouteChannel(PayerChannel):
         del provider
         if self._route.job_id or not job_id:
             raise PaymentError(f"job {self._route.job_id or '?'} still uses the route")
-        await self._store.record(RouteJob(key=self._key, job_id=job_id))
+        await self._store.record(RouteJob(key=self.key, job_id=job_id))
 
     async def pay(self, total_nanoton: NanoTon, job_id: str) -> VoucherMessage:
         """Sign a new cumulative amount; it is on the disk before this returns.
@@ -163,14 +162,14 @@ class RouteChannel(PayerChannel):
                 f"{route.lock.amount_nanoton} that has carried {route.paid}"
             )
         if total_nanoton != route.paid:
-            await self._store.record(RoutePaid(key=self._key, amount=total_nanoton))
+            await self._store.record(RoutePaid(key=self.key, amount=total_nanoton))
         payment = sign_key_payment(route.key_seed, self._network_id, total_nanoton)
         return VoucherMessage(total_nanoton=total_nanoton, signature=payment.signature)
 
     async def end_job(self, job_id: str) -> None:
         """Let go of the route. Idempotent."""
         if self._route.job_id == job_id:
-            await self._store.record(RouteJob(key=self._key, job_id=""))
+            await self._store.record(RouteJob(key=self.key, job_id=""))
 
 
 class HubClient:
@@ -183,6 +182,7 @@ class HubClient:
         self._ask = ask
         self._fee_max = fee_max
         self._hubs: Turns[str] = Turns()
+        self._held: set[bytes] = set()
 
     async def terms(self, hub: str, capacity: NanoTon) -> HubTerms:
         """Ask a hub for its terms, and check that we can live with them.
@@ -242,6 +242,15 @@ class HubClient:
                 pending = await self._new_route(hub, asked, deposit, fee_paid)
             return await self._make_ready(hub, pending)
 
+    @contextmanager
+    def holding(self, route: RouteChannel) -> Iterator[None]:
+        """Keep a route from other jobs for the length of the block; enter it at once."""
+        self._held.add(route.key)
+        try:
+            yield
+        finally:
+            self._held.discard(route.key)
+
     async def _pending(self, hub: str, asked: RouteAsked) -> RouteRequest | None:
         """Return a request that was paid for, and that the hub did not answer."""
         now_unix_s = await self._chain.now_unix_s()
@@ -287,7 +296,8 @@ class HubClient:
         for route in self._store.book.routes.values():
             same = (route.hub, route.provider) == (hub, provider)
             left = route.lock.amount_nanoton - route.paid
-            if same and route.payment and not route.job_id and left >= capacity:
+            free = not route.job_id and route.lock.key not in self._held
+            if same and route.payment and free and left >= capacity:
                 return RouteChannel(self._store, self._payer.network_id, route)
         return None
 

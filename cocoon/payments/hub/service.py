@@ -40,6 +40,7 @@ from cocoon.payments.hub.terms import (
     the_lock,
     upstream_fault,
 )
+from cocoon.payments.journal import DISK_WORDS, JournalError
 from cocoon.payments.payee import PayeeService
 from cocoon.payments.payee_routes import MayGo, any_may_go
 from cocoon.payments.payer import PayerService
@@ -352,6 +353,9 @@ async def refusing(handler: Handler, peer: str, message: HubMessage) -> HubMessa
     """Answer a question; what goes wrong becomes a `Refusal`."""
     try:
         return await handler(peer, message)
+    except JournalError as error:
+        _log.error("%s was refused: %s", peer, error)
+        return Refusal(code=RefusalCode.INTERNAL, detail=DISK_WORDS)
     except CocoonError as error:
         return Refusal(code=RefusalCode.PAYMENT, detail=str(error)[:512])
     except (ContractError, OverlayError) as error:

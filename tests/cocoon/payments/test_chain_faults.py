@@ -9,11 +9,15 @@ import trio
 import trio.testing
 
 from cocoon.errors import PaymentError
+from cocoon.messages import VoucherMessage
+from cocoon.payments import payee_side
 from cocoon.payments.channel import Phase
+from cocoon.payments.closing import channel_ref
 from cocoon.payments.journal import Journal, JournalError
 from cocoon.payments.limits import PayeeLimits
 from contracts.errors import ChainUnavailable
 from contracts.units import NanoTon, parse_coins
+from contracts.voucher import sign_voucher
 
 TRANSCRIPT = b"\x07" * 32
 TENTH = parse_coins("0.1")
@@ -134,6 +138,23 @@ async def test_work_that_the_chain_cannot_vouch_for_is_bounded(world, faulty):
         assert payee.earnings().unclaimed == 2 * TENTH, "it is kept: it pays for work done"
         faulty.stopped = False
         await till.receive(await channel.pay(NanoTon(3 * TENTH), "job"))
+
+
+async def test_a_voucher_above_the_deposit_is_the_payers_fault_on_a_stopped_chain_too(
+    world, faulty, monkeypatch
+):
+    """Else a job would end as our failure, and its payer would be served again at once."""
+    monkeypatch.setattr(payee_side, "TOP_UP_LOOK_S", 0)
+    async with world.both() as (payer, payee):
+        channel = await world.channel(payer)
+        await channel.start_job("job", "peer")
+        held, ref = payer.store.book.channels[channel.address], channel.ref
+        total = parse_coins("30")
+        signature = sign_voucher(held.seed, channel_ref(ref.chain_network_id, held), total)
+        with await admit(channel, payee) as till:
+            faulty.stopped = True
+            with pytest.raises(PaymentError, match="exceeds the deposit"):
+                await till.receive(VoucherMessage(total_nanoton=total, signature=signature))
 
 
 async def test_vouchers_do_not_wait_for_a_slow_chain(world, faulty):

@@ -4,7 +4,7 @@ import pytest
 
 from cocoon.market.match import Track
 from cocoon.requester import tracks as module
-from cocoon.requester.tracks import COUNT_MAX, Tracks
+from cocoon.requester.tracks import CHANNELS_MAX, COUNT_MAX, Tracks
 
 
 def test_records_are_there_after_a_restart(tmp_path):
@@ -19,6 +19,24 @@ def test_records_are_there_after_a_restart(tmp_path):
     assert again.provider_of("0:aa") == "ann"
     assert again.provider_of("0:bb") == ""
     assert again.with_receipts() == ["ann"]
+
+
+def test_every_channel_to_a_provider_is_known_not_only_the_newest(tmp_path):
+    path = tmp_path / "tracks.json"
+    tracks = Tracks(path)
+    for number in range(CHANNELS_MAX + 1):
+        tracks.paid_through("ann", f"0:{number}")
+    again = Tracks(path)
+    assert again.provider_of(f"0:{CHANNELS_MAX}") == again.provider_of("0:1") == "ann"
+    assert again.provider_of("0:0") == "", "there is a bound"
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path):
+    path = tmp_path / "tracks.json"
+    path.write_bytes(b'{"ann":{"jobs":1,"failures":0,"speed_milli_per_s":0,"channel":"0:aa"}}')
+    tracks = Tracks(path)
+    tracks.paid_through("ann", "0:bb")
+    assert Tracks(path).provider_of("0:aa") == Tracks(path).provider_of("0:bb") == "ann"
 
 
 @pytest.mark.parametrize(

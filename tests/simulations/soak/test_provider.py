@@ -1,0 +1,49 @@
+"""A provider under attack: what is asked of it holds, and each way in which it may not is noticed."""
+
+import os
+
+import pytest
+
+from cocoon.payments import payee_side
+from cocoon.provider.session import Session
+from contracts import assets
+from contracts.emulator import ASSET
+from simulations.soak import provider
+
+INPUTS = int(os.environ.get("COCOON_LIVE_FUZZ_INPUTS", "1000"))
+JOBS = 16
+
+
+@pytest.fixture(autouse=True)
+def chain() -> None:
+    directory = assets.assets_directory() / ASSET
+    if missing := assets.missing_files(assets.pinned(ASSET), directory):
+        pytest.skip(f"{missing} not in {directory}; run: cocoon assets fetch tests")
+
+
+def test_strangers_and_cheats_harm_neither_the_provider_nor_its_books() -> None:
+    plain, jobs, books = provider.run(INPUTS, jobs=max(JOBS, INPUTS // provider.INPUTS_PER_JOB))
+    assert plain.passed, plain
+    assert jobs.passed, jobs
+    assert books.passed, books
+    assert jobs.values["honest_jobs"] > 2
+    assert books.values["settled_nanoton"] > 0
+
+
+def test_an_error_without_a_type_is_noticed(monkeypatch) -> None:
+    async def careless(session: Session) -> None:
+        frame = await session._stream.receive()
+        raise KeyError(frame[:1])
+
+    serve = Session.serve
+    calls = iter(range(10**6))
+    monkeypatch.setattr(Session, "serve", lambda s: (careless if next(calls) > 20 else serve)(s))
+    _, jobs, _ = provider.run(1, jobs=12)
+    assert not jobs.passed
+    assert jobs.values["untyped_refusals"] > 0
+
+
+def test_a_provider_that_takes_any_voucher_is_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(payee_side, "verify_voucher", lambda *_: True)
+    *_, books = provider.run(1, seed=4, jobs=60)
+    assert not books.passed, books
