@@ -24,6 +24,7 @@ from kernels.models.decoder import (
     DecoderSequence,
 )
 from kernels.models.gguf import GgufFile, index_gguf
+from kernels.models.gguf_blocks import Q4_1
 from kernels.models.llama import NumpyDecoder
 from kernels.models.prefix_cache import PUBLIC, PrefixCache, common_length
 from kernels.models.sampling import Choice, Sampling, choose
@@ -417,5 +418,16 @@ def _open_decoder(gguf: GgufFile, model_id: str, device: str, cache: Path) -> De
         from kernels.device import open_device  # noqa: PLC0415 (as above)
         from kernels.models.llama_cuda import DeviceDecoder  # noqa: PLC0415 (only with a card)
 
-        return DeviceDecoder(open_device("cuda"), stream_llama_weights(gguf))
+        precision: Literal["q4", "q8"] = "q4" if _has_four_bits(gguf) else "q8"
+        weights = stream_llama_weights(gguf)
+        return DeviceDecoder(open_device("cuda"), weights, precision=precision)
     return NumpyDecoder(load_llama_weights(gguf, model_id, cache))
+
+
+def _has_four_bits(gguf: GgufFile) -> bool:
+    """Whether the layers lose nothing in the layout q4, of which a token reads half as much.
+
+    Only Q4_1's blocks go from their least value to their largest, as those of q4 do.
+    """
+    layers = (each for name, each in gguf.tensors.items() if name.startswith("blk."))
+    return {each.encoding.name for each in layers if len(each.shape) == 2} == {Q4_1.name}
