@@ -30,6 +30,7 @@ from overlay._libp2p_addresses import bare, parse
 from overlay.addresses import is_quic
 from overlay.cleanup import shielded
 from overlay.dht.wire import MessageReader
+from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
 from overlay.reach.autonat2_wire import BACK_BYTES_MAX, BACK_PROTOCOL, encode_back, was_taken
 from overlay.reach.dialback import Reply
@@ -109,6 +110,8 @@ def see_nobody_through_relays(host: BasicHost) -> None:
     """
     hardening.replace_attribute(identify, "_prefer_circuit_addr", lambda _host, _peer, seen: seen)
     answer = host.get_mux().handlers[identify.ID]
+    if answer is None:
+        raise LocalProtocolError("libp2p's identify has no handler")
 
     async def handle(stream: Any) -> None:
         if hardening.is_relayed(stream.muxed_conn):
