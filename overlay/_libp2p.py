@@ -155,6 +155,7 @@ class Libp2pDriver:
         config: HostConfig,
         port: ListeningPort,
         *,
+        turnstile: Turnstile,
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
@@ -163,6 +164,7 @@ class Libp2pDriver:
         self._swarm = swarm
         self._pubsub = pubsub
         self._port = port
+        self._turnstile = turnstile
         self._dht_protocol = network_protocol(network)
         self.peer_id = PeerId(host.get_id().to_base58())
         self._dht = DhtNode(
@@ -325,7 +327,8 @@ class Libp2pDriver:
             logger.info("%s is not in our DHT: %r", short(peer.peer_id), error)
 
     async def drop(self, peer_id: PeerId) -> None:
-        """Close every connection to *peer_id*."""
+        """Close every connection to *peer_id*, when strangers have a turn."""
+        await self._turnstile.take()
         with shielded(STREAM_END_S):
             try:
                 await self._swarm.close_peer(ID.from_string(peer_id))
@@ -474,9 +477,9 @@ async def open_driver(
     refuse_shared_ports(config.listen_addresses)
     ledger = hardening.SocketLedger()
     turnstile = Turnstile()
-    host, swarm = _make_host(
-        config, identity, listen, ledger, gate=gate, turnstile=turnstile, transport=transport
-    )
+    host, swarm = _make_host(config, identity, listen, gate=gate, transport=transport)
+    hardening.track_sockets(swarm, ledger)
+    hardening.free_inbound_slots(swarm, ledger, gate, turnstile)
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
     router = gossip_fixes.Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
@@ -499,7 +502,9 @@ async def open_driver(
             await stack.enter_async_context(background_trio_service(service))
         await pubsub.wait_until_ready()
         port = ListeningPort(swarm, ledger)
-        driver = Libp2pDriver(host, swarm, pubsub, config, port, clock=clock, rng=rng)
+        driver = Libp2pDriver(
+            host, swarm, pubsub, config, port, turnstile=turnstile, clock=clock, rng=rng
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
@@ -512,10 +517,8 @@ def _make_host(
     config: HostConfig,
     identity: Identity,
     listen: list[Multiaddr],
-    ledger: hardening.SocketLedger,
     *,
     gate: Gate,
-    turnstile: Turnstile,
     transport: Any,
 ) -> tuple[BasicHost, Swarm]:
     key_pair = create_new_key_pair(identity.seed)
@@ -543,8 +546,6 @@ def _make_host(
     if not isinstance(host, BasicHost) or not isinstance(swarm, Swarm):
         raise LocalProtocolError("libp2p made another kind of host than Cocoon knows")
     hardening.guard_all_handlers(host, gate)
-    hardening.track_sockets(swarm, ledger)
-    hardening.free_inbound_slots(swarm, ledger, gate, turnstile)
     hardening.dial_nobody_unasked(swarm)
     hardening.choose_connections_steadily(swarm)
     hardening.finish_what_is_connected(swarm)
