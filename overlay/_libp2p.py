@@ -148,6 +148,7 @@ class Libp2pDriver:
         config: HostConfig,
         port: ListeningPort,
         *,
+        turnstile: Turnstile,
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
@@ -156,6 +157,7 @@ class Libp2pDriver:
         self._swarm = swarm
         self._pubsub = pubsub
         self._port = port
+        self._turnstile = turnstile
         self._dht_protocol = network_protocol(network)
         self.peer_id = PeerId(host.get_id().to_base58())
         self._dht = DhtNode(
@@ -322,7 +324,8 @@ class Libp2pDriver:
             logger.info("%s is not in our DHT: %r", short(peer.peer_id), error)
 
     async def drop(self, peer_id: PeerId) -> None:
-        """Close every connection to *peer_id*."""
+        """Close every connection to *peer_id*, when strangers have a turn."""
+        await self._turnstile.take()
         with shielded(STREAM_END_S):
             try:
                 await self._swarm.close_peer(ID.from_string(peer_id))
@@ -503,7 +506,9 @@ async def open_driver(
             await stack.enter_async_context(background_trio_service(service))
         await pubsub.wait_until_ready()
         port = ListeningPort(swarm, ledger)
-        driver = Libp2pDriver(host, swarm, pubsub, config, port, clock=clock, rng=rng)
+        driver = Libp2pDriver(
+            host, swarm, pubsub, config, port, turnstile=turnstile, clock=clock, rng=rng
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
