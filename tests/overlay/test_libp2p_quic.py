@@ -141,6 +141,60 @@ async def test_a_reset_reaches_the_other_side_and_leaves_the_connection() -> Non
         assert await client.request(server.peer_id, "/echo/1", b"alive") == b"alive"
 
 
+async def test_a_writer_whose_reader_leaves_does_not_wait_for_it() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        leave = trio.Event()
+
+        async def leave_early(stream: Stream) -> None:
+            await leave.wait()
+            await stream.reset()
+
+        server.serve("/leave/1", leave_early, streams_max=1)
+        await client.connect(server.addresses)
+        stream = await client.open_stream(server.peer_id, "/leave/1")
+
+        async def write() -> None:
+            with pytest.raises(PeerUnavailable):
+                for _ in range(100):
+                    await stream.send(bytes(1 << 20))
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(write)
+                await trio.sleep(0.5)
+                leave.set()
+
+
+async def test_a_cancelled_read_loses_nothing() -> None:
+    sent = bytes(range(256)) * 4000
+
+    async def write(stream: Stream) -> None:
+        for start in range(0, len(sent), 10_000):
+            await stream.send(sent[start : start + 10_000])
+
+    async with open_test_host() as server, open_test_host() as client:
+        server.serve("/write/1", write, streams_max=1)
+        await client.connect(server.addresses)
+        raw = await client._driver.open_stream(server.peer_id, "/cocoon/test/write/1")
+        await raw.write(b"")
+        got = bytearray()
+        with trio.fail_after(20):
+            while True:
+                with trio.CancelScope() as scope:
+                    if len(got) % 3 == 0:
+                        scope.cancel()
+                    data = await raw.read(977)
+                    if not data:
+                        break
+                    got += data
+                    continue
+                await trio.lowlevel.checkpoint()
+                got += await raw.read(1)
+        await raw.reset()
+    frames = len(range(0, len(sent), 10_000))
+    assert len(got) == len(sent) + 4 * frames
+
+
 async def test_streams_that_are_over_are_forgotten() -> None:
     async with open_test_host() as server, open_test_host() as client:
         server.serve("/echo/1", echo, streams_max=8)
