@@ -180,6 +180,7 @@ class Libp2pDriver:
         if self._relaying.server is not None:
             self.serve(HOP_PROTOCOL, self._relaying.server.serve)
         self._observations = reach.observe(host)
+        reach.see_nobody_through_relays(host)
         self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self._dial_back).serve)
         self._autonat = AutoNat2(self.where, self._ip_versions, self._dial_back, rng=rng)
         self.serve(REQUEST_PROTOCOL, self._autonat.serve_request)

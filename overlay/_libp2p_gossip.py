@@ -59,8 +59,12 @@ STALL_S: Final = 10.0
 """How long a begun RPC may take to come in."""
 READ_BYTES: Final = 16 * 1024
 SUBSCRIPTIONS_MAX: Final = 100
-PROMPT: Final = Rate(rate_per_s=20.0, burst=20)
-"""What a neighbour may send without waiting for its turn: twice a busy swarm's messages."""
+PROMPT: Final = Rate(rate_per_s=10.0, burst=4)
+"""What a neighbour may send without waiting for its turn: as much as a swarm at rest."""
+PROMPT_PROVEN: Final = Rate(rate_per_s=200.0, burst=200)
+"""The same, once it has brought us much that was good: through it may come all that there is."""
+PROVEN_SCORE: Final = 4.0
+"""Twenty messages that it was the first to bring; its own budget as an author begins with ten."""
 _ED25519_PREFIX: Final = bytes.fromhex("002408011220")
 _ED25519_ID_BYTES: Final = 38
 _SIGNING_PREFIX: Final = b"libp2p-pubsub:"
@@ -281,6 +285,7 @@ class SafePubsub(Pubsub):
         self._banish = banish
         self._turnstile = turnstile
         self._prompt = RateLimits(PROMPT, keys_max=PEERS_REMEMBERED_MAX)
+        self._prompt_proven = RateLimits(PROMPT_PROVEN, keys_max=PEERS_REMEMBERED_MAX)
         self._greeting: set[ID] = set()
 
     async def _handle_new_peer(self, peer_id: ID) -> None:
@@ -362,7 +367,9 @@ class SafePubsub(Pubsub):
 
     async def _turn(self, peer_id: ID, turn: Turn) -> None:
         """Let a neighbour wait that sends much at a time: meanwhile its window stays shut."""
-        if not self._prompt.take(peer_id, trio.current_time()):
+        proven = self._gossip.scorer.score(peer_id, [""]) >= PROVEN_SCORE
+        prompt = self._prompt_proven if proven else self._prompt
+        if not prompt.take(peer_id, trio.current_time()):
             await turn.go_on()
 
     async def _take_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, turn: Turn) -> None:

@@ -12,6 +12,7 @@ from libp2p.crypto.x25519 import create_new_key_pair as create_x25519_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.host.basic_host import BasicHost
 from libp2p.host.observed_addr_manager import NATDeviceType
+from libp2p.identity.identify import identify
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_client import MultiselectClient
@@ -29,6 +30,7 @@ from overlay._libp2p_addresses import bare, parse
 from overlay.addresses import is_quic
 from overlay.cleanup import shielded
 from overlay.dht.wire import MessageReader
+from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
 from overlay.reach.autonat2_wire import BACK_BYTES_MAX, BACK_PROTOCOL, encode_back, was_taken
 from overlay.reach.dialback import Reply
@@ -97,6 +99,26 @@ def observe(host: BasicHost) -> Observations:
     observations = Observations()
     hardening.replace_attribute(host, "_observed_addr_manager", observations)
     return observations
+
+
+def see_nobody_through_relays(host: BasicHost) -> None:
+    """Tell who comes through a relay nothing about where it comes from: we do not know.
+
+    Upstream (0.8.1) tells it the relay's address, or a circuit without an IP address; js-libp2p
+    (3.3.11) fails on that, without a word: then it knows none of our protocols, and never asks us
+    for a hole. To drop: without this, js-libp2p asks in `test_holes`.
+    """
+    hardening.replace_attribute(identify, "_prefer_circuit_addr", lambda _host, _peer, seen: seen)
+    answer = host.get_mux().handlers[identify.ID]
+    if answer is None:
+        raise LocalProtocolError("libp2p's identify has no handler")
+
+    async def handle(stream: Any) -> None:
+        if hardening.is_relayed(stream.muxed_conn):
+            hardening.replace_attribute(stream, "get_remote_address", lambda: None)
+        await answer(stream)
+
+    host.set_stream_handler(identify.ID, handle)
 
 
 def announce(host: BasicHost, mapper: PortMapper) -> None:

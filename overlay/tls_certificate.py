@@ -142,7 +142,10 @@ _MALFORMED: Final = (
 def _load(der: bytes) -> x509.Certificate:
     with warnings.catch_warnings():  # of serial numbers that RFC 5280 forbids
         warnings.simplefilter("error", CryptographyDeprecationWarning)
-        return x509.load_der_x509_certificate(der)
+        certificate = x509.load_der_x509_certificate(der)
+    if not der.endswith(b"\0" + certificate.signature):
+        raise RemoteProtocolError("certificate whose signature ends within a byte", penalty=10)
+    return certificate
 
 
 def _check_dates(certificate: x509.Certificate, now_unix_s: float) -> None:

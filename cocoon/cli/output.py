@@ -13,6 +13,9 @@ from typing import Final
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from cocoon.cli.printable import printable_text
 
 PIPE_COLUMNS: Final = 160
 
@@ -37,17 +40,17 @@ class Output:
     def say(self, text: str) -> None:
         """Tell people something; scripts do not hear it."""
         if not self.as_json:
-            self.people.print(text, markup=False)
+            self.people.print(printable_text(text), markup=False)
 
     def write(self, text: str) -> None:
-        """Write text exactly as it is, without a newline: streamed output."""
+        """Write streamed output, without a newline: as it is, but for what a terminal obeys."""
         if not self.as_json:
-            sys.stdout.write(text)
+            sys.stdout.write(printable_text(text) if sys.stdout.isatty() else text)
             sys.stdout.flush()
 
     def note(self, text: str) -> None:
         """Report progress on stderr."""
-        self.progress.print(text, markup=False, soft_wrap=True)
+        self.progress.print(printable_text(text), markup=False, soft_wrap=True)
 
     def result(self, value: object) -> None:
         """Print the command's result as one JSON object (with ``--json`` only)."""
@@ -67,12 +70,12 @@ class Output:
 
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Lay out rows of text."""
+    """Lay out rows of text; what strangers wrote into them does nothing."""
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable_text(cell)) for cell in row))
     return table
 
 

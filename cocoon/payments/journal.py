@@ -101,7 +101,7 @@ class Journal(Generic[R]):
                 data_end = len(MAGIC)
             os.ftruncate(fd, data_end)
             os.fsync(fd)
-            _sync_directory(self._path)
+            sync_directory(self._path)
         except BaseException:
             os.close(fd)
             raise
@@ -168,7 +168,7 @@ class Journal(Generic[R]):
         os.close(self._fd)
         self._fd, self._size_bytes = fd, size_bytes
         try:
-            _sync_directory(self._path)
+            sync_directory(self._path)
         except OSError as error:
             # Which of the two files a crash would leave is open: promise nothing on it.
             self._broken = str(error)
@@ -323,7 +323,8 @@ def _write_all(fd: int, data: bytes, position: int) -> int:
     return written
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Put the entry of *path* in its directory on the disk. Blocks; raises OSError."""
     fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import msgspec
 
+from cocoon.kernel_profiles import PROFILES
 from cocoon.market.explain import Explanation
 from cocoon.market.match import Loss
 from cocoon.payments.payer import PayerChannel
 from cocoon.requester.events import Attempt
+from cocoon.requester.inputs import model_classes
 from cocoon.requester.plan import JobRequest, KernelRequest, SpeechRequest
 from cocoon.requester.run import RunningJob
 from contracts.units import NanoTon
@@ -44,11 +46,18 @@ def speed_milli_per_s(attempt: Attempt, request: JobRequest) -> int:
     return int(1000 * max(0, attempt.tokens - 1) / attempt.streaming_s)
 
 
+def class_words(resource_class: str) -> str:
+    """Return what a class is called, or how its hash begins when that is not known here."""
+    kernels = {each.resource_class: each.name for each in PROFILES.values()}
+    names = model_classes() | kernels
+    return names.get(resource_class, resource_class[:24])
+
+
 def no_provider_words(losses: list[Loss], resource_class: str) -> str:
     """Return why there is no provider, one line for each."""
     if not losses:
         return (
-            f"no provider of {resource_class[:24]} was found; "
+            f"no provider of {class_words(resource_class)} was found; "
             "check network.bootstrap, or wait for one to join"
         )
     reasons = "\n".join(f"  {x.peer[-8:]}  {x.reason.value}: {x.detail}" for x in losses)

@@ -22,6 +22,8 @@ from overlay.transport import GossipMessage, Validator, Verdict
 logger = logging.getLogger(__name__)
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024
+SPEAK_S: Final = 10.0
+"""How long one of our own messages may wait until others take it."""
 LEAVE_S: Final = 2.0
 """Patience for saying that we leave a topic, even when cancelled."""
 
@@ -73,6 +75,7 @@ class GossipService:
             Rate(config.source_rate_per_s, config.source_burst, config.source_first),
             keys_max=PEERS_REMEMBERED_MAX,
         )
+        self._between_s = 1 / config.source_rate_per_s
         self._forwarders = RateLimits(
             Rate(config.forwarder_rate_per_s, config.forwarder_burst),
             keys_max=PEERS_REMEMBERED_MAX,
@@ -103,21 +106,30 @@ class GossipService:
                     await self._exit(driver, topic, subscriber)
 
     async def publish(self, driver: Driver, topic: str, data: bytes) -> None:
-        """Gossip *data*; what our own validators or our budget refuse goes nowhere, and is logged.
+        """Gossip *data*; what our own validators refuse goes nowhere, and is logged.
+
+        More than others take of one author waits, `SPEAK_S` at most; after that, the same.
 
         Raises:
             LocalProtocolError: *data* exceeds `MESSAGE_BYTES_MAX`.
         """
         if len(data) > MESSAGE_BYTES_MAX:
             raise LocalProtocolError(f"message of {len(data)} bytes, at most {MESSAGE_BYTES_MAX}")
-        if not self._sources.take(self._own_peer_id, self._now_s()):
+        if not await self._may_speak():
             self.refused["our own rate"] += 1
-            logger.warning("our own message on %s exceeds what others take, not published", topic)
+            logger.warning("more messages on %s than others take from us, one not published", topic)
             return
         if self._judge(self._own_peer_id, topic, data) is not Verdict.ACCEPT:
             logger.warning("our own message on %s is invalid, not published", topic)
             return
         await driver.publish(self._prefix + topic, data)
+
+    async def _may_speak(self) -> bool:
+        with trio.move_on_after(SPEAK_S):
+            while not self._sources.take(self._own_peer_id, self._now_s()):  # noqa: ASYNC110
+                await trio.sleep(self._between_s)
+            return True
+        return False
 
     def admit(self, forwarder: PeerId, topic: str, data_bytes: int) -> bool:
         """Apply the limits that need no signature check."""

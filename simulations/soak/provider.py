@@ -50,7 +50,8 @@ from simulations.soak.samples import variants
 from simulations.soak.stall import TOKENS, Customer, Stall, open_customer, open_stall
 
 CHEATS_AT_ONCE: Final = 5
-JOBS_PER_CHEAT: Final = 12
+JOBS_PER_CHEAT: Final = 6
+"""Then it owes too much to be served."""
 INPUTS_PER_JOB: Final = 200
 """So many plain inputs for each job of a cheat: a job is as much work."""
 CHEAT_S: Final = 8.0
@@ -149,9 +150,10 @@ def _damaged(rng: random.Random, frames: Sequence[bytes]) -> bytes:
     body = frame[HEADER_BYTES:]
     if rng.random() < 0.7 and int.from_bytes(frame[:HEADER_BYTES], "big") == len(body):
         try:
-            return encode_frame(packed(rng, body))
+            message = packed(rng, body)
         except (msgspec.MsgspecError, UnicodeDecodeError):  # it is no MessagePack
-            pass
+            return damaged(rng, frames)
+        return len(message).to_bytes(HEADER_BYTES, "big") + message  # it may be too long
     return damaged(rng, frames)
 
 

@@ -66,7 +66,7 @@ PRICES: Final = {"prompt_token": 100_000_000, "output_token": 2_000_000_000}
 """Nanotons for 1000 tokens: one job costs more than the chain's fees."""
 UNPAID_S: Final = 2
 DEPOSIT: Final = "2"
-PURSE: Final = "5"
+PURSE: Final = "10000"
 ROOMY: Final = Ceilings(
     arrivals=ArrivalsConfig(local_factor=100_000),
     connections=Ceiling(1000, 1000, 100),

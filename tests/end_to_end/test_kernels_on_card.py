@@ -6,6 +6,7 @@ processor what a card would do; all between the market and that driver is what a
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,19 @@ def card(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def seller(swarm, running_process, card) -> Iterator:
-    home = swarm.provider_home(
+def cards(swarm, running_process) -> Iterator:
+    """A network of its own, so that nobody else finds the card's quotes."""
+    cards = replace(swarm, network="cards", bootstrap="")
+    first = cards.home("cards-first")
+    log = cards.directory / "cards-first.log"
+    with running_process(log, "node", "--home", first) as node:
+        cards.bootstrap = node.ready["addresses"][0]
+        yield cards
+
+
+@pytest.fixture(scope="module")
+def seller(cards, running_process, card) -> Iterator:
+    home = cards.provider_home(
         "card",
         price_ppm=1_000_000,
         provider__kernels__chunk_ms=100,
@@ -62,7 +74,7 @@ def seller(swarm, running_process, card) -> Iterator:
     text = (home / "config.toml").read_text()
     (home / "config.toml").write_text(text.replace('models = ["SmolLM2-135M-Instruct"]', ""))
     selling = ("provide", "--kernels", "cuda", "--home", home)
-    log = swarm.directory / "card.log"
+    log = cards.directory / "card.log"
     with running_process(log, *selling, variables=card) as provider:
         provider.wait_for("announced", 60)
         provider.home = home
@@ -70,8 +82,8 @@ def seller(swarm, running_process, card) -> Iterator:
 
 
 @pytest.fixture(scope="module")
-def buyer(swarm) -> Path:
-    return swarm.requester_home("gamer", "12")
+def buyer(cards) -> Path:
+    return cards.requester_home("gamer", "12")
 
 
 @pytest.fixture

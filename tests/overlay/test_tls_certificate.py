@@ -189,6 +189,15 @@ def test_a_long_certificate_is_not_even_read() -> None:
         tls.verify_certificate(bytes(tls.CERTIFICATE_BYTES_MAX + 1), NOW_UNIX_S)
 
 
+def test_a_signature_is_of_whole_bytes() -> None:
+    certificates = (build(key=KEY, extension=GOOD) for _ in range(200))
+    certificate = next(each for each in certificates if each.signature[-1] % 2 == 0)
+    damaged = bytearray(der(certificate))
+    damaged[-len(certificate.signature) - 1] = 1
+    with pytest.raises(RemoteProtocolError, match="within a byte"):
+        tls.verify_certificate(bytes(damaged), NOW_UNIX_S)
+
+
 SOUND = der(build(key=KEY, extension=GOOD))
 
 

@@ -72,3 +72,23 @@ def test_a_failed_step_is_not_ticked_off() -> None:
         steps.step("one")
         raise ZeroDivisionError
     assert "✓" not in shown.getvalue()
+
+
+def test_what_a_stranger_wrote_does_nothing_to_a_table_or_a_terminal(capsys) -> None:
+    output = Output(as_json=False)
+    output.table("", ("model",), [("[/x] [red]\x1b[2J\u202eevil",)])
+    output.say("refused: \x1b]0;title\x07[bold]")
+    shown = capsys.readouterr().out
+    assert "[/x] [red]\\x1b[2J\\u202eevil" in shown
+    assert "refused: \\x1b]0;title\\x07[bold]" in shown
+    assert "\x1b" not in shown
+
+
+def test_an_answer_is_passed_on_whole_to_a_file_and_harmless_to_a_terminal(monkeypatch) -> None:
+    text = "two\nlines\tand \x1b[31m שלום"
+    for terminal, expected in ((False, text), (True, text.replace("\x1b", "\\x1b"))):
+        shown = io.StringIO()
+        monkeypatch.setattr(shown, "isatty", lambda terminal=terminal: terminal)
+        monkeypatch.setattr("sys.stdout", shown)
+        Output(as_json=False).write(text)
+        assert shown.getvalue() == expected

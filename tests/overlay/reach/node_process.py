@@ -105,8 +105,8 @@ async def obey(node: Node, order: dict[str, Any]) -> Any:
         case "connect":
             return await node.connect(order["addresses"])
         case "echo":
-            body = order["body"].encode()
-            return (await node.request(PeerId(order["peer"]), ECHO, body)).decode()
+            body, protocol = order["body"].encode(), order.get("protocol", ECHO)
+            return (await node.request(PeerId(order["peer"]), protocol, body)).decode()
         case "where":
             return node._driver.where(PeerId(order["peer"]))
         case "peers":

@@ -1,9 +1,10 @@
-"""A provider under attack: what is asked of it holds, and each way in which it may not is noticed."""
+"""A provider under attack: what is asked of it holds, and where it does not that is noticed."""
 
 import os
 
 import pytest
 
+from cocoon.errors import PeerMisbehaved
 from cocoon.payments import payee_side
 from cocoon.provider.session import Session
 from contracts import assets
@@ -31,14 +32,16 @@ def test_strangers_and_cheats_harm_neither_the_provider_nor_its_books() -> None:
 
 
 def test_an_error_without_a_type_is_noticed(monkeypatch) -> None:
-    async def careless(session: Session) -> None:
-        frame = await session._stream.receive()
-        raise KeyError(frame[:1])
+    decide = Session._decide
 
-    serve = Session.serve
-    calls = iter(range(10**6))
-    monkeypatch.setattr(Session, "serve", lambda s: (careless if next(calls) > 20 else serve)(s))
-    _, jobs, _ = provider.run(1, jobs=12)
+    async def careless(session: Session, *arguments: object) -> None:
+        try:
+            await decide(session, *arguments)
+        except PeerMisbehaved as error:
+            raise KeyError("planted") from error
+
+    monkeypatch.setattr(Session, "_decide", careless)
+    _, jobs, _ = provider.run(1, seed=2, jobs=25)
     assert not jobs.passed
     assert jobs.values["untyped_refusals"] > 0
 
