@@ -32,7 +32,7 @@ from overlay.dht.wire import MessageReader
 from overlay.ids import PeerId
 from overlay.reach.autonat2_wire import BACK_BYTES_MAX, BACK_PROTOCOL, encode_back, was_taken
 from overlay.reach.dialback import Reply
-from overlay.reach.mapping import PortMapper
+from overlay.reach.mapping import Mappings
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def see_nobody_through_relays(host: BasicHost) -> None:
     for a hole. To drop: without this, js-libp2p asks in `test_holes`.
     """
     hardening.replace_attribute(identify, "_prefer_circuit_addr", lambda _host, _peer, seen: seen)
-    answer = host.get_mux().handlers[identify.ID]
+    answer: Any = host.get_mux().handlers[identify.ID]
 
     async def handle(stream: Any) -> None:
         if hardening.is_relayed(stream.muxed_conn):
@@ -117,12 +117,16 @@ def see_nobody_through_relays(host: BasicHost) -> None:
     host.set_stream_handler(identify.ID, handle)
 
 
-def announce(host: BasicHost, mapper: PortMapper) -> None:
-    """Tell others the addresses at which a router forwards our port, besides the others."""
+def announce(host: BasicHost, mappings: Mappings) -> None:
+    """Tell others the addresses at which a router lets them in, besides the others."""
     own, end = host.get_addrs, f"/p2p/{host.get_id()}"
-    hardening.replace_attribute(
-        host, "get_addrs", lambda: [*own(), *(parse(f"{each}{end}") for each in mapper.addresses)]
-    )
+
+    def addresses() -> list[Multiaddr]:
+        direct = own()
+        mapped = (parse(f"{each}{end}") for each in mappings.addresses)
+        return [*direct, *(each for each in mapped if each not in direct)]
+
+    hardening.replace_attribute(host, "get_addrs", addresses)
 
 
 def ways(swarm: Swarm, peer_id: PeerId) -> tuple[str, ...]:
