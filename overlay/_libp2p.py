@@ -55,7 +55,7 @@ from overlay.reach.autonat import AUTONAT_PROTOCOL, AutoNat
 from overlay.reach.autonat2 import AutoNat2
 from overlay.reach.autonat2_wire import BACK_PROTOCOL, REQUEST_PROTOCOL
 from overlay.reach.dialback import Answer, Reply
-from overlay.reach.mapping import PortMapper
+from overlay.reach.mapping import Mappings
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
 from overlay.transport import HostFigures, PeerAddress
@@ -191,11 +191,10 @@ class Libp2pDriver:
         self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
         self._relaying.changed = self._note_new_addresses
-        self._mapper: PortMapper | None = None
-        ports = port.forwardable()
-        if config.port_mapping and not config.announce_addresses and ports:
-            self._mapper = PortMapper(ports[0], self._note_new_addresses)
-            reach.announce(host, self._mapper)
+        self._mappings: Mappings | None = None
+        if config.port_mapping and not config.announce_addresses:
+            self._mappings = Mappings(port.forwardable, self._note_new_addresses)
+            reach.announce(host, self._mappings)
 
     def _open_punching(self) -> Punching:
         punching = Punching(
@@ -218,8 +217,8 @@ class Libp2pDriver:
             nursery.start_soon(self._relaying.run)
             if self._punching is not None:
                 nursery.start_soon(self._punching.run)
-            if self._mapper is not None:
-                nursery.start_soon(self._mapper.run)
+            if self._mappings is not None:
+                nursery.start_soon(self._mappings.run)
             nursery.start_soon(
                 trim_forever, self._swarm.get_connections, self._in_use, connections_max, rng
             )
@@ -252,7 +251,7 @@ class Libp2pDriver:
         held = {
             "connections": len(connections),
             "connections_relayed": sum(map(hardening.is_relayed, connections)),
-            "ports_forwarded": int(bool(self._mapper and self._mapper.addresses)),
+            "ports_forwarded": 0 if self._mappings is None else len(self._mappings.addresses),
             "dht_table": len(self._dht.kademlia.table),
             "dht_provider_entries": len(server.providers),
             "dht_records": len(server.values),
@@ -281,10 +280,7 @@ class Libp2pDriver:
 
     async def router(self) -> str:
         """Return what the home router does for us, in words; "" when it was not asked."""
-        if self._mapper is None:
-            return ""
-        await self._mapper.tried.wait()
-        return self._mapper.words()
+        return "" if self._mappings is None else await self._mappings.words()
 
     async def ask_dialback(self, peer_id: PeerId, addresses: Sequence[str]) -> Answer:
         """Ask a peer by AutoNAT v2; see `overlay.driver.Driver`."""
