@@ -30,10 +30,25 @@ class NetworkConfig(Section, frozen=True):
         tuple[Address, ...],
         Meta(max_length=64, description="multiaddresses (with /p2p/ID) of peers to join through"),
     ] = ()
+    rendezvous: Annotated[
+        tuple[Address, ...],
+        Meta(
+            max_length=16,
+            description="multiaddresses (with /p2p/ID) of rendezvous points: we leave our address "
+            "there, and find others of this network",
+        ),
+    ] = ()
     relays: Annotated[
         tuple[Address, ...],
         Meta(max_length=8, description='relays to be reached through; "auto": from the swarm'),
     ] = ()
+    quic: Annotated[
+        bool,
+        Meta(
+            description="speak QUIC v1, too, on the UDP ports with the numbers of our TCP ports: "
+            "experimental, a tenth of TCP's speed"
+        ),
+    ] = False
     hole_punching: Annotated[
         bool,
         Meta(description="connect directly to those who come through a relay, where NATs allow it"),
@@ -56,6 +71,12 @@ class NetworkConfig(Section, frozen=True):
     relay_circuit_mib_max: Annotated[
         int, Meta(ge=1, le=65_536, description="mebibytes of one circuit in each direction")
     ] = 256
+    rendezvous_point: Annotated[
+        bool, Meta(description="hold the addresses of nodes that look for each other")
+    ] = False
+    rendezvous_registrations_max: Annotated[
+        int, Meta(ge=1, le=65_536, description="registrations that we hold at once")
+    ] = 1024
     connections_max: Annotated[
         int, Meta(ge=8, le=4096, description="connections kept open at once")
     ] = 128

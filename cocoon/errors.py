@@ -11,6 +11,7 @@ CocoonError
   PeerMisbehaved       a peer broke the market protocol: drop it and lower its score
 """
 
+import errno
 from typing import Final
 
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
@@ -98,6 +99,14 @@ EXIT_MEANINGS: Final = {
 }
 
 
+MACHINE_ERRNOS: Final = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE,
+})  # fmt: skip
+"""Errors of the operating system that are no bug: a full disk, a folder that is not ours."""
+
+
 def exit_code(error: BaseException) -> int:
     """Return the process exit code for *error*."""
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
+        return exit_code(ConfigError())
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 70)

@@ -36,6 +36,7 @@ from cocoon.messages import (
 )
 from cocoon.payments.hub.messages import HubTerms
 from cocoon.payments.hub.wire import open_hub, serve_routes
+from cocoon.payments.journal import DISK_WORDS, JournalError
 from cocoon.payments.keys import channel_secret
 from cocoon.payments.limits import PayeeLimits, PayerLimits
 from cocoon.payments.ownership import public_key
@@ -51,11 +52,12 @@ from contracts.lite_config import read_global_config
 from contracts.toncenter import open_toncenter
 from contracts.units import parse_coins
 from contracts.wallet import Wallet
-from overlay.addresses import is_circuit
+from overlay.addresses import is_circuit, quic_beside
 from overlay.errors import LocalProtocolError, PeerUnavailable
 from overlay.host import HostConfig, open_host
 from overlay.identity import Identity, load_or_create_identity
 from overlay.relay.core import MIB, RelayConfig
+from overlay.rendezvous.core import RendezvousConfig
 from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
@@ -136,8 +138,10 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
     relay = RelayConfig(
         circuits=network.relay_circuits_max, circuit_bytes=network.relay_circuit_mib_max * MIB
     )
+    beside = map(quic_beside, network.listen_addresses if network.quic else ())
     return HostConfig(
-        listen_addresses=network.listen_addresses,
+        listen_addresses=(*network.listen_addresses, *filter(None, beside)),
+        quic=network.quic,
         announce_addresses=network.announce_addresses,
         network=network.name,
         connections_max=network.connections_max,
@@ -145,6 +149,12 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
         state_directory=state_directory,
         relays=network.relays,
         relay=relay if network.relay else None,
+        rendezvous=network.rendezvous,
+        rendezvous_point=(
+            RendezvousConfig(registrations=network.rendezvous_registrations_max)
+            if network.rendezvous_point
+            else None
+        ),
         hole_punching=network.hole_punching,
         port_mapping=network.port_mapping,
         local_discovery=network.local_discovery,
@@ -385,6 +395,9 @@ def serve_releases(host: Host, payee: PayeeService) -> None:
             request = decode(CloseRequest, await stream.receive())
             try:
                 answer = encode(await payee.release(request))
+            except JournalError as error:
+                logger.warning("a channel is not released: %s", error)
+                answer = encode(Refusal(code=RefusalCode.INTERNAL, detail=DISK_WORDS))
             except (PaymentError, PeerMisbehaved) as error:
                 answer = _refusal(RefusalCode.PAYMENT, error)
             except (ChainUnavailable, ContractError) as error:

@@ -29,6 +29,15 @@ _UNITS: Final = {
 }
 
 
+def counted(number: int, what: str) -> str:
+    """Write a number of things.
+
+    >>> counted(1, "quote"), counted(2, "quote")
+    ('1 quote', '2 quotes')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def progress_words(event: JobProgress, name_of: Callable[[str], str] = short) -> str:
     """Return one line about a step of a job, or "" when there is nothing to say.
 
@@ -38,7 +47,7 @@ def progress_words(event: JobProgress, name_of: Callable[[str], str] = short) ->
     """
     match event:
         case Discovered(found=found, quotes=quotes):
-            return f"{found} providers found, {len(quotes)} quotes"
+            return f"{counted(found, 'provider')} found, {counted(len(quotes), 'quote')}"
         case Negotiated(provider=provider, worst_case_nanoton=worst):
             return f"agreed with {name_of(provider)}: at most {format_coins(worst)} {TICKER}"
         case ChannelReady(address=address, spendable_nanoton=left):

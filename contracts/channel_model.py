@@ -15,7 +15,14 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from contracts import channel, voucher
-from contracts.cells import Builder, Cell, decode_boc, encode_boc
+from contracts.cells import (
+    CELL_BITS_MAX,
+    CELL_REFS_MAX,
+    Builder,
+    Cell,
+    decode_boc,
+    encode_boc,
+)
 from contracts.channel import RESERVE_NANOTON, ChannelState
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import Emulator
@@ -23,12 +30,13 @@ from contracts.errors import MessageRejected
 from contracts.locks import (
     HashLock,
     KeyLock,
+    KeyPayment,
     Lock,
     Preimage,
     Witness,
+    fits,
     lock_id,
     sign_key_payment,
-    unlocked,
 )
 from contracts.rehearsal import (
     CHALLENGE_S,
@@ -59,6 +67,7 @@ _CLAIM_FEE_NANOTON: Final = 15_000_000
 _FEE_NANOTON: Final = NanoTon(300_000_000)
 _WAITS_S: Final = (1, 60, 600, CHALLENGE_S, 86_400, 200 * 86_400)
 _HISTORY_MAX: Final = 64
+_BYTE_BITS: Final = 8
 
 
 class ModelBroken(Exception):
@@ -190,16 +199,7 @@ class ChannelModel:
         if not self.messages:
             return
         original = choice.pick(self.messages)
-        cell = decode_boc(original.body)
-        size = cell.size_bits
-        changed = choice.pick(
-            (
-                Cell(cell.bits ^ (1 << choice.integer(0, size - 1)), size, cell.refs),
-                Builder().inline(cell).uint(0, 1).end(),
-                Builder().inline(cell).ref(cell).end(),
-                Cell(cell.bits >> 8, size - 8, cell.refs),
-            )
-        )
+        changed = choice.pick(_spoiled(decode_boc(original.body), choice))
         # The payer's half of a close may be anything when nothing is due.
         released = original.kind in ("close", "release")
         spoiled = Message(kind="release" if released else "", body=encode_boc(changed))
@@ -349,13 +349,10 @@ class ChannelModel:
         return worth
 
     def _shown(self, lock: Lock, witness: Witness) -> int | None:
-        """Return what a witness shows, without the lock's own limit."""
-        if isinstance(witness, Preimage):
-            return unlocked(lock, witness, self.chain.network_id) or None
-        if isinstance(lock, KeyLock):
-            good = unlocked(lock, witness, self.chain.network_id)
-            return witness.amount_nanoton if good or not witness.amount_nanoton else None
-        return None
+        """Return what a witness shows, without the lock's own limit; None: it does not fit."""
+        if not fits(lock, witness, self.chain.network_id):
+            return None
+        return witness.amount_nanoton if isinstance(witness, KeyPayment) else lock.amount_nanoton
 
     def _remember(self, message: Message) -> None:
         for lock, shown in zip(message.locks, message.witnesses, strict=True):
@@ -438,6 +435,21 @@ def _pays_its_way(message: Message, value: int) -> bool:
     if value:
         return value >= channel.locked_claim_fee(len(message.locks))
     return witnesses < channel.EXTERNAL_LOCKS_MAX
+
+
+def _spoiled(cell: Cell, choice: Choice) -> list[Cell]:
+    """Return what can be made of a cell that was spoiled before, maybe often."""
+    size = cell.size_bits
+    found = [Builder().end()]
+    if size:
+        found.append(Cell(cell.bits ^ (1 << choice.integer(0, size - 1)), size, cell.refs))
+    if size >= _BYTE_BITS:
+        found.append(Cell(cell.bits >> _BYTE_BITS, size - _BYTE_BITS, cell.refs))
+    if size < CELL_BITS_MAX:
+        found.append(Builder().inline(cell).uint(0, 1).end())
+    if len(cell.refs) < CELL_REFS_MAX:
+        found.append(Builder().inline(cell).ref(cell).end())
+    return found
 
 
 def _secret(number: int) -> bytes:

@@ -112,17 +112,26 @@ def lock_id(lock: Lock) -> bytes:
     return lock.digest if isinstance(lock, HashLock) else lock.key
 
 
+def fits(lock: Lock, witness: Witness | None, network_id: int) -> bool:
+    """Tell whether the contract takes *witness* for the lock, before its deadline.
+
+    A payment of nothing that the lock's key has signed fits, and is worth nothing.
+    Never raises for what a peer can send.
+    """
+    if isinstance(lock, HashLock):
+        return isinstance(witness, Preimage) and _opens(lock, witness)
+    return isinstance(witness, KeyPayment) and _signed(lock, witness, network_id)
+
+
 def unlocked(lock: Lock, witness: Witness | None, network_id: int) -> NanoTon:
     """Return what *witness* makes the lock worth before its deadline; 0 when it does not fit.
 
     Never raises for what a peer can send. The deadline is the caller's to compare.
     """
-    if isinstance(lock, HashLock):
-        good = isinstance(witness, Preimage) and _opens(lock, witness)
-        return lock.amount_nanoton if good else NO_MONEY
-    if not isinstance(witness, KeyPayment) or not _signed(lock, witness, network_id):
+    if not fits(lock, witness, network_id):
         return NO_MONEY
-    return min(lock.amount_nanoton, witness.amount_nanoton)
+    shown = witness.amount_nanoton if isinstance(witness, KeyPayment) else lock.amount_nanoton
+    return min(lock.amount_nanoton, shown)
 
 
 def is_settled(lock: Lock, witness: Witness | None, settled: Mapping[bytes, NanoTon]) -> bool:

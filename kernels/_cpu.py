@@ -7,7 +7,7 @@ nodes serve chats with the NumPy engine of `kernels.models`, which does not go t
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,10 @@ class CpuDevice:
         }
         compute = EXACT.get(kernel.name) or REFERENCES[kernel.reference]
         compute(**arrays, **checked.scalars)
+
+    def repeat(self, key: Hashable, launches: Callable[[], None]) -> None:
+        """See `Device.repeat`; a launch here costs little, so nothing is recorded."""
+        launches()
 
     def synchronise(self) -> None:
         """See `Device.synchronise`; a launch here is done when it returns."""

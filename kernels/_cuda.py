@@ -3,7 +3,8 @@
 One thread owns the context: the one that opened the device. Every other caller is refused,
 because a CUDA context is current per thread and work of two threads would interleave.
 
-All work goes through one stream of its own, in order; a launch returns before it is done.
+All work goes through one stream of its own, in order; a launch returns before it is done. Series
+of launches that repeat are recorded as CUDA graphs (`kernels._cuda_graphs`).
 
 Built against real NVRTC and real PyCUDA, and run by every test run on an emulated driver
 (tests/kernels/libcuda); never run on a card by us.
@@ -11,13 +12,14 @@ Built against real NVRTC and real PyCUDA, and run by every test run on an emulat
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 
+from kernels._cuda_graphs import Graphs, open_graph_calls
 from kernels.compile import (
     CodeCache,
     Nvrtc,
@@ -121,6 +123,7 @@ class CudaDevice:
         self._target = target
         self._cache = cache
         self._stream = driver.Stream()
+        self._graphs = Graphs(open_graph_calls(self._stream.handle))
         self._owner = threading.get_ident()
         self._modules: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
@@ -144,6 +147,7 @@ class CudaDevice:
         """See `Device.free`."""
         own = self._own(buffer)
         with self._translated():
+            self._graphs.forget(own)
             self._zero(own)
             self._release(own)
 
@@ -192,12 +196,17 @@ class CudaDevice:
         values = [
             checked.scalars[each.name]
             if each.role is Role.SCALAR
-            else self._own(arguments[each.name]).allocation
+            else self._used(arguments[each.name])
             for each in kernel.parameters
         ]
         function = self._function(kernel)
         with self._translated():
             function.prepared_async_call(checked.grid, kernel.block, self._stream, *values)
+
+    def repeat(self, key: Hashable, launches: Callable[[], None]) -> None:
+        """See `Device.repeat`. From the third time on it is one call of the driver."""
+        with self._translated():
+            self._graphs.run(key, launches)
 
     def run_code(
         self,
@@ -259,6 +268,7 @@ class CudaDevice:
             return
         self._check_owner()
         with contextlib.suppress(LaunchError), self._translated():
+            self._graphs.clear()
             for buffer in tuple(self._buffers):
                 self._zero(buffer)
                 self._release(buffer)
@@ -284,6 +294,11 @@ class CudaDevice:
         if not isinstance(buffer, CudaBuffer) or buffer not in self._buffers:
             raise LaunchError("the buffer was freed or belongs to another device")
         return buffer
+
+    def _used(self, buffer: Argument) -> Any:  # noqa: ANN401 - PyCUDA is untyped
+        own = self._own(buffer)
+        self._graphs.note(own)
+        return own.allocation
 
     def _zero(self, buffer: CudaBuffer) -> None:
         self._driver.memset_d8_async(buffer.allocation, 0, buffer.size_bytes, self._stream)

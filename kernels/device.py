@@ -13,7 +13,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -86,6 +86,15 @@ class Device(Protocol):
 
     def launch(self, kernel: KernelSpec, arguments: Mapping[str, Argument]) -> None:
         """Run *kernel*, with its arguments by name; it may still run on return."""
+
+    def repeat(self, key: Hashable, launches: Callable[[], None]) -> None:
+        """Do *launches*, or again what they did before under this *key*.
+
+        Args:
+            key: names the series: each time it must be the same launches, of the same buffers and
+                numbers. What differs from time to time is data in the buffers.
+            launches: calls `launch`, and nothing else of the device.
+        """
 
     def synchronise(self) -> None:
         """Wait until every launch is done."""
@@ -225,15 +234,18 @@ def _driver_command() -> str:
     return "sudo apt-get install nvidia-driver && sudo reboot"
 
 
-def probe_gpu() -> GpuReport:
+def probe_gpu(*, start: bool = True) -> GpuReport:
     """Find out whether a GPU can be used, and say what is missing.
 
     Without a card this takes a few milliseconds. With one, a child process starts the device to
     see that it works, so that this process never holds a context.
+
+    Args:
+        start: False leaves that out: all is there, and may still fail.
     """
     facts = _gather()
     report = judge_gpu(facts)
-    if not report.usable:
+    if not report.usable or not start:
         return report
     return judge_gpu(_with_start_trouble(facts, _start_trouble()))
 
@@ -336,7 +348,7 @@ def open_device(choice: Literal["auto"] | DeviceKind = "auto") -> Device:
     """
     if choice == "cpu":
         return _open_cpu()
-    report = judge_gpu(_gather())
+    report = probe_gpu(start=False)
     if not report.usable:
         if choice == "auto":
             return _open_cpu()

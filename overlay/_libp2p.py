@@ -8,46 +8,38 @@ needs before it can face strangers are in the siblings.
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import trio
-from libp2p import new_host
 from libp2p.abc import INetStream
-from libp2p.crypto.ed25519 import create_new_key_pair
-from libp2p.crypto.x25519 import create_new_key_pair as create_x25519_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.host.basic_host import BasicHost
-from libp2p.network.config import ConnectionConfig
 from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
-from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
-from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
-from libp2p.security.noise.transport import Transport as NoiseTransport
-from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 from libp2p.tools.anyio_service import background_trio_service
-from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_gossip as gossip_fixes
 from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_reach as reach
-from overlay._libp2p_addresses import announced_addresses, bare, parse
+from overlay._libp2p_addresses import bare, parse
 from overlay._libp2p_dial import ListeningPort
 from overlay._libp2p_forget import forget_forever
+from overlay._libp2p_host import make_host
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
+from overlay._libp2p_quic import QuicStream
 from overlay._libp2p_relay import Relaying
-from overlay._libp2p_speed import install_speed_fixes
+from overlay._libp2p_speed import install_speed_fixes, spare_the_collector
 from overlay._libp2p_trim import carries, trim_forever
-from overlay._libp2p_unread import counting_muxer
-from overlay._libp2p_ws import WebSockets, refuse_shared_ports
-from overlay.addresses import is_websocket, prefix_of
+from overlay._libp2p_ws import refuse_shared_ports
+from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
@@ -58,9 +50,11 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.limits.standing import BAN_SCORE
-from overlay.reach import autonat
+from overlay.limits.turnstile import Turnstile
 from overlay.reach.autonat import AUTONAT_PROTOCOL, AutoNat
-from overlay.reach.dialback import Reply, with_port
+from overlay.reach.autonat2 import AutoNat2
+from overlay.reach.autonat2_wire import BACK_PROTOCOL, REQUEST_PROTOCOL
+from overlay.reach.dialback import Answer, Reply
 from overlay.reach.mapping import PortMapper
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
@@ -70,11 +64,9 @@ logger = logging.getLogger(__name__)
 
 ADDRESS_LIFETIME_S: Final = 3600
 PING_S: Final = 10.0
-NEGOTIATE_S: Final = 10.0
 CLOSE_CONNECTIONS_S: Final = 1.5
 CLOSE_HOST_S: Final = 1.0
 STREAM_END_S: Final = 2.0
-STREAMS_MAX: Final = 10_000
 LIBP2P_ERRORS: Final = (
     BaseLibp2pError,
     OSError,
@@ -138,6 +130,8 @@ class Libp2pStream:
     def _ended_in_order(self) -> bool:
         # libp2p reports a reset, and a lost connection, as the end of the stream too
         muxed = getattr(self._stream, "muxed_stream", None)
+        if isinstance(muxed, QuicStream):
+            return True
         if not isinstance(muxed, YamuxStream):
             return False
         return not muxed.reset_received and not muxed.conn.event_shutting_down.is_set()
@@ -186,7 +180,11 @@ class Libp2pDriver:
         if self._relaying.server is not None:
             self.serve(HOP_PROTOCOL, self._relaying.server.serve)
         self._observations = reach.observe(host)
-        self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self.dial_back).serve)
+        reach.see_nobody_through_relays(host)
+        self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self._dial_back).serve)
+        self._autonat = AutoNat2(self.where, self._ip_versions, self._dial_back, rng=rng)
+        self.serve(REQUEST_PROTOCOL, self._autonat.serve_request)
+        self.serve(BACK_PROTOCOL, self._autonat.serve_back)
         self._observations.shows_our_port = port.shows_our_port
         self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
@@ -286,17 +284,17 @@ class Libp2pDriver:
         await self._mapper.tried.wait()
         return self._mapper.words()
 
-    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
-        """Dial *peer_id* at *address* once."""
-        return await reach.dial_back(self._swarm, peer_id, address)
+    async def ask_dialback(self, peer_id: PeerId, addresses: Sequence[str]) -> Answer:
+        """Ask a peer by AutoNAT v2; see `overlay.driver.Driver`."""
+        raw = await self._new_stream(ID.from_string(peer_id), REQUEST_PROTOCOL)
+        return Answer(*await self._autonat.ask(raw, addresses))
 
-    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
-        """Ask a peer by AutoNAT; see `overlay.driver.Driver`."""
-        seen = self._observations.by(peer_id)
-        if not seen:
-            raise PeerUnavailable(f"{short(peer_id)} did not say where it sees us")
-        raw = await self._new_stream(ID.from_string(peer_id), AUTONAT_PROTOCOL)
-        return await autonat.ask(raw, self.peer_id, with_port(seen, port))
+    async def _dial_back(self, peer_id: PeerId, address: str, nonce: int | None = None) -> Reply:
+        return await reach.dial_back(self._swarm, peer_id, address, nonce)
+
+    def _ip_versions(self) -> set[int]:
+        """Return the versions of IP in which others reach us, so that we can dial in them."""
+        return {6 if each.startswith("/ip6/") else 4 for each in self.addresses}
 
     def _note_new_addresses(self) -> None:
         self._new_addresses.set()
@@ -465,13 +463,24 @@ async def open_driver(
     hardening.check_version()
     hardening.quiet_logs()
     install_speed_fixes()
+    spare_the_collector()
     measure_no_round_trips()
     read_ipv6_addresses()
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     refuse_shared_ports(config.listen_addresses)
     ledger = hardening.SocketLedger()
-    host, swarm = _make_host(config, identity, listen, ledger, gate=gate, transport=transport)
+    turnstile = Turnstile()
+    host, swarm = make_host(
+        config,
+        identity,
+        listen,
+        ledger,
+        gate=gate,
+        clock=clock,
+        turnstile=turnstile,
+        transport=transport,
+    )
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
     router = gossip_fixes.Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
@@ -480,6 +489,7 @@ async def open_driver(
         host,
         router,
         sink,
+        turnstile=turnstile,
         first_seqno=int(clock() * 1e9),
         banish=lambda peer_id: gate.blame(peer_id, -BAN_SCORE, "its gossip"),
     )
@@ -500,60 +510,6 @@ async def open_driver(
             nursery.start_soon(forget_forever, swarm, pubsub, router, host.get_id())
             yield driver
             nursery.cancel_scope.cancel()
-
-
-def _make_host(
-    config: HostConfig,
-    identity: Identity,
-    listen: list[Multiaddr],
-    ledger: hardening.SocketLedger,
-    *,
-    gate: Gate,
-    transport: Any,
-) -> tuple[BasicHost, Swarm]:
-    key_pair = create_new_key_pair(identity.seed)
-    noise = NoiseTransport(key_pair, noise_privkey=create_x25519_key_pair().private_key)
-    announce = [parse(each) for each in config.announce_addresses]
-    host = new_host(
-        key_pair,
-        sec_opt={NOISE_ID: noise},
-        muxer_opt={TProtocol(YAMUX_ID): counting_muxer(gate)},
-        listen_addrs=[each for each in listen if not is_websocket(str(each))],
-        connection_config=_connection_config(config),
-        resource_manager=ResourceManager(
-            ResourceLimits(max_connections=config.connections_max, max_streams=STREAMS_MAX),
-            enable_metrics=False,
-            enable_memory_limits=False,
-            enable_circuit_breaker=False,
-            enable_graceful_degradation=False,
-            enable_rate_limiting=False,
-        ),
-        addrs_factory=lambda candidates: announce or announced_addresses(candidates),
-        disable_identify_address_discovery=True,
-        transports=[TCP(), WebSockets()] if transport is None else [transport],
-    )
-    swarm = host.get_network()
-    if not isinstance(host, BasicHost) or not isinstance(swarm, Swarm):
-        raise LocalProtocolError("libp2p made another kind of host than Cocoon knows")
-    hardening.guard_all_handlers(host, gate)
-    hardening.track_sockets(swarm, ledger)
-    hardening.free_inbound_slots(swarm, ledger, gate)
-    hardening.dial_nobody_unasked(swarm)
-    hardening.choose_connections_steadily(swarm)
-    hardening.finish_what_is_connected(swarm)
-    return host, swarm
-
-
-def _connection_config(config: HostConfig) -> ConnectionConfig:
-    return ConnectionConfig(
-        max_connections=config.connections_max,
-        high_watermark=config.connections_max,
-        min_connections=0,
-        low_watermark=0,
-        outbound_stream_protocol_negotiation_timeout=NEGOTIATE_S,
-        inbound_stream_protocol_negotiation_timeout=NEGOTIATE_S,
-        enable_health_monitoring=False,
-    )
 
 
 def _keep_alive(swarm: Swarm, config: HostConfig, rng: random.Random) -> KeepAlive:

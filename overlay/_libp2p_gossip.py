@@ -33,6 +33,7 @@ from overlay.cleanup import shielded
 from overlay.dht.wire import MessageReader
 from overlay.driver import GossipSink
 from overlay.errors import RemoteProtocolError
+from overlay.gossip.limits import PEERS_REMEMBERED_MAX, Rate, RateLimits
 from overlay.gossip.score import (
     GOSSIP_THRESHOLD,
     GRAYLIST_THRESHOLD,
@@ -41,6 +42,7 @@ from overlay.gossip.score import (
 )
 from overlay.gossip.seen import SeenCache, message_id
 from overlay.ids import PeerId
+from overlay.limits.turnstile import Turn, Turnstile
 from overlay.transport import Verdict
 
 logger = logging.getLogger(__name__)
@@ -57,11 +59,19 @@ STALL_S: Final = 10.0
 """How long a begun RPC may take to come in."""
 READ_BYTES: Final = 16 * 1024
 SUBSCRIPTIONS_MAX: Final = 100
+PROMPT: Final = Rate(rate_per_s=10.0, burst=4)
+"""What a neighbour may send without waiting for its turn: as much as a swarm at rest."""
+PROMPT_PROVEN: Final = Rate(rate_per_s=200.0, burst=200)
+"""The same, once it has brought us much that was good: through it may come all that there is."""
+PROVEN_SCORE: Final = 4.0
+"""Twenty messages that it was the first to bring; its own budget as an author begins with ten."""
 _ED25519_PREFIX: Final = bytes.fromhex("002408011220")
 _ED25519_ID_BYTES: Final = 38
 _SIGNING_PREFIX: Final = b"libp2p-pubsub:"
 OVER_BUDGET_POINTS: Final = 0.1
 """What one message beyond a neighbour's budget costs it."""
+OWN_OVER_BUDGET_POINTS: Final = 0.25
+"""What one costs that it wrote itself: nobody else can have caused it."""
 
 
 @functools.cache
@@ -243,6 +253,7 @@ class SafePubsub(Pubsub):
 
     Args:
         banish: called with a neighbour whose score fell below the graylist threshold.
+        turnstile: where neighbours wait that send more than a little at a time.
         first_seqno: greater than any that we ever used. Upstream starts from the unix
             time in seconds, so that after a restart peers drop us as seen already.
     """
@@ -253,6 +264,7 @@ class SafePubsub(Pubsub):
         router: Router,
         sink: GossipSink,
         *,
+        turnstile: Turnstile,
         first_seqno: int,
         banish: Callable[[PeerId], None],
     ) -> None:
@@ -271,6 +283,9 @@ class SafePubsub(Pubsub):
         self.counter = first_seqno
         self._sink = sink
         self._banish = banish
+        self._turnstile = turnstile
+        self._prompt = RateLimits(PROMPT, keys_max=PEERS_REMEMBERED_MAX)
+        self._prompt_proven = RateLimits(PROMPT_PROVEN, keys_max=PEERS_REMEMBERED_MAX)
         self._greeting: set[ID] = set()
 
     async def _handle_new_peer(self, peer_id: ID) -> None:
@@ -302,13 +317,15 @@ class SafePubsub(Pubsub):
         lets malformed input end the host (six bytes do). To drop: it does none of that.
         """
         peer_id = stream.muxed_conn.peer_id
-        reader = MessageReader(RPC_BYTES_MAX)
+        reader, turn = MessageReader(RPC_BYTES_MAX), Turn(self._turnstile)
         try:
             while True:
                 with trio.fail_after(STALL_S if reader.waiting_bytes else math.inf):
                     reader.feed(await stream.read(READ_BYTES))
                 while (data := reader.next_message()) is not None:
-                    await self._take_rpc(peer_id, rpc_pb2.RPC.FromString(data))
+                    await self._turn(peer_id, turn)
+                    await self._take_rpc(peer_id, rpc_pb2.RPC.FromString(data), turn)
+                turn.end()
         except StreamEOF:
             return
         except Exception as error:  # noqa: BLE001  (strangers' input, any failure)
@@ -348,11 +365,20 @@ class SafePubsub(Pubsub):
                 queue.close()
             self._schedule_peer_stream_retry(peer_id)
 
-    async def _take_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC) -> None:
+    async def _turn(self, peer_id: ID, turn: Turn) -> None:
+        """Let a neighbour wait that sends much at a time: meanwhile its window stays shut."""
+        proven = self._gossip.scorer.score(peer_id, [""]) >= PROVEN_SCORE
+        prompt = self._prompt_proven if proven else self._prompt
+        if not prompt.take(peer_id, trio.current_time()):
+            await turn.go_on()
+
+    async def _take_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, turn: Turn) -> None:
         if self._gossip.scorer.is_graylisted(peer_id, [""]):
             self._banish(_text(peer_id.to_bytes()))
             raise RemoteProtocolError("graylisted")
-        for msg in rpc.publish:
+        for number, msg in enumerate(rpc.publish):
+            if number:
+                await self._turn(peer_id, turn)
             await self.push_msg(peer_id, msg)
         if len(rpc.subscriptions) > SUBSCRIPTIONS_MAX:
             self._gossip.scorer.penalize_behavior(peer_id)
@@ -365,8 +391,8 @@ class SafePubsub(Pubsub):
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
         """Judge, deliver and forward one message; survive bad keys (upstream: the host ends).
 
-        In order of cost: the size and rate limits, the seen cache, the neighbour's
-        score, the signature, the validators.
+        In order of cost: the size and rate limits, the neighbour's score, the seen cache,
+        its budget as an author, the signature, the validators.
         """
         try:
             await self._push(msg_forwarder, msg)
@@ -375,33 +401,44 @@ class SafePubsub(Pubsub):
             self._gossip.scorer.penalize_behavior(msg_forwarder)
 
     async def _push(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
-        scorer, now_s = self._gossip.scorer, trio.current_time()
-        if len(msg.topicIDs) != 1:
-            scorer.on_invalid_message(forwarder, "")
+        scorer = self._gossip.scorer
+        if not self._worth_checking(forwarder, msg):
             return
-        topic = msg.topicIDs[0]
-        if not self._sink.admit(_text(forwarder.to_bytes()), topic, len(msg.data)):
-            if topic in self.topic_ids:  # else it has not heard yet that we left
-                scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
-            return
-        id_ = content_id(msg)
-        if not scorer.allow_publish(forwarder, [topic]):
-            scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
-            return
-        if self._seen.has(id_, now_s):
-            return
-        own = msg.from_id == self._own_id
+        topic, own = msg.topicIDs[0], msg.from_id == self._own_id
         if not signed_by_its_author(msg) or (own and forwarder != self.my_id):
             scorer.on_invalid_message(forwarder, topic)
             return
-        verdict = self._sink.validate(_source(msg), topic, msg.data)
+        verdict = self._sink.validate(_text(forwarder.to_bytes()), _source(msg), topic, msg.data)
         if verdict is Verdict.REJECT:
             scorer.on_invalid_message(forwarder, topic)
-        if verdict is not Verdict.ACCEPT or not self._seen.add(id_, now_s):
+        if verdict is not Verdict.ACCEPT or not self._seen.add(
+            content_id(msg), trio.current_time()
+        ):
             return
         scorer.on_first_delivery(forwarder, topic)
         self.notify_subscriptions(msg)
         await self._gossip.publish(forwarder, msg)
+
+    def _worth_checking(self, forwarder: ID, msg: rpc_pb2.Message) -> bool:
+        """Return whether to check the signature; blame the neighbour if that is its fault."""
+        scorer, neighbour = self._gossip.scorer, _text(forwarder.to_bytes())
+        if len(msg.topicIDs) != 1:
+            scorer.on_invalid_message(forwarder, "")
+            return False
+        topic = msg.topicIDs[0]
+        if not self._sink.admit(neighbour, topic, len(msg.data)):
+            if topic in self.topic_ids:  # else it has not heard yet that we left
+                scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
+            return False
+        if not scorer.allow_publish(forwarder, [topic]):
+            scorer.penalize_behavior(forwarder, OVER_BUDGET_POINTS)
+            return False
+        if self._seen.has(content_id(msg), trio.current_time()):
+            return False
+        if msg.from_id == forwarder.to_bytes() and not self._sink.afford(neighbour):
+            scorer.penalize_behavior(forwarder, OWN_OVER_BUDGET_POINTS)
+            return False
+        return True
 
     def _is_msg_seen(self, msg: rpc_pb2.Message) -> bool:
         return self._seen.has(content_id(msg), trio.current_time())

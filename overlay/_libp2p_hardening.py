@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import trio
 from libp2p import __version__ as libp2p_version
-from libp2p.abc import INetConn, INetStream
+from libp2p.abc import IMuxedConn, INetConn, INetStream
 from libp2p.host.basic_host import BasicHost
 from libp2p.network.connection import swarm_connection
 from libp2p.network.connection.exceptions import RawConnError
@@ -29,12 +29,13 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_inbound as inbound
 from overlay._libp2p_ws import WebSocket
-from overlay.addresses import is_circuit, prefix_of
+from overlay.addresses import is_circuit, is_quic, prefix_of
 from overlay.cleanup import shielded
 from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
 from overlay.limits.arrivals import BANNED_AGAIN_FAULTS, BANNED_NOW_FAULTS
 from overlay.limits.gate import Gate
+from overlay.limits.turnstile import Turnstile
 
 logger = logging.getLogger(__name__)
 
@@ -195,8 +196,12 @@ def track_sockets(swarm: Swarm, ledger: SocketLedger) -> None:
         replace_attribute(transport, "dial", tracked(transport.dial))
 
 
-def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
+def free_inbound_slots(
+    swarm: Swarm, ledger: SocketLedger, gate: Gate, turnstile: Turnstile
+) -> None:
     """Ask *gate* about inbound connections, first of all by address; free their slots.
+
+    What those that may stay bring first passes *turnstile*.
 
     Upstream (0.8.1) waits for the end of the host instead, so that a node is deaf after
     max_connections inbound connections ever. To drop: `max_connections` + 1 short inbound
@@ -211,7 +216,8 @@ def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
             await inbound.refuse(rwc)
             return
         ledger.note(rwc)
-        raw = rwc if relayed else RawConnection(rwc, False)
+        inbound.take_turns(rwc, turnstile)
+        raw = rwc if relayed or isinstance(rwc, IMuxedConn) else RawConnection(rwc, False)
         try:
             muxed: Any = await _handshake(swarm, raw, maddr, gate, prefix)
             await _stay(muxed, gate, prefix, address)
@@ -225,11 +231,13 @@ def free_inbound_slots(swarm: Swarm, ledger: SocketLedger, gate: Gate) -> None:
     replace_attribute(swarm, "_do_handle_inbound_connection", handle)
 
 
-async def _handshake(
-    swarm: Swarm, raw: RawConnection, maddr: Multiaddr, gate: Gate, prefix: str
-) -> object:
+async def _handshake(swarm: Swarm, raw: Any, maddr: Multiaddr, gate: Gate, prefix: str) -> object:
     try:
         with trio.fail_after(HANDSHAKE_S):
+            if isinstance(raw, IMuxedConn):  # QUIC does all of it by itself
+                await raw.open()  # type: ignore[attr-defined]
+                await swarm.add_conn(raw, direction="inbound")
+                return raw
             if isinstance(raw.stream, WebSocket):
                 await raw.stream.open()
             return await swarm.upgrade_inbound_raw_conn(raw, maddr)
@@ -380,11 +388,16 @@ def remote_ip(muxed_conn: Any) -> str:
     return str(remote[0]) if remote else ""
 
 
+def _dialed_late(address: Multiaddr) -> tuple[bool, bool]:
+    """Put relays last, and QUIC, which carries less here, after TCP."""
+    return is_circuit(str(address)), is_quic(str(address))
+
+
 async def _dial_race(
     swarm: Swarm, peer_id: ID, dial_circuit: DialCircuit, source_for: SourceFor
 ) -> INetConn:
     won: list[INetConn] = []
-    addresses = sorted(known_addresses(swarm, peer_id), key=lambda each: is_circuit(str(each)))
+    addresses = sorted(known_addresses(swarm, peer_id), key=_dialed_late)
 
     async def attempt(address: Multiaddr, delay_s: float, race: trio.CancelScope) -> None:
         await trio.sleep(delay_s)

@@ -13,6 +13,8 @@ from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError, IOE
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.exceptions import SwarmException
 
+from overlay.limits.turnstile import Newcomer, Turnstile
+
 logger = logging.getLogger(__name__)
 
 HUNG_UP: Final = (  # and a plain IOException, by which a circuit says that it ended
@@ -49,6 +51,17 @@ async def refuse(connection: Any) -> None:
     except OSError as error:
         logger.debug("a refused socket is gone: %r", error)
     await trio.aclose_forcefully(below)
+
+
+def take_turns(connection: Any, turnstile: Turnstile) -> None:
+    """Have what a new inbound *connection* brings first wait for its turns.
+
+    Only what comes over a socket: a circuit is bounded by the limits of its relay.
+    """
+    while connection is not None and not isinstance(connection, TrioTCPStream):
+        connection = getattr(connection, "stream", None)
+    if connection is not None:
+        vars(connection)["_cocoon_newcomer"] = Newcomer(turnstile)  # read in `read_ahead`
 
 
 def is_fault(error: BaseException) -> bool:

@@ -3,15 +3,23 @@
 Upstream (0.8.1) only logs that a peer sends past the window that it was given: 195 MB pushed into
 one unread stream stayed in memory. Here every host has a muxer class of its own that counts them,
 and cuts the connection at the first ceiling. To drop: such a peer is disconnected.
+
+Upstream also makes plain yamux whatever class a host was given for it, so the class is put in by
+`count_unread_bytes`. To drop: a host whose `muxer_opt` names a subclass uses it.
 """
 # ruff: noqa: ANN401, TID251  (the border to libp2p: its privates, its loose types)
 
 from typing import Any, Final
 
-from libp2p.network.connection.exceptions import RawConnError
-from libp2p.stream_muxer.yamux.yamux import Yamux
+import trio
+from libp2p.abc import IMuxedConn, ISecureConn
+from libp2p.custom_types import TProtocol
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID, Yamux
 
-from overlay._libp2p_hardening import remote_ip
+from overlay._libp2p_hardening import remote_ip, replace_attribute
 from overlay.addresses import prefix_of
 from overlay.ids import PeerId
 from overlay.limits.budget import Budget, Holder
@@ -21,6 +29,10 @@ STREAM_UNREAD_BYTES: Final = 4 << 20
 """Of one stream: twice its window."""
 CONNECTION_UNREAD_BYTES: Final = 16 << 20
 """Of all streams of a connection together; `LimitsConfig.unread_bytes` has the rest."""
+
+
+class TooMuchUnread(trio.TooSlowError):
+    """Ends the connection: the one error that yamux (0.8.1) lets out of reading a frame."""
 
 
 class Unread:
@@ -35,10 +47,10 @@ class Unread:
     def add(self, size_bytes: int) -> None:
         """Count more bytes, or raise so that yamux cuts the connection."""
         if self.held_bytes + size_bytes > self._bytes_max:
-            raise RawConnError("too many unread bytes of the connection")
+            raise TooMuchUnread("too many unread bytes of the connection")
         ceiling = self._budget.take(self._holder, size_bytes)
         if ceiling is not None:
-            raise RawConnError(f"too many unread bytes: {ceiling}")
+            raise TooMuchUnread(f"too many unread bytes: {ceiling}")
         self.held_bytes += size_bytes
 
     def remove(self, size_bytes: int) -> None:
@@ -62,7 +74,7 @@ class CappedBuffer(bytearray):
     def extend(self, data: Any) -> None:
         """Append *data*, or raise so that yamux cuts the connection."""
         if len(self) + len(data) > STREAM_UNREAD_BYTES:
-            raise RawConnError("yamux receive window violated")
+            raise TooMuchUnread("yamux receive window violated")
         self._unread.add(len(data))
         super().extend(data)
 
@@ -104,8 +116,11 @@ class CappedBuffers(dict[int, bytearray]):
         super().clear()
 
 
-def counting_muxer(gate: Gate) -> type[Yamux]:
-    """Return yamux for one host, whose unread bytes *gate* limits."""
+YAMUX: Final = TProtocol(PROTOCOL_ID)
+
+
+def count_unread_bytes(swarm: Swarm, gate: Gate) -> None:
+    """Give *swarm* a yamux whose unread bytes *gate* limits."""
 
     class CountingYamux(Yamux):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -115,4 +130,18 @@ def counting_muxer(gate: Gate) -> type[Yamux]:
                 Unread(gate.unread_bytes, holder, CONNECTION_UNREAD_BYTES)
             )
 
-    return CountingYamux
+    replace_attribute(swarm.upgrader, "muxer_multistream", OneMuxer(CountingYamux))
+
+
+class OneMuxer(MuxerMultistream):
+    """Offers yamux alone, as the class that it is given."""
+
+    def __init__(self, muxer: type[Yamux]) -> None:
+        super().__init__({YAMUX: muxer})
+        self._muxer = muxer
+
+    async def new_conn(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
+        """Agree on yamux, unless the handshake did, and start it."""
+        if getattr(conn, "early_muxer", "") != YAMUX:
+            await self.select_transport(conn)
+        return self._annotate_connection(self._muxer(conn, peer_id), conn, YAMUX)

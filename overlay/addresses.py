@@ -80,3 +80,25 @@ def is_websocket(address: str) -> bool:
     """
     parts = address.split("/")
     return len(parts) > 5 and parts[5] == "ws"
+
+
+def is_quic(address: str) -> bool:
+    """Return whether *address* is of QUIC v1 on an IP address.
+
+    >>> is_quic("/ip4/8.8.4.4/udp/4001/quic-v1/p2p/A"), is_quic("/dns4/a.org/udp/4001/quic-v1")
+    (True, False)
+    """
+    parts = address.split("/")
+    return len(parts) > 5 and parts[1] in ("ip4", "ip6") and parts[3:6:2] == ["udp", "quic-v1"]
+
+
+def quic_beside(address: str) -> str:
+    """Return where QUIC listens beside *address* of TCP, "" beside anything else.
+
+    >>> quic_beside("/ip4/0.0.0.0/tcp/4001"), quic_beside("/ip4/0.0.0.0/tcp/4002/ws")
+    ('/ip4/0.0.0.0/udp/4001/quic-v1', '')
+    """
+    parts = address.split("/")
+    if len(parts) != 5 or parts[1] not in ("ip4", "ip6") or parts[3] != "tcp":
+        return ""
+    return f"/{parts[1]}/{parts[2]}/udp/{parts[4]}/quic-v1"

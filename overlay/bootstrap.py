@@ -1,9 +1,9 @@
 """Getting into the swarm, by any of several ways, and staying in it.
 
 Ways: a list of multiaddrs; DNS names in it (/dns4, /dns6, /dns by the system's resolver,
-/dnsaddr by TXT records, as libp2p's addressing specification says); and peers that
-answered in an earlier run. Where other work attaches: mDNS and rendezvous are further
-functions that yield addresses for `join`.
+/dnsaddr by TXT records, as libp2p's addressing specification says); peers that answered in an
+earlier run; and rendezvous points (`overlay.rendezvous`), at which others have registered.
+Multicast DNS (`overlay.reach.lan`) dials by itself.
 """
 
 import logging
@@ -36,6 +36,8 @@ SAVE_S: Final = 300.0
 
 TxtLookup = Callable[[str], Awaitable[Sequence[str]]]
 Connect = Callable[[Sequence[str]], Awaitable[PeerId]]
+Way = Callable[[], Awaitable[int]]
+"""Dials somebody, and returns how many answered; says by itself why nobody did."""
 
 
 async def look_up_txt(name: str) -> list[str]:
@@ -98,8 +100,9 @@ async def join(
     *,
     rng: random.Random,
     txt: TxtLookup = look_up_txt,
+    more: Sequence[Way] = (),
 ) -> int:
-    """Dial the list, and some of the peers remembered, until a few answered.
+    """Dial the list, then *more*, then some of the peers remembered, until a few answered.
 
     Returns:
         How many answered; 0 when nobody did.
@@ -109,9 +112,8 @@ async def join(
     """
     some = list(remembered[: 2 * REMEMBERED_TRIED_MAX])
     rng.shuffle(some)
-    ways: list[Callable[[], Awaitable[int]]] = [
-        _way(connect, [each], txt) for each in rng.sample(addresses, len(addresses))
-    ]
+    ways: list[Way] = [_way(connect, [each], txt) for each in rng.sample(addresses, len(addresses))]
+    ways += more
     ways += [_way(connect, full_addresses(each), txt) for each in some[:REMEMBERED_TRIED_MAX]]
     left, answered = iter(ways), 0
 
@@ -129,9 +131,7 @@ async def join(
     return answered
 
 
-def _way(
-    connect: Connect, addresses: Sequence[str], txt: TxtLookup
-) -> Callable[[], Awaitable[int]]:
+def _way(connect: Connect, addresses: Sequence[str], txt: TxtLookup) -> Way:
     async def dial() -> int:
         try:
             with trio.fail_after(DIAL_S):
@@ -168,6 +168,7 @@ class Anchor:
         gate: whose bans are kept.
         storage: where to; None keeps nothing.
         addresses: the list.
+        more: returns further ways in.
         clock: returns unix seconds.
         rng: the order of dialing.
     """
@@ -183,7 +184,9 @@ class Anchor:
         addresses: Sequence[str],
         clock: Callable[[], float],
         rng: random.Random,
+        more: Callable[[], Sequence[Way]] = tuple,
     ) -> None:
+        self._more = more
         self._connect, self._connected, self._known = connect, connected, known
         self._gate, self._storage, self._addresses = gate, storage, addresses
         self._clock, self._rng = clock, rng
@@ -193,7 +196,9 @@ class Anchor:
         remembered = []
         if self._storage is not None:
             remembered = [each.peer for each in self._storage.load_peers(self._clock())]
-        return await join(self._connect, self._addresses, remembered, rng=self._rng)
+        return await join(
+            self._connect, self._addresses, remembered, rng=self._rng, more=self._more()
+        )
 
     async def keep_joined(self) -> None:
         """Join again whenever we are alone, until cancelled."""

@@ -5,11 +5,11 @@ Framing, record signatures, republication and gossip limits sit above it, once
 (`overlay.node.Node`), so that tests and simulations run the code that ships.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from overlay.ids import PeerId
-from overlay.reach.dialback import Reply
+from overlay.reach.dialback import Answer
 from overlay.transport import HostFigures, PeerAddress, Verdict
 
 
@@ -66,7 +66,14 @@ class GossipSink(Protocol):
         """Return whether a message is worth checking its signature; called first."""
         ...
 
-    def validate(self, source: PeerId, topic: str, data: bytes) -> Verdict:
+    def afford(self, author: PeerId) -> bool:
+        """Return whether a neighbour may bring one more message that it wrote itself.
+
+        Called before the signature is checked; `validate` counts what others bring.
+        """
+        ...
+
+    def validate(self, forwarder: PeerId, source: PeerId, topic: str, data: bytes) -> Verdict:
         """Judge a signed message; REJECT is the forwarder's fault."""
         ...
 
@@ -97,12 +104,8 @@ class Driver(Protocol):
         """What lies below the node: the DHT, the relay, the connections."""
         ...
 
-    def where(self, peer_id: PeerId) -> str:
-        """Return the multiaddr that a connected peer comes from, "" if through a relay only."""
-        ...
-
-    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
-        """Ask a peer of another libp2p to dial us back at *port*; return what, and where.
+    async def ask_dialback(self, peer_id: PeerId, addresses: Sequence[str]) -> Answer:
+        """Ask *peer_id* to dial us back at the first of *addresses* that it likes.
 
         Raises:
             PeerUnavailable, RemoteProtocolError: it does not, or not in order.
@@ -111,10 +114,6 @@ class Driver(Protocol):
 
     async def router(self) -> str:
         """Return what the home router does for us, in words; "" when it was not asked."""
-        ...
-
-    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
-        """Dial *peer_id* at *address* once more, and say what answered; nothing stays open."""
         ...
 
     async def new_addresses(self) -> None:

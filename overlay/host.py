@@ -1,16 +1,16 @@
-"""A node of the overlay on a real network: TCP, Noise, yamux, Kademlia, GossipSub."""
+"""A node of the overlay on a real network: TCP, Noise or TLS, yamux, Kademlia, GossipSub."""
 
 import random
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import trio
 
-from overlay.bootstrap import Anchor, open_anchor
+from overlay.bootstrap import Anchor, open_anchor, resolve
 from overlay.cleanup import unwrapped
 from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
@@ -21,6 +21,10 @@ from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
 from overlay.reach.lan import Lan
 from overlay.relay.core import RelayConfig
+from overlay.rendezvous.client import Meeting
+from overlay.rendezvous.core import NONCE_BYTES, RendezvousConfig
+from overlay.rendezvous.server import RendezvousServer
+from overlay.rendezvous.wire import RENDEZVOUS_PROTOCOL
 from overlay.storage import Storage
 
 
@@ -35,6 +39,9 @@ class DhtConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     explore_interval_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
 
 
+Security = Literal["noise", "tls"]
+
+
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set about a node of the overlay.
 
@@ -44,6 +51,10 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             forwarded port; without the /p2p part.
         network: namespaces protocol ids, topics, records and the DHT, so that test
             swarms and the public one never mix.
+        security: how connections are encrypted, by Noise or TLS 1.3: all that are taken, the
+            first of which is asked for when we dial.
+        quic: whether QUIC v1 is spoken, too: listened for on the UDP ports of
+            *listen_addresses*, and dialed where TCP is not announced. Experimental.
         connections_max: open connections at once.
         bootstrap: full multiaddrs that `Node.join` dials; /dns4, /dns6, /dns and /dnsaddr
             are resolved.
@@ -52,6 +63,9 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         relays: full addresses of relays through which others reach us, when we can only dial
             out; "auto" among them takes up to two that the DHT knows.
         relay: what we give to others as a relay; None for nothing.
+        rendezvous: full addresses of rendezvous points (DNS as for *bootstrap*), at which we
+            register and find others of our network; a further way to join.
+        rendezvous_point: what we hold for others as a rendezvous point; None for nothing.
         hole_punching: whether connections that come in through a relay are made direct, where
             the NATs between allow it.
         port_mapping: whether the home router is asked to forward our port (PCP, NAT-PMP, UPnP),
@@ -64,11 +78,15 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     listen_addresses: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/0",)
     announce_addresses: tuple[str, ...] = ()
     network: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "main"
+    security: Annotated[tuple[Security, ...], msgspec.Meta(min_length=1)] = ("noise", "tls")
+    quic: bool = False
     connections_max: Annotated[int, msgspec.Meta(ge=1)] = 300
     health_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     bootstrap: tuple[str, ...] = ()
     relays: tuple[str, ...] = ()
     relay: RelayConfig | None = None
+    rendezvous: tuple[str, ...] = ()
+    rendezvous_point: RendezvousConfig | None = None
     hole_punching: bool = True
     port_mapping: bool = False
     local_discovery: bool = False
@@ -139,8 +157,16 @@ async def _open_node(
             rng=rng,
         ) as node,
     ):
+        if config.rendezvous_point is not None:
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            node.rendezvous = RendezvousServer(
+                config.rendezvous_point, nonce, clock=clock, blame=gate.blame
+            )
+            driver.serve(RENDEZVOUS_PROTOCOL, node.rendezvous.serve)
+        meeting = _meeting(config, identity, node, driver, clock=clock, rng=rng)
         anchor = Anchor(
             connect=node.connect,
+            more=meeting.ways,
             connected=lambda: bool(node.connected_peers()),
             known=driver.known_peers,
             gate=gate,
@@ -153,8 +179,32 @@ async def _open_node(
         async with open_anchor(anchor), trio.open_nursery() as nursery:
             if config.local_discovery:
                 nursery.start_soon(_lan(config, node, rng).run)
+            if config.rendezvous:
+                nursery.start_soon(meeting.run)
             yield node
             nursery.cancel_scope.cancel()
+
+
+def _meeting(
+    config: HostConfig,
+    identity: Identity,
+    node: Node,
+    driver: Driver,
+    *,
+    clock: Callable[[], float],
+    rng: random.Random,
+) -> Meeting:
+    return Meeting(
+        identity,
+        config.network,
+        config.rendezvous,
+        addresses=lambda: node.addresses,
+        connect=node.connect,
+        resolve=resolve,
+        open_stream=driver.open_stream,
+        clock=clock,
+        rng=rng,
+    )
 
 
 def _lan(config: HostConfig, node: Node, rng: random.Random) -> Lan:

@@ -9,7 +9,7 @@ import heapq
 import math
 import random
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -27,7 +27,7 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, short
 from overlay.limits.gate import Gate
 from overlay.node import Node, run_node
-from overlay.reach.dialback import Reply
+from overlay.reach.dialback import Answer, Reply
 from overlay.transport import HostFigures, PeerAddress, Verdict
 
 EPOCH_UNIX_S: Final = 1_767_225_600.0
@@ -233,27 +233,18 @@ class MemoryDriver:
         """What a simulated peer has: neighbours."""
         return HostFigures({"connections": len(self._neighbours)}, {})
 
-    def where(self, peer_id: PeerId) -> str:
-        """Return the address of a neighbour."""
-        other = self._ether.reachable(self.peer_id, peer_id)
-        return "" if other is None else other.address.addresses[0]
-
-    async def ask_autonat(self, peer_id: PeerId, port: int) -> tuple[Reply, str]:
-        """Refuse: nobody speaks it in memory."""
-        await trio.lowlevel.checkpoint()
-        raise PeerUnavailable(f"{peer_id} does not speak AutoNAT, at {port} or elsewhere")
+    async def ask_dialback(self, peer_id: PeerId, addresses: Sequence[str]) -> Answer:
+        """Say whether the first address is ours; the peer is at the other end of every dial."""
+        await self._delay(2)
+        if self._ether.reachable(self.peer_id, peer_id) is None:
+            raise PeerUnavailable(f"{peer_id} is away")
+        here = addresses[0] in self.address.addresses
+        return Answer(Reply.REACHED if here else Reply.SILENT, addresses[0])
 
     async def router(self) -> str:
         """Return that there is none."""
         await trio.lowlevel.checkpoint()
         return ""
-
-    async def dial_back(self, peer_id: PeerId, address: str) -> Reply:
-        """Say whether *peer_id* answers at *address*."""
-        await self._delay(2)
-        other = self._ether.reachable(self.peer_id, peer_id)
-        here = other is not None and address in other.address.addresses
-        return Reply.REACHED if here else Reply.SILENT
 
     async def new_addresses(self) -> None:
         """Never: addresses in memory do not change."""
@@ -376,7 +367,9 @@ class MemoryDriver:
         self._seen[message_id] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
-        if self._sink.validate(source, topic, data) is not Verdict.ACCEPT:
+        if forwarder == source and not self._sink.afford(source):
+            return
+        if self._sink.validate(forwarder, source, topic, data) is not Verdict.ACCEPT:
             return
         self._sink.deliver(source, topic, data)
         for peer_id in self._pass_on_to(forwarder, source):

@@ -24,14 +24,8 @@ from overlay.identity import Identity
 from overlay.ids import PeerId, public_key_from_peer_id, short
 from overlay.limits.gate import Gate
 from overlay.limits.service import TICKET_PROTOCOL, buy_ticket, sell_ticket
-from overlay.reach.dialback import (
-    DIALBACK_PROTOCOL,
-    STREAMS_MAX,
-    Answer,
-    Dialback,
-    ask,
-    read_answer,
-)
+from overlay.reach.dialback import Answer
+from overlay.rendezvous.server import RendezvousServer
 from overlay.rpc.service import CLOSE_S, StreamServer, exchange
 from overlay.rpc.stream import FrameStream, linger
 from overlay.transport import (
@@ -79,6 +73,8 @@ class Node:
         self._servers: list[StreamServer] = []
         self.joining: Callable[[], Awaitable[int]] = _nobody
         """What `join` does: dials the configured and the remembered peers."""
+        self.rendezvous: RendezvousServer | None = None
+        """What we are to others as a rendezvous point."""
         self.connected = trio.Event()
         """Set by the first successful `connect`."""
         self.closing = False
@@ -106,19 +102,13 @@ class Node:
         """
         return await self._driver.router()
 
-    async def ask_dialback(self, peer_id: PeerId, port: int) -> Answer:
-        """Ask *peer_id* to dial us back at TCP *port* of the address that it sees us at.
-
-        A peer of another libp2p, which does not speak our protocol, is asked by AutoNAT.
+    async def ask_dialback(self, peer_id: PeerId, addresses: Sequence[str]) -> Answer:
+        """Ask *peer_id* to dial us back at the first of *addresses* that it likes.
 
         Raises:
             PeerUnavailable, RemoteProtocolError: it does not, or not in order.
         """
-        try:
-            return read_answer(await self.request(peer_id, DIALBACK_PROTOCOL, ask(port)))
-        except PeerUnavailable:
-            reply, address = await self._driver.ask_autonat(peer_id, port)
-            return Answer(reply, address, address)
+        return await self._driver.ask_dialback(peer_id, addresses)
 
     def figures(self) -> HostFigures:
         """What we hold and have done; see `overlay.transport.Host`."""
@@ -126,7 +116,11 @@ class Node:
         refused = {f"refused: {each}": count for each, count in self.gate.refused.items()}
         refused |= {f"gossip refused: {each}": count for each, count in gossip.refused.items()}
         refused["gossip dropped"] = sum(gossip.dropped.values())
-        return HostFigures(self.gate.figures() | below.held, refused | below.counted)
+        held, counted = self.gate.figures() | below.held, refused | below.counted
+        if self.rendezvous is not None:
+            held["rendezvous_registrations"] = len(self.rendezvous.core)
+            counted |= self.rendezvous.counted
+        return HostFigures(held, counted)
 
     @property
     def gossip_dropped(self) -> dict[str, int]:
@@ -310,8 +304,6 @@ async def run_node(
         node = Node(driver, gossip, dht, gate, network=network, nursery=nursery)
         gate.on_ban(node.drop)
         node.serve(TICKET_PROTOCOL, partial(sell_ticket, gate), streams_max=TICKETS_AT_ONCE_MAX)
-        dialback = Dialback(driver.where, driver.dial_back)
-        node.serve(DIALBACK_PROTOCOL, dialback.serve, streams_max=STREAMS_MAX)
         nursery.start_soon(dht.republish_forever)
         nursery.start_soon(_republish_when_moved, driver, dht)
         if explore_interval_s > 0:

@@ -115,7 +115,11 @@ class Storage:
             return None
 
     def _save(self, name: str, value: object) -> None:
-        replace_private_file(self._directory / name, msgspec.json.encode(value))
+        path = self._directory / name
+        try:
+            replace_private_file(path, msgspec.json.encode(value))
+        except OSError as error:  # a memory of peers, and not worth the node that runs
+            logger.warning("%s is not kept: %s", path, error)
 
 
 def full_addresses(peer: PeerAddress) -> list[str]:

@@ -48,7 +48,7 @@ async def _buy(
     config: NodeConfig, choose: Choose, hear: Hear, output: Output, *, bill: Bill, stop: Stop
 ) -> tuple[JobResult, list[InterruptedJob]]:
     async def listen(event: JobProgress) -> None:
-        bill.note(event, requester)
+        bill.note(event)
         hear(event)
 
     async with open_buyer(config) as (node, requester):
@@ -56,10 +56,7 @@ async def _buy(
         for job in interrupted:
             output.note(interrupted_words(job))
         with stop.first():
-            try:
-                result = await requester.run(await choose(node), listen)
-            finally:
-                bill.add_up(requester)
+            result = await requester.run(await choose(node), listen, bill)
             for job in interrupted:
                 await requester.payer.acknowledge(job.job_id)
             return result, interrupted

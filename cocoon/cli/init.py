@@ -22,7 +22,7 @@ PASSPHRASE_BYTES_MIN: Final = 8
 WORDS_A_LINE: Final = 6
 
 NEXT_STEPS: Final = """\
-next
+next{where}
   cocoon doctor            what is missing on this machine
   cocoon devnet            a TON chain of your own, in another terminal (the default chain)
   cocoon wallet faucet 10  play money on it
@@ -49,7 +49,9 @@ def init_command(parsed: argparse.Namespace, output: Output) -> int:
     identity = load_or_create_identity(config.identity_file)
     wallet = make_wallet(parsed, config, passphrase, output)
     output.say(f"node key: {config.identity_file}\n  peer id {identity.peer_id}")
-    output.say(f"wallet:   {config.wallet_keyfile}\n  address {wallet}\n{NEXT_STEPS}")
+    output.say(f"wallet:   {config.wallet_keyfile}\n  address {wallet}")
+    where = f", each with --home {parsed.home}" if parsed.home else ""
+    output.say(NEXT_STEPS.format(where=where))
     output.result(
         {
             "home": str(home),

@@ -35,6 +35,10 @@ from overlay.ids import short
 LOOK_S: Final = 12.0
 """How long we look for quotes, at most."""
 SETTLE_S: Final = 0.5
+NOBODY: Final = (
+    "nobody sells time to kernels here: check network.bootstrap, or wait for one "
+    "(a provider sets provider.kernels.enabled)"
+)
 COLUMNS: Final = ("provider", "class", "per 1000 ms", "this job at most", "free", "")
 
 
@@ -145,10 +149,7 @@ async def choose_device(directory: Directory, wanted: str, clock: Clock) -> Kern
     for device, profile in PROFILES.items():
         if directory.book.candidates(profile.resource_class, int(clock())):
             return device
-    raise NoProvider(
-        "nobody sells time to kernels here: check network.bootstrap, or wait for one "
-        "(a provider sets provider.kernels.enabled)"
-    )
+    raise NoProvider(NOBODY)
 
 
 async def _discover(directory: Directory, devices: list[KernelDevice], clock: Clock) -> None:
@@ -179,10 +180,10 @@ async def _look(config: NodeConfig, job: KernelJob, wanted: str, output: Output)
         ]
     lines = [_line(KernelRequest(job=job, device=device), one) for device, one in found]
     lines.sort(key=lambda line: (bool(line.problem), line.at_most_nanoton))
-    output.table("", COLUMNS, [line.row() for line in lines])
     output.result(lines)
     if not lines:
-        raise NoProvider("nobody sells time to kernels here")
+        raise NoProvider(NOBODY)
+    output.table("", COLUMNS, [line.row() for line in lines])
     output.say("nothing was bought; without --dry-run it is")
     return 0
 

@@ -39,7 +39,7 @@ EXTENSIONS: Final = "cocoon.commands"
 TOKENS_MAX: Final = 1 << 20
 PORT_MAX: Final = 65_535
 WARP_MAX: Final = 316_224_000
-TEMPERATURE_MAX: Final = 10
+TEMPERATURE_MAX: Final = 5
 KERNEL_MS_MAX: Final = 600_000
 
 FAUCET_COINS: Final = "10"

@@ -14,7 +14,7 @@ from cocoon.cli.running import run_interruptible
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
-from overlay.addresses import is_circuit, is_websocket
+from overlay.addresses import is_circuit, is_websocket, without_peer
 from overlay.errors import LocalProtocolError, OverlayError
 from overlay.ids import PeerId, short
 from overlay.reach.dialback import Answer
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ASKED_MAX: Final = 4
+ADDRESSES_MAX: Final = 4
+"""Addresses that each is asked about: as many as it dials at once."""
 JOIN_S: Final = 10.0
 ASK_S: Final = 15.0
 ANY_PORT: Final = "/ip4/0.0.0.0/tcp/0"
@@ -34,6 +36,7 @@ ANY_PORT: Final = "/ip4/0.0.0.0/tcp/0"
 RELAY_S: Final = 12.0
 ROUTER_S: Final = 15.0
 EXIT_NOT_REACHABLE: Final = 3
+QUIC_WORDS: Final = "QUIC is on: experimental, asked of nobody here, and dialed after TCP"
 HEADLINES: Final = {
     Reach.DIRECT: "others reach this node directly",
     Reach.RELAYED: "others reach this node through a relay; it only dials out itself",
@@ -49,6 +52,8 @@ def report_network(config: NodeConfig, output: Output) -> int:
     output.table("", ("", ""), _rows(report))
     for advice in report.advice:
         output.say(f"what would help: {advice}")
+    if config.network.quic:
+        output.say(QUIC_WORDS)
     output.result(report)
     return 0 if report.reach in (Reach.DIRECT, Reach.RELAYED) else EXIT_NOT_REACHABLE
 
@@ -72,18 +77,24 @@ async def examine(config: NodeConfig, output: Output) -> Report:
         network,
         listen_addresses=listening,
         relay=False,
+        rendezvous=(),
+        rendezvous_point=False,
+        bootstrap=(*network.bootstrap, *network.rendezvous),
         local_discovery=False,
         port_mapping=network.port_mapping and listening == plain,
+        quic=False,
     )
     async with open_host(host_settings(guest), generate_identity(), clock=wall_clock) as host:
         output.note("asking peers to dial back ...")
         await _join(host)
         router = await _ask_router(host)
-        ports = list(dict.fromkeys([*ports, *map(port_of, _mapped(host))]))
-        answers = await _ask_all(host, ports)
+        mapped = _mapped(host)
+        ours = [ip for each in host.observed if (ip := ip_of(each)) and is_ours(ip)]
+        told = [each for each in network.announce_addresses if not is_websocket(each)]
+        answers = await _ask_all(host, worth_asking([*told, *mapped], host, ports))
+        ports = list(dict.fromkeys([*ports, *map(port_of, mapped)]))
         if network.relays:
             await _wait_for_relay(host)
-        ours = [ip for each in host.observed if (ip := ip_of(each)) and is_ours(ip)]
         return judge(host.addresses, ours, host.observed, answers, ports, router=router)
 
 
@@ -132,14 +143,28 @@ def _mapped(host: "Node") -> list[str]:
     return [each for each in direct if is_public(ip_of(each)) and not is_ours(ip_of(each))]
 
 
-async def _ask_all(host: "Node", ports: Sequence[int]) -> list[Answer]:
+def worth_asking(told: Sequence[str], host: "Node", ports: Sequence[int]) -> list[str]:
+    """Return at which addresses peers are asked to dial us: the most promising first.
+
+    Those told to others, and our ports wherever others see us, and on public addresses of this
+    machine: of IPv6, say, that no peer has seen yet.
+    """
+    own = (ip for each in host.addresses if is_public(ip := ip_of(each)) and is_ours(ip))
+    ips = dict.fromkeys([*map(ip_of, host.observed), *own])
+    guesses = [
+        f"/{'ip6' if ':' in ip else 'ip4'}/{ip}/tcp/{port}" for port in ports for ip in ips if ip
+    ]
+    return list(dict.fromkeys([*map(without_peer, told), *guesses]))[:ADDRESSES_MAX]
+
+
+async def _ask_all(host: "Node", addresses: Sequence[str]) -> list[Answer]:
     answers: list[Answer] = []
 
     async def ask(peer_id: PeerId) -> None:
-        for port in ports:
+        for address in addresses:
             try:
                 with trio.fail_after(ASK_S):
-                    answers.append(await host.ask_dialback(peer_id, port))
+                    answers.append(await host.ask_dialback(peer_id, [address]))
             except (OverlayError, trio.TooSlowError) as error:
                 logger.info("no dial back from %s: %r", short(peer_id), error)
 
@@ -161,6 +186,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
     nat = {True: "yes", False: "no", None: "nobody said"}[report.behind_nat]
     return [
         ("reached at", ", ".join(report.reached_at) or "nowhere directly"),
+        ("dialed in vain", ", ".join(report.silent_at) or "nowhere"),
         ("at relays", ", ".join(report.relayed_at) or "none"),
         ("others see us as", seen or "nobody said"),
         ("home router", report.router or "not asked"),

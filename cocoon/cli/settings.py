@@ -9,6 +9,8 @@ from typing import TypeVar
 import msgspec
 
 from cocoon.config import CONFIG_FILE, NodeConfig, load_config, parse_config
+from cocoon.errors import ConfigError
+from overlay.private_file import create_private_file
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -88,13 +90,12 @@ def _with_option(section: S, said: S, name: str) -> S:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file that only its owner can read.
+    """Write a new file that only its owner can read; one that exists stays as it is.
 
     Raises:
-        FileExistsError: it exists.
+        ConfigError: it cannot be written; then there is none, and not half of one.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        create_private_file(path, text.encode())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error

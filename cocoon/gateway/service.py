@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from cocoon.errors import ConfigError
 from cocoon.gateway.allowance import Allowance
@@ -35,6 +35,8 @@ from contracts.units import NanoTon
 BODY_TIMEOUT_S: Final = 60.0
 LOOK_S: Final = 5.0
 """How long a list of models may wait for the DHT, when no quote is known."""
+CLIENT_STALL_S: Final = 30.0
+"""Who reads nothing for so long has left: the job would hold its provider's device for it."""
 JSON: Final = "application/json"
 
 Listener = Callable[[JobProgress], Awaitable[None]]
@@ -66,7 +68,8 @@ class Gateway:
             Route("/v1/chat/completions", self._guarded(self._chat), methods=["POST"]),
             Route("/v1/audio/transcriptions", self._guarded(self._speech), methods=["POST"]),
         ]
-        return Starlette(routes=routes, exception_handlers={404: _no_such_page})
+        handlers = {404: _no_such_page, 405: _no_such_method, Exception: _our_fault}
+        return Starlette(routes=routes, exception_handlers=handlers)
 
     def _guarded(
         self, serve: Callable[[Request], Awaitable[Response]]
@@ -164,30 +167,27 @@ class Gateway:
         number, bill = self._jobs_begun, Bill()
 
         async def listen(event: JobProgress) -> None:
-            bill.note(event, self.requester)
             if isinstance(event, Negotiated):
-                so_far = bill.add_up(self.requester)
-                worst = NanoTon(so_far + event.worst_case_nanoton)
+                worst = NanoTon(bill.paid_nanoton + event.worst_case_nanoton)
                 self.allowance.reserve(number, worst)
             await listener(event)
 
         self._running.add(number)
         try:
-            result = await self.requester.run(job, listen)
+            result = await self.requester.run(job, listen, bill)
         except SERVED as error:
             self.tell("job_failed", {"reason": str(error)})
             raise problem_of(error) from error
         finally:
             self._running.discard(number)
-            paid = bill.add_up(self.requester)
-            self.allowance.settle(number, paid)
+            self.allowance.settle(number, bill.paid_nanoton)
         self.tell(
             "job_ended",
             {
                 "job": result.job_id,
                 "provider": result.provider,
                 "tokens": result.tokens,
-                "paid_nanoton": paid,
+                "paid_nanoton": bill.paid_nanoton,
                 "left_nanoton": self.allowance.left,
             },
         )
@@ -209,12 +209,20 @@ class JobResponse(Response):
         """Run the job and send what comes of it."""
         async with open_private_nursery() as nursery:
             nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
+
+            async def send_in_time(message: Message) -> None:
+                with trio.move_on_after(CLIENT_STALL_S) as waited:
+                    await send(message)
+                if waited.cancelled_caught:
+                    nursery.cancel_scope.cancel()
+                    await trio.lowlevel.checkpoint()
+
             try:
-                response = await self._work(send)
+                response = await self._work(send_in_time)
             except ApiProblem as problem:
                 response = _answer_of(problem)
             if response is not None:
-                await response(scope, receive, send)
+                await response(scope, receive, send_in_time)
             nursery.cancel_scope.cancel()
 
 
@@ -282,6 +290,16 @@ async def _no_such_page(request: Request, _: Exception) -> Response:
         "and /v1/audio/transcriptions"
     )
     return _answer_of(ApiProblem(404, "not_found", detail))
+
+
+async def _no_such_method(request: Request, _: Exception) -> Response:
+    detail = f"{request.method[:16]} is not what {request.url.path[:200]} is asked with"
+    return _answer_of(ApiProblem(405, "method_not_allowed", detail))
+
+
+async def _our_fault(_request: Request, _error: Exception) -> Response:
+    """Say so in the client's own terms; the server's log has the rest."""
+    return _answer_of(ApiProblem(500, "internal", "a fault of this server: see its log"))
 
 
 async def _no_listener(_: JobProgress) -> None:

@@ -110,13 +110,21 @@ class ChatCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             random_seed: when the client gave none; 63 bits.
 
         Raises:
-            ApiProblem: no such model.
+            ApiProblem: no such model, or a message is too long.
         """
+        turns = tuple(message.turn() for message in self.messages)
+        if max(len(turn.content) for turn in turns) > TURN_CHARACTERS_MAX:
+            raise ApiProblem(
+                400,
+                "too_large",
+                f"a message has at most {TURN_CHARACTERS_MAX} characters",
+                parameter="messages",
+            )
         temperature = 1.0 if self.temperature is None else self.temperature
         top_p = 1.0 if self.top_p is None else self.top_p
         return ChatRequest(
             model_id=_model_id(self.model, "chat"),
-            turns=tuple(message.turn() for message in self.messages),
+            turns=turns,
             output_tokens_max=self.max_completion_tokens
             or self.max_tokens
             or OUTPUT_TOKENS_DEFAULT,

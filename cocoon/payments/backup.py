@@ -26,7 +26,7 @@ import msgspec
 
 from cocoon.errors import PaymentError
 from cocoon.payments.channel import ENDED, Payee, Payer
-from cocoon.payments.journal import Journal, read_records
+from cocoon.payments.journal import Journal, read_records, sync_directory
 from cocoon.payments.payee_book import Held, PayeeBook, PayeeRecord, Restored
 from cocoon.payments.payer_book import Channel, PayerBook, PayerRecord
 from contracts.units import NanoTon
@@ -34,6 +34,8 @@ from contracts.units import NanoTon
 FORMAT: Final = "cocoon-journal-backup/1"
 RECORD_BYTES_MAX: Final = 1 << 20
 RECORDS_MAX: Final = 1_000_000
+RECORDS_A_FRAME: Final = 64
+"""A frame of the journal has a largest size, and a record is a few hundred bytes."""
 SIDES: Final = {"payer": PayerRecord, "payee": PayeeRecord}
 
 R = TypeVar("R")
@@ -62,7 +64,7 @@ def write_backup(journal: Path, side: str, target: Path) -> int:
     Works while a node uses the journal. On return the file is on the disk.
 
     Raises:
-        BackupError: there is no journal, or *target* exists.
+        BackupError: there is no journal, *target* exists, or there is no room for it.
         JournalCorrupt: the journal cannot be read.
     """
     if not journal.exists():
@@ -74,11 +76,15 @@ def write_backup(journal: Path, side: str, target: Path) -> int:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
         raise BackupError(f"{target} exists; a backup never overwrites") from error
-    with os.fdopen(descriptor, "wb") as file:
-        for one in (header, *records):
-            file.write(msgspec.msgpack.encode(one))
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for one in (header, *records):
+                file.write(msgspec.msgpack.encode(one))
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        target.unlink()  # half a backup would stand in the way of the next
+        raise BackupError(f"{target} is not written: {error.strerror or error}") from error
     return len(records)
 
 
@@ -103,10 +109,31 @@ def restore_backup(source: Path, side: str, journal: Path, *, now_unix_s: int) -
     if side == "payee":
         marked.append(Restored(at_unix_s=now_unix_s))
     journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    opened: Journal[Any]
-    with Journal(journal, SIDES[side]) as opened:
-        opened.append_many(marked)
+    _fill(journal, side, marked)
     return len(records)
+
+
+def _fill(journal: Path, side: str, records: list[Any]) -> None:
+    """Make a journal of *records*, whole or not at all.
+
+    An empty one would be believed: it does not say that it was restored.
+    """
+    draft = journal.with_name(f"{journal.name}.restoring")
+    lock = draft.with_name(f"{draft.name}.lock")
+    draft.unlink(missing_ok=True)
+    try:
+        opened: Journal[Any]
+        with Journal(draft, SIDES[side]) as opened:
+            for start in range(0, len(records), RECORDS_A_FRAME):
+                opened.append_many(records[start : start + RECORDS_A_FRAME])
+        try:
+            os.link(draft, journal)
+        except FileExistsError as error:
+            raise BackupError(f"{journal} exists; it was made just now") from error
+        sync_directory(journal)
+    finally:
+        draft.unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
 
 
 def _marked(record: Any) -> Any:  # noqa: ANN401  (a union is no type)

@@ -1,17 +1,21 @@
 """Cashing vouchers in time: the payee's watcher."""
 
 import logging
+import math
 from typing import Final
 
 import msgspec
 import trio
 
 from cocoon.clock import Clock
+from cocoon.nursery import open_private_nursery
 from cocoon.payments.channel import Claim, Payee, Settled
+from cocoon.payments.journal import JournalError
 from cocoon.payments.onchain import ending, read_ledger, sent_to
 from cocoon.payments.payee_book import Held
 from cocoon.payments.payee_store import PayeeStore
-from cocoon.payments.sightings import ChainContradiction, Sightings
+from cocoon.payments.sightings import Sightings
+from cocoon.payments.turns import Turns
 from contracts.chain import Chain
 from contracts.channel import EXTERNAL_LOCKS_MAX, RENT_NANOTON, RESERVE_NANOTON, ChannelState
 from contracts.channel_client import claim as claim_on_chain
@@ -19,6 +23,12 @@ from contracts.channel_client import claim_locked, read_channel
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
 from contracts.locks import LockedVoucher, Witness, is_settled
 from contracts.units import NO_MONEY, NanoTon
+
+LOOKS_AT_ONCE: Final = 16
+"""Channels that are looked at, and claimed from, side by side: many may leave together."""
+
+SILENCE_MAX: Final = 3
+"""After so many channels in a row that the chain says nothing about, the round is over."""
 
 BACKOFF_MAX: Final = 8
 """At most so many intervals between two looks while the chain is unavailable."""
@@ -62,7 +72,8 @@ class Claiming:
         self._timeout_s = timeout_s
         self._refused: dict[str, NanoTon] = {}
         self._released_at_s: dict[str, float] = {}
-        self._looks: dict[str, trio.Lock] = {}
+        self._tried_at_s: dict[str, float] = {}
+        self._looks: Turns[str] = Turns()
 
     async def chain_now_unix_s(self) -> int:
         """Return the chain's time.
@@ -83,22 +94,52 @@ class Claiming:
             await trio.sleep(max(interval_s, min(wait_s, self.claim_margin_s / 4)))
 
     async def _look_at_all(self, *, idle_too: bool) -> bool:
-        """Return False when the chain is unavailable."""
-        # Whoever is closing comes first: there the clock runs.
-        held = sorted(
-            self._store.book.channels.values(),
-            key=lambda each: each.state.close_at_unix_s or float("inf"),
-        )
-        for each in held:
-            if each.state.gone or not (each.state.unclaimed or idle_too):
-                continue
-            try:
-                await self.look(each.address, worth=self._worth(each.address, each.state))
-            except ChainUnavailable as error:
-                _log.warning("the chain cannot be asked about %s: %s", each.address, error)
-                return False
-            except ContractError as error:
-                _log.error("channel %s: %s", each.address, error)
+        """Look at every channel; return False when the chain is unavailable.
+
+        Whoever is closing comes first, and is looked at whatever happens with others: there
+        the clock runs. Of the rest, those that were not reached for longest come first.
+        """
+        held = [
+            each
+            for each in self._store.book.channels.values()
+            if not each.state.gone and (each.state.unclaimed or idle_too)
+        ]
+        closing = [each for each in held if each.state.close_at_unix_s]
+        closing.sort(key=lambda each: each.state.close_at_unix_s)
+        others = [each for each in held if not each.state.close_at_unix_s]
+        others.sort(key=lambda each: self._tried_at_s.get(each.address, -math.inf))
+        available = await self._look_at_each(closing, silence_max=len(closing) + 1)
+        return await self._look_at_each(others, silence_max=SILENCE_MAX) and available
+
+    async def _look_at_each(self, held: list[Held], *, silence_max: int) -> bool:
+        """Look at channels side by side, until too many in a row are silent."""
+        left, silent, available = iter(held), 0, True
+
+        async def look_on() -> None:
+            nonlocal silent, available
+            for each in left:
+                if silent >= silence_max:
+                    return
+                if await self._try(each):
+                    silent = 0
+                else:
+                    silent, available = silent + 1, False
+
+        async with open_private_nursery() as nursery:
+            for _ in range(min(LOOKS_AT_ONCE, len(held))):
+                nursery.start_soon(look_on)
+        return available
+
+    async def _try(self, held: Held) -> bool:
+        """Look at a channel; return False when the chain does not tell about it."""
+        self._tried_at_s[held.address] = trio.current_time()
+        try:
+            await self.look(held.address, worth=self._worth(held.address, held.state))
+        except ChainUnavailable as error:
+            _log.warning("the chain cannot be asked about %s: %s", held.address, error)
+            return False
+        except (ContractError, JournalError) as error:
+            _log.error("channel %s: %s", held.address, error)
         return True
 
     def _worth(self, address: str, state: Payee) -> NanoTon:
@@ -115,8 +156,13 @@ class Claiming:
             ChainUnavailable: the chain could not be asked, or no effect was seen in time.
             InvalidData: it does not show a channel of ours.
         """
-        async with self._looks.setdefault(address, trio.Lock()):
-            state = await self._observe(address)
+        async with self._looks.turn(address):
+            try:
+                state = await self._observe(address)
+            except JournalError as error:
+                # What we hold is on the disk already: to claim it needs no writing.
+                _log.error("channel %s is claimed from all the same: %s", address, error)
+                state, worth = self._store.book.channels[address].state, NO_MONEY
             if await self._must_claim(state):
                 worth = NO_MONEY
             for claim in state.claim(worth=worth):
@@ -131,7 +177,12 @@ class Claiming:
             return self._store.book.channels[address].state
         if channel.paid_nanoton > held.state.paid_total:
             # Count the money before the claim: `received` may lag behind, never miss a part.
-            await self._account_for(address)
+            try:
+                await self._account_for(address)
+            except ChainUnavailable as error:
+                if not channel.close_at_unix_s:
+                    raise
+                _log.warning("claiming from %s before counting: %s", address, error)
         now_unix_s = await self._chain.now_unix_s() if held.state.locks else 0
         return await self._store.see(address, channel, now_unix_s=now_unix_s)
 
@@ -146,7 +197,7 @@ class Claiming:
         try:
             granted_total = held.state.worth
             sighting = await self._sightings.look(held.address, granted_total=granted_total)
-        except ChainContradiction as error:
+        except ChainUnavailable as error:  # a contradiction, or a history that lags behind
             _log.warning("%s", error)
             channel = await read_channel(self._chain, held.address)
             if channel is None:

@@ -67,7 +67,8 @@ class DurableLog(Generic[R]):
         everything: once begun it is shielded, for as long as the disk takes.
 
         Raises:
-            JournalError: they may not be on the disk; no later append will work.
+            JournalError: they are not on the disk; or they may not be, and no later append
+                will work. See `Journal.append_many`.
         """
         await trio.lowlevel.checkpoint()
         if not records:
@@ -86,14 +87,17 @@ class DurableLog(Generic[R]):
         records = [record for batch in batches for record in batch.records]
         try:
             await trio.to_thread.run_sync(self._journal.append_many, records)
-        except JournalError as error:
+        except BaseException as error:
+            # Of the others that wait, too, nobody may believe that it is on the disk.
             for batch in batches:
-                batch.error = error
-            return
-        for record in records:
-            self._book.apply(record)
+                batch.error = JournalError(str(error) or type(error).__name__)
+            if isinstance(error, JournalError):
+                return
+            raise
         for batch in batches:
             batch.written = True
+        for record in records:
+            self._book.apply(record)
         if self._journal.size_bytes > self._compact_above_bytes:
             await self._compact()
 

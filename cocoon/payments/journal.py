@@ -14,6 +14,7 @@ its size reported. A bad frame with good ones after it is no crash but a damaged
 disk or an editor, and is refused with `JournalCorrupt`, because money hangs on it.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -31,6 +32,9 @@ MAGIC: Final = b"COCOONJ\x01"
 FRAME_BYTES_MAX: Final = 1 << 20
 """No payload is larger; a longer length is damage, and is not read into memory."""
 
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a write after which the disk is as good as before."""
+
 _HEAD: Final = struct.Struct("<II")
 _MODE: Final = 0o600
 
@@ -39,6 +43,10 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 class JournalError(PaymentError):
     """The journal cannot be written: nothing may be promised until it is reopened."""
+
+
+DISK_WORDS: Final = "our disk takes no records now"
+"""What a peer is told of a `JournalError`, whose own words name our files."""
 
 
 class JournalLocked(JournalError):
@@ -93,7 +101,7 @@ class Journal(Generic[R]):
                 data_end = len(MAGIC)
             os.ftruncate(fd, data_end)
             os.fsync(fd)
-            _sync_directory(self._path)
+            sync_directory(self._path)
         except BaseException:
             os.close(fd)
             raise
@@ -111,19 +119,38 @@ class Journal(Generic[R]):
         """Write *records* with one sync: all or none of them survive a crash.
 
         Raises:
-            JournalError: they may not be on the disk, and nothing more will be written.
+            JournalError: nothing was written, because the disk is full or one of them is no
+                record; or they may not be on the disk, and nothing more will be written.
         """
         if self._broken:
             raise JournalError(f"{self._path} failed before ({self._broken}); restart the node")
-        frame = _frame(self._encoder.encode(list(records)))
         try:
-            _write_all(self._fd, frame, self._size_bytes)
+            frame = _frame(self._encoder.encode(list(records)))
+        except (OverflowError, TypeError) as error:
+            raise JournalError(f"not a record of {self._path}: {error}") from error
+        try:
+            self._write(frame)
             os.fsync(self._fd)
         except OSError as error:
             # After a failed fsync the kernel may drop the pages: only a reread tells the truth.
             self._broken = str(error)
             raise JournalError(f"cannot write {self._path}: {error}") from error
         self._size_bytes += len(frame)
+
+    def _write(self, frame: bytes) -> None:
+        """Write a frame at the end, whole, or take back what there was room for.
+
+        Raises:
+            JournalError: there is no room; the journal is as before.
+            OSError: it is not known what is in the file.
+        """
+        try:
+            _write_all(self._fd, frame, self._size_bytes)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            os.ftruncate(self._fd, self._size_bytes)
+            raise JournalError(f"cannot write {self._path}: {error}; free some space") from error
 
     def compact(self, records: Iterable[R]) -> None:
         """Replace everything by *records*, atomically: a crash leaves the old or the new file.
@@ -141,7 +168,7 @@ class Journal(Generic[R]):
         os.close(self._fd)
         self._fd, self._size_bytes = fd, size_bytes
         try:
-            _sync_directory(self._path)
+            sync_directory(self._path)
         except OSError as error:
             # Which of the two files a crash would leave is open: promise nothing on it.
             self._broken = str(error)
@@ -296,7 +323,8 @@ def _write_all(fd: int, data: bytes, position: int) -> int:
     return written
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Put the entry of *path* in its directory on the disk. Blocks; raises OSError."""
     fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

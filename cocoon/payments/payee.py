@@ -25,11 +25,7 @@ from cocoon.payments.admission import (
     reference_fault,
 )
 from cocoon.payments.background import running
-from cocoon.payments.channel import (
-    CloseRequested,
-    Payee,
-    Refuse,
-)
+from cocoon.payments.channel import ROUTED, CloseRequested, Payee, Refuse
 from cocoon.payments.claiming import Claiming
 from cocoon.payments.durable import DurableLog
 from cocoon.payments.journal import Journal
@@ -56,8 +52,6 @@ CLAIM_MARGIN_S: Final = 300
 WATCH_INTERVAL_S: Final = 10.0
 CHAIN_TIMEOUT_S: Final = 60.0
 CLAIM_WORTH: Final = parse_coins("1")
-JOB_END_S: Final = 3.0
-JOB_END_POLL_S: Final = 0.05
 CACHE_S: Final = 60.0
 """What the chain said of a channel is believed for so long when a job wants to start."""
 
@@ -103,14 +97,10 @@ class PayeeService(PayeeRoutes):
             raise PeerMisbehaved(f"who named {address} does not own it")
         if address in self._active:
             raise PaymentError(f"another job still uses {address}")
-        self._active[address] = None
-        try:
+        with self._taking(address):
             channel = await self._check(payment, spendable_min)
-        except BaseException:
-            self._active.pop(address, None)
-            raise
-        self._active[address] = channel
-        return channel
+            self._active[address] = channel
+            return channel
 
     async def keep(self, payment: PaymentRef, voucher: VoucherMessage) -> NanoTon:
         """Keep a voucher that came without a job; return what it adds to what we hold.
@@ -123,10 +113,7 @@ class PayeeService(PayeeRoutes):
         address = payment.channel_address
         if fault := reference_fault(payment, self._terms):
             raise PaymentError(fault)
-        if address in self._active:
-            raise PaymentError(f"a job still uses {address}")
-        self._active[address] = None
-        try:
+        async with self._without_job(address):
             best = self._best(address)
             try:
                 await self._keep(payment, voucher)
@@ -134,8 +121,6 @@ class PayeeService(PayeeRoutes):
                 if self._best(address) == best:
                     raise  # else it was kept, and grants no work: nobody asked for any
             return NanoTon(self._best(address) - best)
-        finally:
-            self._active.pop(address, None)
 
     async def _keep(self, payment: PaymentRef, voucher: VoucherMessage) -> None:
         known = self._store.book.channels.get(payment.channel_address)
@@ -165,11 +150,17 @@ class PayeeService(PayeeRoutes):
             fault = channel_fault(payment, channel, self._terms) or funds_fault(
                 payment, self.state_of(held_as_seen(channel)), spendable_min
             )
-        fault = fault or self._age_fault(channel) or await self._owed_fault(channel)
+        fault = fault or self._age_fault(channel) or await self._routes_fault(channel)
+        fault = fault or await self._owed_fault(channel)
         if fault:
             raise PaymentError(f"channel {channel.address}: {fault}")
         ref = channel.ref(self._terms.network_id)
         return PayeeChannel(self, held_as_seen(channel), ref, NanoTon(payment.signed_total_nanoton))
+
+    async def _routes_fault(self, channel: ChannelState) -> str:
+        """Return that routes go through the channel, or "": what they need is not for jobs."""
+        state = self.state_of(held_as_seen(channel))
+        return ROUTED if state.locks_good(await self._now_for(state)) else ""
 
     async def _owed_fault(self, channel: ChannelState) -> str:
         """Return why this payer owes too much, or ""; claim first, if that mends it."""
@@ -199,35 +190,28 @@ class PayeeService(PayeeRoutes):
             PaymentError: a job still runs, or the channel is not one of ours.
             ChainUnavailable: the chain could not be asked.
         """
-        address = request.channel_address
-        # Its last job may have ended for the payer, and not quite yet for us.
-        with trio.move_on_after(JOB_END_S):
-            while address in self._active:  # noqa: ASYNC110  (rare, and short)
-                await trio.sleep(JOB_END_POLL_S)
-        if address in self._active:
-            raise PaymentError(f"a job still uses {address}")
-        self._active[address] = None  # so that no job starts meanwhile
-        try:
-            return await self._release(request)
-        finally:
-            del self._active[address]
-
-    async def _release(self, request: CloseRequest) -> CloseRelease:
         address, total = request.channel_address, NanoTon(request.total_nanoton)
-        held = self._store.book.channels.get(address) or await self._newlyheld_as_seen(request)
+        held = self._store.book.channels.get(address) or await self._first_seen(request)
         ref = ChannelRef(self._terms.network_id, address, held.state.opened_lt)
         asked = ChannelRef(request.chain_network_id, address, request.opened_lt)
         signature = request.payer_signature
         if asked != ref or not verify_close(held.payer_key, signature, ref, total):
             raise PeerMisbehaved(f"who asks to close {address} does not own it")
-        for effect in await self._store.step(held, CloseRequested(total=total)):
+        # Only now: a stranger shall not keep the payer's jobs away from the channel.
+        async with self._without_job(address):
+            return await self._release(held, ref, total)
+
+    async def _release(self, held: Held, ref: ChannelRef, total: NanoTon) -> CloseRelease:
+        now_unix_s = await self._now_for(self.state_of(held))
+        event = CloseRequested(total=total, now_unix_s=now_unix_s)
+        for effect in await self._store.step(held, event):
             if isinstance(effect, Refuse):
                 raise refusal(effect)
         return CloseRelease(
             total_nanoton=total, release_signature=sign_release(self._seed, ref, total)
         )
 
-    async def _newlyheld_as_seen(self, request: CloseRequest) -> Held:
+    async def _first_seen(self, request: CloseRequest) -> Held:
         """Return a channel that nothing was ever paid on."""
         payment = PaymentRef(
             chain_network_id=request.chain_network_id,

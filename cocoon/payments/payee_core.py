@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from cocoon.payments.payer_core import LOCKS_OPEN_MAX, RESTORED, Frozen, Refuse
+from cocoon.payments.payer_core import LOCKS_OPEN_MAX, RESTORED, ROUTED, Frozen, Refuse
 from contracts.locks import Lock, Witness, lock_id, locked_nanoton
 from contracts.units import NO_MONEY, NanoTon
 
@@ -32,11 +32,16 @@ class VoucherReceived(Frozen, frozen=True, tag="voucher"):
     Attributes:
         locks: those that the voucher carries; the ones that were open before and are not
             among them are in *total* with what they are worth, or over.
+        let_go: ids of locks that we are ready to do without: nothing that we passed on
+            hangs on them. None in journals of versions that did not ask.
+        now_unix_s: the chain's time, to tell which locks are over; 0 when none is open.
     """
 
     total: NanoTon
     signature: bytes
     locks: tuple[Lock, ...] = ()
+    let_go: tuple[bytes, ...] | None = None
+    now_unix_s: int = 0
 
 
 class WitnessSeen(Frozen, frozen=True, tag="witness"):
@@ -48,9 +53,14 @@ class WitnessSeen(Frozen, frozen=True, tag="witness"):
 
 
 class CloseRequested(Frozen, frozen=True, tag="close_requested"):
-    """The payer wants to close together at this total."""
+    """The payer wants to close together at this total.
+
+    `now_unix_s` is the chain's time, to tell which locks are over; 0 when none is open, None
+    in journals of versions that did not ask.
+    """
 
     total: NanoTon
+    now_unix_s: int | None = None
 
 
 class Settled(Frozen, frozen=True, tag="settled"):
@@ -177,8 +187,8 @@ class Payee(Frozen, frozen=True):
                 return self._receive(event)
             case WitnessSeen():
                 return self._open_lock(event)
-            case CloseRequested(total=total):
-                return self._release(total)
+            case CloseRequested():
+                return self._release(event)
             case Settled(received=received, lt=lt, gone=gone):
                 settled = msgspec.structs.replace(
                     self,
@@ -238,6 +248,8 @@ class Payee(Frozen, frozen=True):
             return self, (Refuse(reason=self.barred),)
         if fault := self._shrinks(event):
             return self, (Refuse(reason=fault, peer_at_fault=True),)
+        if event.let_go is not None and self._drops(event, event.let_go):
+            return self, (Refuse(reason="a lock that is still good is missing in the voucher"),)
         if event.total + locked_nanoton(event.locks) > self.total_max:
             reason = f"total {event.total} exceeds the deposit's {self.total_max}"
             return self, (Refuse(reason=reason),)
@@ -254,6 +266,19 @@ class Payee(Frozen, frozen=True):
             claims = paid.claim(worth=NO_MONEY) if self.close_at_unix_s else ()
             return paid, (Refuse(reason=self.barred), *claims)
         return paid, (GrantWork(total=event.total),)
+
+    def locks_good(self, now_unix_s: int) -> tuple[Lock, ...]:
+        """Return the locks that can still become worth more to us."""
+        return tuple(
+            lock
+            for lock in self.locks
+            if lock.deadline_unix_s >= now_unix_s and self.worth_of(lock) < lock.amount_nanoton
+        )
+
+    def _drops(self, event: VoucherReceived, let_go: tuple[bytes, ...]) -> bool:
+        """Tell whether a voucher lacks a lock that we may still need."""
+        good = self.locks_good(event.now_unix_s)
+        return any(lock not in event.locks and lock_id(lock) not in let_go for lock in good)
 
     def _shrinks(self, event: VoucherReceived) -> str:
         """Return how a voucher is worth less than the one that we hold, or ""."""
@@ -286,7 +311,8 @@ class Payee(Frozen, frozen=True):
             return after, (Refuse(reason=self.barred), *after.claim(worth=NO_MONEY))
         return after, (GrantWork(total=worth),)
 
-    def _release(self, total: NanoTon) -> tuple["Payee", tuple[PayeeEffect, ...]]:
+    def _release(self, event: CloseRequested) -> tuple["Payee", tuple[PayeeEffect, ...]]:
+        total = event.total
         if self.released_total == total:
             return self, (SignRelease(total=total),)  # asked again: the same answer
         if self.barred and self.barred != RESTORED:
@@ -294,4 +320,7 @@ class Payee(Frozen, frozen=True):
         if total < self.worth:
             reason = f"{total} is less than the voucher of {self.worth} that we hold"
             return self, (Refuse(reason=reason, peer_at_fault=True),)
+        if event.now_unix_s is not None and self.locks_good(event.now_unix_s):
+            # What we passed on for them can still be claimed from us.
+            return self, (Refuse(reason=ROUTED),)
         return msgspec.structs.replace(self, released_total=total), (SignRelease(total=total),)

@@ -1,12 +1,14 @@
 """The payee's side of locked vouchers and of routes through a hub."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from cocoon.errors import PaymentError, PeerMisbehaved
 from cocoon.messages import PaymentRef
 from cocoon.payments.admission import channel_fault, reference_fault
 from cocoon.payments.channel import Payee, Refuse, VoucherReceived, WitnessSeen
 from cocoon.payments.ownership import verify_ownership
+from cocoon.payments.payee_book import Held
 from cocoon.payments.payee_channel import PayeeChannel, RouteTill
 from cocoon.payments.payee_side import PayeeSide, held_as_seen, refusal
 from contracts.channel import ChannelState
@@ -22,6 +24,15 @@ from contracts.locks import (
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef, verify_locked_voucher, verify_voucher
 
+MayGo: TypeAlias = Callable[[str, bytes, int], bool]
+"""(channel, lock's id, chain's unix time) -> whether a voucher may leave that lock out."""
+
+
+def any_may_go(address: str, key: bytes, now_unix_s: int) -> bool:
+    """Nothing was passed on for any lock: what it is worth so far is all that we can lose."""
+    del address, key, now_unix_s
+    return True
+
 
 class PayeeRoutes(PayeeSide):
     """What `cocoon.payments.payee.PayeeService` does with locks."""
@@ -31,6 +42,7 @@ class PayeeRoutes(PayeeSide):
         payment: PaymentRef,
         voucher: LockedVoucher,
         check: Callable[[ChannelState, NanoTon, int], str],
+        may_go: MayGo = any_may_go,
     ) -> None:
         """Take a voucher with locks, or one in whose total locks were folded; durable.
 
@@ -41,6 +53,8 @@ class PayeeRoutes(PayeeSide):
             voucher: what the payer signed.
             check: is given the channel, what our best voucher granted before, and the
                 chain's time; returns why we do not take it, or "".
+            may_go: tells which locks that are still good *voucher* may leave out. Those that
+                a running job is paid through never may.
 
         Raises:
             PeerMisbehaved: the signature is not the payer's, or we would be worse off.
@@ -54,19 +68,42 @@ class PayeeRoutes(PayeeSide):
         if known is not None and _is_held(known.state, voucher):
             return
         channel = await self._sight(address)
-        fault = channel_fault(payment, channel, self._terms) or self._age_fault(channel)
-        held = known or held_as_seen(channel)
-        before = self.state_of(held)
-        fault = fault or before.barred
-        fault = fault or check(channel, before.best_total, await self._claiming.chain_now_unix_s())
-        if fault:
+        ref = channel.ref(self._terms.network_id)
+        if fault := channel_fault(payment, channel, self._terms) or self._age_fault(channel):
             raise PaymentError(f"channel {address}: {fault}")
-        ref, total = channel.ref(self._terms.network_id), voucher.total_nanoton
         if not _is_signed(channel.params.payer_key, ref, voucher):
             raise PeerMisbehaved(f"bad signature on a voucher for {address}")
-        if total + locked_nanoton(voucher.locks) > before.total_max:
+        # What *check* compares may not change before the voucher is taken, nor may a job count
+        # what is paid for a route as its own.
+        async with self._without_job(address):
+            await self._take_locked(known or held_as_seen(channel), channel, voucher, check, may_go)
+
+    async def _take_locked(
+        self,
+        held: Held,
+        channel: ChannelState,
+        voucher: LockedVoucher,
+        check: Callable[[ChannelState, NanoTon, int], str],
+        may_go: MayGo,
+    ) -> None:
+        total, now_unix_s = voucher.total_nanoton, await self._claiming.chain_now_unix_s()
+        if total + locked_nanoton(voucher.locks) > self.state_of(held).total_max:
             await self._look_for_top_up(held)
-        event = VoucherReceived(total=total, signature=voucher.signature, locks=voucher.locks)
+        before = self.state_of(held)
+        if fault := before.barred or check(channel, before.best_total, now_unix_s):
+            raise PaymentError(f"channel {held.address}: {fault}")
+        keys = [lock_id(lock) for lock in before.locks]
+        event = VoucherReceived(
+            total=total,
+            signature=voucher.signature,
+            locks=voucher.locks,
+            let_go=tuple(
+                key
+                for key in keys
+                if key.hex() not in self._active and may_go(held.address, key, now_unix_s)
+            ),
+            now_unix_s=now_unix_s,
+        )
         for effect in await self._store.step(held, event):
             if isinstance(effect, Refuse):
                 raise refusal(effect)
@@ -128,12 +165,13 @@ class PayeeRoutes(PayeeSide):
             raise PaymentError(held.state.barred or f"{worth} came through the route, not {base}")
         if lock.amount_nanoton - base < spendable_min:
             raise PaymentError(f"{lock.amount_nanoton - base} nanoton left on the route")
-        now_unix_s = await self._claiming.chain_now_unix_s()
-        if lock.deadline_unix_s - now_unix_s <= self._claiming.claim_margin_s:
-            raise PaymentError("the route ends too soon")
-        till = RouteTill(self, held, lock, NanoTon(base))
-        self._active[name] = till
-        return till
+        with self._taking(name):
+            now_unix_s = await self._claiming.chain_now_unix_s()
+            if lock.deadline_unix_s - now_unix_s <= self._claiming.claim_margin_s:
+                raise PaymentError("the route ends too soon")
+            till = RouteTill(self, held, lock, NanoTon(base))
+            self._active[name] = till
+            return till
 
     def settle_route(self, key: bytes) -> KeyPayment | None:
         """Return the best payment of a route; nothing more is taken through it.

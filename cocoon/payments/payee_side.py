@@ -1,6 +1,8 @@
 """What every part of the payee's service stands on: what it knows, and how it looks at channels."""
 
 import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import msgspec
@@ -23,6 +25,9 @@ from contracts.voucher import ChannelRef, verify_voucher
 
 LOOK_TIMEOUT_S: Final = 5.0
 """In mid-job the chain has so long to say whether the payer is leaving."""
+
+JOB_END_S: Final = 3.0
+"""Who settles right after a job waits at most so long until we have written down its end."""
 
 TOP_UP_LOOK_S: Final = 5.0
 """A voucher above the deposit makes us look for a top-up at most this often."""
@@ -54,6 +59,7 @@ class PayeeSide:
         self._cache_s = cache_s
         self._unseen_s_max = unseen_s_max
         self._active: dict[str, PayeeChannel | None] = {}
+        self._let_go = trio.Event()
         self._settling: set[str] = set()
 
     def _is_old(self, channel: ChannelState) -> bool:
@@ -101,9 +107,18 @@ class PayeeSide:
         known = self._store.book.channels.get(held.address)
         return held.state if known is None else known.state
 
+    async def _now_for(self, state: Payee) -> int:
+        """Return the chain's time when locks are open, to tell which are over; else 0."""
+        return await self._claiming.chain_now_unix_s() if state.locks else 0
+
     async def _look_for_top_up(self, held: Held) -> None:
+        """See whether the deposit has grown; when the chain cannot be asked, it has not."""
         if self._sightings.age_s(held.address) >= TOP_UP_LOOK_S:
-            channel = await self._sight(held.address, afresh=True)
+            try:
+                channel = await self._sight(held.address, afresh=True)
+            except ChainUnavailable as error:
+                _log.warning("no top-up of %s can be seen: %s", held.address, error)
+                return
             if held.address not in self._store.book.channels:
                 await self._store.hold(
                     msgspec.structs.replace(held, state=held_as_seen(channel).state)
@@ -119,7 +134,12 @@ class PayeeSide:
             return
         if total > state.total_max:
             await self._look_for_top_up(held)
-        event = VoucherReceived(total=total, signature=signature)
+        event = VoucherReceived(
+            total=total,
+            signature=signature,
+            let_go=(),
+            now_unix_s=await self._now_for(self.state_of(held)),
+        )
         effects = await self._store.step(held, event)
         for effect in effects:
             if isinstance(effect, Refuse):
@@ -160,9 +180,41 @@ class PayeeSide:
             )
 
     def let_go(self, channel: PayeeChannel) -> None:
-        """End a job's use of a channel; see `Till.done`."""
+        """End a job's use of a channel; see `PayeeChannel.done`."""
         if self._active.get(channel.name) is channel:
-            del self._active[channel.name]
+            self._free(channel.name)
+
+    def _free(self, name: str) -> None:
+        del self._active[name]
+        self._let_go.set()
+        self._let_go = trio.Event()
+
+    @contextmanager
+    def _taking(self, name: str) -> Iterator[None]:
+        """Reserve a channel or route for the block; it stays taken only by what is put there."""
+        self._active[name] = None
+        try:
+            yield
+        finally:
+            if self._active[name] is None:
+                self._free(name)
+
+    @asynccontextmanager
+    async def _without_job(self, address: str) -> AsyncGenerator[None]:
+        """Let no job use the channel in the block.
+
+        Its last job may have ended for the payer, and not quite yet for us: that is waited for.
+
+        Raises:
+            PaymentError: a job still runs.
+        """
+        with trio.move_on_after(JOB_END_S):
+            while address in self._active:
+                await self._let_go.wait()
+        if address in self._active:
+            raise PaymentError(f"a job still uses {address}")
+        with self._taking(address):
+            yield
 
 
 def held_as_seen(channel: ChannelState) -> Held:

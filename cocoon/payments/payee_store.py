@@ -1,11 +1,10 @@
 """Changes to the payee's book: one at a time for each channel."""
 
-import trio
-
 from cocoon.payments.admission import seen
 from cocoon.payments.channel import Payee, PayeeEffect, PayeeEvent
 from cocoon.payments.durable import DurableLog
 from cocoon.payments.payee_book import Happened, Held, PayeeBook, PayeeRecord
+from cocoon.payments.turns import Turns
 from contracts.channel import ChannelState
 
 
@@ -19,11 +18,11 @@ class PayeeStore:
     def __init__(self, book: PayeeBook, log: DurableLog[PayeeRecord]) -> None:
         self.book = book
         self._log = log
-        self._locks: dict[str, trio.Lock] = {}
+        self._turns: Turns[str] = Turns()
 
     async def hold(self, held: Held) -> None:
         """Keep a channel that is not in the book yet."""
-        async with self._lock(held.address):
+        async with self._turns.turn(held.address):
             if held.address not in self.book.channels:
                 await self._log.append(held)
 
@@ -33,7 +32,7 @@ class PayeeStore:
         A channel that is not in the book yet comes into it with its first change.
         Nothing is written when nothing changes. Cancelled, it happened or it did not.
         """
-        async with self._lock(held.address):
+        async with self._turns.turn(held.address):
             known = self.book.channels.get(held.address)
             before = held.state if known is None else known.state
             after, effects = before.step(event)
@@ -47,6 +46,3 @@ class PayeeStore:
         held = self.book.channels[address]
         await self.step(held, seen(channel, now_unix_s=now_unix_s))
         return self.book.channels[address].state
-
-    def _lock(self, address: str) -> trio.Lock:
-        return self._locks.setdefault(address, trio.Lock())

@@ -43,6 +43,7 @@ from cocoon.payments.payer_channel import PayerChannel
 from cocoon.payments.payer_store import PayerStore
 from cocoon.payments.recovery import find_channels
 from cocoon.payments.status import ChannelStatus, describe
+from cocoon.payments.turns import Turns
 from contracts.chain import Chain
 from contracts.channel import OPEN_FEE_NANOTON
 from contracts.errors import ChainUnavailable, ContractError
@@ -88,8 +89,8 @@ class PayerService:
         self._secret = secret
         self._funding = Funding(store, chain, wallet, secret=secret, timeout_s=timeout_s)
         self._closing = Closing(store, chain, timeout_s=timeout_s)
-        self._payees: dict[str, trio.Lock] = {}
-        self._operations: dict[str, trio.Lock] = {}
+        self._payees: Turns[str] = Turns()
+        self._operations: Turns[str] = Turns()
         self._held: set[str] = set()
         self._looked_at_s: dict[str, float] = {}
 
@@ -129,10 +130,10 @@ class PayerService:
             PaymentError: the wallet has not enough.
             ChainUnavailable: not seen in time. Call again: nothing is paid twice.
         """
-        async with self._payees.setdefault(payee_address, trio.Lock()):
+        async with self._payees.turn(payee_address):
             for channel in self._usable(payee_address, payee_key, for_routes=for_routes):
                 address = channel.address
-                async with self._operation(address):
+                async with self._operations.turn(address):
                     if await self._make_ready(address, spendable_min, deposit):
                         return self.channel(address)
             amount = self._within_limits(payee_address, spendable_min, deposit)
@@ -147,7 +148,7 @@ class PayerService:
             PaymentError: above a limit, or the wallet has not enough.
             ChainUnavailable: not seen in time; the watcher goes on with it.
         """
-        async with self._payees.setdefault(payee_address, trio.Lock()):
+        async with self._payees.turn(payee_address):
             amount = self._within_limits(payee_address, deposit, deposit)
             return await self._open(payee_address, payee_key, amount)
 
@@ -155,7 +156,7 @@ class PayerService:
         planned = await self._funding.plan(
             payee_address, payee_key, spendable=spendable, challenge_s=self._challenge_s
         )
-        async with self._operation(planned.address):
+        async with self._operations.turn(planned.address):
             await self._funding.open(planned)
         self._looked_at_s[planned.address] = trio.current_time()
         return self.channel(planned.address)
@@ -168,8 +169,8 @@ class PayerService:
             ChainUnavailable: not seen in time; the watcher goes on with it.
         """
         address = channel.address
-        payee = self._payees.setdefault(channel.payee_address, trio.Lock())
-        async with payee, self._operation(address):
+        payee = self._payees.turn(channel.payee_address)
+        async with payee, self._operations.turn(address):
             if self._store.get(address).transfer:
                 await self._funding.resume(address)
             await self._closing.refresh(address)
@@ -186,10 +187,14 @@ class PayerService:
         Raises:
             PaymentError: the limits do not leave room for what is needed.
         """
-        left = room(self._limits, self._store.book.channels.values(), payee_address, address)
+        left = self._room(payee_address, address)
         if fault := room_fault(needed, left, self._limits):
             raise PaymentError(fault)
         return max(needed, min(wanted, left))
+
+    def _room(self, payee_address: str, address: str) -> NanoTon:
+        channels = self._store.book.channels.values()
+        return room(self._limits, channels, payee_address, address)
 
     @asynccontextmanager
     async def hold_channel(
@@ -223,15 +228,6 @@ class PayerService:
         self._store.get(address)
         return PayerChannel(self._store, self._chain.network_id, address)
 
-    def signed_through(self, address: str) -> NanoTon:
-        """Return what was signed on a channel of ours, or through routes over a hub's channel."""
-        own = self._store.book.channels.get(address)
-        if own is not None:
-            return own.state.signed_total
-        routes = self._store.book.routes.values()
-        over = [each for each in routes if each.payment and each.payment.channel_address == address]
-        return NanoTon(sum(each.paid for each in over))
-
     def ready_channel(
         self, payee_address: str, payee_key: bytes, *, spendable_min: NanoTon, for_routes: bool
     ) -> PayerChannel | None:
@@ -256,7 +252,7 @@ class PayerService:
         Raises:
             ChainUnavailable: the chain could not be asked.
         """
-        async with self._operation(address):
+        async with self._operations.turn(address):
             if self.phase(address) is Phase.OPEN:
                 await self._closing.advance(address)
 
@@ -289,9 +285,10 @@ class PayerService:
         missing = spendable_min - self._store.get(address).state.spendable_left
         if missing > 0:
             needed = NanoTon(missing + OPEN_FEE_NANOTON)
-            payee_address = self._store.get(address).params.payee_address
-            amount = self._within_limits(payee_address, needed, max(deposit, needed), address)
-            await self._funding.top_up(address, amount)
+            left = self._room(self._store.get(address).params.payee_address, address)
+            if needed > left:
+                return False  # full, and not claimed from yet: a new channel may do
+            await self._funding.top_up(address, NanoTon(max(needed, min(deposit, left))))
         state = self._store.get(address).state
         return state.spendable_left >= spendable_min and not state.job_id
 
@@ -319,7 +316,7 @@ class PayerService:
             ChainUnavailable: not seen in time; the watcher goes on with it.
         """
         address = channel.address
-        async with self._operation(address):
+        async with self._operations.turn(address):
             done = await self._closing.settlement(address)
             if done is not None:
                 return done
@@ -336,7 +333,7 @@ class PayerService:
         Raises:
             PaymentError: a job still runs, or the channel is not open.
         """
-        async with self._operation(channel.address):
+        async with self._operations.turn(channel.address):
             await self._store.step(channel.address, ReleaseAsked())
             return self._close_request(channel.address)
 
@@ -380,7 +377,7 @@ class PayerService:
             ChainUnavailable: not seen in time; the watcher goes on with it.
         """
         address = channel.address
-        async with self._operation(address):
+        async with self._operations.turn(address):
             if self.phase(address) is Phase.CLOSED:
                 return 0
             if self.phase(address) not in (Phase.LEAVING, Phase.CLOSING):
@@ -422,9 +419,6 @@ class PayerService:
 
     # --- the watcher ------------------------------------------------------------------
 
-    def _operation(self, address: str) -> trio.Lock:
-        return self._operations.setdefault(address, trio.Lock())
-
     async def watch(self, interval_s: float) -> None:
         """Go on with what crashes and time-outs left open, for ever."""
         while True:
@@ -434,14 +428,13 @@ class PayerService:
             await trio.sleep(interval_s)
 
     async def _advance(self, address: str) -> None:
-        operation = self._operation(address)
         looked_at_s = self._looked_at_s.get(address, -REFRESH_S)
         recently = trio.current_time() - looked_at_s < REFRESH_S
-        if operation.locked() or address in self._held:
+        if self._operations.taken(address) or address in self._held:
             return
         if recently and self.phase(address) is Phase.OPEN:
             return
-        async with operation:
+        async with self._operations.turn(address):
             try:
                 if self._store.get(address).transfer or self.phase(address) is Phase.OPENING:
                     await self._funding.resume(address)

@@ -8,7 +8,7 @@ import msgspec
 from contracts.channel import EXTERNAL_LOCKS_MAX
 from contracts.locks import Lock, locked_nanoton
 from contracts.locks import lock_id as lock_id_of
-from contracts.units import NO_MONEY, NanoTon
+from contracts.units import NO_MONEY, TICKER, NanoTon, format_coins
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -320,7 +320,11 @@ class Payer(Frozen, frozen=True):
         if total <= self.signed_total:
             return self, (Refuse(reason=f"total {total} does not grow {self.signed_total}"),)
         if total > self.total_max:
-            return self, (Refuse(reason=f"total {total} exceeds the deposit's {self.total_max}"),)
+            reason = (
+                f"{format_coins(total)} {TICKER} in all exceeds the deposit's "
+                f"{format_coins(self.total_max)}; add to it with: cocoon channels top-up"
+            )
+            return self, (Refuse(reason=reason),)
         signed = msgspec.structs.replace(self, signed_total=total, previous_total=self.signed_total)
         return signed, (SignVoucher(total=total),)
 

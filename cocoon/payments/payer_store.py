@@ -1,11 +1,10 @@
 """Changes to the payer's book: one at a time for each channel, and never against the core."""
 
-import trio
-
 from cocoon.errors import PaymentError
 from cocoon.payments.channel import PayerEffect, PayerEvent, Refuse
 from cocoon.payments.durable import DurableLog
 from cocoon.payments.payer_book import Channel, Happened, PayerBook, PayerRecord
+from cocoon.payments.turns import Turns
 
 
 class PayerStore:
@@ -18,7 +17,7 @@ class PayerStore:
     def __init__(self, book: PayerBook, log: DurableLog[PayerRecord]) -> None:
         self.book = book
         self._log = log
-        self._locks: dict[str, trio.Lock] = {}
+        self._turns: Turns[str] = Turns()
 
     def get(self, address: str) -> Channel:
         """Return the channel at *address*.
@@ -45,7 +44,7 @@ class PayerStore:
         Raises:
             PaymentError: the core refuses one; nothing happened.
         """
-        async with self._locks.setdefault(address, trio.Lock()):
+        async with self._turns.turn(address):
             state = self.get(address).state
             effects: tuple[PayerEffect, ...] = ()
             for event in events:

@@ -130,7 +130,7 @@ class KernelEngine:
             KernelError: this machine cannot run or confine kernels.
         """
         job = _self_test_job()
-        result = self.run(job, JobControl("self-test", 1 << 40), Tally())
+        result = self.run(job, JobControl("self-test", 1 << 40), Tally(job.limits.time_ms))
         if not any(result.outputs[0].data):
             raise KernelFault("the self-test wrote nothing")
         usage = result.usage
@@ -183,10 +183,16 @@ def _choose(device: str) -> tuple[KernelProfile, str]:
 
 
 class Tally:
-    """What a job is at and has used: written by the job's thread, read by the one that tells."""
+    """What a job is at and has used: written by the job's thread, read by the one that tells.
 
-    def __init__(self) -> None:
+    Args:
+        ms_max: what was agreed. A kernel that is killed at its limit has run a little longer; that
+            is not metered.
+    """
+
+    def __init__(self, ms_max: int) -> None:
         self.step = ""
+        self._ms_max = ms_max
         self.metered_ms = 0
 
     def begin(self, step: str) -> None:
@@ -195,7 +201,7 @@ class Tally:
 
     def used(self, metered_ms: int) -> None:
         """So much was used until now, at least."""
-        self.metered_ms = max(self.metered_ms, metered_ms)
+        self.metered_ms = max(self.metered_ms, min(metered_ms, self._ms_max))
 
 
 @contextmanager
@@ -223,7 +229,7 @@ def run_kernel(engine: KernelEngine, order: RunKernel, control: JobControl, out:
         InvalidInput: the job is refused, and nothing of it has run.
         KernelError: this machine is at fault.
     """
-    job, tally = engine.prepare(order), Tally()
+    job, tally = engine.prepare(order), Tally(order.ms_max)
     out(JobStarted(job_id=order.job_id, prompt_tokens=0, audio_ms=0, kernel_hash=kernel_hash(job)))
     try:
         with _telling(order.job_id, tally, out):

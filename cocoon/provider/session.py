@@ -55,6 +55,7 @@ from cocoon.messages import (
     message_hash,
 )
 from cocoon.nursery import open_private_nursery
+from cocoon.payments.journal import DISK_WORDS, JournalError
 from cocoon.payments.payee import PayeeChannel, PayeeService
 from cocoon.provider.debtors import Debtors
 from cocoon.provider.execution import Execution, WorkerFailed
@@ -194,6 +195,9 @@ class Session:
             await self._negotiate()
         except Refused as refused:
             await self.refuse(RefusalCode(refused.code), refused.detail)
+        except JournalError as error:
+            logger.warning("a job was refused: %s", error)
+            await self.refuse(RefusalCode.INTERNAL, DISK_WORDS)
         except PaymentError as error:
             await self.refuse(RefusalCode.PAYMENT, str(error))
         except (ChainUnavailable, ContractError) as error:
@@ -409,6 +413,8 @@ class Session:
         self._shop.tell("job_started", {"job": job.job_id, "model": model.name})
         try:
             signed = await self._work(deal, execution, request_hash, started_at)
+        except JournalError:
+            raise  # our disk, not their purse
         except (PeerMisbehaved, RemoteProtocolError, PaymentError):
             self._remember_debt(execution)
             raise

@@ -1,11 +1,21 @@
 """What an attempt of a job cost, how fast it was, and why nobody was left for one."""
 
+import logging
+from pathlib import Path
+
+import msgspec
+
+from cocoon.kernel_profiles import PROFILES
+from cocoon.market.explain import Explanation
 from cocoon.market.match import Loss
 from cocoon.payments.payer import PayerChannel
 from cocoon.requester.events import Attempt
+from cocoon.requester.inputs import model_classes
 from cocoon.requester.plan import JobRequest, KernelRequest, SpeechRequest
 from cocoon.requester.run import RunningJob
 from contracts.units import NanoTon
+
+logger = logging.getLogger(__name__)
 
 
 def account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> None:
@@ -17,6 +27,16 @@ def account(attempt: Attempt, channel: PayerChannel, running: RunningJob) -> Non
     attempt.paid_nanoton = NanoTon(channel.signed_total - before)
 
 
+def keep_explanation(directory: Path, explanation: Explanation, number: int) -> None:
+    """Write down why each provider won or lost, for `cocoon explain`; without room, only say so."""
+    path = directory / f"{explanation.job_id}-{number}.json"
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_bytes(msgspec.json.encode(explanation))
+    except OSError as error:
+        logger.warning("why this provider: not kept in %s: %s", path, error)
+
+
 def speed_milli_per_s(attempt: Attempt, request: JobRequest) -> int:
     """Return thousandths of tokens (or seconds of audio) a second; 0: it was not measured."""
     if attempt.streaming_s <= 0 or isinstance(request, KernelRequest):
@@ -26,11 +46,18 @@ def speed_milli_per_s(attempt: Attempt, request: JobRequest) -> int:
     return int(1000 * max(0, attempt.tokens - 1) / attempt.streaming_s)
 
 
+def class_words(resource_class: str) -> str:
+    """Return what a class is called, or how its hash begins when that is not known here."""
+    kernels = {each.resource_class: each.name for each in PROFILES.values()}
+    names = model_classes() | kernels
+    return names.get(resource_class, resource_class[:24])
+
+
 def no_provider_words(losses: list[Loss], resource_class: str) -> str:
     """Return why there is no provider, one line for each."""
     if not losses:
         return (
-            f"no provider of {resource_class[:24]} was found; "
+            f"no provider of {class_words(resource_class)} was found; "
             "check network.bootstrap, or wait for one to join"
         )
     reasons = "\n".join(f"  {x.peer[-8:]}  {x.reason.value}: {x.detail}" for x in losses)

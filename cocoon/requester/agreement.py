@@ -4,7 +4,6 @@ import secrets
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import trio
@@ -37,6 +36,7 @@ from cocoon.payments.payer import PayerChannel
 from cocoon.receipts import JobView, ReceiptFile, check_receipt, countersign, save_receipt
 from cocoon.requester.meter import MeterWatch
 from cocoon.requester.plan import (
+    AUDIO_HEADER_SLACK_MS,
     JobRequest,
     KernelRequest,
     Progress,
@@ -52,9 +52,6 @@ from contracts.units import NanoTon
 from kernels.custom import kernel_hash
 from kernels.custom.job import output_bytes
 from overlay.identity import Identity
-
-AUDIO_HEADER_SLACK_MS: Final = 250
-"""Decoders may find a little more audio than a header announces."""
 
 
 class ChannelPurse:

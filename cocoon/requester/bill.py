@@ -1,32 +1,34 @@
 """What a job has cost so far, for whoever must know before it has ended."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from cocoon.requester.events import ChannelReady, JobProgress, KernelCame, OutputCame
-from cocoon.requester.service import Requester
+from cocoon.requester.events import JobProgress, KernelCame, OutputCame
 from contracts.units import NO_MONEY, NanoTon
 
 
 @dataclass(slots=True)
 class Bill:
-    """Follows one job by its events.
+    """Follows one job; `Requester.run` adds to it, however the job ends.
+
+    A channel's total would not do: as soon as an attempt is over, another job may pay
+    through its channel.
 
     Attributes:
-        totals_before: of each channel that the job used, when it began with it.
-        paid_nanoton: signed away for the job, over all its channels; see `add_up`.
+        paid_nanoton: signed away for the job by attempts that are over, hubs' fees included.
+        tokens, kernel_ms: what came for it.
     """
 
-    totals_before: dict[str, int] = field(default_factory=dict)
+    paid_nanoton: NanoTon = NO_MONEY
     tokens: int = 0
     kernel_ms: int = 0
-    paid_nanoton: NanoTon = NO_MONEY
 
-    def note(self, event: JobProgress, requester: Requester) -> None:
+    def add(self, paid_nanoton: NanoTon) -> None:
+        """So much more was signed away."""
+        self.paid_nanoton = NanoTon(self.paid_nanoton + paid_nanoton)
+
+    def note(self, event: JobProgress) -> None:
         """Take in a step of the job."""
-        if isinstance(event, ChannelReady):
-            total = requester.payer.signed_through(event.address)
-            self.totals_before.setdefault(event.address, total)
-        elif isinstance(event, OutputCame):
+        if isinstance(event, OutputCame):
             self.tokens = event.tokens
         elif isinstance(event, KernelCame):
             self.kernel_ms = event.metered_ms
@@ -34,13 +36,3 @@ class Bill:
     def got(self) -> str:
         """Return in words what came for the money."""
         return f"{self.kernel_ms} ms of a kernel" if self.kernel_ms else f"{self.tokens} tokens"
-
-    def add_up(self, requester: Requester) -> NanoTon:
-        """Count what was signed, from the channels themselves."""
-        self.paid_nanoton = NanoTon(
-            sum(
-                requester.payer.signed_through(address) - before
-                for address, before in self.totals_before.items()
-            )
-        )
-        return self.paid_nanoton

@@ -41,7 +41,7 @@ def speech_request(path: Path, model: str = SPEECH_MODEL) -> SpeechRequest:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
     return speech_of(data, str(path), model)
 
 

@@ -91,8 +91,8 @@ class MeterWatch:
             problem = "it ran backwards"
         elif self.kind is Kind.CHAT and billed != tokens_received:
             problem = f"{billed} tokens billed, {tokens_received} received"
-        elif seen.prompt_tokens and meter.prompt_tokens != seen.prompt_tokens:
-            problem = f"the prompt grew from {seen.prompt_tokens} tokens"
+        elif seen != Meter() and prompt_tokens != self.prompt_tokens:
+            problem = f"the prompt grew from {self.prompt_tokens} tokens"
         elif billed > self.output_tokens_max:
             problem = f"more than the {self.output_tokens_max} tokens asked for"
         elif prompt_tokens > self.prompt_tokens_max:

@@ -29,6 +29,9 @@ PROMPT_TOKENS_ALLOWED: Final = 64
 """Room for a default system prompt that a template may add, in tokens."""
 
 
+AUDIO_HEADER_SLACK_MS: Final = 250
+"""Decoders may find a little more audio than a header announces, and may bill it."""
+
 GREEDY: Final = SamplingSettings()
 
 
@@ -199,7 +202,7 @@ def size_of(request: JobRequest, progress: Progress) -> JobSize:
     """Return upper bounds of what is left, rounded up so that they tell less."""
     input_bytes = bucket(len(encode(remaining_input(request, progress))))
     if isinstance(request, SpeechRequest):
-        seconds = -(-request.duration_ms // 1000)
+        seconds = -(-(request.duration_ms + AUDIO_HEADER_SLACK_MS) // 1000)
         return JobSize(input_bytes_max=input_bytes, audio_seconds_max=max(1, bucket(seconds)))
     if isinstance(request, KernelRequest):
         return JobSize(

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
 import trio
 
 from cocoon.clock import Clock
@@ -48,8 +47,14 @@ from cocoon.payments.closing import Settlement
 from cocoon.payments.hub.requester import HubClient, RouteChannel
 from cocoon.payments.hub.wire import asking
 from cocoon.payments.payer import PayerChannel, PayerService
-from cocoon.requester.accounts import account, no_provider_words, speed_milli_per_s
-from cocoon.requester.agreement import prepare
+from cocoon.requester.accounts import (
+    account,
+    keep_explanation,
+    no_provider_words,
+    speed_milli_per_s,
+)
+from cocoon.requester.agreement import Prepared, prepare
+from cocoon.requester.bill import Bill
 from cocoon.requester.events import (
     AllBusy,
     Attempt,
@@ -81,7 +86,7 @@ from cocoon.requester.rounds import Rounds
 from cocoon.requester.talks import Agreed, Talks, hold_slot
 from cocoon.requester.tracks import Tracks
 from contracts.errors import ChainUnavailable, ContractError
-from contracts.units import NanoTon, parse_coins
+from contracts.units import NO_MONEY, NanoTon, parse_coins
 from overlay.errors import OverlayError, PeerUnavailable
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
@@ -107,6 +112,7 @@ class _Job:
     started_s: float
     deadline_unix_s: int
     rounds: Rounds
+    bill: Bill
     progress: Progress = field(default_factory=Progress)
     attempts: list[Attempt] = field(default_factory=list)
     failovers: list[FailOver] = field(default_factory=list)
@@ -133,10 +139,17 @@ class Requester:
     background: trio.Nursery
     finder: Finder
 
-    async def run(self, request: JobRequest, listener: Listener) -> JobResult:
+    async def run(
+        self, request: JobRequest, listener: Listener, bill: Bill | None = None
+    ) -> JobResult:
         """Get *request* done and return the result.
 
         Cancelling stops the provider's device and pays for what was received.
+
+        Args:
+            request: what to buy.
+            listener: hears of every step. What it raises ends the job.
+            bill: learns what is paid; also of a job that fails or is cancelled.
 
         Raises:
             NoProvider: nobody could or would do it; the message lists the reasons.
@@ -153,6 +166,7 @@ class Requester:
             rounds=Rounds(
                 self.config.requester.attempts_max, patience_s=self.config.requester.busy_wait_s
             ),
+            bill=bill or Bill(),
         )
         with trio.move_on_after(timeout_s):
             await self._work(job)
@@ -257,7 +271,7 @@ class Requester:
             size=size,
         )
         job.explanations.append(explanation)
-        self._save_explanation(explanation, len(job.explanations))
+        keep_explanation(self.config.home / "jobs", explanation, len(job.explanations))
         if agreed is None and job.rounds.came_to_nothing(chosen, talks.core):
             return None
         if agreed is None:
@@ -265,12 +279,18 @@ class Requester:
             return None
         try:
             check_tier(agreed.statement, prefs.tier_min)
-            worst = worst_case_cost(agreed.offer.schedule, size)
+            worst = NanoTon(worst_case_cost(agreed.offer.schedule, size) + self._hub_fee_max)
             await job.listener(Negotiated(agreed.peer, agreed.offer.schedule, worst, explanation))
         except BaseException:
             await _hang_up(agreed.stream)
             raise
         return agreed
+
+    @property
+    def _hub_fee_max(self) -> NanoTon:
+        """The most that a route to a provider may cost beside the job; 0 without a hub."""
+        settings = self.config.requester
+        return parse_coins(settings.hub_fee_coins_max) if settings.via_hub else NO_MONEY
 
     async def _wait_for_slot(self, job: _Job, losses: list[Loss]) -> None:
         """Wait, when all that is missing is a free slot.
@@ -365,16 +385,10 @@ class Requester:
             agreed_nanoton=worst_case_cost(agreed.offer.schedule, size) if agreed else None,
         )
 
-    def _save_explanation(self, explanation: Explanation, number: int) -> None:
-        directory = self.config.home / "jobs"
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = directory / f"{explanation.job_id}-{number}.json"
-        path.write_bytes(msgspec.json.encode(explanation))
-
     # --- one attempt ---
 
     async def _attempt(self, job: _Job, agreed: Agreed, attempt: Attempt) -> None:
-        async with self._paying(agreed) as channel:
+        async with self._paying(agreed, job.bill) as channel:
             attempt.channel = channel.address
             if isinstance(channel, RouteChannel):
                 attempt.channel = channel.upstream
@@ -391,7 +405,7 @@ class Requester:
                     await channel.end_job(part_id)
 
     @asynccontextmanager
-    async def _paying(self, agreed: Agreed) -> AsyncIterator[PayerChannel]:
+    async def _paying(self, agreed: Agreed, bill: Bill) -> AsyncIterator[PayerChannel]:
         """Hold what pays for a job: a route, when that is wished and saves an opening."""
         offer, needed = agreed.offer, NanoTon(agreed.offer.spendable_min_nanoton)
         payee = (offer.payee_address, offer.payee_key)
@@ -401,16 +415,17 @@ class Requester:
             await hold_slot(agreed)
         route = None
         if self.config.requester.via_hub and ready is None:
-            route = await self._route(agreed, needed)
+            route = await self._route(agreed, needed, bill)
         if route is not None:
-            yield route
+            with self.hub.holding(route):
+                yield route
             return
         async with self.payer.hold_channel(
             *payee, spendable_min=needed, deposit=deposit
         ) as channel:
             yield channel
 
-    async def _route(self, agreed: Agreed, needed: NanoTon) -> PayerChannel | None:
+    async def _route(self, agreed: Agreed, needed: NanoTon, bill: Bill) -> RouteChannel | None:
         """Return a route through the hub; None when it cannot be had, and a channel must do."""
         settings = self.config.requester
         try:
@@ -421,6 +436,7 @@ class Requester:
                 agreed.offer.payee_key,
                 capacity=max(needed, parse_coins(settings.route_coins)),
                 deposit=settings.deposit_nanoton,
+                fee_paid=bill.add,
             )
         except (PaymentError, PeerMisbehaved, OverlayError, ContractError) as error:
             logger.warning("not through the hub, but by a channel of our own: %s", error)
@@ -449,15 +465,24 @@ class Requester:
         finally:
             prepared.forget_key()
             account(attempt, channel, prepared.running)
+            job.bill.add(attempt.paid_nanoton)
             if prepared.running.countersignature:  # also of a job that we have cancelled
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + JOURNAL_S):
-                    attempt.receipt = str(await prepared.save(self.config.receipts))
+                    attempt.receipt = await self._keep_receipt(prepared)
         finish = prepared.running.finish
         if not is_complete(job.request, finish):
             # It was paid for what it sent, and has not done what was asked.
             raise PeerUnavailable(f"it ended the job: {finish.value if finish else 'no reason'}")
         self.tracks.succeeded(attempt.provider, speed_milli_per_s(attempt, job.request))
         self.directory.book.know(self.tracks.with_receipts())
+
+    async def _keep_receipt(self, prepared: Prepared) -> str:
+        """Return where the receipt is; "" when there is no room: the answer is not lost for it."""
+        try:
+            return str(await prepared.save(self.config.receipts))
+        except OSError as error:
+            logger.warning("the receipt could not be kept in %s: %s", self.config.receipts, error)
+            return ""
 
     async def _take(self, job: _Job, attempt: Attempt, piece: OutputPiece) -> None:
         now_s = trio.current_time()

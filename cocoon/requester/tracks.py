@@ -3,6 +3,7 @@
 Kept in one small JSON file; losing it loses memories, never money.
 """
 
+import logging
 import os
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,8 @@ from typing import Final
 import msgspec
 
 from cocoon.market.match import Track
+
+logger = logging.getLogger(__name__)
 
 PEERS_MAX: Final = 4096
 COUNT_MAX: Final = 1000
@@ -92,6 +95,12 @@ class Tracks:
     def _save(self, entry: _Entry) -> None:
         if entry.jobs + entry.failures > COUNT_MAX:
             entry.jobs, entry.failures = entry.jobs // 2, entry.failures // 2
+        try:
+            self._write()
+        except OSError as error:
+            logger.warning("what is known of providers is not kept in %s: %s", self._path, error)
+
+    def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self._path.with_suffix(".new")
         temporary.write_bytes(msgspec.json.encode(self._entries))

@@ -3,35 +3,69 @@
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 
-from kernels.custom.child import STARTED
-from kernels.custom.confinement import can_confine, confine, limit_resources
+from kernels.custom.child import DONE, STARTED
+from kernels.custom.confinement import can_confine, confine, die_with_parent, limit_resources
 from kernels.custom.gauge import shared_env
 from kernels.custom.job import Argument, KernelJob, Role
 from kernels.custom.running import RunAnswer, RunRequest
-from kernels.errors import KernelError
+from kernels.errors import DeviceUnavailable, KernelError, LaunchError
 from kernels.ptx.arena import Arena, Block
 from kernels.ptx.errors import FaultReason, LaunchFault
 from kernels.ptx.run import KernelArgument, Module
 from kernels.ptx.translation import Translation
 
+if TYPE_CHECKING:
+    from kernels._cuda import CudaBuffer, CudaDevice
+
 PAGE: Final = 256
 
 
-def _answer(request: RunRequest) -> RunAnswer:
+class _Progress:
+    """Tells the parent, one byte each and in this order, when the kernel begins and is over."""
+
+    def __init__(self) -> None:
+        self._began_s: float | None = None
+        self._is_over = False
+        self.passed_us = 0
+
+    @property
+    def began(self) -> bool:
+        """Whether anything of the customer's has run."""
+        return self._began_s is not None
+
+    def begin(self) -> None:
+        """The kernel starts now."""
+        _write(STARTED)
+        self._began_s = time.perf_counter()
+
+    def end(self) -> None:
+        """The kernel is over, or there was none."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._began_s is None:
+            _write(STARTED)
+        else:
+            self.passed_us = max(1, round(1e6 * (time.perf_counter() - self._began_s)))
+        _write(DONE)
+
+
+def _answer(request: RunRequest, progress: _Progress) -> RunAnswer:
     missing = can_confine()
     if missing and request.must_confine:
-        return RunAnswer(unconfined=missing)
+        return RunAnswer(unavailable=missing)
     if request.device == "cuda":
-        return _on_card(request)
-    return _on_cpu(request, confined=not missing)
+        return _on_card(request, progress)
+    return _on_cpu(request, progress, confined=not missing)
 
 
-def _on_cpu(request: RunRequest, *, confined: bool) -> RunAnswer:
+def _on_cpu(request: RunRequest, progress: _Progress, *, confined: bool) -> RunAnswer:
     job = request.job
     module = Module(Translation.unpack(request.translation))
     arena = Arena(sum(each.size_bytes + PAGE for each in job.arguments) + PAGE)
@@ -40,8 +74,7 @@ def _on_cpu(request: RunRequest, *, confined: bool) -> RunAnswer:
     limit_resources(memory_bytes=request.memory_bytes + arena.size_bytes, cpu_s=request.cpu_s)
     if confined:
         confine()
-    _write(STARTED)
-    began_s = time.perf_counter()
+    progress.begin()
     try:
         report = module.entry(job.entry).launch(
             arena,
@@ -53,23 +86,20 @@ def _on_cpu(request: RunRequest, *, confined: bool) -> RunAnswer:
             env=env,
         )
     except LaunchFault as fault:
+        progress.end()
         out_of_fuel = fault.reason is FaultReason.OUT_OF_FUEL
         return RunAnswer(
             fault=str(fault),
             out_of_fuel=out_of_fuel,
-            device_us=_passed_us(began_s),
+            device_us=progress.passed_us,
             fuel=job.limits.fuel if out_of_fuel else fault.fuel_used,
         )
-    device_us = _passed_us(began_s)
+    progress.end()
     return RunAnswer(
         outputs=_outputs(job.arguments, arguments, arena),
-        device_us=device_us,
+        device_us=progress.passed_us,
         fuel=report.fuel_used,
     )
-
-
-def _passed_us(began_s: float) -> int:
-    return max(1, round(1e6 * (time.perf_counter() - began_s)))
 
 
 def _placed(job: KernelJob, arena: Arena) -> list[KernelArgument]:
@@ -96,26 +126,38 @@ def _outputs(
     )
 
 
-def _on_card(request: RunRequest) -> RunAnswer:
-    """Run on a card. The driver needs its devices, so only resources are limited here.
+def _on_card(request: RunRequest, progress: _Progress) -> RunAnswer:
+    """Run on a card. The driver needs its devices and files, so it is not confined here.
 
     A process of its own has its own address space on the card, and its memory is zeroed before
     anybody else gets it; the parent kills it when its time is up.
     """
-    from kernels._cuda import CudaBuffer, open_cuda  # noqa: PLC0415  (loads the driver)
+    from kernels._cuda import open_cuda  # noqa: PLC0415  (loads the driver)
 
-    job = request.job
-    device = open_cuda()
+    die_with_parent()
     try:
-        values: list[CudaBuffer | np.number[Any]] = []
-        for each in job.arguments:
-            if each.role is Role.SCALAR:
-                values.append(np.frombuffer(each.data, np.dtype(each.dtype.value))[0])
-                continue
-            buffer = device.allocate(each.size_bytes)
-            if each.data:
-                device.copy_in(buffer, each.data)
-            values.append(buffer)
+        with closing(open_cuda()) as device:
+            return _on_open_card(device, request, progress)
+    except DeviceUnavailable as error:
+        return RunAnswer(unavailable=str(error))
+    except LaunchError as error:
+        if not progress.began:
+            return RunAnswer(rejected=str(error))
+        return RunAnswer(fault=str(error), device_us=progress.passed_us)
+
+
+def _on_open_card(device: "CudaDevice", request: RunRequest, progress: _Progress) -> RunAnswer:
+    job = request.job
+    values: list[CudaBuffer | np.number[Any]] = []
+    for each in job.arguments:
+        if each.role is Role.SCALAR:
+            values.append(np.frombuffer(each.data, np.dtype(each.dtype.value))[0])
+            continue
+        buffer = device.allocate(each.size_bytes)
+        if each.data:
+            device.copy_in(buffer, each.data)
+        values.append(buffer)
+    try:
         device_us = device.run_code(
             request.translation,
             job.entry,
@@ -123,16 +165,16 @@ def _on_card(request: RunRequest) -> RunAnswer:
             block=job.block,
             shared_bytes=job.shared_bytes,
             values=values,
-            before=lambda: _write(STARTED),
+            before=progress.begin,
         )
-        outputs = tuple(
-            bytes(device.copy_out(value, each.size_bytes))
-            for each, value in zip(job.arguments, values, strict=True)
-            if each.role in {Role.OUT, Role.INOUT} and isinstance(value, CudaBuffer)
-        )
-        return RunAnswer(outputs=outputs, device_us=max(1, device_us))
     finally:
-        device.close()
+        progress.end()
+    outputs = tuple(
+        bytes(device.copy_out(value, each.size_bytes))
+        for each, value in zip(job.arguments, values, strict=True)
+        if each.role in {Role.OUT, Role.INOUT} and not isinstance(value, np.number)
+    )
+    return RunAnswer(outputs=outputs, device_us=max(1, device_us))
 
 
 def _write(data: bytes) -> None:
@@ -143,12 +185,12 @@ def _write(data: bytes) -> None:
 def main() -> None:
     """Serve one request."""
     request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=RunRequest)
+    progress = _Progress()
     try:
-        answer = _answer(request)
+        answer = _answer(request, progress)
     except KernelError as error:
         answer = RunAnswer(fault=str(error))
-    if answer.unconfined:
-        _write(STARTED)
+    progress.end()
     _write(msgspec.msgpack.encode(answer))
 
 

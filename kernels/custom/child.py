@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import IO, Final
 
 from kernels.custom.errors import KernelStopped, LimitExceeded
@@ -16,7 +17,11 @@ from kernels.custom.oversight import Order
 
 STARTED: Final = b"S"
 """The child's first byte: it is confined, and begins with the customer's part now."""
+DONE: Final = b"D"
+"""The second byte of a child that runs a kernel: the kernel is over, results are to come."""
 STARTUP_S: Final = 60.0
+ANSWER_S: Final = 60.0
+"""For the results, once the kernel is over."""
 LAST_WORDS_MAX: Final = 500
 POLL_S: Final = 0.02
 """How often it is asked whether the child may go on."""
@@ -41,7 +46,9 @@ def ask_child(
     what: str,
     ask: Ask = _go,
     descriptors: tuple[int, ...] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
     started: Callable[[], None] = lambda: None,
+    done: Callable[[], None] | None = None,
 ) -> bytes:
     """Run ``python -m module`` with *request* on its standard input; return what it answers.
 
@@ -53,7 +60,10 @@ def ask_child(
         what: is being done, for the message.
         ask: says whether the child goes on, rests (its time stands still) or is killed.
         descriptors: of open files that the child gets, under the same numbers.
+        environment: variables that the child gets beside its own two.
         started: is called once the child has begun to work.
+        done: is called when the child says `DONE`; *work_s* is the time until then. None where
+            it does not say so.
 
     Raises:
         LimitExceeded: it did not answer in time.
@@ -65,12 +75,12 @@ def ask_child(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+        env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", **environment},
         pass_fds=descriptors,
         start_new_session=True,
     )
     try:
-        return _Talk(process, ask, what).run(request, work_s, answer_bytes_max, started)
+        return _Talk(process, ask, what).run(request, work_s, answer_bytes_max, started, done)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
@@ -95,7 +105,12 @@ class _Talk:
         self._what = what
 
     def run(
-        self, request: bytes, work_s: float, answer_bytes_max: int, started: Callable[[], None]
+        self,
+        request: bytes,
+        work_s: float,
+        answer_bytes_max: int,
+        started: Callable[[], None],
+        done: Callable[[], None] | None,
     ) -> bytes:
         """Send *request*, wait until the child has started, return its answer."""
         process = self._process
@@ -106,6 +121,9 @@ class _Talk:
         answer = b""
         if self._read(process.stdout, 1, STARTUP_S) == STARTED:
             started()
+            if done is not None and self._read(process.stdout, 1, work_s) == DONE:
+                done()
+                work_s = ANSWER_S
             answer = self._read(process.stdout, answer_bytes_max + 1, work_s)
         process.wait(5)
         if process.returncode == 0 and 0 < len(answer) <= answer_bytes_max:

@@ -74,8 +74,13 @@ def limit_resources(*, memory_bytes: int, cpu_s: int) -> None:
     """Bound address space and processor time; no files, no core dumps; die with the parent."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    die_with_parent()
+
+
+def die_with_parent() -> None:
+    """End when the parent ends, and leave no core dump: its memory is a customer's."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         _libc().prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
 

@@ -4,6 +4,7 @@ Children are confined (`kernels.custom.confinement`), limited in memory and proc
 killed when their time is up. The memory of a job is fresh and zeroed, and goes with its child.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,9 @@ GRACE_S: Final = 0.5
 ANSWER_OVERHEAD_BYTES: Final = 64 << 10
 SIGXCPU: Final = 24
 TRANSLATE_CPU_S: Final = 30
+CLOCK_LAG_MS: Final = 50
+"""By how much less we say, while a kernel runs on a card, than has passed here since its start.
+The bill is by the card's own clock, and must not be less than what was told, and paid, before."""
 
 
 class RunRequest(msgspec.Struct, frozen=True):
@@ -68,14 +72,17 @@ class RunRequest(msgspec.Struct, frozen=True):
 
 
 class RunAnswer(msgspec.Struct, frozen=True):
-    """What the kernel wrote, or why it was stopped."""
+    """What the kernel wrote, or why it was stopped or never ran."""
 
     outputs: tuple[bytes, ...] = ()
     device_us: int = 0
     fuel: int = 0
     fault: str = ""
     out_of_fuel: bool = False
-    unconfined: str = ""
+    rejected: str = ""
+    """Why the driver does not take the code; nothing of it has run."""
+    unavailable: str = ""
+    """What this machine lacks."""
 
 
 def run_job(
@@ -120,7 +127,7 @@ def run_job(
     )
     vet(job, ptx)
     tell(f"translating for the {kind}")
-    code = _translate(job, ptx, cache, keep=keep) if kind == "cpu" else ptx.encode()
+    code = _translate(job, ptx, cache, keep=keep) if kind == "cpu" else ptx.encode() + b"\0"
     compile_ms = round(1000 * (time.monotonic() - began_s))
     tell("running")
     with _open_meter(job, kind, compile_ms) as meter:
@@ -136,19 +143,26 @@ class _Meter:
     gauge: FuelGauge | None
     compile_ms: int
     began_s: float | None = None
+    ended_s: float | None = None
 
     def started(self) -> None:
         """The kernel runs from now on."""
         self.began_s = time.monotonic()
 
+    def done(self) -> None:
+        """The kernel is over; what follows is not metered."""
+        self.ended_s = time.monotonic()
+
     def _passed_ms(self) -> int:
-        return 0 if self.began_s is None else int(1000 * (time.monotonic() - self.began_s))
+        if self.began_s is None:
+            return 0
+        return int(1000 * ((self.ended_s or time.monotonic()) - self.began_s))
 
     def read(self) -> Reading:
         """Return what was used so far."""
         if self.device == "cpu":
             return Reading(fuel=self.gauge.used() if self.gauge is not None else 0)
-        return Reading(card_ms=self._passed_ms())
+        return Reading(card_ms=max(0, self._passed_ms() - CLOCK_LAG_MS))
 
     def usage(self, answer: "RunAnswer | None" = None) -> Usage:
         """Return what was used in the end; without an answer, as far as we could see."""
@@ -175,7 +189,7 @@ def _open_meter(job: KernelJob, device: str, compile_ms: int) -> Iterator[_Meter
 def _device(choice: DeviceChoice) -> Literal["cpu", "cuda"]:
     if choice == "cpu":
         return "cpu"
-    report = probe_gpu()
+    report = probe_gpu(start=choice == "auto")  # "cuda": the kernel's own process starts the card
     if report.usable:
         return "cuda"
     if choice == "cuda":
@@ -231,6 +245,8 @@ def _run(
             ask=lambda: _order(kind, oversee(meter.read())),
             descriptors=(gauge,) if gauge >= 0 else (),
             started=meter.started,
+            done=meter.done,
+            environment=card_environment() if kind == "cuda" else {},
         )
     except ChildDied as error:
         if f"signal {SIGXCPU}" in str(error):
@@ -249,6 +265,13 @@ def _run(
     return answer
 
 
+def card_environment() -> dict[str, str]:
+    """Return what tells a driver where it is and which card to take; it keeps no code on disk."""
+    names = [each for each in os.environ if each.startswith(("CUDA_", "NVIDIA_"))]
+    kept = {each: os.environ[each] for each in ("LD_LIBRARY_PATH", *names) if each in os.environ}
+    return kept | {"CUDA_CACHE_DISABLE": "1"}
+
+
 def _order(kind: str, order: Order) -> Order:
     """A launch on a card goes on while its process rests, so there it does not rest."""
     return Order.GO if order is Order.PAUSE and kind != "cpu" else order
@@ -256,8 +279,10 @@ def _order(kind: str, order: Order) -> Order:
 
 def _check(job: KernelJob, answer: RunAnswer, meter: _Meter) -> None:
     """Raise what stopped the kernel."""
-    if answer.unconfined:
-        raise SandboxUnavailable(answer.unconfined)
+    if answer.unavailable:
+        raise SandboxUnavailable(answer.unavailable)
+    if answer.rejected:
+        raise KernelRejected(answer.rejected)
     stopped: CustomKernelError | None = None
     if answer.out_of_fuel:
         stopped = LimitExceeded(f"the kernel used up its fuel of {job.limits.fuel} instructions")

@@ -12,11 +12,16 @@ a text continued elsewhere continues the same, and an answer can be checked byte
 is for checking the model. Tokens are chosen on the device, the same ones that
 `kernels.models.sampling.choose` takes from the same logits: four bytes come back for each.
 
+What a decoded token needs is copied to the card first; then all its launches are the same ones as
+for the token before, so a card records them once and repeats them (`Device.repeat`).
+
 Sources: as `kernels.models.llama`; int8 activations: Dettmers et al., "LLM.int8()", 2022, and GGML.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -50,6 +55,9 @@ KV_BYTES_MAX: Final = 384 << 20
 
 QUANTISE_VALUES: Final = 1 << 20
 """Values quantised at a time, which bounds the memory that loading needs."""
+
+_SERIALS: Final = itertools.count()
+"""Name decoders and sequences in keys of repeated launches: an `id` may come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,7 @@ class DeviceDecoder:
         budget_tokens = kv_bytes_max // self.config.kv_bytes_per_token
         self.capacity_tokens_max: Final = min(self.config.context_tokens, budget_tokens)
         self._device = device
+        self._serial = next(_SERIALS)
         self._buffers: list[Buffer] = []
         try:
             self._load(weights)
@@ -220,24 +229,24 @@ class DeviceDecoder:
 
     def extend_together(self, steps: Sequence[Step]) -> list[Floats | None]:
         """Take in tokens of several sequences in one pass; see `BatchDecoder`."""
-        ends, tokens = self._take_in_together(steps)
+        ends = self._take_in_together(steps)
         wanted = [end for step, end in zip(steps, ends, strict=True) if step.wants_logits]
-        rows = iter(self.logits(wanted, tokens))
+        rows = iter(self.logits(wanted))
         return [next(rows) if step.wants_logits else None for step in steps]
 
     def choose_together(self, steps: Sequence[Step], choices: Sequence[Choice]) -> list[int | None]:
         """Take in tokens of several sequences in one pass; see `ChoosingDecoder`."""
-        ends, tokens = self._take_in_together(steps)
+        ends = self._take_in_together(steps)
         wanted = [
             (end, choice)
             for step, end, choice in zip(steps, ends, choices, strict=True)
             if step.wants_logits
         ]
-        ids = iter(self.choose(wanted, tokens))
+        ids = iter(self.choose(wanted))
         return [next(ids) if step.wants_logits else None for step in steps]
 
-    def _take_in_together(self, steps: Sequence[Step]) -> tuple[list[int], int]:
-        """Take in all; return which token is the last of each step, and how many there are."""
+    def _take_in_together(self, steps: Sequence[Step]) -> list[int]:
+        """Take in all; return which token is the last of each step."""
         parts = [(self._own(step.sequence), step.token_ids) for step in steps]
         total = sum(len(token_ids) for _, token_ids in parts)
         if not 1 <= total <= CHUNK_TOKENS or len({id(one) for one, _ in parts}) != len(parts):
@@ -245,8 +254,8 @@ class DeviceDecoder:
         for sequence, token_ids in parts:
             sequence.check(token_ids)
         self.take_in(parts)
-        ends = np.cumsum([len(token_ids) for _, token_ids in parts]) - 1
-        return ends.tolist(), total
+        ends: list[int] = (np.cumsum([len(token_ids) for _, token_ids in parts]) - 1).tolist()
+        return ends
 
     def _own(self, sequence: DecoderSequence) -> "DeviceSequence":
         if not isinstance(sequence, DeviceSequence) or sequence.decoder is not self:
@@ -255,14 +264,24 @@ class DeviceDecoder:
 
     def take_in(self, parts: Sequence[tuple["DeviceSequence", Sequence[int]]]) -> None:
         """Queue all layers over checked tokens; the hidden states are in the scratch memory."""
-        scratch, config = self.scratch, self.config
         token_ids = [one for _, some in parts for one in some]
         tokens, start = len(token_ids), 0
-        self._device.copy_in(scratch.ids, np.asarray(token_ids, np.int32).data)
+        self._device.copy_in(self.scratch.ids, np.asarray(token_ids, np.int32).data)
         for sequence, some in parts:
             sequence.place(start, len(some), tokens)
             start += len(some)
         sequences = [sequence for sequence, _ in parts]
+        if tokens == len(parts):  # a token of each: decoding
+            key = ("layers", *(each.key(tokens) for each in sequences))
+            self._device.repeat(key, lambda: self._run_layers(sequences, tokens))
+        else:
+            self._run_layers(sequences, tokens)
+        for sequence, some in parts:
+            sequence.length_tokens += len(some)
+
+    def _run_layers(self, sequences: Sequence["DeviceSequence"], tokens: int) -> None:
+        """Launch all that depends on which *sequences* have how many *tokens*, and on no token."""
+        scratch, config = self.scratch, self.config
         self._embed(scratch.ids, scratch.hidden, tokens)
         for index, layer in enumerate(self.layers):
             normed = self._norm(layer.attention_norm, tokens)
@@ -275,21 +294,20 @@ class DeviceDecoder:
             self._multiply(layer.gate_up, normed, scratch.gate_up, tokens)
             gated = self._gate(tokens)
             self._multiply(layer.down, gated, scratch.hidden, tokens, accumulate=1)
-        for sequence, some in parts:
-            sequence.length_tokens += len(some)
 
-    def logits(self, wanted: Sequence[int], tokens: int) -> list[Floats]:
-        """Return the logits after those *wanted* of the *tokens* in the scratch memory."""
+    def logits(self, wanted: Sequence[int]) -> list[Floats]:
+        """Return the logits after those *wanted* of the tokens in the scratch memory."""
         found: list[Floats] = []
         for start in range(0, len(wanted), LOGITS_ROWS):
             part = wanted[start : start + LOGITS_ROWS]
-            self._compute_logits(part, tokens)
+            self._want(part)
+            self._repeat("logits", len(part), partial(self._compute_logits, len(part)))
             shape = len(part), self.config.vocabulary
             data = self._device.copy_out(self.scratch.logits, 4 * shape[0] * shape[1])
             found += list(np.frombuffer(data, np.float32).reshape(shape))
         return found
 
-    def choose(self, wanted: Sequence[tuple[int, Choice]], tokens: int) -> list[int]:
+    def choose(self, wanted: Sequence[tuple[int, Choice]]) -> list[int]:
         """Return the token chosen after each of those *wanted*, as `logits` has them.
 
         Raises:
@@ -298,44 +316,62 @@ class DeviceDecoder:
         found: list[int] = []
         for start in range(0, len(wanted), LOGITS_ROWS):
             part = wanted[start : start + LOGITS_ROWS]
-            self._compute_logits([end for end, _ in part], tokens)
-            found += self._choose_from_logits([choice for _, choice in part])
+            self._want([end for end, _ in part])
+            found += self._choose([choice for _, choice in part])
         if min(found, default=0) < 0:
             raise LaunchError("the model's logits are not finite")
         return found
 
-    def _choose_from_logits(self, choices: Sequence[Choice]) -> list[int]:
+    def _choose(self, choices: Sequence[Choice]) -> list[int]:
         scratch, rows = self.scratch, len(choices)
-        shared: dict[str, Argument] = {"scores": scratch.logits, "best": scratch.best}
-        shared |= {"tokens": rows, "vocabulary": self.config.vocabulary}
-        self._run("argmax", **shared)
-        if not all(choice.is_greedy for choice in choices):
+        is_drawn = not all(choice.is_greedy for choice in choices)
+        if is_drawn:
             heats = [1.0 if each.is_greedy else each.sampling.temperature for each in choices]
             self._device.copy_in(scratch.temperatures, np.array(heats).data)
-            drawn = {"temperatures": scratch.temperatures, "weights": scratch.likelihoods}
-            self._run("sample_weights", **drawn, **shared)
         rules = np.array([choice.rule for choice in choices], np.int64)
         self._device.copy_in(scratch.rules, rules.data)
-        results = {"weights": scratch.likelihoods, "rules": scratch.rules, "chosen": scratch.chosen}
-        self._run("sample", **results, **shared)
+
+        def launches() -> None:
+            self._compute_logits(rows)
+            self._choose_from_logits(rows, is_drawn=is_drawn)
+
+        self._repeat("drawn" if is_drawn else "greedy", rows, launches)
         data = self._device.copy_out(scratch.chosen, 4 * rows)
         return [int(each) for each in np.frombuffer(data, np.int32)]
 
-    def _compute_logits(self, wanted: Sequence[int], tokens: int) -> None:
-        """Leave the logits after up to `LOGITS_ROWS` tokens in the scratch memory."""
-        scratch, config, rows = self.scratch, self.config, len(wanted)
-        self._device.copy_in(scratch.last_ids, np.asarray(wanted, np.int32).data)
+    def _choose_from_logits(self, rows: int, *, is_drawn: bool) -> None:
+        """Leave the tokens chosen by the rules in the scratch memory."""
+        scratch = self.scratch
+        shared: dict[str, Argument] = {"scores": scratch.logits, "best": scratch.best}
+        shared |= {"tokens": rows, "vocabulary": self.config.vocabulary}
+        self._run("argmax", **shared)
+        if is_drawn:
+            drawn = {"temperatures": scratch.temperatures, "weights": scratch.likelihoods}
+            self._run("sample_weights", **drawn, **shared)
+        results = {"weights": scratch.likelihoods, "rules": scratch.rules, "chosen": scratch.chosen}
+        self._run("sample", **results, **shared)
+
+    def _want(self, wanted: Sequence[int]) -> None:
+        """Say after which tokens, up to `LOGITS_ROWS`, logits are computed."""
+        self._device.copy_in(self.scratch.last_ids, np.asarray(wanted, np.int32).data)
+
+    def _compute_logits(self, rows: int) -> None:
+        """Leave the logits after the tokens of `_want` in the scratch memory."""
+        scratch, config = self.scratch, self.config
         self._run(  # the hidden states are a table too: this picks rows
             "embed_f32",
             table=scratch.hidden,
             ids=scratch.last_ids,
             outputs=scratch.last,
             tokens=rows,
-            vocabulary=tokens,
+            vocabulary=CHUNK_TOKENS,
             columns=config.width,
         )
         normed = self._norm(self.output_norm, rows, scratch.last)
         self._multiply(self.output, normed, scratch.logits, rows)
+
+    def _repeat(self, what: str, rows: int, launches: Callable[[], None]) -> None:
+        self._device.repeat((what, self._serial, rows), launches)
 
     def _run(self, name: str, **arguments: Argument) -> None:
         self._device.launch(kernel(name), arguments)
@@ -414,8 +450,7 @@ class DeviceDecoder:
         shared |= {"heads": config.heads, "kv_heads": config.kv_heads}
         shared["head_dim"] = config.head_width
         self._run("rope_cache", **sequence.angles, **shared)
-        if tokens == 1 and sequence.length_tokens >= SPLIT_FROM_TOKENS:
-            chunks = sequence.length_tokens // ATTENTION_CHUNK + 1
+        if chunks := sequence.chunks(tokens):
             self._run("attention_split", partials=scratch.partials, chunks=chunks, **shared)
             for name in ("qkv", "keys", "values", "kv_heads"):
                 del shared[name]
@@ -434,6 +469,7 @@ class DeviceSequence:
         self.decoder: Final = decoder
         self._device = device
         self._capacity_tokens = capacity_tokens
+        self._serial = next(_SERIALS)
         self._buffers: list[Buffer] = []
         self.length_tokens = 0
         try:
@@ -454,7 +490,7 @@ class DeviceSequence:
     ) -> Floats:
         """Take in tokens; see `DecoderSequence.extend`."""
         last = self._take_in(token_ids, should_stop)
-        return self.decoder.logits([last - 1], last)[0]
+        return self.decoder.logits([last - 1])[0]
 
     def extend_and_choose(
         self,
@@ -468,7 +504,7 @@ class DeviceSequence:
         last = self._take_in(token_ids, should_stop)
         if self.length_tokens < whole:
             return None
-        return self.decoder.choose([(last - 1, choice)], last)[0]
+        return self.decoder.choose([(last - 1, choice)])[0]
 
     def _take_in(self, token_ids: Sequence[int], should_stop: Callable[[], bool] | None) -> int:
         """Take in tokens by chunks; return how many the last chunk had."""
@@ -503,6 +539,16 @@ class DeviceSequence:
         places[start : start + count, 0] = 0
         places[start : start + count, 1] = np.arange(count) + self.length_tokens
         self._device.copy_in(self._places, places.data)
+
+    def chunks(self, tokens: int) -> int:
+        """Return over how many chunks the attention of a pass is split; 0: it is not."""
+        if tokens > 1 or self.length_tokens < SPLIT_FROM_TOKENS:
+            return 0
+        return self.length_tokens // ATTENTION_CHUNK + 1
+
+    def key(self, tokens: int) -> Hashable:
+        """Return what the launches of a pass over one token of this text depend on."""
+        return self._serial, self.chunks(tokens)
 
     def cache(self, index: int) -> dict[str, Argument]:
         """Return the keys and values of one layer as arguments of a launch."""

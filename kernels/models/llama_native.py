@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kernels.errors import DeviceUnavailable, InvalidInput
 from kernels.models.decoder import DecoderSequence, Step
 from kernels.models.gguf import GgufFile
-from kernels.models.gguf_blocks import Q4_0, Q4_1, Q8_0
+from kernels.models.gguf_blocks import Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0
 from kernels.models.llama import KV_BYTES_MAX, rotations
 from kernels.models.weights import LlamaConfig, Slot, check_tensors, read_config
 from kernels.native.library import LEVELS, Given, Library, Shape, check
@@ -25,7 +25,16 @@ Floats = NDArray[np.float32]
 CHUNK_TOKENS: Final = 128
 """Tokens in one call: bounds the scratch memory and the wait for a stop."""
 
-KINDS: Final = {Q4_0.name: 2, Q4_1.name: 3, Q8_0.name: 8}
+KINDS: Final = {
+    Q4_0.name: 2,
+    Q4_1.name: 3,
+    Q5_0.name: 6,
+    Q5_1.name: 7,
+    Q8_0.name: 8,
+    Q4_K.name: 12,
+    Q5_K.name: 13,
+    Q6_K.name: 14,
+}
 LANES: Final = 16
 
 _MATRICES: Final = {

@@ -250,28 +250,21 @@ def _piece_to_bytes(token: str) -> bytes:
     return token.replace(SPACE, " ").encode("utf-8", "replace")
 
 
-def _merges(texts: Sequence[str], ids: dict[str, int]) -> list[tuple[str, str]]:
-    """Split and check the merges; in one loop, as there are many."""
-    merges: list[tuple[str, str]] = []
-    for text in texts:
-        left, _, right = text.partition(" ")
-        if left not in ids or right not in ids or left + right not in ids:
-            raise InvalidModelFile(f"merge {text[:40]!r} does not fit the vocabulary")
-        merges.append((left, right))
-    return merges
-
-
 def _pair_encoder(gguf: GgufFile, ids: dict[str, int], split: str) -> Encoder:
     if split not in _DIGITS_APART | _WHOLE_WORDS | _PATTERNS.keys():
         raise InvalidModelFile(f"pre-tokenizer {split[:40]!r} is not supported")
-    merges = _merges(gguf.texts("tokenizer.ggml.merges"), ids)
     # Here, for the library is heavy and Whisper's decoding needs only the byte table.
     from tokenizers import Regex, models, pre_tokenizers  # noqa: PLC0415
     from tokenizers import Tokenizer as Library  # noqa: PLC0415
 
     words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=split not in _PATTERNS)
     whole_first = split == "llama-bpe"  # a word that is a token stays whole
-    pairs = Library(models.BPE(vocab=ids, merges=merges, ignore_merges=whole_first))
+    halves = (text.partition(" ") for text in gguf.texts("tokenizer.ggml.merges"))
+    merges = [(left, right) for left, _, right in halves]
+    try:
+        pairs = Library(models.BPE(vocab=ids, merges=merges, ignore_merges=whole_first))
+    except Exception as error:  # the library has no class of its own for this
+        raise InvalidModelFile(f"merges that do not fit the vocabulary: {error}") from error
     before: list[pre_tokenizers.PreTokenizer] = []
     if split in _DIGITS_APART:
         before.append(pre_tokenizers.Digits(individual_digits=True))

@@ -5,7 +5,7 @@ layer lie together, and so do gate and up, so that each is one matrix product. A
 large block is kept in a file and mapped, see `kernels.models.weight_cache`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -97,7 +97,7 @@ class LlamaWeights:
 
     config: LlamaConfig
     embedding: Floats
-    layers: tuple[LlamaLayer, ...]
+    layers: Iterable[LlamaLayer]
     output_norm: Floats
     output: Floats
 
@@ -202,6 +202,37 @@ def load_llama_weights(gguf: GgufFile, content_id: str, cache: Path | None) -> L
     return _assemble(config, matrices)
 
 
+def stream_llama_weights(gguf: GgufFile) -> LlamaWeights:
+    """Return the numbers of `load_llama_weights` for a device, which copies them once.
+
+    A layer is dequantised whenever it comes up, and not kept: a model of 7 thousand million
+    weights would take 28 GB of the host.
+
+    Raises:
+        InvalidModelFile: tensors are missing, superfluous or of the wrong shape.
+    """
+    config = read_config(gguf)
+    slots = {slot.key: slot for slot in check_tensors(gguf, config)}
+
+    def read(key: str) -> Floats:
+        matrix = np.empty(slots[key].shape, np.float32)
+        _fill_slot(gguf, slots[key], matrix)
+        return matrix
+
+    embedding, output_norm = read("embedding"), read("output_norm")
+    output = read("output") if "output" in slots else embedding
+    layers = _StreamedLayers(config.layers, lambda index: _layer(index, slots, read))
+    return LlamaWeights(config, embedding, layers, output_norm, output)
+
+
+class _StreamedLayers:
+    def __init__(self, count: int, read: Callable[[int], LlamaLayer]) -> None:
+        self._count, self._read = count, read
+
+    def __iter__(self) -> Iterator[LlamaLayer]:
+        return map(self._read, range(self._count))
+
+
 def check_tensors(gguf: GgufFile, config: LlamaConfig) -> list[Slot]:
     """Return the matrices of the model, after checking that the file has exactly these.
 
@@ -274,17 +305,14 @@ def _fill_slot(gguf: GgufFile, slot: Slot, matrix: Floats) -> None:
 
 
 def _assemble(config: LlamaConfig, matrices: Mapping[str, Floats]) -> LlamaWeights:
-    layers = tuple(
-        LlamaLayer(
-            **{
-                key: matrices[f"{layer}.{key}"]
-                for key in LlamaLayer.__slots__
-                if f"{layer}.{key}" in matrices
-            }
-        )
-        for layer in range(config.layers)
-    )
+    layers = tuple(_layer(index, matrices, matrices.__getitem__) for index in range(config.layers))
     embedding = matrices["embedding"]
     return LlamaWeights(
         config, embedding, layers, matrices["output_norm"], matrices.get("output", embedding)
     )
+
+
+def _layer(index: int, known: Container[str], read: Callable[[str], Floats]) -> LlamaLayer:
+    """Put together a layer of the parts that are *known*."""
+    keys = {part: f"{index}.{part}" for part in LlamaLayer.__slots__}
+    return LlamaLayer(**{part: read(key) for part, key in keys.items() if key in known})

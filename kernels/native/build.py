@@ -141,6 +141,7 @@ def _compile(compiler: Compiler, work: Path) -> Path:
     jobs: list[tuple[str, str, tuple[str, ...]]] = [
         ("engine.c", "engine.o", (EXACT,)),
         ("pool.c", "pool.o", (EXACT,)),
+        ("repack.c", "repack.o", (EXACT,)),
     ]
     jobs.append(("whisper.c", "whisper.o", (EXACT,)))
     for level, flags in LEVELS[_architecture()].items():

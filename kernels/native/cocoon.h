@@ -11,24 +11,48 @@
 #include <stdint.h>
 #include <stddef.h>
 
-#define CO_ABI 1
+#define CO_ABI 2
 #define CO_TILE_ROWS 16 /* rows of a matrix that one vector register computes together */
 #define CO_BLOCK 32     /* columns that share a scale */
+#define CO_SUPER 8      /* blocks of the K kinds that share a factor of their scales */
 #define CO_THREADS_MAX 64
 
 /* Results of calls; 0 and above are good. */
 enum { CO_OK = 0, CO_BAD_ARGUMENT = -1, CO_NO_MEMORY = -2, CO_BAD_WEIGHTS = -3 };
 
 /* How a matrix is stored; the numbers are GGUF's. */
-enum { CO_Q4_0 = 2, CO_Q4_1 = 3, CO_Q8_0 = 8 };
+enum {
+    CO_Q4_0 = 2, CO_Q4_1 = 3, CO_Q5_0 = 6, CO_Q5_1 = 7, CO_Q8_0 = 8,
+    CO_Q4_K = 12, CO_Q5_K = 13, CO_Q6_K = 14
+};
+
+static inline int co_has_nibbles(int kind) {
+    return kind == CO_Q4_0 || kind == CO_Q4_1 || kind == CO_Q4_K;
+}
+
+/* What is stored of a quant is more by this than what the scale multiplies. */
+static inline int co_offset(int kind) {
+    return kind == CO_Q4_0 ? 8 : co_has_nibbles(kind) ? 0 : 128;
+}
+
+static inline int co_has_minimums(int kind) {
+    return kind == CO_Q4_1 || kind == CO_Q5_1 || kind == CO_Q4_K || kind == CO_Q5_K;
+}
+
+static inline int co_is_super(int kind) { return kind >= CO_Q4_K; }
 
 /* A matrix in tiles of 16 rows. Inside a tile, for each block of 32 columns: the quants,
- * 256 or 512 bytes, in which each group of 4 columns of the 16 rows makes 64 bytes (two
- * groups share them as low and high nibbles); scales and minimums lie apart. */
+ * 256 or 512 bytes, in which each group of 4 columns of the 16 rows makes 64 bytes (as nibbles,
+ * two groups share them, low and high); scales and minimums lie apart.
+ *
+ * The K kinds have one factor of scales and one of minimums for eight blocks, and for each block
+ * 32 bytes in `fine`: 16 scales and 16 minimums, or for Q6_K the scales of columns 0 to 15 of the
+ * 16 rows and those of columns 16 to 31. */
 typedef struct {
     int32_t kind, rows, columns;
     uint8_t *quants;
-    uint16_t *scales, *minimums; /* fp16; minimums only for Q4_1 */
+    uint16_t *scales, *minimums; /* fp16 */
+    uint8_t *fine;               /* K kinds only */
 } co_matrix;
 
 /* Rows of numbers rounded to 15 bits, with a scale for each block of 32: a quant is
@@ -38,7 +62,8 @@ typedef struct {
     int8_t *high, *low; /* (tokens, columns) */
     float *scales;     /* (tokens, blocks) */
     float *scaled_sums; /* (tokens, blocks): scale times the sum of the quants */
-    int32_t *sums;     /* (tokens, blocks) */
+    int32_t *sums;      /* (tokens, blocks) */
+    int32_t *half_sums; /* (tokens, blocks, 2), for Q6_K: of columns 0 to 15, and 16 to 31 */
 } co_activations;
 
 typedef struct {
@@ -117,6 +142,14 @@ extern const co_kernels co_avx2, co_avxvnni, co_avx512;
 #elif defined(__aarch64__)
 extern const co_kernels co_dotprod;
 #endif
+
+/* Zeroed room for weights, on a cache line, freed with the engine. */
+void *co_claim_weights(co_engine *engine, size_t count, size_t size);
+/* Bytes of a matrix in the file; 0: a kind that is not known here, or an impossible width. */
+size_t co_raw_bytes(int kind, int rows, int columns);
+/* Repack so many bytes. Leaves what it claimed to the engine if they are no finite numbers. */
+int co_fill_matrix(co_engine *engine, co_matrix *matrix, int kind, int rows, int columns,
+                   const uint8_t *raw);
 
 struct co_pool *co_pool_open(int threads);
 void co_pool_close(struct co_pool *pool);

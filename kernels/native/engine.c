@@ -108,6 +108,7 @@ static void free_activations(co_activations *x) {
     free(x->scales);
     free(x->scaled_sums);
     free(x->sums);
+    free(x->half_sums);
 }
 
 /* Weights lie in a few large chunks of 2 MB pages where the system has them: one step reads
@@ -137,7 +138,7 @@ static struct co_chunk *new_chunk(size_t bytes) {
 }
 
 /* Zeroed room for weights, on a cache line, freed with the engine. */
-static void *claim_weights(co_engine *engine, size_t count, size_t size) {
+void *co_claim_weights(co_engine *engine, size_t count, size_t size) {
     if (count > (SIZE_MAX / 4) / size)
         return NULL;
     size_t bytes = (count * size + 63) / 64 * 64;
@@ -250,71 +251,6 @@ EXPORT co_engine *co_open(const co_shape *shape, int level, int threads, const f
 
 /* --- weights --- */
 
-static size_t bytes_per_block(int kind) {
-    return kind == CO_Q4_0 ? 18 : kind == CO_Q4_1 ? 20 : kind == CO_Q8_0 ? 34 : 0;
-}
-
-static int is_finite_half(uint16_t bits) { return (bits & 0x7c00) != 0x7c00; }
-
-/* Sixteen bytes of nibbles, low ones first, to 4 bytes for each pair of column groups. */
-static void place_nibbles(const uint8_t *from, uint8_t *to, int lane) {
-    for (int i = 0; i < 4; i++) {
-        uint32_t first, second;
-        memcpy(&first, from + 8 * (i % 2), 4);
-        memcpy(&second, from + 8 * (i % 2) + 4, 4);
-        if (i >= 2) {
-            first >>= 4;
-            second >>= 4;
-        }
-        uint32_t both = (first & 0x0f0f0f0f) | ((second & 0x0f0f0f0f) << 4);
-        memcpy(to + 64 * i + 4 * lane, &both, 4);
-    }
-}
-
-/* Thirty-two signed bytes, stored from 0 to 255 instead of from -128. */
-static void place_bytes(const uint8_t *from, uint8_t *to, int lane) {
-    for (int i = 0; i < 8; i++) {
-        uint32_t four;
-        memcpy(&four, from + 4 * i, 4);
-        four ^= 0x80808080;
-        memcpy(to + 64 * i + 4 * lane, &four, 4);
-    }
-}
-
-static int place_block(co_matrix *matrix, const uint8_t *from, size_t at, int lane) {
-    uint16_t scale, minimum = 0;
-    memcpy(&scale, from, 2);
-    if (matrix->kind == CO_Q4_1) {
-        memcpy(&minimum, from + 2, 2);
-        matrix->minimums[at * CO_TILE_ROWS + lane] = minimum;
-    }
-    matrix->scales[at * CO_TILE_ROWS + lane] = scale;
-    if (matrix->kind == CO_Q8_0)
-        place_bytes(from + 2, matrix->quants + at * 512, lane);
-    else
-        place_nibbles(from + (matrix->kind == CO_Q4_1 ? 4 : 2), matrix->quants + at * 256, lane);
-    return is_finite_half(scale) && is_finite_half(minimum);
-}
-
-static int fill_matrix(co_engine *engine, co_matrix *matrix, int kind, int rows, int columns,
-                       const uint8_t *raw) {
-    size_t blocks = (size_t)columns / CO_BLOCK, step = bytes_per_block(kind);
-    size_t count = (size_t)co_round_up(rows, CO_TILE_ROWS) / CO_TILE_ROWS * blocks;
-    *matrix = (co_matrix){kind, rows, columns, NULL, NULL, NULL};
-    size_t numbers = CO_TILE_ROWS * sizeof(uint16_t);
-    matrix->quants = claim_weights(engine, count, kind == CO_Q8_0 ? 512 : 256);
-    matrix->scales = claim_weights(engine, count, numbers);
-    matrix->minimums = kind == CO_Q4_1 ? claim_weights(engine, count, numbers) : NULL;
-    if (!matrix->quants || !matrix->scales || (kind == CO_Q4_1 && !matrix->minimums))
-        return CO_NO_MEMORY;
-    int finite = 1;
-    for (int row = 0; row < rows; row++)
-        for (size_t b = 0; b < blocks; b++, raw += step)
-            finite &= place_block(matrix, raw, row / CO_TILE_ROWS * blocks + b,
-                                  row % CO_TILE_ROWS);
-    return finite ? CO_OK : CO_BAD_WEIGHTS;
-}
-
 /* The rows and columns that the shape asks of a matrix; layer -1 has embedding and output. */
 static int expected(const co_shape *s, int layer, int slot, int *rows, int *columns) {
     int queries = s->heads * s->head_width, pairs = s->kv_heads * s->head_width;
@@ -335,14 +271,14 @@ EXPORT int co_set_matrix(co_engine *engine, int layer, int slot, int kind, const
     int rows, columns;
     if (engine == NULL || raw == NULL || !expected(&engine->shape, layer, slot, &rows, &columns))
         return CO_BAD_ARGUMENT;
-    size_t step = bytes_per_block(kind);
-    if (step == 0 || raw_bytes != (size_t)rows * (columns / CO_BLOCK) * step)
+    size_t wanted = co_raw_bytes(kind, rows, columns);
+    if (wanted == 0 || raw_bytes != wanted)
         return CO_BAD_ARGUMENT;
     co_matrix *outer[2] = {&engine->embedding, &engine->output};
     co_matrix *matrix = layer < 0 ? outer[slot] : &engine->layers[layer].matrices[slot];
     if (matrix->quants != NULL)
         return CO_BAD_ARGUMENT;
-    return fill_matrix(engine, matrix, kind, rows, columns, raw);
+    return co_fill_matrix(engine, matrix, kind, rows, columns, raw);
 }
 
 /* Repack all of them in one call, which lets the caller's other threads work. Returns how many
@@ -382,7 +318,7 @@ EXPORT int co_set_vector(co_engine *engine, int layer, int slot, const float *fr
     float **place = layer < 0 ? &engine->output_norm : &engine->layers[layer].vectors[slot];
     if (*place != NULL)
         return CO_BAD_ARGUMENT;
-    if ((*place = claim_weights(engine, (size_t)count, sizeof(float))) == NULL)
+    if ((*place = co_claim_weights(engine, (size_t)count, sizeof(float))) == NULL)
         return CO_NO_MEMORY;
     memcpy(*place, from, (size_t)count * sizeof(float));
     return CO_OK;
@@ -405,10 +341,33 @@ static int is_complete(const co_engine *engine) {
     return engine->embedding.quants != NULL && engine->output_norm != NULL;
 }
 
-/* Call when all weights are set; an output that was not set is the embedding. */
+/* Whether a matrix is in tiles with two scales a block. */
+static int has_halves(const co_engine *engine) {
+    int found = engine->embedding.kind == CO_Q6_K || engine->output.kind == CO_Q6_K;
+    for (int i = 0; i < engine->shape.layers; i++)
+        for (int slot = 0; slot < CO_MATRICES; slot++)
+            found |= engine->layers[i].matrices[slot].kind == CO_Q6_K;
+    return found;
+}
+
+static int claim_half_sums(co_engine *engine) {
+    const co_shape *s = &engine->shape;
+    size_t blocks = largest_of(s->width, s->hidden, s->heads * s->head_width) / CO_BLOCK;
+    int threads = co_pool_threads(engine->pool), claimed = 1;
+    for (int i = 0; i <= threads; i++) {
+        co_activations *x = i < threads ? &engine->own[i] : &engine->shared;
+        x->half_sums = claim((i < threads ? 1 : s->batch_tokens) * 2 * blocks, sizeof(int32_t));
+        claimed &= x->half_sums != NULL;
+    }
+    return claimed;
+}
+
+/* Call when all weights are set, once; an output that was not set is the embedding. */
 EXPORT int co_finish(co_engine *engine) {
-    if (engine == NULL || !is_complete(engine))
+    if (engine == NULL || !is_complete(engine) || engine->shared.half_sums != NULL)
         return CO_BAD_ARGUMENT;
+    if (has_halves(engine) && !claim_half_sums(engine))
+        return CO_NO_MEMORY;
     if (engine->output.quants == NULL)
         engine->output = engine->embedding;
     return CO_OK;

@@ -10,7 +10,7 @@ from typing import Final
 from kernels.errors import DeviceUnavailable, InvalidModelFile, LaunchError
 from kernels.native import build
 
-ABI: Final = 1
+ABI: Final = 2
 LEVELS: Final = ("generic", "avx2", "avxvnni", "avx512", "dotprod")
 """From plain C to the best, in the order of the C enumeration."""
 

@@ -3,7 +3,8 @@
  * y[row] = sum over blocks b of (sum of q * x, exact) * (scale[row, b] * scale_x[b])
  *          (+ minimum[row, b] * scaled_sum_x[b])
  * with blocks in order and no fused operations, so that every level, batch and number of
- * threads gives the same bits. Formats: ggml's Q4_0, Q4_1, Q8_0.
+ * threads gives the same bits. Formats: ggml's Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and
+ * Q6_K. A block of Q6_K has two scales, so it is added up in two halves.
  */
 #ifndef MATRIX_H
 #define MATRIX_H
@@ -34,13 +35,13 @@ INLINE block read_bytes(const uint8_t *from) {
     return read;
 }
 
-/* Return, for each row, the sum over 32 columns of (quant - offset) * (128 high + low);
- * `sum` is that of the inputs. */
+/* Return, for each row, the sum over the columns of groups `from` to `to` of
+ * (quant - offset) * (128 high + low); `sum` is that of these inputs. */
 INLINE i32x16 dot(const block *weights, const int8_t *high, const int8_t *low, int32_t sum,
-                  int offset) {
+                  int offset, int from, int to) {
     __m512i upper[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     __m512i lower[2] = {_mm512_set1_epi32(-offset * sum), _mm512_setzero_si512()};
-    for (int i = 0; i < 8; i++) {
+    for (int i = from; i < to; i++) {
         int32_t four[2];
         memcpy(&four[0], high + 4 * i, 4);
         memcpy(&four[1], low + 4 * i, 4);
@@ -81,10 +82,11 @@ INLINE block read_bytes(const uint8_t *from) {
 #if defined(__AVXVNNI__)
 
 /* Eight rows, one plane of the inputs, without any offset. */
-INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int offset) {
+INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int offset, int from,
+                        int to) {
     (void)offset;
     __m256i total = _mm256_setzero_si256();
-    for (int i = 0; i < 8; i++) {
+    for (int i = from; i < to; i++) {
         int32_t four;
         memcpy(&four, x + 4 * i, 4);
         total = _mm256_dpbusd_avx_epi32(total, weights->groups[i][half], _mm256_set1_epi32(four));
@@ -98,10 +100,11 @@ enum { BYTES_ARE_SIGNED = 0 };
 
 /* Sums of pairs in 16 bits: 8 * 2 * 15 * 127 fits for nibbles; bytes, made signed, are
  * added up in 32 bits at once, for one pair may reach 2 * 128 * 127. */
-INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int offset) {
+INLINE __m256i dot_half(const block *weights, int half, const int8_t *x, int offset, int from,
+                        int to) {
     const __m256i ones = _mm256_set1_epi16(1), middle = _mm256_set1_epi8(-128);
     __m256i total = _mm256_setzero_si256(), pairs = _mm256_setzero_si256();
-    for (int i = 0; i < 8; i++) {
+    for (int i = from; i < to; i++) {
         int32_t four;
         memcpy(&four, x + 4 * i, 4);
         __m256i quants = weights->groups[i][half], inputs = _mm256_set1_epi32(four);
@@ -122,12 +125,13 @@ enum { BYTES_ARE_SIGNED = 1 };
 #endif
 
 INLINE i32x16 dot(const block *weights, const int8_t *high, const int8_t *low, int32_t sum,
-                  int offset) {
+                  int offset, int from, int to) {
     int done = BYTES_ARE_SIGNED && offset == 128;
     __m256i shift = _mm256_set1_epi32(done ? 0 : -offset * sum), halves[2];
     for (int half = 0; half < 2; half++) {
-        __m256i upper = _mm256_slli_epi32(dot_half(weights, half, high, offset), 7);
-        __m256i lower = _mm256_add_epi32(dot_half(weights, half, low, offset), shift);
+        __m256i upper = _mm256_slli_epi32(dot_half(weights, half, high, offset, from, to), 7);
+        __m256i lower =
+            _mm256_add_epi32(dot_half(weights, half, low, offset, from, to), shift);
         halves[half] = _mm256_add_epi32(upper, lower);
     }
     i32x16 result;
@@ -160,12 +164,12 @@ INLINE block read_bytes(const uint8_t *from) {
 }
 
 INLINE i32x16 dot(const block *weights, const int8_t *high, const int8_t *low, int32_t sum,
-                  int offset) {
+                  int offset, int from, int to) {
     i32x16 result;
     for (int part = 0; part < 4; part++) {
         int32x4_t upper = vdupq_n_s32(0);
         int32x4_t lower = vdupq_n_s32(offset == 128 ? 0 : -offset * sum);
-        for (int i = 0; i < 8; i++) {
+        for (int i = from; i < to; i++) {
             int32_t four[2];
             memcpy(&four[0], high + 4 * i, 4);
             memcpy(&four[1], low + 4 * i, 4);
@@ -201,14 +205,14 @@ INLINE block read_bytes(const uint8_t *from) {
 }
 
 INLINE i32x16 dot(const block *weights, const int8_t *high, const int8_t *low, int32_t sum,
-                  int offset) {
+                  int offset, int from, int to) {
     int16_t inputs[CO_BLOCK];
     int32_t totals[LANES];
     for (int c = 0; c < CO_BLOCK; c++)
         inputs[c] = (int16_t)(128 * high[c] + low[c]);
     for (int row = 0; row < LANES; row++)
         totals[row] = -offset * sum;
-    for (int i = 0; i < 8; i++)
+    for (int i = from; i < to; i++)
         for (int row = 0; row < LANES; row++)
             for (int c = 0; c < 4; c++)
                 totals[row] += (int16_t)weights->groups[i][4 * row + c] * inputs[4 * i + c];
@@ -219,31 +223,57 @@ INLINE i32x16 dot(const block *weights, const int8_t *high, const int8_t *low, i
 
 #endif
 
+/* What a block's sums of products are multiplied with, and what is added for each row. */
+typedef struct {
+    f32x16 scale, second, minimum; /* `second` is of columns 16 to 31, and for Q6_K only */
+} factors;
+
+INLINE factors factors_of(const co_matrix *matrix, size_t at, const int kind) {
+    factors of;
+    size_t from = (co_is_super(kind) ? at / CO_SUPER : at) * LANES;
+    of.scale = halves(matrix->scales + from);
+    of.second = of.scale;
+    of.minimum = co_has_minimums(kind) ? halves(matrix->minimums + from) : splat(0);
+    if (co_is_super(kind)) { /* exact: 11 bits times 8 */
+        const uint8_t *fine = matrix->fine + at * 2 * LANES;
+        f32x16 pair[2] = {signed_bytes(fine), signed_bytes(fine + LANES)};
+        of.minimum = -(of.minimum * pair[1]);
+        of.second = of.scale * pair[1];
+        of.scale = of.scale * pair[0];
+    }
+    return of;
+}
+
 /* Add up one tile for `count` tokens from `first` on. With kind and count constant, the
  * compiler makes one loop for each; the block is unpacked once for all of them. */
 INLINE void multiply_tile(const co_matrix *matrix, int tile, const co_activations *x, int first,
                           float *out, int stride, const int kind, const int count) {
-    const int blocks = matrix->columns / CO_BLOCK, bytes = kind == CO_Q8_0 ? 512 : 256;
-    const int offset = kind == CO_Q8_0 ? 128 : kind == CO_Q4_0 ? 8 : 0;
-    const uint8_t *quants = matrix->quants + (size_t)tile * blocks * bytes;
-    const uint16_t *scales = matrix->scales + (size_t)tile * blocks * LANES;
-    const uint16_t *minimums =
-        kind == CO_Q4_1 ? matrix->minimums + (size_t)tile * blocks * LANES : NULL;
+    const int blocks = matrix->columns / CO_BLOCK, bytes = co_has_nibbles(kind) ? 256 : 512;
+    const int offset = co_offset(kind);
     f32x16 total[8];
     for (int t = 0; t < count; t++)
         total[t] = splat(0);
     for (int b = 0; b < blocks; b++) {
-        block weights = kind == CO_Q8_0 ? read_bytes(quants + (size_t)b * bytes)
-                                        : read_nibbles(quants + (size_t)b * bytes);
-        f32x16 scale = halves(scales + b * LANES);
-        f32x16 minimum = kind == CO_Q4_1 ? halves(minimums + b * LANES) : scale;
+        const size_t here = (size_t)tile * blocks + b;
+        const uint8_t *quants = matrix->quants + here * bytes;
+        block weights = co_has_nibbles(kind) ? read_nibbles(quants) : read_bytes(quants);
+        factors of = factors_of(matrix, here, kind);
         for (int t = 0; t < count; t++) {
             size_t at = (size_t)(first + t) * blocks + b;
-            i32x16 sums = dot(&weights, x->high + at * CO_BLOCK, x->low + at * CO_BLOCK,
-                              x->sums[at], offset);
-            total[t] += __builtin_convertvector(sums, f32x16) * (scale * splat(x->scales[at]));
-            if (kind == CO_Q4_1)
-                total[t] += minimum * splat(x->scaled_sums[at]);
+            const int8_t *high = x->high + at * CO_BLOCK, *low = x->low + at * CO_BLOCK;
+            f32x16 scale = splat(x->scales[at]);
+            if (kind == CO_Q6_K) {
+                const int32_t *sums = x->half_sums + 2 * at;
+                i32x16 left = dot(&weights, high, low, sums[0], offset, 0, 4);
+                i32x16 right = dot(&weights, high, low, sums[1], offset, 4, 8);
+                total[t] += __builtin_convertvector(left, f32x16) * (of.scale * scale);
+                total[t] += __builtin_convertvector(right, f32x16) * (of.second * scale);
+                continue;
+            }
+            i32x16 sums = dot(&weights, high, low, x->sums[at], offset, 0, 8);
+            total[t] += __builtin_convertvector(sums, f32x16) * (of.scale * scale);
+            if (co_has_minimums(kind))
+                total[t] += of.minimum * splat(x->scaled_sums[at]);
         }
     }
     for (int t = 0; t < count; t++)
@@ -268,17 +298,31 @@ INLINE void multiply_tile(const co_matrix *matrix, int tile, const co_activation
 
 MULTIPLY_TILE_OF(CO_Q4_0)
 MULTIPLY_TILE_OF(CO_Q4_1)
+MULTIPLY_TILE_OF(CO_Q5_1)
 MULTIPLY_TILE_OF(CO_Q8_0)
+MULTIPLY_TILE_OF(CO_Q4_K)
+MULTIPLY_TILE_OF(CO_Q5_K)
+MULTIPLY_TILE_OF(CO_Q6_K)
 
 /* out[token, row] for the rows of one tile; rows of out are `stride` floats apart. */
 static void product(const co_matrix *matrix, int tile, const co_activations *x, int tokens,
                     float *out, int stride) {
-    if (matrix->kind == CO_Q4_1)
-        multiply_tile_CO_Q4_1(matrix, tile, x, tokens, out, stride);
-    else if (matrix->kind == CO_Q4_0)
-        multiply_tile_CO_Q4_0(matrix, tile, x, tokens, out, stride);
-    else
-        multiply_tile_CO_Q8_0(matrix, tile, x, tokens, out, stride);
+    switch (matrix->kind) {
+    case CO_Q4_0:
+        return multiply_tile_CO_Q4_0(matrix, tile, x, tokens, out, stride);
+    case CO_Q4_1:
+        return multiply_tile_CO_Q4_1(matrix, tile, x, tokens, out, stride);
+    case CO_Q5_1:
+        return multiply_tile_CO_Q5_1(matrix, tile, x, tokens, out, stride);
+    case CO_Q4_K:
+        return multiply_tile_CO_Q4_K(matrix, tile, x, tokens, out, stride);
+    case CO_Q5_K:
+        return multiply_tile_CO_Q5_K(matrix, tile, x, tokens, out, stride);
+    case CO_Q6_K:
+        return multiply_tile_CO_Q6_K(matrix, tile, x, tokens, out, stride);
+    default: /* Q5_0 lies here as Q8_0 does: signed bytes and a scale */
+        return multiply_tile_CO_Q8_0(matrix, tile, x, tokens, out, stride);
+    }
 }
 
 /* Round one row of numbers, block by block: quant = nearest(x * 16256 / largest). */
@@ -291,15 +335,20 @@ static void quantise(const float *from, int columns, const co_activations *to, i
         float largest = largest_lane(magnitudes);
         float inverse = largest > 0 ? most / largest : 0.0f;
         size_t at = (size_t)token * blocks + b;
-        f32x16 sums = splat(0); /* of integers below 2^24: exact */
+        f32x16 both[2];
         for (int part = 0; part < 2; part++) {
             f32x16 quants = nearest(x[part] * splat(inverse));
             f32x16 high = nearest(quants * splat(1.0f / 128)), low = quants - high * splat(128);
             store_bytes(to->high + at * CO_BLOCK + part * LANES, high);
             store_bytes(to->low + at * CO_BLOCK + part * LANES, low);
-            sums += quants;
+            both[part] = quants;
         }
-        float sum = sum_lanes(sums);
+        float sum = sum_lanes(both[0] + both[1]); /* of integers below 2^24: exact */
+        if (to->half_sums != NULL) {
+            int32_t first = (int32_t)sum_lanes(both[0]);
+            to->half_sums[2 * at] = first;
+            to->half_sums[2 * at + 1] = (int32_t)sum - first;
+        }
         to->scales[at] = largest / most;
         to->sums[at] = (int32_t)sum;
         to->scaled_sums[at] = to->scales[at] * sum;
@@ -309,19 +358,20 @@ static void quantise(const float *from, int columns, const co_activations *to, i
 /* One row of a matrix as floats: the embedding of a token. */
 static void read_row(const co_matrix *matrix, int row, float *out) {
     const int blocks = matrix->columns / CO_BLOCK, tile = row / LANES, lane = row % LANES;
-    const int wide = matrix->kind == CO_Q8_0, bytes = wide ? 512 : 256;
-    const int offset = wide ? 128 : matrix->kind == CO_Q4_0 ? 8 : 0;
+    const int wide = !co_has_nibbles(matrix->kind), bytes = wide ? 512 : 256;
     for (int b = 0; b < blocks; b++) {
         size_t at = (size_t)tile * blocks + b;
-        float scale = half(matrix->scales[at * LANES + lane]);
-        float minimum = matrix->kind == CO_Q4_1 ? half(matrix->minimums[at * LANES + lane]) : 0;
+        factors of = factors_of(matrix, at, matrix->kind);
         const uint8_t *quants = matrix->quants + at * bytes;
         for (int c = 0; c < CO_BLOCK; c++) {
             int group = c / 4, byte = 4 * lane + c % 4;
             int quant = wide          ? quants[64 * group + byte]
                         : group & 1 ? quants[64 * (group / 2) + byte] >> 4
                                       : quants[64 * (group / 2) + byte] & 15;
-            out[b * CO_BLOCK + c] = (float)(quant - offset) * scale + minimum;
+            int second = c >= CO_BLOCK / 2 && matrix->kind == CO_Q6_K;
+            float scale = second ? of.second[lane] : of.scale[lane];
+            float minimum = co_has_minimums(matrix->kind) ? of.minimum[lane] : 0.0f;
+            out[b * CO_BLOCK + c] = (float)(quant - co_offset(matrix->kind)) * scale + minimum;
         }
     }
 }

@@ -40,6 +40,13 @@ INLINE void store_bytes(int8_t *to, f32x16 value) {
     memcpy(to, &bytes, sizeof bytes);
 }
 
+/* Sixteen bytes as fp32. */
+INLINE f32x16 signed_bytes(const uint8_t *from) {
+    i8x16 bytes;
+    memcpy(&bytes, from, sizeof bytes);
+    return __builtin_convertvector(__builtin_convertvector(bytes, i32x16), f32x16);
+}
+
 /* Return where_true in lanes whose mask is all ones, where_false in the others. */
 INLINE f32x16 choose(i32x16 mask, f32x16 where_true, f32x16 where_false) {
     return (f32x16)((mask & (i32x16)where_true) | (~mask & (i32x16)where_false));

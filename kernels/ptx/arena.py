@@ -30,6 +30,13 @@ ALIGN: Final = 256
 TOUCH_BYTES: Final = 12
 """`Touch` of runtime/scheduler.c: what strict mode notes for a byte of global memory."""
 
+ACCESS_BYTES: Final = 72
+"""`Access` of runtime/scheduler.c: what strict mode notes for a byte of shared memory and for a
+word of global memory."""
+
+EPOCHS_MAX: Final = 2**31
+"""From here on they are counted anew, so that none of a launch reaches 2^32."""
+
 _ADDRESSABLE: Final = 1
 _CONSTANT: Final = 4
 
@@ -69,7 +76,8 @@ class Arena:
             np.frombuffer(_reserve(self.size_bytes), np.uint8) if is_checked else None
         )
         self._touches: mmap.mmap | None = None
-        self._blocks_run = 0
+        self._words: mmap.mmap | None = None
+        self._blocks_run = self._epochs = 0
         self._blocks: dict[int, Block] = {}
         self._free: list[tuple[int, int]] = [(HEAP_OFFSET, self.size_bytes)]
         self._limit_bytes = size_bytes
@@ -95,6 +103,19 @@ class Arena:
         first = self._blocks_run + 1
         self._blocks_run += min(blocks, 2**32 - 2)
         return np.frombuffer(self._touches, np.uint8).ctypes.data, first
+
+    def next_epoch(self) -> tuple[int, int]:
+        """Return where it is noted which thread used which word when, and the epoch that begins.
+
+        Epochs of a block end at its barriers, and at its end; see `pass_epochs`.
+        """
+        if self._words is None or self._epochs >= EPOCHS_MAX:
+            self._words, self._epochs = _reserve(ACCESS_BYTES * self.size_bytes // 4), 0
+        return np.frombuffer(self._words, np.uint8).ctypes.data, self._epochs + 1
+
+    def pass_epochs(self, last: int) -> None:
+        """A launch is over, in the epoch *last*."""
+        self._epochs = last
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self._blocks.values())

@@ -58,7 +58,7 @@ FAULT_WORDS: Final = {
     FaultReason.OUT_OF_BOUNDS: "an access out of bounds",
     FaultReason.MISALIGNED: "a misaligned access",
     FaultReason.UNINITIALISED_SHARED: "a read of shared memory that nothing was written to",
-    FaultReason.DATA_RACE: "a data race in shared memory",
+    FaultReason.DATA_RACE: "a data race of two threads",
     FaultReason.DIVERGENT_BARRIER: "threads of a block wait at different barriers",
     FaultReason.EXITED_LANE: "a warp operation reads a lane that does not take part in it",
     FaultReason.READ_ONLY: "a write to constant memory",

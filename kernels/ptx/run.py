@@ -12,7 +12,7 @@ import numpy as np
 
 from kernels.errors import LaunchError
 from kernels.ptx._llvm import LoadedObject
-from kernels.ptx.arena import LOCAL_OFFSET, SHARED_OFFSET, Arena, Block
+from kernels.ptx.arena import ACCESS_BYTES, LOCAL_OFFSET, SHARED_OFFSET, Arena, Block
 from kernels.ptx.errors import FaultReason, LaunchFault
 from kernels.ptx.mode import Mode
 from kernels.ptx.runtime_layout import (
@@ -26,8 +26,6 @@ from kernels.ptx.translation import EntryInfo, StopRow, Translation
 
 FUEL_MAX: Final = 2**62
 GRID_MAX: Final = (2**31 - 1, 65_535, 65_535)
-ACCESS_BYTES: Final = 72
-"""`Access` of runtime/scheduler.c."""
 
 KernelArgument: TypeAlias = Block | int | float | bytes | np.number[Any]
 
@@ -146,6 +144,8 @@ class Entry:
                 ctypes.addressof(self._stops),
             )
         del memory
+        if env.strict:
+            arena.pass_epochs(env.epoch)
         fuel_used = max(0, min(fuel, FUEL_MAX)) - env.fuel
         if env.stop:
             fault = self._fault(env, arena)
@@ -190,6 +190,7 @@ class Entry:
             env.races, env.clocks = races.ctypes.data, clocks.ctypes.data
             env.touches, env.first_block = arena.count_blocks(blocks)
             env.block_serial = env.first_block - 1
+            env.words, env.epoch = arena.next_epoch()
             memory += [races, clocks]
         else:
             arena.bytes[SHARED_OFFSET : SHARED_OFFSET + window] = 0

@@ -16,11 +16,19 @@ import trio
 from overlay.bench import measure
 
 STACKS: Final = ("stock", "ours")
-TITLES: Final = {"stock": "py-libp2p", "ours": "ours", "js": "js-libp2p"}
+TRANSPORTS: Final = ("noise", "tls", "quic")
+TITLES: Final = {
+    "stock": "py-libp2p",
+    "ours": "ours",
+    "js": "js-libp2p",
+    "noise": "Noise",
+    "tls": "TLS 1.3",
+    "quic": "QUIC",
+}
 JS_STREAMS: Final = "js_streams.mjs"
 JS_POLYFILL: Final = "node20.mjs"
 """js-libp2p 3 wants Node.js 22; this lets 20 do."""
-NAMES: Final = ("streams", "gossip", "dht", "idle")
+NAMES: Final = ("streams", "gossip", "dht", "idle", "transports")
 CHILD_S: Final = 400.0
 CROWD: Final = 50
 TARGETS: Final = {
@@ -67,8 +75,10 @@ def _line(child: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 def _measure(stack: str, name: str) -> dict[str, float]:
-    if name in ("gossip", "dht"):
+    if name in ("gossip", "dht", "connections"):
         return _finish(_child(name, stack))
+    if name == "transports":
+        return _measure(stack, "connections") | _measure(stack, "streams")
     if name == "streams":
         server = _child("serve", stack)
         try:
@@ -111,6 +121,7 @@ def _run_child(name: str, stack: str, addresses: tuple[str, ...]) -> None:
     work: dict[str, Callable[[], Awaitable[dict[str, float] | None]]] = {
         "serve": partial(measure.serve, stack),
         "streams": partial(measure.streams, stack, addresses),
+        "connections": partial(measure.connections, stack),
         "gossip": partial(measure.gossip, stack),
         "dht": partial(measure.dht, stack),
         "idle": partial(measure.idle, stack, addresses),
@@ -162,11 +173,11 @@ def main() -> None:
         name, stack, *addresses = arguments.child
         _run_child(name, stack, tuple(addresses))
         return
-    results: dict[str, dict[str, float]] = {stack: {} for stack in STACKS}
+    results: dict[str, dict[str, float]] = {}
     for name in arguments.only:
-        for stack in STACKS:
+        for stack in TRANSPORTS if name == "transports" else STACKS:
             print(f"measuring {name} of {stack} ...", file=sys.stderr)  # noqa: T201
-            results[stack] |= _measure(stack, name)
+            results[stack] = results.get(stack, {}) | _measure(stack, name)
     if arguments.js is not None and "streams" in arguments.only:
         print("measuring streams of js ...", file=sys.stderr)  # noqa: T201
         results["js"] = _measure_js(arguments.js)

@@ -13,7 +13,7 @@ from typing import Final
 
 import trio
 
-from overlay.bench.stacks import Peer, open_peer, peer_of
+from overlay.bench.stacks import Ours, Peer, open_peer, peer_of
 from overlay.errors import OverlayError, StreamClosed
 from overlay.transport import Stream
 
@@ -22,6 +22,7 @@ SINK: Final = "/bench/sink/1"
 BODY: Final = bytes(100)
 UPLOAD_BYTES: Final = 100 * 1_000_000
 CHUNK_BYTES: Final = 64 * 1024
+CONNECTIONS: Final = 40
 GOSSIP_NODES: Final = 30
 DHT_NODES: Final = 30
 KILLED: Final = 9
@@ -57,6 +58,19 @@ async def streams(stack: str, addresses: tuple[str, ...]) -> Figures:
         "request_new_stream_ms": statistics.median(fresh),
         "upload_mb_per_s": upload,
     }
+
+
+async def connections(stack: str) -> Figures:
+    """Measure the CPU of a new connection, both sides together."""
+    async with open_peer(stack) as server, open_peer(stack) as client:
+        if not isinstance(client, Ours):
+            raise TypeError("only ours can hang up")
+        await client.connect(server.addresses)
+        before_s = time.process_time()
+        for _ in range(CONNECTIONS):
+            await client.reconnect(server.addresses)
+        cpu_s = time.process_time() - before_s
+    return {"connection_cpu_ms": 1000 * cpu_s / CONNECTIONS}
 
 
 async def gossip(stack: str) -> Figures:

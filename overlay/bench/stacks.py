@@ -3,7 +3,9 @@
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from overlay.dht.records import provider_key
 from overlay.driver import ByteStream
@@ -16,6 +18,7 @@ from overlay.rpc.stream import FrameStream
 from overlay.transport import Stream
 
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
+LOOPBACK_QUIC = ("/ip4/127.0.0.1/udp/0/quic-v1",)
 UNLIMITED = GossipConfig(source_rate_per_s=1e6, source_burst=10**6, forwarder_rate_per_s=1e6)
 
 FrameHandler = Callable[[Stream], Awaitable[None]]
@@ -48,6 +51,12 @@ class Ours:
 
     async def connect(self, addresses: tuple[str, ...]) -> None:
         """Dial a peer."""
+        await self._node.connect(addresses)
+
+    async def reconnect(self, addresses: tuple[str, ...]) -> None:
+        """Hang up and dial again."""
+        driver = self._node._driver  # noqa: SLF001  (a node drops only whom it bans)
+        await driver.drop(peer_of(addresses))
         await self._node.connect(addresses)
 
     async def open_stream(self, peer_id: PeerId, protocol: str) -> Stream:
@@ -148,13 +157,14 @@ def _forget(_raw: ByteStream) -> None:
 
 
 @asynccontextmanager
-async def _open_ours() -> AsyncGenerator[Ours]:
+async def _open_ours(**changes: Any) -> AsyncGenerator[Ours]:  # noqa: ANN401  (of the settings)
     config = HostConfig(
         listen_addresses=LOOPBACK,
         network="bench",
         gossip=UNLIMITED,
         dht=DhtConfig(explore_interval_s=0),
     )
+    config = msgspec.structs.replace(config, **changes)
     async with open_host(config, generate_identity(), clock=time.time) as node:  # noqa: TID251
         yield Ours(node)
 
@@ -170,10 +180,23 @@ async def _open_stock(*, dht: bool, gossip: bool) -> AsyncGenerator[Stock]:
 def open_peer(
     stack: str, *, dht: bool = False, gossip: bool = False
 ) -> AbstractAsyncContextManager[Peer]:
-    """Run one peer of *stack* ("ours" or "stock") for the length of the block."""
-    if stack == "ours":
-        return _open_ours()
-    return _open_stock(dht=dht, gossip=gossip)
+    """Run one peer of *stack* for the length of the block.
+
+    Args:
+        stack: "stock" for plain py-libp2p; "ours", or "noise", "tls" or "quic" for ours with
+            that alone.
+        dht: whether a stock peer has one; ours always has.
+        gossip: the same.
+    """
+    match stack:
+        case "stock":
+            return _open_stock(dht=dht, gossip=gossip)
+        case "noise" | "tls":
+            return _open_ours(security=(stack,))
+        case "quic":
+            return _open_ours(quic=True, listen_addresses=LOOPBACK_QUIC)
+        case _:
+            return _open_ours()
 
 
 def peer_of(addresses: Sequence[str]) -> PeerId:

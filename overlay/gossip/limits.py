@@ -8,6 +8,9 @@ Source: the token bucket of RFC 2697, section 3.
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Final
+
+PEERS_REMEMBERED_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +20,12 @@ class Rate:
     Attributes:
         rate_per_s: messages per second, in the long run.
         burst: messages at once, after a silence.
+        first: messages at once of whoever was not heard of yet; as many as *burst* if None.
     """
 
     rate_per_s: float
     burst: int
+    first: int | None = None
 
 
 @dataclass(slots=True)
@@ -54,8 +59,12 @@ class RateLimits:
     def _bucket(self, key: Hashable, now_s: float) -> _Bucket:
         bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[key] = _Bucket(self._rate.burst, now_s)
+            bucket = self._buckets[key] = _Bucket(self._tokens_first(), now_s)
             if len(self._buckets) > self._keys_max:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
         return bucket
+
+    def _tokens_first(self) -> int:
+        first = self._rate.first
+        return self._rate.burst if first is None else min(first, self._rate.burst)

@@ -15,14 +15,15 @@ import trio
 from overlay.cleanup import shielded
 from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
-from overlay.gossip.limits import Rate, RateLimits
+from overlay.gossip.limits import PEERS_REMEMBERED_MAX, Rate, RateLimits
 from overlay.ids import PeerId, short
 from overlay.transport import GossipMessage, Validator, Verdict
 
 logger = logging.getLogger(__name__)
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024
-PEERS_REMEMBERED_MAX: Final = 4096
+SPEAK_S: Final = 10.0
+"""How long one of our own messages may wait until others take it."""
 LEAVE_S: Final = 2.0
 """Patience for saying that we leave a topic, even when cancelled."""
 
@@ -31,8 +32,9 @@ class GossipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Limits on gossip.
 
     Attributes:
-        source_rate_per_s: messages of one author that we handle, per second.
+        source_rate_per_s: messages of one author that we handle, per second; our own, too.
         source_burst: the same, at once after a silence.
+        source_first: the same, at once of an author that we have not heard of.
         forwarder_rate_per_s: messages that one neighbour may hand us, per second.
         forwarder_burst: the same, at once after a silence.
         topic_rate_per_s: messages of one topic that we judge, per second.
@@ -41,6 +43,7 @@ class GossipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     source_rate_per_s: float = 5.0
     source_burst: int = 50
+    source_first: int = 10
     forwarder_rate_per_s: float = 200.0
     forwarder_burst: int = 1000
     topic_rate_per_s: float = 100.0
@@ -69,8 +72,10 @@ class GossipService:
         self._prefix = f"cocoon/{network}/"
         self._now_s = now_s
         self._sources = RateLimits(
-            Rate(config.source_rate_per_s, config.source_burst), keys_max=PEERS_REMEMBERED_MAX
+            Rate(config.source_rate_per_s, config.source_burst, config.source_first),
+            keys_max=PEERS_REMEMBERED_MAX,
         )
+        self._between_s = 1 / config.source_rate_per_s
         self._forwarders = RateLimits(
             Rate(config.forwarder_rate_per_s, config.forwarder_burst),
             keys_max=PEERS_REMEMBERED_MAX,
@@ -103,15 +108,28 @@ class GossipService:
     async def publish(self, driver: Driver, topic: str, data: bytes) -> None:
         """Gossip *data*; what our own validators refuse goes nowhere, and is logged.
 
+        More than others take of one author waits, `SPEAK_S` at most; after that, the same.
+
         Raises:
             LocalProtocolError: *data* exceeds `MESSAGE_BYTES_MAX`.
         """
         if len(data) > MESSAGE_BYTES_MAX:
             raise LocalProtocolError(f"message of {len(data)} bytes, at most {MESSAGE_BYTES_MAX}")
+        if not await self._may_speak():
+            self.refused["our own rate"] += 1
+            logger.warning("more messages on %s than others take from us, one not published", topic)
+            return
         if self._judge(self._own_peer_id, topic, data) is not Verdict.ACCEPT:
             logger.warning("our own message on %s is invalid, not published", topic)
             return
         await driver.publish(self._prefix + topic, data)
+
+    async def _may_speak(self) -> bool:
+        with trio.move_on_after(SPEAK_S):
+            while not self._sources.take(self._own_peer_id, self._now_s()):  # noqa: ASYNC110
+                await trio.sleep(self._between_s)
+            return True
+        return False
 
     def admit(self, forwarder: PeerId, topic: str, data_bytes: int) -> bool:
         """Apply the limits that need no signature check."""
@@ -123,14 +141,23 @@ class GossipService:
             return self._refuse("size", forwarder)
         return self._topic(topic) is not None or self._refuse("topic", forwarder)
 
-    def validate(self, source: PeerId, topic: str, data: bytes) -> Verdict:
+    def afford(self, author: PeerId) -> bool:
+        """Apply the budget of a neighbour that brings what it wrote, before its signature.
+
+        What others bring in its name is counted in `validate`: else they could spend it.
+        """
+        if author == self._own_peer_id:
+            return True  # counted in `publish`
+        return self._sources.take(author, self._now_s()) or self._refuse("author rate", author)
+
+    def validate(self, forwarder: PeerId, source: PeerId, topic: str, data: bytes) -> Verdict:
         """Apply the budgets of the author and of the topic, and then the validators."""
         if source == self._own_peer_id:
             return Verdict.ACCEPT  # judged in `publish`
         name = self._topic(topic)
         if name is None:
             return self._ignore("topic", source)
-        if not self._sources.take(source, self._now_s()):
+        if source != forwarder and not self._sources.take(source, self._now_s()):
             return self._ignore("source rate", source)
         if not self._topics.take(name, self._now_s()):
             return self._ignore("topic rate", source)

@@ -1,8 +1,7 @@
-"""AutoNAT v1, by which nodes of js-, go- and rust-libp2p ask whether they are reached.
+"""AutoNAT v1, by which older nodes of js-, go- and rust-libp2p ask whether they are reached.
 
-Our own nodes ask by `overlay.reach.dialback`; this is for the others, and for us among them.
-The rule against amplification is the same: only the IP address that the question came from
-is dialed, whatever else the question names.
+We answer it, and ask by `overlay.reach.autonat2`. The rule against amplification is v1's: only the
+IP address that the question came from is dialed, whatever else the question names.
 
 Source: libp2p specs, autonat/autonat-v1.md (messages prefixed with their length as a varint).
 """
@@ -15,7 +14,7 @@ import trio
 
 from overlay.cleanup import shielded
 from overlay.driver import ByteStream
-from overlay.errors import OverlayError, RemoteProtocolError
+from overlay.errors import OverlayError
 from overlay.gossip.limits import RateLimits
 from overlay.ids import PeerId, short
 from overlay.reach.autonat_wire import Answer, Question, Status, decode, encode
@@ -29,7 +28,6 @@ from overlay.reach.dialback import (
     Reply,
 )
 from overlay.reach.punch import tcp_ip
-from overlay.reach.verdict import ip_of
 from overlay.relay.circuit import read_message
 
 logger = logging.getLogger(__name__)
@@ -37,15 +35,15 @@ logger = logging.getLogger(__name__)
 AUTONAT_PROTOCOL: Final = "/libp2p/autonat/1.0.0"
 DIALED_MAX: Final = 2
 END_S: Final = 1.0
-_REPLIES: Final = {
-    Status.OK: Reply.REACHED,
-    Status.DIAL_ERROR: Reply.SILENT,
-    Status.DIAL_REFUSED: Reply.BUSY,
-}
 
 
 class AutoNat:
-    """The side that dials back; arguments as for `overlay.reach.dialback.Dialback`."""
+    """The side that dials back.
+
+    Args:
+        where: returns the multiaddr that a connected peer comes from, "" through a relay.
+        dial: dials a peer at one address and says what answered.
+    """
 
     def __init__(
         self,
@@ -107,27 +105,3 @@ def worth_dialing_back(addresses: Sequence[str], observed: str) -> tuple[str, ..
         return ()
     same = (each for each in addresses if tcp_ip(each) == source)
     return tuple(dict.fromkeys(same))[:DIALED_MAX]
-
-
-async def ask(raw: ByteStream, own_id: PeerId, address: str) -> tuple[Reply, str]:
-    """Ask the peer at *raw* whether it reaches us at *address*; return what, and where.
-
-    js-libp2p (autonat 3.0.28) takes a connection that we dialed from our listening port for a
-    dial back, and closes it before it answers: then this raises, and says nothing wrong.
-
-    Raises:
-        PeerUnavailable: it is gone.
-        RemoteProtocolError: it does not speak the protocol.
-    """
-    try:
-        await raw.write(encode(Question(own_id, (address,))))
-        answer, _ = await read_message(raw, decode)
-    finally:
-        with shielded(END_S):
-            await raw.reset()
-    if not isinstance(answer, Answer):
-        raise RemoteProtocolError("AutoNAT answered by a question", penalty=5)
-    reply = _REPLIES.get(answer.status, Reply.UNKNOWN)
-    if reply is Reply.REACHED and ip_of(answer.address) != ip_of(address):
-        raise RemoteProtocolError("AutoNAT reached somebody else", penalty=5)
-    return reply, address

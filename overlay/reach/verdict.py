@@ -30,9 +30,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reach: the verdict.
         reached_at: addresses at which a dial back arrived.
+        silent_at: addresses that were dialed, and at which nobody answered anybody.
         relayed_at: our addresses at relays.
         seen_as: IP addresses that others see us come from, and how many say so.
-        behind_nat: whether nobody sees us under an address of this machine; None if nobody said.
+        behind_nat: whether nobody sees us under an address of this machine, of IPv4 if we are seen
+            there; None if nobody said.
         router: what the home router does for us, in words; "" when it was not asked.
         tcp_ports: the TCP ports that must be open for others.
         asked: peers that were asked to dial back and tried.
@@ -41,6 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     reach: Reach
     reached_at: tuple[str, ...] = ()
+    silent_at: tuple[str, ...] = ()
     relayed_at: tuple[str, ...] = ()
     seen_as: dict[str, int] = {}
     behind_nat: bool | None = None
@@ -86,29 +89,38 @@ def judge(
         own_addresses: what the node announces, those at relays included.
         own_ips: those of the observed IP addresses that are of this machine.
         observed: multiaddrs that others see us come from, one for each peer that said so.
-        answers: what came of dialing back, one for each peer that was asked.
+        answers: what came of dialing back, one for each peer and address that was asked for.
         ports: the TCP ports that the node listens on, or should.
         router: what the home router does for us, in words.
     """
-    reached = tuple(
-        dict.fromkeys(a.dialed for a in answers if a.reply in (Reply.REACHED, Reply.ANOTHER))
-    )
+    reached = _dialed(answers, Reply.REACHED, Reply.ANOTHER)
+    silent = tuple(each for each in _dialed(answers, Reply.SILENT) if each not in reached)
     relayed = tuple(without_peer(each) for each in own_addresses if is_circuit(each))
     seen = Counter(ip for each in observed if (ip := ip_of(each)))
-    mine = set(own_ips)
     tried = sum(a.reply in (Reply.REACHED, Reply.ANOTHER, Reply.SILENT) for a in answers)
     report = Report(
         reach=_reach(reached, relayed, tried),
         reached_at=reached,
+        silent_at=silent,
         relayed_at=relayed,
         seen_as=dict(seen.most_common()),
-        behind_nat=not mine & set(seen) if seen else None,
+        behind_nat=_behind_nat(seen, set(own_ips)),
         router=router,
         tcp_ports=tuple(dict.fromkeys(port for port in ports if port)),
         asked=tried,
     )
     told = set(map(without_peer, own_addresses))
     return msgspec.structs.replace(report, advice=tuple(_advice(report, told)))
+
+
+def _dialed(answers: Sequence[Answer], *replies: Reply) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.dialed for each in answers if each.reply in replies))
+
+
+def _behind_nat(seen: Iterable[str], own: AbstractSet[str]) -> bool | None:
+    """Return whether none of the addresses seen is ours; IPv6, which has no NAT, counts last."""
+    plain = {each for each in seen if ":" not in each} or set(seen)
+    return not own & plain if plain else None
 
 
 def _reach(reached: Sequence[str], relayed: Sequence[str], tried: int) -> Reach:
@@ -120,27 +132,19 @@ def _reach(reached: Sequence[str], relayed: Sequence[str], tried: int) -> Reach:
 
 
 def _advice(report: Report, told: AbstractSet[str]) -> list[str]:
-    ports = ", ".join(str(port) for port in report.tcp_ports) or "of network.listen_addresses"
     if report.reach is Reach.UNKNOWN:
         return [
             "nobody could dial back: give --bootstrap ADDRESS of a public node, or try again "
             "in a minute"
         ]
-    if report.reach is Reach.DIRECT:
-        return _advice_when_reached(report, told)
-    advice = []
-    if report.behind_nat:
-        where = next(iter(report.seen_as))
+    advice = _advice_to_announce(report, told)
+    at, in_vain = set(map(_version, report.reached_at)), set(map(_version, report.silent_at))
+    if 4 not in at and (4 in in_vain or not at):
+        advice += _advice_for_ipv4(report)
+    if 6 in in_vain - at:
         advice.append(
-            f"on the router: forward TCP port {ports} to this machine, and set "
-            f'network.announce_addresses = ["/ip4/{where}/tcp/{_first(report)}"]'
+            f"for IPv6: open TCP port {_ports(report)} to this machine in the router's firewall"
         )
-        if report.router:
-            advice.append(
-                "or switch UPnP, NAT-PMP or PCP on at the router: this node then asks for its port"
-            )
-    else:
-        advice.append(f"open TCP port {ports} for incoming connections in the firewall")
     if report.reach is Reach.OUT_ONLY:
         advice.append(
             'or be reached through others: network.relays = ["auto"], or the address of a relay'
@@ -148,11 +152,34 @@ def _advice(report: Report, told: AbstractSet[str]) -> list[str]:
     return advice
 
 
-def _advice_when_reached(report: Report, told: AbstractSet[str]) -> list[str]:
+def _advice_for_ipv4(report: Report) -> list[str]:
+    if not report.behind_nat:
+        return [f"open TCP port {_ports(report)} for incoming connections in the firewall"]
+    where = next(each for each in report.seen_as if ":" not in each)
+    advice = [
+        f"on the router: forward TCP port {_ports(report)} to this machine, and set "
+        f'network.announce_addresses = ["/ip4/{where}/tcp/{_first(report)}"]'
+    ]
+    if report.router:
+        advice.append(
+            "or switch UPnP, NAT-PMP or PCP on at the router: this node then asks for its port"
+        )
+    return advice
+
+
+def _advice_to_announce(report: Report, told: AbstractSet[str]) -> list[str]:
     if not report.behind_nat or told >= set(report.reached_at):
         return []
     addresses = ", ".join(f'"{each}"' for each in report.reached_at)
     return [f"tell others the forwarded port: network.announce_addresses = [{addresses}]"]
+
+
+def _version(address: str) -> int:
+    return 6 if address.startswith("/ip6/") else 4
+
+
+def _ports(report: Report) -> str:
+    return ", ".join(str(port) for port in report.tcp_ports) or "of network.listen_addresses"
 
 
 def _first(report: Report) -> int:

@@ -19,6 +19,7 @@ from overlay.ids import PeerId, public_key_from_peer_id
 from overlay.limits.ticket import read_challenge
 from overlay.rpc.frame import FrameReader, encode_frame
 from overlay.soak.fuzz_reach import reach_targets
+from overlay.soak.fuzz_tls import tls_targets
 from overlay.soak.rows import Row, resident_mib
 from overlay.transfer.core import (
     Receiving,
@@ -70,6 +71,7 @@ def targets() -> list[Target]:
         ("peer id", lambda d: public_key_from_peer_id(d.decode("latin-1")), owner.peer_id.encode()),
         ("address", lambda data: prefix_of(data.decode("latin-1")), b"/ip4/8.8.8.8/tcp/1"),
         *reach_targets(),
+        *tls_targets(),
     ]
 
 

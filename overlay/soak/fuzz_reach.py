@@ -6,10 +6,15 @@ from typing import Final
 from overlay.dht.wire import MessageReader
 from overlay.errors import PeerUnavailable
 from overlay.identity import Identity
-from overlay.reach import autonat_wire, igd, mdns, pcp, punch_wire
+from overlay.reach import autonat2_wire, autonat_wire, igd, mdns, pcp, punch_wire
+from overlay.reach.autonat2 import Answerer
 from overlay.relay.wire import Kind, Message, decode_hop, decode_stop, encode_hop, encode_stop
+from overlay.rendezvous import wire as rendezvous
+from overlay.rendezvous.core import RendezvousConfig, RendezvousCore
+from overlay.rendezvous.peer_record import open_envelope, seal
 
 _ADDRESS: Final = "/ip4/8.8.8.8/tcp/4001"
+_ASKED: Final = autonat2_wire.encode(autonat2_wire.Question((_ADDRESS, _ADDRESS), 7))
 _NONCE: Final = bytes(pcp.NONCE_BYTES)
 _ROUTER: Final = "http://192.168.1.1:5000/desc.xml"
 _DESCRIPTION: Final = (
@@ -24,7 +29,11 @@ _MAPPED: Final = bytes.fromhex(
 
 def reach_targets() -> list[tuple[str, Callable[[bytes], object], bytes]]:
     """Return (name, what is fed, a valid input)."""
-    peer_id = Identity(b"f" * 32).peer_id
+    identity = Identity(b"f" * 32)
+    peer_id = identity.peer_id
+    envelope = seal(identity, [_ADDRESS], 1)
+    register = rendezvous.Register("/cocoon/main", envelope, 60)
+    found = rendezvous.Discovered(rendezvous.Status.OK, "", (register,), bytes(24))
     service = mdns.service_of("main")
     near = f"/ip4/192.168.1.7/tcp/4001/p2p/{peer_id}"
     location = f"HTTP/1.1 200 OK\r\nLOCATION: {_ROUTER}\r\n\r\n".encode()
@@ -34,8 +43,13 @@ def reach_targets() -> list[tuple[str, Callable[[bytes], object], bytes]]:
     return [
         ("hole", punch_wire.decode, _body(punch)),
         ("AutoNAT", autonat_wire.decode, _body(question)),
+        ("AutoNAT 2", _asked_to_dial, _body(_ASKED)),
+        ("dial back", autonat2_wire.decode_back, _body(autonat2_wire.encode_back(7))),
         ("relay, hop", decode_hop, _body(encode_hop(connect))),
         ("relay, stop", decode_stop, _body(encode_stop(connect))),
+        ("peer record", open_envelope, envelope),
+        ("rendezvous point", _registering(identity), _body(rendezvous.encode(register))),
+        ("rendezvous answer", rendezvous.decode_answer, _body(rendezvous.encode(found))),
         (
             "LAN",
             lambda data: mdns.read(data, "192.168.1.7", service),
@@ -58,6 +72,25 @@ def _body(framed: bytes) -> bytes:
     reader = MessageReader()
     reader.feed(framed)
     return reader.next_message() or b""
+
+
+def _registering(identity: Identity) -> Callable[[bytes], object]:
+    core = RendezvousCore(RendezvousConfig(), bytes(8))
+
+    def feed(data: bytes) -> object:
+        match rendezvous.decode_request(data):
+            case rendezvous.Register() as asked:
+                return core.register(identity.peer_id, "", asked, 1.0)
+            case rendezvous.Discover() as asked:
+                return core.discover(asked, 1.0)
+            case other:
+                return other
+
+    return feed
+
+
+def _asked_to_dial(data: bytes) -> object:
+    return Answerer(_ADDRESS, (4, 6), 30_000).take(autonat2_wire.decode(data))
 
 
 def _refusals(read: Callable[[bytes], object]) -> Callable[[bytes], object]:

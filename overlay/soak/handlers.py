@@ -19,13 +19,17 @@ from overlay.dht.wire import Kind, Message, encode_framed
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError
 from overlay.host import DhtConfig, HostConfig, open_host
-from overlay.identity import generate_identity
+from overlay.identity import Identity, generate_identity
 from overlay.limits.arrivals import ArrivalsConfig
 from overlay.limits.budget import Ceiling, LimitsConfig
 from overlay.node import Node
 from overlay.protobuf import framed, varint
+from overlay.reach import autonat2_wire as autonat2
 from overlay.relay import wire as relay_wire
 from overlay.relay.core import RelayConfig
+from overlay.rendezvous import wire as rendezvous
+from overlay.rendezvous.core import RendezvousConfig
+from overlay.rendezvous.peer_record import seal
 from overlay.rpc.frame import encode_frame
 from overlay.soak.fuzz import LENGTH_MAX, mutate
 from overlay.soak.rows import Row, resident_mib
@@ -70,6 +74,7 @@ async def open_subject() -> AsyncIterator[Node]:
         listen_addresses=LOOPBACK,
         network=NETWORK,
         relay=RelayConfig(),
+        rendezvous_point=RendezvousConfig(),
         limits=_ROOMY,
         dht=DhtConfig(explore_interval_s=0),
     )
@@ -104,14 +109,27 @@ def seeds_of(node: Node) -> dict[str, list[bytes]]:
         relay_wire.encode_hop(relay_wire.Message(relay_wire.Kind.CONNECT, node.peer_id)),
     ]
     stop = [relay_wire.encode_stop(relay_wire.Message(relay_wire.Kind.CONNECT, node.peer_id))]
+    envelope = seal(Identity(b"f" * 32), peer.addresses, 1)
+    questions = (
+        autonat2.Question(("/ip4/127.0.0.1/tcp/9", *peer.addresses), 7),
+        autonat2.Question(peer.addresses, 7),
+        autonat2.Data(bytes(4096)),
+    )
+    meeting = [
+        rendezvous.encode(rendezvous.Register("soak", envelope, 60)),
+        rendezvous.encode(rendezvous.Discover("soak", 10, bytes(24))),
+        rendezvous.encode(rendezvous.Unregister("soak")),
+    ]
     return {
         "/kad/1.0.0": dht,
         "/meshsub/1.1.0": gossip_seeds(),
         "/hop": hop,
         "/stop": stop,
+        "/rendezvous/1.0.0": meeting,
         "/ping/1.0.0": [bytes(32)],
         "/ticket/1": [encode_frame(b""), encode_frame(bytes(9))],
-        "/dialback/1": [encode_frame(b"\x0f\xa1")],
+        "/dial-request": [autonat2.encode(each) for each in questions],
+        "/dial-back": [autonat2.encode_back(7)],
         "": [encode_frame(b"body"), encode_frame(bytes(200))],
     }
 

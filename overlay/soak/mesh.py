@@ -4,13 +4,9 @@ A delivery counts when it comes within `PATIENCE_S` of the last message; its del
 clock is the machine's monotonic one, which all processes share.
 """
 
-import json
 import random
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +16,7 @@ from overlay.gossip.service import GossipConfig
 from overlay.host import DhtConfig, HostConfig, open_host
 from overlay.identity import generate_identity
 from overlay.node import Node
+from overlay.soak.child import Child, answer_forever, open_child
 from overlay.soak.rows import Row
 
 NODES: Final = 60
@@ -62,7 +59,7 @@ def run(seconds: float) -> list[Row]:
 
 async def _run(seconds: float) -> list[dict[str, Any]]:
     async with AsyncExitStack() as stack:
-        children = [await stack.enter_async_context(_child()) for _ in range(PROCESSES)]
+        children = [await stack.enter_async_context(open_child("member")) for _ in range(PROCESSES)]
         everybody: list[list[str]] = []
         for child in children:
             everybody += await child.ask({"open": NODES // PROCESSES})
@@ -71,49 +68,13 @@ async def _run(seconds: float) -> list[dict[str, Any]]:
         await trio.sleep(SETTLE_S)
         results: list[dict[str, Any]] = []
 
-        async def publish(child: _Child) -> None:
+        async def publish(child: Child) -> None:
             results.append(await child.ask({"publish": seconds}))
 
         async with trio.open_nursery() as nursery:
             for child in children:
                 nursery.start_soon(publish, child)
         return results
-
-
-class _Child:
-    """A process of `member`: one JSON line is asked, one is answered."""
-
-    def __init__(self, process: trio.Process) -> None:
-        self._process = process
-        self._buffer = bytearray()
-
-    async def ask(self, question: object) -> Any:  # noqa: ANN401  (JSON)
-        """Return the answer to *question*."""
-        if self._process.stdin is None or self._process.stdout is None:
-            raise RuntimeError("a process without a pipe")
-        await self._process.stdin.send_all(json.dumps(question).encode() + b"\n")
-        while b"\n" not in self._buffer:
-            data = await self._process.stdout.receive_some()
-            if not data:
-                raise RuntimeError("a process ended early (its error is above)")
-            self._buffer += data
-        line, _, rest = bytes(self._buffer).partition(b"\n")
-        self._buffer = bytearray(rest)
-        return json.loads(line)
-
-
-@asynccontextmanager
-async def _child() -> AsyncIterator[_Child]:
-    command = [sys.executable, "-m", "overlay.soak", "--child", "member"]
-    process = await trio.lowlevel.open_process(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        yield _Child(process)
-    finally:
-        with trio.CancelScope(shield=True):
-            process.kill()
-            await process.wait()
 
 
 @dataclass(slots=True)
@@ -126,18 +87,18 @@ class _Members:
 
 
 async def member() -> None:
-    """Be half of the nodes; see `_Child`."""
+    """Be half of the nodes; see `overlay.soak.child`."""
     members = _Members()
     async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
-        while line := await trio.to_thread.run_sync(sys.stdin.readline):
-            asked = json.loads(line)
+
+        async def answer(asked: dict[str, Any]) -> object:
             if "open" in asked:
-                answer: object = await _open(members, asked["open"], stack, nursery)
-            elif "link" in asked:
-                answer = await _link(members, asked["link"], asked["seed"])
-            else:
-                answer = await _publish(members, asked["publish"])
-            print(json.dumps(answer), flush=True)  # noqa: T201
+                return await _open(members, asked["open"], stack, nursery)
+            if "link" in asked:
+                return await _link(members, asked["link"], asked["seed"])
+            return await _publish(members, asked["publish"])
+
+        await answer_forever(answer)
 
 
 async def _open(

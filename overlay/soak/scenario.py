@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from overlay.soak import dht, endurance, fuzz, handlers, mesh, wire
+from overlay.soak import dht, endurance, flood, fuzz, handlers, mesh, wire
 from overlay.soak.rows import Row
 
 
@@ -100,11 +100,19 @@ OVERLAY: Final = (
         ("attack_s",),
     ),
     Scenario(
+        "flood",
+        "floods of forged, replayed and sound quotes, beside the same floods of a node next door",
+        Beside.NOTHING,
+        lambda options: flood.run(options.attack_s),
+        lambda options: 4 * (60 + options.attack_s),
+        ("attack_s",),
+    ),
+    Scenario(
         "wire",
-        "floods, slow streams, half-open connections, nodes that come and go",
+        "slow streams, half-open connections, nodes that come and go",
         Beside.NOTHING,
         lambda options: wire.run(options.attack_s),
-        lambda options: 190 + 11 * options.attack_s,
+        lambda options: 120 + options.attack_s,
         ("attack_s",),
     ),
     Scenario(

@@ -94,7 +94,7 @@ class Node:
         self._seen: dict[tuple[int, int, int], None] = {}
         self._published = 0
         self._values: dict[str, bytes] = {}
-        per_source = Rate(_GOSSIP.source_rate_per_s, _GOSSIP.source_burst)
+        per_source = Rate(_GOSSIP.source_rate_per_s, _GOSSIP.source_burst, _GOSSIP.source_first)
         per_forwarder = Rate(_GOSSIP.forwarder_rate_per_s, _GOSSIP.forwarder_burst)
         self._sources = RateLimits(per_source, keys_max=PEERS_REMEMBERED_MAX)
         self._forwarders = RateLimits(per_forwarder, keys_max=PEERS_REMEMBERED_MAX)

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from cocoon.errors import ConfigError
 from simulations.engines import Outcome
+from simulations.exact.events import SECOND_US
 from simulations.exact.log import Event
 from simulations.exact.world import Role, World
 from simulations.scenario import Scenario
@@ -148,6 +149,27 @@ class Recorder:
             ],
         }
 
+    def _in_time(self, world: World) -> dict[str, int | float]:
+        """Return what models can be held against: jobs begun, and quotes made, before the end.
+
+        After it nobody wants a job any more, those that wait are served, and prices fall.
+        """
+        end_us = int(world.scenario.duration_s * SECOND_US)
+        begun = [
+            str(event.fields["outcome"])
+            for event in self._jobs
+            if event.at_us - int(str(event.fields["total_us"])) <= end_us
+        ]
+        levels = {
+            event.node: int(str(event.fields["level_ppm"]))
+            for event in self._quotes
+            if event.at_us <= end_us
+        }
+        return {
+            "served_share": begun.count("done") / max(1, len(begun)),
+            "level_end_ppm": sum(levels.values()) // max(1, len(levels)),
+        }
+
     def _summary(self, world: World) -> dict[str, int | float | str]:
         outcomes = Counter(str(event.fields["outcome"]) for event in self._jobs)
         firsts = sorted(
@@ -164,6 +186,7 @@ class Recorder:
             "first_output_p50_s": _quantile_s(firsts, 0.5),
             "first_output_p95_s": _quantile_s(firsts, 0.95),
             "level_mean_ppm": sum(levels.values()) // max(1, len(levels)),
+            **self._in_time(world),
             "failovers": self._counts["failed"],
             "refusals": self._counts["refused"],
             "channels": len(world.chain.ledger.history),

@@ -1,5 +1,7 @@
 """Every error of ours has an exit code that is explained; a bug has 70."""
 
+import errno
+
 import pytest
 
 from cocoon import errors
@@ -30,6 +32,8 @@ def test_a_more_special_error_is_matched_before_its_base():
     assert exit_code(StreamClosed("x")) == exit_code(PeerUnavailable("x")) == 6
     assert exit_code(RemoteProtocolError("x")) == 9
     assert exit_code(ZeroDivisionError()) == 70
+    assert exit_code(OSError(errno.ENOSPC, "no space left")) == 2, "a full disk is no bug"
+    assert exit_code(OSError(errno.EBADF, "bad descriptor")) == 70
     assert exit_code(KeyboardInterrupt()) == 130
 
 

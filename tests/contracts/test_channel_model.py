@@ -84,6 +84,16 @@ def test_a_game_is_replayed_from_its_seed(emulator: Emulator) -> None:
     assert check.play(emulator, seed=1, steps=5) is None
 
 
+def test_a_message_can_be_spoiled_any_number_of_times(emulator: Emulator) -> None:
+    model, choice = ChannelModel(emulator), check.Seeded(3)
+    model.rig.open(COIN)
+    model.sign_locked_voucher(choice)
+    for _ in range(3000):
+        model.spoil(choice)
+        model.messages = model.messages[-3:]
+    assert len(model.messages) == 3
+
+
 def test_the_command_says_how_much_was_played(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

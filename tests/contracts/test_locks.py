@@ -20,6 +20,7 @@ from contracts.locks import (
     Preimage,
     Witness,
     check_locks,
+    fits,
     lock_id,
     locked_nanoton,
     locks_cell,
@@ -240,8 +241,10 @@ def test_a_wrong_witness_is_refused(opened: Rehearsal) -> None:
         (key_lock(1), sign_key_payment(secret(2), network_id, COIN)),
         (key_lock(1), sign_key_payment(secret(1), network_id + 1, COIN)),
         (key_lock(1), KeyPayment(COIN, bytes(64))),
+        (key_lock(1), sign_key_payment(secret(2), network_id, NanoTon(0))),
     ]
     for lock, wrong in cases:
+        assert not fits(lock, wrong, network_id)
         assert refused(opened, opened.claim_locked(COIN, [lock], [wrong])) in (
             BAD_WITNESS,
             UNDERFLOW,

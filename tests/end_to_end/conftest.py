@@ -57,7 +57,9 @@ def cocoon(*arguments: str | Path) -> list[str]:
 class Running:
     """A process that prints one JSON event a line."""
 
-    def __init__(self, log: Path, *arguments: str | Path) -> None:
+    def __init__(
+        self, log: Path, *arguments: str | Path, variables: dict[str, str] | None = None
+    ) -> None:
         self.log = log
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
@@ -66,7 +68,7 @@ class Running:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
-                env=environment(),
+                env=environment() | (variables or {}),
             )
         self.events: list[dict[str, Any]] = []
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -118,8 +120,10 @@ class Running:
 
 
 @contextmanager
-def running(log: Path, *arguments: str | Path) -> Iterator[Running]:
-    process = Running(log, *arguments)
+def running(
+    log: Path, *arguments: str | Path, variables: dict[str, str] | None = None
+) -> Iterator[Running]:
+    process = Running(log, *arguments, variables=variables)
     try:
         process.ready = process.wait_for("ready", READY_S)
         yield process

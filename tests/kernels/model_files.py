@@ -90,16 +90,28 @@ FAMILY_SHAPE = {
 }
 """Large enough for the native kernel: widths of 32, heads of 16."""
 
+WIDE = {"embedding_length": 256, "feed_forward_length": 512}
+"""For encodings with blocks of 256."""
 
-def family_metadata(family: str) -> dict[str, Value]:
+RANDOM_BLOCKS = {
+    "Q5_0": (22, (0.02,)), "Q5_1": (24, (0.02, -0.3)), "Q4_K": (144, (6e-4, 4e-3)),
+    "Q5_K": (176, (3e-4, 4e-3)), "Q6_K": (210, (3e-4,)),
+}  # fmt: skip
+"""Bytes of a block, and about what its factors are, so that the numbers are within 0.6."""
+
+
+def family_metadata(family: str, kind: str = "") -> dict[str, Value]:
     metadata = {k: v for k, v in llama_metadata().items() if not k.startswith("llama.")}
-    shape: dict[str, Value] = {f"{family}.{key}": value for key, value in FAMILY_SHAPE.items()}
+    given = FAMILY_SHAPE | (WIDE if kind.endswith("_K") else {})
+    shape: dict[str, Value] = {f"{family}.{key}": value for key, value in given.items()}
     return metadata | shape | {"general.architecture": family}
 
 
-def family_tensors(family: str, seed: int = 11) -> dict[str, NDArray[np.float32]]:
-    rng = np.random.default_rng(seed)
-    width, hidden, kv, head, words = 64, 96, 32, 16, len(vocabulary())
+def family_tensors(
+    family: str, seed: int = 11, *, wide: bool = False
+) -> dict[str, NDArray[np.float32]]:
+    rng, words = np.random.default_rng(seed), len(vocabulary())
+    width, hidden, kv, head = (256, 512, 128, 64) if wide else (64, 96, 32, 16)
     shapes: dict[str, tuple[int, ...]] = {
         "token_embd.weight": (words, width),
         "output_norm.weight": (width,),
@@ -128,14 +140,16 @@ def family_tensors(family: str, seed: int = 11) -> dict[str, NDArray[np.float32]
 def family_bytes(family: str, kind: str = "Q8_0") -> bytes:
     """Return a model of a family with random weights, its matrices stored as *kind*."""
     tensors: dict[str, tuple[str, Sequence[int], bytes]] = {}
-    for name, values in family_tensors(family).items():
+    for name, values in family_tensors(family, wide=kind.endswith("_K")).items():
         stored = kind if values.ndim == 2 else "F32"
         tensors[name] = (stored, values.shape, quantised(values, stored))
-    return gguf_bytes(family_metadata(family), tensors)
+    return gguf_bytes(family_metadata(family, kind), tensors)
 
 
 def quantised(values: NDArray[np.float32], kind: str) -> bytes:
-    """Return *values* in one of GGUF's encodings, rounded plainly."""
+    """Return *values* in one of GGUF's encodings, rounded plainly, or random blocks."""
+    if kind in RANDOM_BLOCKS:
+        return random_blocks(kind, values.size)
     if kind in {"F32", "F16"}:
         return values.astype(np.float32 if kind == "F32" else np.float16).tobytes()
     if kind == "Q8_0":
@@ -152,6 +166,16 @@ def quantised(values: NDArray[np.float32], kind: str) -> bytes:
     if kind == "Q4_1":
         parts.append(np.asarray(low).astype(np.float16).view(np.uint8))
     return np.concatenate([*parts, codes[:, :16] | codes[:, 16:] << 4], axis=1).tobytes()
+
+
+def random_blocks(kind: str, items: int) -> bytes:
+    """Return random numbers of an encoding, all of its bits used."""
+    rng, (size, factors) = np.random.default_rng(items), RANDOM_BLOCKS[kind]
+    blocks = rng.integers(0, 256, (items // (256 if kind.endswith("_K") else 32), size), np.uint8)
+    near = rng.uniform(0.7, 1.3, (len(blocks), len(factors))) * factors
+    at = 208 if kind == "Q6_K" else 0
+    blocks[:, at : at + 2 * len(factors)] = near.astype(np.float16).view(np.uint8)
+    return blocks.tobytes()
 
 
 def _text(value: str) -> bytes:

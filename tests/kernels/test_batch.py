@@ -113,8 +113,9 @@ def test_an_engine_without_batches_is_refused(tmp_path: Path) -> None:
         ChatBatch(open_chat_model(path, device="cpu", cache=tmp_path).decoder)
 
 
+@pytest.mark.parametrize(("kind", "precision"), [("Q8_0", "q8"), ("Q4_1", "q4"), ("Q4_0", "q8")])
 def test_a_device_chooses_the_tokens_of_a_chat_alone_and_in_a_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, precision: str
 ) -> None:
     """The whole way from the file; no logits come back."""
     monkeypatch.setitem(FAMILY_SHAPE, "attention.head_count", 2)
@@ -122,8 +123,9 @@ def test_a_device_chooses_the_tokens_of_a_chat_alone_and_in_a_batch(
     device = TalkativeDevice()
     monkeypatch.setattr("kernels.device.open_device", lambda _: device)
     path = tmp_path / "model.gguf"
-    path.write_bytes(family_bytes("llama", "Q8_0"))
+    path.write_bytes(family_bytes("llama", kind))
     model = open_chat_model(path, device="cuda", cache=tmp_path)
+    assert model.decoder.precision == precision
     alone = [[piece.token_id for piece in ask(model, index, 6)] for index in range(4)]
     assert device.returned_bytes == 4 * sum(map(len, alone))
     batch = ChatBatch(model.decoder)

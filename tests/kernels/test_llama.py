@@ -1,3 +1,4 @@
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,14 @@ from model_files import family_bytes, family_tensors, llama_tensors, tiny_llama_
 from kernels.errors import InvalidInput, InvalidModelFile
 from kernels.models.gguf import open_gguf
 from kernels.models.llama import CHUNK_TOKENS, NumpyDecoder
-from kernels.models.weights import FAMILIES, LlamaConfig, LlamaWeights, load_llama_weights
+from kernels.models.weights import (
+    FAMILIES,
+    LlamaConfig,
+    LlamaLayer,
+    LlamaWeights,
+    load_llama_weights,
+    stream_llama_weights,
+)
 
 TOKENS = [1, 50, 7, 99, 200, 3, 3, 120]
 
@@ -173,3 +181,27 @@ def test_shapes_that_do_not_fit_are_refused(tmp_path: Path, changes) -> None:
     path.write_bytes(tiny_llama_bytes(**changes))
     with pytest.raises(InvalidModelFile):
         load_llama_weights(open_gguf(path), "00", None)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_streamed_weights_are_the_loaded_ones_and_no_two_layers_are_held(
+    tmp_path: Path, family: str
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(family_bytes(family, "Q4_1"))
+    whole = load_llama_weights(open_gguf(path), "00", None)
+    parts = stream_llama_weights(open_gguf(path))
+    assert parts.config == whole.config
+    assert (parts.output is parts.embedding) == (whole.output is whole.embedding)
+    for name in ("embedding", "output_norm", "output"):
+        assert np.array_equal(getattr(parts, name), getattr(whole, name))
+    earlier: list[weakref.ref[np.ndarray]] = []
+    for layer, wanted in zip(parts.layers, whole.layers, strict=True):
+        for name in LlamaLayer.__slots__:
+            found, expected = getattr(layer, name), getattr(wanted, name)
+            assert (found is None) == (expected is None)
+            assert found is None or np.array_equal(found, expected)
+        earlier.append(weakref.ref(layer.down))
+        del layer, found
+    assert len(earlier) == parts.config.layers
+    assert all(each() is None for each in earlier)

@@ -4,6 +4,7 @@ The device is the one whose kernels are their references: this proves the loop (
 which buffer, which size), and `test_cuda` proves the kernels.
 """
 
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from model_files import FAMILY_SHAPE, family_bytes
 from numpy.typing import NDArray
 
 from kernels._cpu import CpuBuffer, CpuDevice
+from kernels.device import Argument
 from kernels.errors import DeviceUnavailable, InvalidInput, LaunchError
 from kernels.models.chat import _best_device
 from kernels.models.decoder import Step
@@ -23,6 +25,7 @@ from kernels.models.llama_cuda import CHUNK_TOKENS, DeviceDecoder, Precision
 from kernels.models.sampling import Choice, Sampling, choose
 from kernels.models.weights import LlamaConfig, LlamaLayer, LlamaWeights
 from kernels.quantised import dequantise_q4, quantise_q4
+from kernels.spec import KernelSpec
 
 CONFIG = LlamaConfig(
     layers=2,
@@ -200,6 +203,51 @@ class TalkativeDevice(CpuDevice):
     def copy_out(self, buffer: CpuBuffer, size_bytes: int) -> bytearray:  # type: ignore[override]
         self.returned_bytes += size_bytes
         return super().copy_out(buffer, size_bytes)
+
+
+class RepeatingDevice(CpuDevice):
+    """Holds every series of launches against what was launched under the same key before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.series: dict[Hashable, list[tuple[str, dict[str, Argument]]]] = {}
+        self.repeats = 0
+        self._launched: list[tuple[str, dict[str, Argument]]] = []
+
+    def launch(self, kernel: KernelSpec, arguments: Mapping[str, Argument]) -> None:
+        self._launched.append((kernel.name, dict(arguments)))
+        super().launch(kernel, arguments)
+
+    def repeat(self, key: Hashable, launches: Callable[[], None]) -> None:
+        self._launched = launched = []
+        launches()
+        self._launched = []
+        if key in self.series:
+            assert launched == self.series[key], key
+            self.repeats += 1
+        self.series[key] = launched
+
+
+def test_launches_under_one_key_are_the_same_whatever_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kernels.models.llama_cuda.SPLIT_FROM_TOKENS", 254)
+    device = RepeatingDevice()
+    decoders = [DeviceDecoder(device, random_weights(), precision=each) for each in ("q8", "q4")]
+    for decoder in decoders:
+        texts = [decoder.new_sequence(300) for _ in range(3)]
+        texts[0].extend(token_ids(250))
+        for turn in range(8):
+            texts[0].extend([turn])
+            choice = Choice(SAMPLINGS[turn % 2], turn)
+            texts[1].extend_and_choose(token_ids(1 + turn % 2), choice)
+            group = texts[turn % 2 :]
+            decoder.choose_together([Step(each, [turn]) for each in group], [choice] * len(group))
+            decoder.extend_together([Step(each, [turn]) for each in reversed(group)])
+    assert device.repeats > 40
+    layers = [key for key in device.series if key[0] == "layers"]
+    assert max(chunks for key in layers for _, chunks in key[1:]) == 2
+    assert all(len(series) > 1 for series in device.series.values())
 
 
 SAMPLINGS = [

@@ -27,6 +27,7 @@ from kernels.native import build, library
 
 TOKENS = [1, 50, 7, 99, 200, 3, 3, 120, 44, 43, 42]
 KINDS = ("Q4_0", "Q4_1", "Q8_0")
+MORE_KINDS = ("Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,10 @@ def opened(tmp_path: Path):
     return opens
 
 
-@pytest.mark.parametrize(("family", "kind"), list(itertools.product(FAMILIES, KINDS)))
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [*itertools.product(FAMILIES, KINDS), *(("qwen2", kind) for kind in MORE_KINDS)],
+)
 def test_logits_are_those_of_the_numpy_reference(native, opened, family: str, kind: str) -> None:
     file = opened(family, kind)
     expected = NumpyDecoder(load_llama_weights(file, "00", None)).new_sequence(16).extend(TOKENS)
@@ -55,7 +59,7 @@ def test_logits_are_those_of_the_numpy_reference(native, opened, family: str, ki
     np.testing.assert_allclose(logits, expected, rtol=0, atol=2e-3 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + MORE_KINDS)
 def test_every_instruction_set_computes_the_same_bits(native, opened, kind: str) -> None:
     file = opened("qwen2", kind)
     results = {

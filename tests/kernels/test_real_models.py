@@ -10,8 +10,10 @@ import pytest
 from kernels.models import catalog
 from kernels.models.audio import SAMPLE_RATE_HZ, Audio, decode_audio
 from kernels.models.chat import ChatModel, ChatTurn, open_chat_model
+from kernels.models.gguf import open_gguf
 from kernels.models.sampling import Sampling
 from kernels.models.whisper import SpeechModel, open_speech_model
+from kernels.quantised import dequantise_q4, quantise_q4
 
 VOICE_NOTE = Path(__file__).parents[2] / "cocoon" / "data" / "voice-note.ogg"
 FRUITS = (
@@ -44,6 +46,14 @@ def chat() -> ChatModel:
 @pytest.fixture(scope="module")
 def speech() -> SpeechModel:
     return open_speech_model(asset("whisper-tiny.en"))
+
+
+def test_a_card_loses_nothing_of_a_file_in_four_bits() -> None:
+    folder = asset("SmolLM2-135M-Instruct")
+    gguf = open_gguf(folder / catalog.model("SmolLM2-135M-Instruct").main_file)
+    for part in ("attn_q", "attn_v", "ffn_gate", "ffn_down"):
+        floats = gguf.tensors[f"blk.7.{part}.weight"].to_floats()
+        assert np.array_equal(dequantise_q4(*quantise_q4(floats)).astype(np.float32), floats)
 
 
 def answer(model: ChatModel, prompt: list[int], tokens_max: int = 120) -> tuple[str, list[int]]:

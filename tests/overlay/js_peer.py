@@ -46,8 +46,8 @@ def installed() -> Path:
         if done.returncode:
             pytest.skip(f"npm could not install js-libp2p: {done.stderr[-300:]}")
         (directory / "installed").touch()
-    for name in ("peer.mjs", "node20.mjs"):
-        shutil.copy(HERE / name, directory / name)
+    for script in HERE.glob("*.mjs"):
+        shutil.copy(script, directory / script.name)
     return directory
 
 
@@ -94,16 +94,22 @@ class JsPeer:
 
 @asynccontextmanager
 async def open_js_peer(
-    network: str, *roles: str, listen: str = "", announce: str = "", prefix: Sequence[str] = ()
+    network: str,
+    *roles: str,
+    listen: str = "",
+    announce: str = "",
+    prefix: Sequence[str] = (),
+    script: str = "peer.mjs",
 ) -> AsyncGenerator[JsPeer]:
     """Run one peer of js-libp2p for the length of the block.
 
     Args:
         network: namespaces its protocols.
-        roles: what it can besides: relay, dcutr, autonat; tls and ws instead of Noise and TCP.
+        roles: what it can besides, relay, dcutr, autonat, and what instead, tls, ws, quic.
         listen: a multiaddr.
         announce: another, to tell others besides.
         prefix: what comes before the command, to enter a namespace.
+        script: of `js_libp2p`.
     """
     directory = await trio.to_thread.run_sync(installed)
     environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
@@ -114,7 +120,7 @@ async def open_js_peer(
     async with trio.open_nursery() as nursery:
         run = partial(
             trio.run_process,
-            [*prefix, "node", "--import", "./node20.mjs", "peer.mjs", network, ",".join(roles)],
+            [*prefix, "node", "--import", "./node20.mjs", script, network, ",".join(roles)],
             cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             check=False,
         )  # fmt: skip

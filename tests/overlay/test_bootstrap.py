@@ -54,6 +54,18 @@ async def test_the_memory_is_tried_when_the_list_is_dead(autojump_clock: MockClo
     assert trio.current_time() - start_s <= DIAL_S
 
 
+async def test_further_ways_are_tried_before_the_memory() -> None:
+    dialer = Dialer("M")
+    remembered = [PeerAddress(PeerId("M"), ("/ip4/127.0.0.1/tcp/2",))]
+
+    async def meet() -> int:
+        await trio.lowlevel.checkpoint()
+        return ENOUGH_PEERS
+
+    assert await join(dialer.connect, [], remembered, rng=rng(), more=[meet]) >= ENOUGH_PEERS
+    assert await join(dialer.connect, [], [], rng=rng(), more=[meet, meet]) == 2 * ENOUGH_PEERS
+
+
 async def test_nobody_is_no_error() -> None:
     assert await join(Dialer("").connect, listed("A"), [], rng=rng()) == 0
     assert await join(Dialer("").connect, [], [], rng=rng()) == 0

@@ -507,15 +507,33 @@ async def test_what_a_validator_refuses_is_not_passed_on(swarm):
 
 async def test_a_flood_is_cut_to_the_limit(swarm):
     limits = GossipConfig(source_rate_per_s=1.0, source_burst=20)
+    loud = GossipConfig(source_rate_per_s=1e6)
     async with AsyncExitStack() as stack:
-        hosts = await open_hosts(stack, swarm, 2, gossip=limits)
+        hosts = await open_hosts(stack, swarm, 1, gossip=limits)
+        hosts += await open_hosts(stack, swarm, 1, gossip=loud)
+        await hosts[1].connect(hosts[0].addresses)
         receiver = await stack.enter_async_context(hosts[0].subscribe("quotes", accept))
         await stack.enter_async_context(hosts[1].subscribe("quotes", accept))
         await gossip_ready(hosts[1], "quotes", [receiver])
         for index in range(300):
             await hosts[1].publish("quotes", b"%d" % index)
-        await until(lambda: hosts[0].gossip_refused.get("source rate", 0) > 250)
+        await until(lambda: hosts[0].gossip_refused.get("author rate", 0) > 40)
         assert receiver.statistics().current_buffer_used <= 40
+
+
+async def test_a_burst_of_an_honest_node_waits_and_all_of_it_comes(swarm):
+    async with AsyncExitStack() as stack:
+        hosts = await open_hosts(stack, swarm, 2)
+        receiver = await stack.enter_async_context(hosts[0].subscribe("quotes", accept))
+        await stack.enter_async_context(hosts[1].subscribe("quotes", accept))
+        await gossip_ready(hosts[1], "quotes", [receiver])
+        for index in range(20):
+            await hosts[1].publish("quotes", b"%d" % index)
+        with trio.fail_after(PATIENCE_S):
+            assert {(await receiver.receive()).data for _ in range(20)} == {
+                b"%d" % index for index in range(20)
+            }
+        assert not hosts[0].gossip_refused
 
 
 async def test_a_slow_subscriber_loses_the_newest_and_they_are_counted(swarm):

@@ -1,17 +1,22 @@
-"""Our node and js-libp2p 3 from npm, over TCP, Noise and yamux, under our private protocol ids."""
+"""Our node and js-libp2p 3 from npm, over TCP, Noise or TLS, yamux, and our private protocols."""
 # ruff: noqa: TID251  (our port has no ping of its own; the tests have their own clock)
 
+import platform
+import sys
 import time
 from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import pytest
 import trio
 from libp2p.host.ping import PingService
 from libp2p.peer.id import ID
 
 from overlay import DhtConfig, HostConfig, Identity, PeerId, Stream, generate_identity, open_host
-from overlay.addresses import is_circuit
+from overlay._libp2p_quic import QuicLink
+from overlay._libp2p_tls import TlsConnection
+from overlay.addresses import is_circuit, is_quic
 from overlay.dht.records import provider_key, record_key, sign_record
 from overlay.node import Node
 from overlay.relay.core import RelayConfig
@@ -32,9 +37,12 @@ async def reverse(stream: Stream) -> None:
 
 
 @asynccontextmanager
-async def open_ours(*relays: str, relay: RelayConfig | None = None) -> AsyncGenerator[Node]:
+async def open_ours(
+    *relays: str, relay: RelayConfig | None = None, listen: str = "/ip4/127.0.0.1/tcp/0"
+) -> AsyncGenerator[Node]:
     config = HostConfig(
-        listen_addresses=("/ip4/127.0.0.1/tcp/0",),
+        listen_addresses=(listen,),
+        quic=is_quic(listen),
         network=NETWORK,
         dht=DhtConfig(explore_interval_s=0),
         relays=relays,
@@ -185,3 +193,51 @@ async def test_we_are_reached_through_a_relay_of_js_libp2p() -> None:
             assert await js.exchange(ways[0], b"stressed") == [b"desserts"]
             assert await other.connect(ways) == ours.peer_id
             assert await other.request(ours.peer_id, ECHO, b"stressed") == b"desserts"
+
+
+async def test_js_libp2p_speaks_tls_alone_both_ways() -> None:
+    async with open_js_peer(NETWORK, "tls") as js, open_ours() as ours, open_ours() as other:
+        with trio.fail_after(WAIT_S * 2):
+            assert await js("dial", address=ours.addresses[0]) == ours.peer_id
+            assert await js.exchange(ours.peer_id, b"stressed") == [b"desserts"]
+            seen = await js("identified", peer=ours.peer_id)
+            assert f"/cocoon/{NETWORK}{ECHO}" in seen["protocols"]
+
+            assert await other.connect(await full(js)) == js.peer_id
+            stream = await other.open_stream(PeerId(js.peer_id), ECHO)
+            body = bytes(range(256)) * 2000
+            await stream.send(body)
+            assert await stream.receive() == body[::-1]
+            await stream.aclose()
+            for node in (ours, other):
+                (connection,) = node._driver._swarm.get_connections()
+                assert isinstance(connection.muxed_conn.secured_conn, TlsConnection)
+                assert connection.muxed_conn.secured_conn.early_muxer == "/yamux/1.0.0"
+
+
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"),
+    reason="the lock file of npm has QUIC's native part for Linux on x86-64",
+)
+async def test_js_libp2p_speaks_quic_both_ways() -> None:
+    listen = "/ip4/127.0.0.1/udp/0/quic-v1"
+    async with (
+        open_js_peer(NETWORK, "quic", listen=listen) as js,
+        open_ours(listen=listen) as ours,
+        open_ours(listen=listen) as other,
+    ):
+        with trio.fail_after(WAIT_S * 2):
+            assert await js("dial", address=ours.addresses[0]) == ours.peer_id
+            body = bytes(range(256)) * 2000
+            assert await js.exchange(ours.peer_id, b"stressed", body) == [b"desserts", body[::-1]]
+            seen = await js("identified", peer=ours.peer_id)
+            assert f"/cocoon/{NETWORK}{ECHO}" in seen["protocols"]
+
+            assert await other.connect(await full(js)) == js.peer_id
+            stream = await other.open_stream(PeerId(js.peer_id), ECHO)
+            await stream.send(body)
+            assert await stream.receive() == body[::-1]
+            await stream.aclose()
+            for node in (ours, other):
+                (connection,) = node._driver._swarm.get_connections()
+                assert isinstance(connection.muxed_conn, QuicLink)

@@ -56,6 +56,7 @@ async def test_nothing_is_left_of_streams_that_are_over() -> None:
             for connection in node._driver._swarm.get_connections():
                 forget_streams(connection.muxed_conn)
             found = count_entries(node)
+            assert "CountingYamux.streams" in found
             assert found["CountingYamux.stream_events"] == found["CountingYamux.streams"] < 20
 
 

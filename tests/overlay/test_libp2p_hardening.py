@@ -2,13 +2,16 @@
 
 import gc
 import os
+import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 import trio
 from libp2p.custom_types import TProtocol  # noqa: TID251  (the attacker speaks raw libp2p)
+from libp2p.io.exceptions import IOException  # noqa: TID251
 from libp2p.peer.id import ID  # noqa: TID251
 
 from overlay import (
@@ -218,6 +221,32 @@ def test_a_connection_that_is_torn_down_gives_its_unread_bytes_back() -> None:
     del buffers
     gc.collect()
     assert budget.total == 0
+
+
+async def test_a_peer_that_sends_past_its_window_is_cut_off() -> None:
+    async with open_test_host() as server, open_test_host() as attacker:
+        reading = trio.Event()
+
+        async def never_read(_stream: Stream) -> None:
+            reading.set()
+            await trio.sleep_forever()
+
+        server.serve("/sink/1", never_read, streams_max=1)
+        await attacker.connect(server.addresses)
+        stream = await attacker.open_stream(server.peer_id, "/sink/1")
+        await stream.send(b"x")
+        with trio.fail_after(5):
+            await reading.wait()
+        raw = stream._raw._stream.muxed_stream
+        chunk = bytes(60_000)
+        header = struct.pack("!BBHII", 0, 0, 0, raw.stream_id, len(chunk))
+        sent_bytes = 0
+        with trio.fail_after(10), suppress(IOException):  # whichever notices first that it is cut
+            while attacker.peer_id in server.connected_peers():
+                assert sent_bytes < 32 << 20  # the ceiling, and the buffers of two sockets
+                await raw.conn.secured_conn.write(header + chunk)
+                sent_bytes += len(chunk)
+        assert sent_bytes >= STREAM_UNREAD_BYTES
 
 
 IDLE_NODE = """

@@ -11,7 +11,7 @@ from libp2p.io.exceptions import IncompleteReadError  # noqa: TID251
 from libp2p.security.secure_session import SecureSession  # noqa: TID251
 
 from overlay import DhtConfig, HostConfig, Stream, generate_identity, open_host
-from overlay._libp2p_speed import _Held, install_speed_fixes
+from overlay._libp2p_speed import Held, install_speed_fixes
 
 OPENS, IS_OPEN = b"\0\x01\0\x01", b"\0\x01\0\x02"
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
@@ -47,7 +47,7 @@ class Pieces:
 
 @given(st.binary(max_size=50), st.lists(st.one_of(st.none(), st.integers(1, 9)), max_size=60))
 def test_what_is_held_comes_out_once_and_in_order(data: bytes, sizes: list[int | None]) -> None:
-    held, out = _Held(), []
+    held, out = Held(), []
     held.put(data)
     for size in [*sizes, None]:
         out.append(held.take(size))

@@ -60,7 +60,7 @@ def test_a_damaged_file_is_put_aside(tmp_path, data, caplog) -> None:
     assert len(storage.load_peers(NOW)) == 1
 
 
-def test_a_crash_while_saving_leaves_the_old_file(tmp_path, monkeypatch) -> None:
+def test_a_crash_while_saving_leaves_the_old_file(tmp_path, monkeypatch, caplog) -> None:
     storage = Storage(tmp_path)
     storage.save_peers([peer(1)], NOW)
 
@@ -68,8 +68,8 @@ def test_a_crash_while_saving_leaves_the_old_file(tmp_path, monkeypatch) -> None
         raise OSError("power cut")
 
     monkeypatch.setattr(os, "fsync", crash)
-    with pytest.raises(OSError, match="power cut"):
-        storage.save_peers([peer(2)], NOW)
+    storage.save_peers([peer(2)], NOW)  # a memory is no reason to end a node
+    assert "power cut" in caplog.text
     assert [each.peer for each in storage.load_peers(NOW)] == [peer(1)]
     assert [each.name for each in tmp_path.iterdir()] == ["peers.json"]
 

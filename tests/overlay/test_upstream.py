@@ -36,6 +36,7 @@ NAMES = [
     "cancelled_dial_closes_what_is_listed",
     "ipv6_peers_come_from_nowhere",
     "a_credit_is_sent_for_each_read",
+    "muxer_class_is_ignored",
     "bytes_beyond_the_window_are_kept",
     "cancelled_write_ruins_the_connection",
     "slow_reader_loses_its_stream",

@@ -179,6 +179,20 @@ async def a_credit_is_sent_for_each_read():
     return await connected(body)
 
 
+async def muxer_class_is_ignored():
+    class Ours(Yamux):
+        pass
+
+    one = new_host(listen_addrs=LISTEN, muxer_opt={TProtocol("/yamux/1.0.0"): Ours})
+    other = host()
+    async with one.run(LISTEN), other.run(LISTEN):
+        await other.connect(info(one))
+        ignored = not isinstance(connection(one, other).muxed_conn, Ours)
+        await other.close()
+        await one.close()
+        return ignored
+
+
 async def bytes_beyond_the_window_are_kept():
     """A peer that was given 256 KiB of window sends 8 MiB: is it cut off?"""
 
@@ -468,6 +482,7 @@ MORE_PROBES = [
     cancelled_dial_closes_what_is_listed,
     ipv6_peers_come_from_nowhere,
     a_credit_is_sent_for_each_read,
+    muxer_class_is_ignored,
     bytes_beyond_the_window_are_kept,
     cancelled_write_ruins_the_connection,
     slow_reader_loses_its_stream,

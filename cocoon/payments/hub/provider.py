@@ -12,6 +12,7 @@ from cocoon.payments.hub.messages import (
 )
 from cocoon.payments.hub.terms import the_lock
 from cocoon.payments.payee import PayeeService
+from cocoon.payments.payee_routes import MayGo, any_may_go
 from contracts.channel import ChannelState
 from contracts.units import NanoTon
 
@@ -19,7 +20,9 @@ ROUTE_S_MIN: Final = 60
 """A route that leaves less time than this, after the claim margin, is not worth taking."""
 
 
-async def take_offer(payee: PayeeService, offer: RouteOffer) -> RouteDone:
+async def take_offer(
+    payee: PayeeService, offer: RouteOffer, may_go: MayGo = any_may_go
+) -> RouteDone:
     """Hold a lock that a hub gives us; it is on the disk when this returns.
 
     Raises:
@@ -37,7 +40,7 @@ async def take_offer(payee: PayeeService, offer: RouteOffer) -> RouteDone:
         least_s = payee.claim_margin_s + ROUTE_S_MIN
         return "" if left_s >= least_s else f"it ends in {left_s} s, we need {least_s} s"
 
-    await payee.take_locked(offer.payment, offer.voucher, check)
+    await payee.take_locked(offer.payment, offer.voucher, check, may_go)
     return RouteDone()
 
 
@@ -50,13 +53,15 @@ def settle(payee: PayeeService, question: RouteSettle) -> RouteSettled:
     return RouteSettled(payment=payee.settle_route(question.lock_id))
 
 
-async def take_folded(payee: PayeeService, folded: RouteFolded) -> RouteDone:
+async def take_folded(
+    payee: PayeeService, folded: RouteFolded, may_go: MayGo = any_may_go
+) -> RouteDone:
     """Take a voucher in place of a lock; the core refuses one that is worth less to us.
 
     Raises:
         PaymentError, PeerMisbehaved, ChainUnavailable: see `PayeeService.take_locked`.
     """
-    await payee.take_locked(folded.payment, folded.voucher, _no_more_checks)
+    await payee.take_locked(folded.payment, folded.voucher, _no_more_checks, may_go)
     return RouteDone()
 
 

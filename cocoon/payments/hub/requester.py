@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -35,6 +36,7 @@ from cocoon.payments.payer_book import (
 )
 from cocoon.payments.payer_channel import PayerChannel
 from cocoon.payments.payer_store import PayerStore
+from cocoon.payments.turns import Turns
 from contracts.chain import Chain
 from contracts.errors import ContractError
 from contracts.locks import KeyLock, sign_key_payment, unlocked
@@ -78,7 +80,7 @@ class RouteChannel(PayerChannel):
     """A route, for one job at a time; pays like a channel of its own.
 
     Totals are cumulative over the route. Attributes as of `PayerChannel`; `address` is the
-    hub's channel to the provider.
+    hub's channel to the provider, `key` the id of both locks.
     """
 
     def __init__(self, store: PayerStore, network_id: int, route: Route) -> None:
@@ -86,10 +88,10 @@ class RouteChannel(PayerChannel):
             raise PaymentError("the route is not ready")
         super().__init__(store, network_id, route.payment.channel_address)
         self._payment = route.payment
-        self._key = route.lock.key
+        self.key = route.lock.key
 
     def __repr__(self) -> str:
-        return f"<RouteChannel {self._key.hex()[:8]} over {self.address}>"
+        return f"<RouteChannel {self.key.hex()[:8]} over {self.address}>"
 
     @property
     def upstream(self) -> str:
@@ -98,7 +100,7 @@ class RouteChannel(PayerChannel):
 
     @property
     def _route(self) -> Route:
-        route = self._store.book.routes.get(self._key)
+        route = self._store.book.routes.get(self.key)
         if route is None:
             raise PaymentError("the route has ended")
         return route
@@ -107,9 +109,7 @@ class RouteChannel(PayerChannel):
     def ref(self) -> PaymentRef:
         """What to put into `Accept`."""
         paid = self._route.paid
-        return msgspec.structs.replace(
-            self._payment, payer_key=self._key, signed_total_nanoton=paid
-        )
+        return msgspec.structs.replace(self._payment, payer_key=self.key, signed_total_nanoton=paid)
 
     @property
     def signed_total(self) -> NanoTon:
@@ -145,7 +145,7 @@ class RouteChannel(PayerChannel):
         del provider
         if self._route.job_id or not job_id:
             raise PaymentError(f"job {self._route.job_id or '?'} still uses the route")
-        await self._store.record(RouteJob(key=self._key, job_id=job_id))
+        await self._store.record(RouteJob(key=self.key, job_id=job_id))
 
     async def pay(self, total_nanoton: NanoTon, job_id: str) -> VoucherMessage:
         """Sign a new cumulative amount; it is on the disk before this returns.
@@ -162,14 +162,14 @@ class RouteChannel(PayerChannel):
                 f"{route.lock.amount_nanoton} that has carried {route.paid}"
             )
         if total_nanoton != route.paid:
-            await self._store.record(RoutePaid(key=self._key, amount=total_nanoton))
+            await self._store.record(RoutePaid(key=self.key, amount=total_nanoton))
         payment = sign_key_payment(route.key_seed, self._network_id, total_nanoton)
         return VoucherMessage(total_nanoton=total_nanoton, signature=payment.signature)
 
     async def end_job(self, job_id: str) -> None:
         """Let go of the route. Idempotent."""
         if self._route.job_id == job_id:
-            await self._store.record(RouteJob(key=self._key, job_id=""))
+            await self._store.record(RouteJob(key=self.key, job_id=""))
 
 
 class HubClient:
@@ -181,7 +181,8 @@ class HubClient:
         self._chain = chain
         self._ask = ask
         self._fee_max = fee_max
-        self._hubs: dict[str, trio.Lock] = {}
+        self._hubs: Turns[str] = Turns()
+        self._held: set[bytes] = set()
 
     async def terms(self, hub: str, capacity: NanoTon) -> HubTerms:
         """Ask a hub for its terms, and check that we can live with them.
@@ -206,6 +207,7 @@ class HubClient:
         *,
         capacity: NanoTon,
         deposit: NanoTon,
+        fee_paid: Callable[[NanoTon], None] = lambda _: None,
     ) -> RouteChannel:
         """Return a route to a provider that can carry *capacity*, and pay the hub's fee for it.
 
@@ -218,6 +220,7 @@ class HubClient:
             payee_key: the provider's.
             capacity: what the job may cost.
             deposit: put into a new channel to the hub, if one must be opened.
+            fee_paid: is told the fee of a new route once it is signed away, whatever follows.
 
         Raises:
             PaymentError: the hub's terms, its refusal, or our limits. The fee is lost if it
@@ -230,14 +233,25 @@ class HubClient:
             capacity_nanoton=capacity,
         )
         # One at a time: the hub must see our vouchers in the order in which they were signed.
-        async with self._hubs.setdefault(hub, trio.Lock()):
+        async with self._hubs.turn(hub):
             reused = self._open_route(hub, provider, capacity)
             if reused is not None:
                 return reused
             pending = await self._pending(hub, asked)
-            return await self._make_ready(pending or await self._new_route(hub, asked, deposit))
+            if pending is None:
+                pending = await self._new_route(hub, asked, deposit, fee_paid)
+            return await self._make_ready(hub, pending)
 
-    async def _pending(self, hub: str, asked: RouteAsked) -> tuple[str, RouteRequest] | None:
+    @contextmanager
+    def holding(self, route: RouteChannel) -> Iterator[None]:
+        """Keep a route from other jobs for the length of the block; enter it at once."""
+        self._held.add(route.key)
+        try:
+            yield
+        finally:
+            self._held.discard(route.key)
+
+    async def _pending(self, hub: str, asked: RouteAsked) -> RouteRequest | None:
         """Return a request that was paid for, and that the hub did not answer."""
         now_unix_s = await self._chain.now_unix_s()
         for route in self._store.book.routes.values():
@@ -247,11 +261,10 @@ class HubClient:
             channel = self._payer.channel(route.upstream)
             live = route.payment is None and route.lock in channel.locks and left_s > RETRY_S_MIN
             if same and enough and live:
-                return hub, _request(asked, channel, route.lock.key)
+                return _request(asked, channel, route.lock.key)
         return None
 
-    async def _make_ready(self, pending: tuple[str, RouteRequest]) -> RouteChannel:
-        hub, request = pending
+    async def _make_ready(self, hub: str, request: RouteRequest) -> RouteChannel:
         ready = await ask_for(self._ask, hub, request, RouteReady)
         assert isinstance(ready, RouteReady)  # noqa: S101  (said by the type that was asked for)
         became = RouteBecameReady(
@@ -262,8 +275,8 @@ class HubClient:
         return RouteChannel(self._store, self._payer.network_id, route)
 
     async def _new_route(
-        self, hub: str, asked: RouteAsked, deposit: NanoTon
-    ) -> tuple[str, RouteRequest]:
+        self, hub: str, asked: RouteAsked, deposit: NanoTon, fee_paid: Callable[[NanoTon], None]
+    ) -> RouteRequest:
         capacity = NanoTon(asked.capacity_nanoton)
         terms = await self.terms(hub, capacity)
         await ask_for(self._ask, hub, asked, RoutePossible)
@@ -275,13 +288,16 @@ class HubClient:
             deposit=deposit,
             for_routes=True,
         )
-        return hub, await self._sign(channel, terms, asked, hub, fee)
+        request = await self._sign(channel, terms, asked, hub, fee)
+        fee_paid(fee)
+        return request
 
     def _open_route(self, hub: str, provider: str, capacity: NanoTon) -> RouteChannel | None:
         for route in self._store.book.routes.values():
             same = (route.hub, route.provider) == (hub, provider)
             left = route.lock.amount_nanoton - route.paid
-            if same and route.payment and not route.job_id and left >= capacity:
+            free = not route.job_id and route.lock.key not in self._held
+            if same and route.payment and free and left >= capacity:
                 return RouteChannel(self._store, self._payer.network_id, route)
         return None
 

@@ -3,7 +3,8 @@
 Order is everything here. The requester's voucher is on our disk before we sign one for
 the provider; ours is on the disk before it leaves. The requester's lock is let go only
 after the provider's deadline, because until then an older voucher of ours can be claimed
-with a payment that the two of them make up. A crash between any two steps leaves locks
+with a payment that the two of them make up: `Hub._may_go` is asked of every voucher that
+lacks a lock, whatever message brings it. A crash between any two steps leaves locks
 that end by themselves, and what a provider claims from us on the chain shows us the very
 payment that we claim from the requester with, a margin of time later.
 """
@@ -39,14 +40,17 @@ from cocoon.payments.hub.terms import (
     the_lock,
     upstream_fault,
 )
+from cocoon.payments.journal import DISK_WORDS, JournalError
 from cocoon.payments.payee import PayeeService
+from cocoon.payments.payee_routes import MayGo, any_may_go
 from cocoon.payments.payer import PayerService
 from cocoon.payments.payer_book import Forward, ForwardEnded, ForwardSettled
 from cocoon.payments.payer_channel import PayerChannel
+from cocoon.payments.turns import Turns
 from contracts.chain import Chain
 from contracts.channel import ChannelState
 from contracts.errors import ContractError
-from contracts.locks import KeyPayment, unlocked
+from contracts.locks import KeyPayment, lock_id, unlocked
 from contracts.units import NO_MONEY, NanoTon
 from overlay.errors import OverlayError
 
@@ -92,7 +96,9 @@ class Hub:
         self._ask = ask
         self._terms = terms
         self._deposit = deposit
-        self._locks: dict[bytes, trio.Lock] = {}
+        self._upstreams: Turns[str] = Turns()
+        """By channel: what a voucher brings and what we pass on for it is one step."""
+        self._routes: Turns[bytes] = Turns()
 
     async def handle(self, peer: str, message: HubMessage) -> HubMessage:
         """Answer one question of *peer*.
@@ -113,7 +119,26 @@ class Hub:
             case RouteFolded() if message.lock_id in self._store.book.forwards:
                 return await self._take_fold(self._forward(message.lock_id), message)
             case _:
-                return await handle_as_provider(self._payee, message)
+                return await self._as_provider(message)
+
+    async def _as_provider(self, message: HubMessage) -> HubMessage:
+        """Answer another hub; what it brings may drop no lock that we have passed on."""
+        if not isinstance(message, RouteOffer | RouteFolded):
+            return await handle_as_provider(self._payee, message)
+        async with self._upstreams.turn(message.payment.channel_address):
+            return await handle_as_provider(self._payee, message, self._may_go)
+
+    def _may_go(self, channel: str, key: bytes, now_unix_s: int) -> bool:
+        """Tell whether we can do without a lock of a requester's channel.
+
+        Only when nothing was passed on for it, or when that cannot be claimed from us any
+        more and we know what was.
+        """
+        forward = self._store.book.forwards.get(key)
+        if forward is None or forward.upstream != channel:
+            return True
+        over_unix_s = forward.lock.deadline_unix_s + (0 if forward.settled else GRACE_S)
+        return now_unix_s > over_unix_s and forward.lock not in self._ours(forward).locks
 
     def _forward(self, key: bytes) -> Forward:
         return self._store.book.forwards[key]
@@ -144,7 +169,8 @@ class Hub:
         )
 
     async def _carry(self, peer: str, request: RouteRequest) -> HubMessage:
-        async with self._locks.setdefault(request.lock_id, trio.Lock()):
+        channel = request.payment.channel_address
+        async with self._upstreams.turn(channel), self._routes.turn(request.lock_id):
             known = self._store.book.forwards.get(request.lock_id)
             if known is None:
                 known = await self._open(peer, request)
@@ -157,12 +183,13 @@ class Hub:
         if lock is None:
             raise PaymentError("the voucher has no such lock")
         await self._reach(request)  # before we take anything for it
+        await self._end_missing(request)
 
         def check(channel: ChannelState, best_total: NanoTon, now_unix_s: int) -> str:
             fee = NanoTon(request.voucher.total_nanoton - best_total)
             return upstream_fault(self._terms, channel, lock, fee_paid=fee, now_unix_s=now_unix_s)
 
-        await self._payee.take_locked(request.payment, request.voucher, check)
+        await self._payee.take_locked(request.payment, request.voucher, check, self._may_go)
         ours = await self._reach(request)
         downstream = downstream_lock(self._terms, lock)
         forward = Forward(
@@ -176,6 +203,13 @@ class Hub:
         )
         await ours.lock(downstream, ours.signed_total, also=(forward,))
         return forward
+
+    async def _end_missing(self, request: RouteRequest) -> None:
+        """Bring routes to their end whose fold we have not heard of: the voucher lacks them."""
+        state = self._payee.held_state(request.payment.channel_address)
+        for lock in () if state is None else state.locks:
+            if lock not in request.voucher.locks:
+                await self.advance(lock_id(lock))
 
     async def _offer(self, forward: Forward) -> RouteReady:
         channel = self._payer.channel(forward.downstream)
@@ -203,16 +237,16 @@ class Hub:
         """Let the requester's lock go, now that nothing can be claimed from us any more."""
         if folded.payment.channel_address != forward.upstream:
             raise PaymentError("that voucher is of another channel")
-        await self.advance(forward.key)
-        now_unix_s = await self._chain.now_unix_s()
-        if forward.key in self._store.book.forwards:
+        async with self._upstreams.turn(forward.upstream):
+            now_unix_s = await self._chain.now_unix_s()
+            await self.advance(forward.key)
             if now_unix_s <= forward.lock.deadline_unix_s:
                 raise PaymentError("too early: the provider can still claim")
-            if any(lock == forward.lock for lock in self._ours(forward).locks):
+            if not self._may_go(forward.upstream, forward.key, now_unix_s):
                 raise PaymentError("what the provider claimed is not known yet")
-        done = await provider_side.take_folded(self._payee, folded)
-        await self._store.record(ForwardEnded(key=forward.key))
-        return done
+            done = await provider_side.take_folded(self._payee, folded, self._may_go)
+            await self._store.record(ForwardEnded(key=forward.key))
+            return done
 
     def _ours(self, forward: Forward) -> PayerChannel:
         return self._payer.channel(forward.downstream)
@@ -234,7 +268,7 @@ class Hub:
             PaymentError, PeerMisbehaved, OverlayError: the provider does not settle.
             ChainUnavailable: the chain could not be asked.
         """
-        async with self._locks.setdefault(key, trio.Lock()):
+        async with self._routes.turn(key):
             forward = self._store.book.forwards.get(key)
             if forward is None:
                 return
@@ -291,19 +325,26 @@ class Hub:
             await self._store.record(ForwardEnded(key=forward.key))
 
 
-async def handle_as_provider(payee: PayeeService, message: HubMessage) -> HubMessage:
+async def handle_as_provider(
+    payee: PayeeService, message: HubMessage, may_go: MayGo = any_may_go
+) -> HubMessage:
     """Answer what a hub asks a provider.
+
+    Args:
+        payee: holds the locks.
+        message: the question.
+        may_go: which locks a voucher may leave out.
 
     Raises:
         PaymentError, PeerMisbehaved, ContractError: what `refusing` turns into words.
     """
     match message:
         case RouteOffer():
-            return await provider_side.take_offer(payee, message)
+            return await provider_side.take_offer(payee, message, may_go)
         case RouteSettle():
             return provider_side.settle(payee, message)
         case RouteFolded():
-            return await provider_side.take_folded(payee, message)
+            return await provider_side.take_folded(payee, message, may_go)
         case _:
             raise PaymentError("we are no hub")
 
@@ -312,6 +353,9 @@ async def refusing(handler: Handler, peer: str, message: HubMessage) -> HubMessa
     """Answer a question; what goes wrong becomes a `Refusal`."""
     try:
         return await handler(peer, message)
+    except JournalError as error:
+        _log.error("%s was refused: %s", peer, error)
+        return Refusal(code=RefusalCode.INTERNAL, detail=DISK_WORDS)
     except CocoonError as error:
         return Refusal(code=RefusalCode.PAYMENT, detail=str(error)[:512])
     except (ContractError, OverlayError) as error:

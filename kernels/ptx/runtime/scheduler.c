@@ -19,14 +19,14 @@ enum { THREADS_MAX = 1024, LANES = 32, ROW = 4 * THREADS_MAX + 64, EXITED = 0xff
 
 typedef struct Env {
     u8 *arena, *frames, *shadow;
-    struct Access *races;
+    struct Access *races, *words;
     struct Touch *touches;
     u32 *clocks;
     u64 arena_mask, statics, shared, local;
     i64 fuel;
     u32 threads, shared_mask, shared_size, local_stride;
     u32 block[3], index[3], grid[3];
-    u32 stop, strict, epoch, first_block, block_serial, has_fence, has_acquired;
+    u32 stop, strict, epoch, first_block, block_serial, has_fence, has_acquired, acquired_epoch;
     u32 fault_thread, fault_other, fault_line, fault_size, fault_space, fault_write;
     u64 fault_address;
     u8 parameters[4096];
@@ -74,8 +74,9 @@ enum { PLAIN_READ, STRONG_READ, PLAIN_WRITE, STRONG_WRITE, KINDS };  // strong: 
 
 typedef struct Event { u32 thread, clock; } Event;  // thread + 1, 0: none; that thread's clock
 
-// The accesses of a byte of shared memory since the last barrier of the block: for each kind two,
-// of two warps if there are two, so that an access of any thread is unordered with one of them.
+// The accesses of a byte of shared memory, or of a word of global memory, since the last barrier of
+// the block: for each kind two, of two warps if there are two, so that an access of any thread is
+// unordered with one of them.
 typedef struct Access {
     u32 epoch, unused;  // barriers passed when this was written
     Event seen[4][2];
@@ -133,10 +134,19 @@ static void remember(Env *env, Event *seen, u32 thread, u32 clock) {
     if (place < 2) seen[place] = (Event){thread + 1, clock};
 }
 
-// Returns the thread, plus one, that the access races with, or 0.
+// A strong read after a fence may have told a thread that another is done: with a lock, or a flag.
+static void note_acquired(Env *env, u32 flags) {
+    if (!(flags & STRONG) || (flags & WRITE && !(flags & RESULT))) return;
+    if (!(flags & ACQUIRE) && !env->has_fence) return;
+    env->has_acquired = 1;
+    env->acquired_epoch = env->epoch;
+}
+
+// Returns the thread, plus one, that the access races with, or 0. Up to the next barrier, all is
+// let pass once a thread of the block may know that another is done.
 static u32 race(Env *env, Access *a, u32 thread, u32 kind, u32 same_value) {
     if (a->epoch != env->epoch) *a = (Access){.epoch = env->epoch};
-    u32 against = rivals(kind, same_value);
+    u32 against = env->acquired_epoch == env->epoch ? 0 : rivals(kind, same_value);
     for (u32 other = 0; other < KINDS; ++other)
         for (u32 i = 0; i < 2 && against >> other & 1; ++i) {
             Event *e = &a->seen[other][i];
@@ -174,6 +184,7 @@ static u32 check_shared(Env *env, u32 thread, u64 offset, u32 size, u32 flags, u
     const u8 *bytes = env->arena + env->shared + offset;
     u8 *shadow = env->shadow + env->shared + offset;
     u32 same = (flags & WRITE) && (flags & VALUE_KNOWN) && size <= 8 && bits_equal(bytes, value, size);
+    note_acquired(env, flags);
     for (u32 i = 0; i < size; ++i) {
         if (!(flags & WRITE) || (flags & STRONG && !(flags & VALUE_KNOWN)))
             if (!(shadow[i] & INITIALISED)) return UNINITIALISED_SHARED;
@@ -187,7 +198,7 @@ static u32 check_shared(Env *env, u32 thread, u64 offset, u32 size, u32 flags, u
     return 0;
 }
 
-static u32 check_global(Env *env, u64 offset, u32 size, u32 flags, u64 value) {
+static u32 check_global(Env *env, u32 thread, u64 offset, u32 size, u32 flags, u64 value) {
     if (offset > env->arena_mask || env->arena_mask - offset < size) return OUT_OF_BOUNDS;
     if (offset % size) return MISALIGNED;
     u32 same = (flags & WRITE) && (flags & VALUE_KNOWN) && size <= 8
@@ -196,13 +207,19 @@ static u32 check_global(Env *env, u64 offset, u32 size, u32 flags, u64 value) {
         if (!(env->shadow[offset + i] & ADDRESSABLE)) return OUT_OF_BOUNDS;
         if (flags & WRITE && env->shadow[offset + i] & CONSTANT_BYTE) return READ_ONLY;
     }
-    if (flags & STRONG && (!(flags & WRITE) || flags & RESULT))
-        env->has_acquired |= flags & ACQUIRE || env->has_fence;
+    note_acquired(env, flags);
     for (u32 i = 0; i < size; ++i) {
         u32 other = race_of_blocks(env, env->touches + offset + i, kind_of(flags), same);
         if (other) {
             env->fault_other = other - 1;
             return BLOCK_RACE;
+        }
+    }
+    for (u32 i = 0; i + 4 <= size; i += 4) {  // whole words: two smaller accesses may be apart
+        u32 other = race(env, env->words + (offset + i) / 4, thread, kind_of(flags), same);
+        if (other) {
+            env->fault_other = other - 1;
+            return DATA_RACE;
         }
     }
     return 0;
@@ -228,7 +245,7 @@ u32 ptx_check(Env *env, u32 thread, u64 place, u32 size, u32 flags, u64 value, u
                  : place % size                                               ? MISALIGNED
                                                                               : 0;
     else
-        reason = check_global(env, offset, size, flags, value);
+        reason = check_global(env, thread, offset, size, flags, value);
     if (!reason) return 0;
     if (!env->stop) {
         env->fault_address = place;

@@ -1,4 +1,4 @@
-; of scheduler.c with SHA-256 75dd569d1564b2789b360d1564714f0aeb9fe75a6db448b092e1624ca7b45f30
+; of scheduler.c with SHA-256 51ab33220261184c0498eda78945f74a1165ff7cb10a1e6177a418a76c41ef23
 %struct.Access = type { i32, i32, [4 x [2 x %struct.Event]] }
 %struct.Event = type { i32, i32 }
 %struct.Touch = type { i32, i32, i8, i8, [2 x i8] }
@@ -9,7 +9,7 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
   %8 = and i32 %4, 3
   %9 = add i64 %2, -17592186044416
   %10 = zext i32 %1 to i64
-  %11 = getelementptr inbounds i8, ptr %0, i64 100
+  %11 = getelementptr inbounds i8, ptr %0, i64 108
   %12 = load i32, ptr %11, align 4
   %13 = zext i32 %12 to i64
   %14 = mul i64 %13, %10
@@ -18,10 +18,10 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
   br i1 %16, label %33, label %17
 
 17:                                              
-  %18 = getelementptr inbounds i8, ptr %0, i64 64
+  %18 = getelementptr inbounds i8, ptr %0, i64 72
   %19 = load i64, ptr %18, align 8
   %20 = sub i64 %9, %19
-  %21 = getelementptr inbounds i8, ptr %0, i64 96
+  %21 = getelementptr inbounds i8, ptr %0, i64 104
   %22 = load i32, ptr %21, align 8
   %23 = zext i32 %22 to i64
   %24 = icmp ult i64 %20, %23
@@ -32,21 +32,21 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
   br i1 %26, label %33, label %27
 
 27:                                              
-  %28 = getelementptr inbounds i8, ptr %0, i64 72
+  %28 = getelementptr inbounds i8, ptr %0, i64 80
   %29 = load i64, ptr %28, align 8
   %30 = add i64 %14, %29
   %31 = sub i64 %9, %30
   %32 = icmp ult i64 %31, %13
-  br i1 %32, label %209, label %33
+  br i1 %32, label %130, label %33
 
 33:                                              
-  switch i32 %8, label %220 [
+  switch i32 %8, label %141 [
     i32 1, label %34
-    i32 2, label %209
+    i32 2, label %130
   ]
 
 34:                                              
-  %35 = getelementptr inbounds i8, ptr %0, i64 96
+  %35 = getelementptr inbounds i8, ptr %0, i64 104
   %36 = load i32, ptr %35, align 8
   %37 = zext i32 %36 to i64
   br label %38
@@ -55,23 +55,23 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
   %39 = phi i64 [ %37, %34 ], [ %23, %17 ]
   %40 = phi i64 [ %2, %34 ], [ %20, %17 ]
   %41 = icmp ugt i64 %40, %39
-  br i1 %41, label %369, label %42
+  br i1 %41, label %315, label %42
 
 42:                                              
   %43 = sub nsw i64 %39, %40
   %44 = zext i32 %3 to i64
   %45 = icmp ult i64 %43, %44
-  br i1 %45, label %369, label %46
+  br i1 %45, label %315, label %46
 
 46:                                              
   %47 = trunc i64 %40 to i32
   %48 = urem i32 %47, %3
   %49 = icmp eq i32 %48, 0
-  br i1 %49, label %50, label %369
+  br i1 %49, label %50, label %315
 
 50:                                              
   %51 = load ptr, ptr %0, align 8
-  %52 = getelementptr inbounds i8, ptr %0, i64 64
+  %52 = getelementptr inbounds i8, ptr %0, i64 72
   %53 = load i64, ptr %52, align 8
   %54 = getelementptr inbounds i8, ptr %51, i64 %53
   %55 = getelementptr inbounds i8, ptr %54, i64 %40
@@ -106,485 +106,397 @@ define i32 @ptx_check(ptr %0, i32 %1, i64 %2, i32 %3, i32 %4, i64 %5, i32 %6) lo
   br i1 %77, label %67, label %78
 
 78:                                              
-  %79 = phi i32 [ 15, %50 ], [ 15, %62 ], [ 15, %70 ], [ 11, %67 ]
-  %80 = and i32 %4, 24
-  %81 = icmp eq i32 %80, 8
-  %82 = or i1 %61, %81
-  %83 = getelementptr inbounds i8, ptr %0, i64 24
-  %84 = lshr i32 %4, 3
-  %85 = and i32 %84, 1
-  %86 = lshr i32 %4, 1
-  %87 = and i32 %86, 2
-  %88 = or i32 %85, %87
-  %89 = getelementptr inbounds i8, ptr %0, i64 148
-  %90 = getelementptr inbounds i8, ptr %0, i64 40
-  %91 = shl nsw i64 %10, 7
-  %92 = zext i32 %88 to i64
-  %93 = and i32 %1, 31
-  %94 = zext i32 %93 to i64
-  %95 = add i32 %1, 1
-  br label %96
+  %79 = phi i32 [ 0, %50 ], [ 0, %62 ], [ 0, %70 ], [ 1, %67 ]
+  %80 = and i32 %4, 8
+  %81 = icmp eq i32 %80, 0
+  %82 = and i32 %4, 36
+  %83 = icmp eq i32 %82, 4
+  %84 = or i1 %81, %83
+  br i1 %84, label %97, label %85
 
-96:                                              
-  %97 = phi i64 [ 0, %78 ], [ %207, %206 ]
-  br i1 %82, label %98, label %103
+85:                                              
+  %86 = and i32 %4, 64
+  %87 = icmp eq i32 %86, 0
+  br i1 %87, label %88, label %92
 
-98:                                              
-  %99 = getelementptr inbounds i8, ptr %59, i64 %97
-  %100 = load i8, ptr %99, align 1
-  %101 = and i8 %100, 2
-  %102 = icmp eq i8 %101, 0
-  br i1 %102, label %369, label %103
+88:                                              
+  %89 = getelementptr inbounds i8, ptr %0, i64 168
+  %90 = load i32, ptr %89, align 8
+  %91 = icmp eq i32 %90, 0
+  br i1 %91, label %97, label %92
 
-103:                                             
-  %104 = load ptr, ptr %83, align 8
-  %105 = getelementptr inbounds %struct.Access, ptr %104, i64 %40
-  %106 = getelementptr inbounds %struct.Access, ptr %105, i64 %97
-  %107 = load i32, ptr %106, align 4
-  %108 = load i32, ptr %89, align 4
-  %109 = icmp eq i32 %107, %108
-  br i1 %109, label %112, label %110
+92:                                              
+  %93 = getelementptr inbounds i8, ptr %0, i64 172
+  store i32 1, ptr %93, align 4
+  %94 = getelementptr inbounds i8, ptr %0, i64 156
+  %95 = load i32, ptr %94, align 4
+  %96 = getelementptr inbounds i8, ptr %0, i64 176
+  store i32 %95, ptr %96, align 8
+  br label %97
 
-110:                                             
-  store i32 %108, ptr %106, align 4
-  %111 = getelementptr inbounds i8, ptr %106, i64 4
-  tail call void @llvm.memset.p0.i64(ptr align 4 dereferenceable(68) %111, i8 0, i64 68, i1 false)
-  br label %112
+97:                                              
+  %98 = and i32 %4, 24
+  %99 = icmp eq i32 %98, 8
+  %100 = or i1 %61, %99
+  %101 = getelementptr inbounds i8, ptr %0, i64 24
+  %102 = lshr i32 %4, 3
+  %103 = and i32 %102, 1
+  %104 = lshr i32 %4, 1
+  %105 = and i32 %104, 2
+  %106 = or i32 %103, %105
+  br label %107
 
-112:                                             
-  switch i32 %88, label %115 [
-    i32 0, label %118
-    i32 1, label %113
-    i32 3, label %114
-    i32 2, label %117
-  ]
+107:                                             
+  %108 = phi i64 [ 0, %97 ], [ %128, %127 ]
+  br i1 %100, label %109, label %114
 
-113:                                             
-  br label %118
+109:                                             
+  %110 = getelementptr inbounds i8, ptr %59, i64 %108
+  %111 = load i8, ptr %110, align 1
+  %112 = and i8 %111, 2
+  %113 = icmp eq i8 %112, 0
+  br i1 %113, label %315, label %114
 
 114:                                             
-  br label %118
+  %115 = load ptr, ptr %101, align 8
+  %116 = getelementptr inbounds %struct.Access, ptr %115, i64 %40
+  %117 = getelementptr inbounds %struct.Access, ptr %116, i64 %108
+  %118 = tail call fastcc i32 @race(ptr %0, ptr %117, i32 %1, i32 %106, i32 %79)
+  %119 = icmp eq i32 %118, 0
+  br i1 %119, label %120, label %125
 
-115:                                             
-  unreachable
-
-116:                                             
-  unreachable
-
-117:                                             
-  br label %118
-
-118:                                             
-  %119 = phi i32 [ %79, %117 ], [ 4, %113 ], [ 5, %114 ], [ 12, %112 ]
-  %120 = getelementptr inbounds i8, ptr %106, i64 8
-  br label %121
+120:                                             
+  br i1 %61, label %127, label %121
 
 121:                                             
-  %122 = phi i64 [ 0, %118 ], [ %152, %151 ]
-  %123 = trunc nsw i64 %122 to i32
-  %124 = shl nsw i32 1, %123
-  %125 = and i32 %124, %119
-  %126 = icmp eq i32 %125, 0
-  %127 = getelementptr inbounds [2 x %struct.Event], ptr %120, i64 %122
-  br i1 %126, label %151, label %128
+  %122 = getelementptr inbounds i8, ptr %59, i64 %108
+  %123 = load i8, ptr %122, align 1
+  %124 = or i8 %123, 2
+  store i8 %124, ptr %122, align 1
+  br label %127
 
-128:                                             
-  %129 = phi i1 [ false, %150 ], [ true, %121 ]
-  %130 = phi i64 [ 1, %150 ], [ 0, %121 ]
-  %131 = getelementptr inbounds %struct.Event, ptr %127, i64 %130
-  %132 = load i32, ptr %131, align 4
-  %133 = icmp eq i32 %132, 0
-  br i1 %133, label %150, label %134
+125:                                             
+  %126 = add i32 %118, -1
+  br label %309
 
-134:                                             
-  %135 = add i32 %132, -1
-  %136 = getelementptr inbounds i8, ptr %131, i64 4
-  %137 = load i32, ptr %136, align 4
-  %138 = icmp eq i32 %135, %1
-  br i1 %138, label %150, label %139
+127:                                             
+  %128 = add nsw i64 %108, 1
+  %129 = icmp eq i64 %128, %44
+  br i1 %129, label %331, label %107
 
-139:                                             
-  %140 = xor i32 %135, %1
-  %141 = icmp ult i32 %140, 32
-  br i1 %141, label %142, label %363
+130:                                             
+  %131 = phi i64 [ %2, %33 ], [ %31, %27 ]
+  %132 = icmp ugt i64 %131, %13
+  %133 = sub nsw i64 %13, %131
+  %134 = zext i32 %3 to i64
+  %135 = icmp ult i64 %133, %134
+  %136 = select i1 %132, i1 true, i1 %135
+  br i1 %136, label %315, label %137
 
-142:                                             
-  %143 = load ptr, ptr %90, align 8
-  %144 = getelementptr inbounds i8, ptr %143, i64 %91
-  %145 = and i32 %135, 31
-  %146 = zext i32 %145 to i64
-  %147 = getelementptr inbounds i32, ptr %144, i64 %146
-  %148 = load i32, ptr %147, align 4
-  %149 = icmp ugt i32 %137, %148
-  br i1 %149, label %363, label %150
+137:                                             
+  %138 = trunc i64 %131 to i32
+  %139 = urem i32 %138, %3
+  %140 = icmp eq i32 %139, 0
+  br i1 %140, label %331, label %315
 
-150:                                             
-  br i1 %129, label %128, label %151
+141:                                             
+  %142 = getelementptr inbounds i8, ptr %0, i64 56
+  %143 = load i64, ptr %142, align 8
+  %144 = icmp ugt i64 %9, %143
+  br i1 %144, label %315, label %145
 
-151:                                             
-  %152 = add nsw i64 %122, 1
-  %153 = icmp eq i64 %152, 4
-  br i1 %153, label %154, label %121
+145:                                             
+  %146 = sub i64 %143, %9
+  %147 = zext i32 %3 to i64
+  %148 = icmp ult i64 %146, %147
+  br i1 %148, label %315, label %149
 
-154:                                             
-  %155 = getelementptr inbounds [2 x %struct.Event], ptr %120, i64 %92
-  %156 = load ptr, ptr %90, align 8
-  %157 = getelementptr inbounds i8, ptr %156, i64 %91
-  %158 = getelementptr inbounds i32, ptr %157, i64 %94
-  %159 = load i32, ptr %158, align 4
-  br label %161
+149:                                             
+  %150 = urem i64 %9, %147
+  %151 = icmp eq i64 %150, 0
+  br i1 %151, label %152, label %315
+
+152:                                             
+  %153 = and i32 %4, 4
+  %154 = icmp eq i32 %153, 0
+  br i1 %154, label %175, label %155
+
+155:                                             
+  %156 = and i32 %4, 16
+  %157 = icmp ne i32 %156, 0
+  %158 = icmp ult i32 %3, 9
+  %159 = and i1 %158, %157
+  br i1 %159, label %160, label %175
 
 160:                                             
-  br i1 %166, label %168, label %197
+  %161 = load ptr, ptr %0, align 8
+  %162 = getelementptr inbounds i8, ptr %161, i64 %9
+  %163 = icmp eq i32 %3, 0
+  br i1 %163, label %196, label %167
 
-161:                                             
-  %162 = phi i1 [ true, %154 ], [ false, %161 ]
-  %163 = phi i64 [ 0, %154 ], [ 1, %161 ]
-  %164 = getelementptr inbounds %struct.Event, ptr %155, i64 %163
-  %165 = load i32, ptr %164, align 4
-  %166 = icmp ne i32 %165, %95
-  %167 = and i1 %162, %166
-  br i1 %167, label %161, label %160
+164:                                             
+  %165 = add nsw i64 %168, 1
+  %166 = icmp eq i64 %165, %147
+  br i1 %166, label %175, label %167
 
-168:                                             
-  %169 = phi i1 [ false, %188 ], [ true, %160 ]
-  %170 = phi i64 [ 1, %188 ], [ 0, %160 ]
-  %171 = getelementptr inbounds %struct.Event, ptr %155, i64 %170
-  %172 = load i32, ptr %171, align 4
-  %173 = icmp eq i32 %172, 0
-  br i1 %173, label %197, label %174
+167:                                             
+  %168 = phi i64 [ %165, %164 ], [ 0, %160 ]
+  %169 = getelementptr inbounds i8, ptr %162, i64 %168
+  %170 = load i8, ptr %169, align 1
+  %171 = shl nsw i64 %168, 3
+  %172 = lshr i64 %5, %171
+  %173 = trunc i64 %172 to i8
+  %174 = icmp eq i8 %170, %173
+  br i1 %174, label %164, label %175
 
-174:                                             
-  %175 = add i32 %172, -1
-  %176 = getelementptr inbounds i8, ptr %171, i64 4
-  %177 = load i32, ptr %176, align 4
-  %178 = icmp eq i32 %175, %1
-  br i1 %178, label %197, label %179
+175:                                             
+  %176 = phi i32 [ 15, %152 ], [ 15, %155 ], [ 15, %167 ], [ 11, %164 ]
+  %177 = phi i32 [ 0, %152 ], [ 0, %155 ], [ 0, %167 ], [ 1, %164 ]
+  %178 = icmp eq i32 %3, 0
+  br i1 %178, label %196, label %179
 
 179:                                             
-  %180 = xor i32 %175, %1
-  %181 = icmp ult i32 %180, 32
-  br i1 %181, label %182, label %188
+  %180 = getelementptr inbounds i8, ptr %0, i64 16
+  %181 = load ptr, ptr %180, align 8
+  %182 = getelementptr i8, ptr %181, i64 %9
+  br label %186
 
-182:                                             
-  %183 = and i32 %175, 31
-  %184 = zext i32 %183 to i64
-  %185 = getelementptr inbounds i32, ptr %157, i64 %184
-  %186 = load i32, ptr %185, align 4
-  %187 = icmp ugt i32 %177, %186
-  br i1 %187, label %188, label %197
+183:                                             
+  %184 = add nsw i64 %187, 1
+  %185 = icmp eq i64 %184, %147
+  br i1 %185, label %196, label %186
 
-188:                                             
-  br i1 %169, label %168, label %189
+186:                                             
+  %187 = phi i64 [ 0, %179 ], [ %184, %183 ]
+  %188 = getelementptr i8, ptr %182, i64 %187
+  %189 = load i8, ptr %188, align 1
+  %190 = zext i8 %189 to i32
+  %191 = and i32 %190, 1
+  %192 = icmp eq i32 %191, 0
+  br i1 %192, label %315, label %193
 
-189:                                             
-  %190 = load i32, ptr %155, align 4
-  %191 = add i32 %190, -1
-  %192 = getelementptr inbounds i8, ptr %155, i64 8
-  %193 = load i32, ptr %192, align 4
-  %194 = add i32 %193, -1
-  %195 = xor i32 %194, %191
-  %196 = icmp ult i32 %195, 32
-  br i1 %196, label %197, label %201
+193:                                             
+  %194 = and i32 %153, %190
+  %195 = icmp eq i32 %194, 0
+  br i1 %195, label %183, label %315
 
-197:                                             
-  %198 = phi i64 [ %163, %160 ], [ 1, %189 ], [ %170, %168 ], [ %170, %174 ], [ %170, %182 ]
-  %199 = getelementptr inbounds %struct.Event, ptr %155, i64 %198
-  store i32 %95, ptr %199, align 4
-  %200 = getelementptr inbounds i8, ptr %199, i64 4
-  store i32 %159, ptr %200, align 4
-  br label %201
+196:                                             
+  %197 = phi i1 [ true, %160 ], [ true, %175 ], [ false, %183 ]
+  %198 = phi i32 [ 1, %160 ], [ %177, %175 ], [ %177, %183 ]
+  %199 = phi i32 [ 11, %160 ], [ %176, %175 ], [ %176, %183 ]
+  %200 = and i32 %4, 8
+  %201 = icmp eq i32 %200, 0
+  %202 = and i32 %4, 36
+  %203 = icmp eq i32 %202, 4
+  %204 = or i1 %201, %203
+  br i1 %204, label %217, label %205
 
-201:                                             
-  br i1 %61, label %206, label %202
+205:                                             
+  %206 = and i32 %4, 64
+  %207 = icmp eq i32 %206, 0
+  br i1 %207, label %208, label %212
 
-202:                                             
-  %203 = getelementptr inbounds i8, ptr %59, i64 %97
-  %204 = load i8, ptr %203, align 1
-  %205 = or i8 %204, 2
-  store i8 %205, ptr %203, align 1
-  br label %206
+208:                                             
+  %209 = getelementptr inbounds i8, ptr %0, i64 168
+  %210 = load i32, ptr %209, align 8
+  %211 = icmp eq i32 %210, 0
+  br i1 %211, label %217, label %212
 
-206:                                             
-  %207 = add nsw i64 %97, 1
-  %208 = icmp eq i64 %207, %44
-  br i1 %208, label %385, label %96
+212:                                             
+  %213 = getelementptr inbounds i8, ptr %0, i64 172
+  store i32 1, ptr %213, align 4
+  %214 = getelementptr inbounds i8, ptr %0, i64 156
+  %215 = load i32, ptr %214, align 4
+  %216 = getelementptr inbounds i8, ptr %0, i64 176
+  store i32 %215, ptr %216, align 8
+  br label %217
 
-209:                                             
-  %210 = phi i64 [ %2, %33 ], [ %31, %27 ]
-  %211 = icmp ugt i64 %210, %13
-  %212 = sub nsw i64 %13, %210
-  %213 = zext i32 %3 to i64
-  %214 = icmp ult i64 %212, %213
-  %215 = select i1 %211, i1 true, i1 %214
-  br i1 %215, label %369, label %216
+217:                                             
+  br i1 %197, label %218, label %224
 
-216:                                             
-  %217 = trunc i64 %210 to i32
-  %218 = urem i32 %217, %3
-  %219 = icmp eq i32 %218, 0
-  br i1 %219, label %385, label %369
-
-220:                                             
-  %221 = getelementptr inbounds i8, ptr %0, i64 48
-  %222 = load i64, ptr %221, align 8
-  %223 = icmp ugt i64 %9, %222
-  br i1 %223, label %369, label %224
+218:                                             
+  %219 = lshr i32 %4, 3
+  %220 = and i32 %219, 1
+  %221 = lshr i32 %4, 1
+  %222 = and i32 %221, 2
+  %223 = or i32 %220, %222
+  br label %236
 
 224:                                             
-  %225 = sub i64 %222, %9
-  %226 = zext i32 %3 to i64
-  %227 = icmp ult i64 %225, %226
-  br i1 %227, label %369, label %228
+  %225 = getelementptr inbounds i8, ptr %0, i64 40
+  %226 = lshr i32 %4, 3
+  %227 = and i32 %226, 1
+  %228 = lshr i32 %4, 1
+  %229 = and i32 %228, 2
+  %230 = or i32 %227, %229
+  %231 = getelementptr inbounds i8, ptr %0, i64 164
+  %232 = getelementptr inbounds i8, ptr %0, i64 160
+  %233 = shl nsw i32 1, %230
+  %234 = trunc nsw i32 %233 to i8
+  %235 = getelementptr inbounds i8, ptr %0, i64 172
+  br label %239
 
-228:                                             
-  %229 = urem i64 %9, %226
-  %230 = icmp eq i64 %229, 0
-  br i1 %230, label %231, label %369
-
-231:                                             
-  %232 = and i32 %4, 4
-  %233 = icmp eq i32 %232, 0
-  br i1 %233, label %254, label %234
-
-234:                                             
-  %235 = and i32 %4, 16
-  %236 = icmp ne i32 %235, 0
-  %237 = icmp ult i32 %3, 9
-  %238 = and i1 %237, %236
-  br i1 %238, label %239, label %254
-
-239:                                             
-  %240 = load ptr, ptr %0, align 8
-  %241 = getelementptr inbounds i8, ptr %240, i64 %9
-  %242 = icmp eq i32 %3, 0
-  br i1 %242, label %274, label %246
-
-243:                                             
-  %244 = add nsw i64 %247, 1
-  %245 = icmp eq i64 %244, %226
-  br i1 %245, label %254, label %246
-
-246:                                             
-  %247 = phi i64 [ %244, %243 ], [ 0, %239 ]
-  %248 = getelementptr inbounds i8, ptr %241, i64 %247
-  %249 = load i8, ptr %248, align 1
-  %250 = shl nsw i64 %247, 3
-  %251 = lshr i64 %5, %250
-  %252 = trunc i64 %251 to i8
-  %253 = icmp eq i8 %249, %252
-  br i1 %253, label %243, label %254
-
-254:                                             
-  %255 = phi i32 [ 15, %231 ], [ 15, %234 ], [ 15, %246 ], [ 11, %243 ]
-  %256 = icmp eq i32 %3, 0
-  br i1 %256, label %274, label %257
-
-257:                                             
-  %258 = getelementptr inbounds i8, ptr %0, i64 16
-  %259 = load ptr, ptr %258, align 8
-  %260 = getelementptr i8, ptr %259, i64 %9
-  br label %264
-
-261:                                             
-  %262 = add nsw i64 %265, 1
-  %263 = icmp eq i64 %262, %226
-  br i1 %263, label %274, label %264
-
-264:                                             
-  %265 = phi i64 [ 0, %257 ], [ %262, %261 ]
-  %266 = getelementptr i8, ptr %260, i64 %265
-  %267 = load i8, ptr %266, align 1
-  %268 = zext i8 %267 to i32
-  %269 = and i32 %268, 1
-  %270 = icmp eq i32 %269, 0
-  br i1 %270, label %369, label %271
-
-271:                                             
-  %272 = and i32 %232, %268
-  %273 = icmp eq i32 %272, 0
-  br i1 %273, label %261, label %369
-
-274:                                             
-  %275 = phi i1 [ true, %239 ], [ true, %254 ], [ false, %261 ]
-  %276 = phi i32 [ 11, %239 ], [ %255, %254 ], [ %255, %261 ]
-  %277 = and i32 %4, 8
-  %278 = icmp eq i32 %277, 0
-  %279 = and i32 %4, 36
-  %280 = icmp eq i32 %279, 4
-  %281 = or i1 %278, %280
-  br i1 %281, label %295, label %282
-
-282:                                             
-  %283 = and i32 %4, 64
-  %284 = icmp eq i32 %283, 0
-  br i1 %284, label %285, label %290
-
-285:                                             
-  %286 = getelementptr inbounds i8, ptr %0, i64 160
-  %287 = load i32, ptr %286, align 8
-  %288 = icmp ne i32 %287, 0
-  %289 = zext i1 %288 to i32
-  br label %290
-
-290:                                             
-  %291 = phi i32 [ 1, %282 ], [ %289, %285 ]
-  %292 = getelementptr inbounds i8, ptr %0, i64 164
-  %293 = load i32, ptr %292, align 4
-  %294 = or i32 %293, %291
-  store i32 %294, ptr %292, align 4
+236:                                             
+  %237 = phi i32 [ %223, %218 ], [ %230, %292 ]
+  %238 = getelementptr inbounds i8, ptr %0, i64 32
   br label %295
 
-295:                                             
-  br i1 %275, label %385, label %296
+239:                                             
+  %240 = phi i64 [ 0, %224 ], [ %293, %292 ]
+  %241 = load ptr, ptr %225, align 8
+  %242 = getelementptr inbounds %struct.Touch, ptr %241, i64 %9
+  %243 = getelementptr inbounds %struct.Touch, ptr %242, i64 %240
+  %244 = load i32, ptr %243, align 4
+  %245 = load i32, ptr %231, align 4
+  %246 = icmp eq i32 %244, %245
+  br i1 %246, label %247, label %251
 
-296:                                             
-  %297 = getelementptr inbounds i8, ptr %0, i64 32
-  %298 = lshr i32 %4, 3
-  %299 = and i32 %298, 1
-  %300 = lshr i32 %4, 1
-  %301 = and i32 %300, 2
-  %302 = or i32 %299, %301
-  %303 = getelementptr inbounds i8, ptr %0, i64 156
-  %304 = getelementptr inbounds i8, ptr %0, i64 152
-  %305 = shl nsw i32 1, %302
-  %306 = trunc nsw i32 %305 to i8
-  %307 = getelementptr inbounds i8, ptr %0, i64 164
-  br label %308
+247:                                             
+  %248 = getelementptr inbounds i8, ptr %243, i64 8
+  %249 = load i8, ptr %248, align 4
+  %250 = or i8 %249, %234
+  br label %267
 
-308:                                             
-  %309 = phi i64 [ 0, %296 ], [ %361, %360 ]
-  %310 = load ptr, ptr %297, align 8
-  %311 = getelementptr inbounds %struct.Touch, ptr %310, i64 %9
-  %312 = getelementptr inbounds %struct.Touch, ptr %311, i64 %309
-  %313 = load i32, ptr %312, align 4
-  %314 = load i32, ptr %303, align 4
-  %315 = icmp eq i32 %313, %314
-  br i1 %315, label %316, label %320
+251:                                             
+  %252 = load i32, ptr %232, align 8
+  %253 = icmp ult i32 %244, %252
+  %254 = select i1 %253, i32 0, i32 %244
+  br i1 %253, label %261, label %255
 
-316:                                             
-  %317 = getelementptr inbounds i8, ptr %312, i64 8
-  %318 = load i8, ptr %317, align 4
-  %319 = or i8 %318, %306
-  br label %336
+255:                                             
+  %256 = getelementptr inbounds i8, ptr %243, i64 9
+  %257 = load i8, ptr %256, align 1
+  %258 = getelementptr inbounds i8, ptr %243, i64 8
+  %259 = load i8, ptr %258, align 4
+  %260 = or i8 %259, %257
+  br label %261
 
-320:                                             
-  %321 = load i32, ptr %304, align 8
-  %322 = icmp ult i32 %313, %321
-  %323 = select i1 %322, i32 0, i32 %313
-  br i1 %322, label %330, label %324
+261:                                             
+  %262 = phi i8 [ %260, %255 ], [ 0, %251 ]
+  store i32 %245, ptr %243, align 4
+  %263 = getelementptr inbounds i8, ptr %243, i64 4
+  store i32 %254, ptr %263, align 4
+  %264 = getelementptr inbounds i8, ptr %243, i64 9
+  store i8 %262, ptr %264, align 1
+  %265 = getelementptr inbounds i8, ptr %243, i64 10
+  store i8 0, ptr %265, align 2
+  %266 = getelementptr inbounds i8, ptr %243, i64 11
+  store i8 0, ptr %266, align 1
+  br label %267
 
-324:                                             
-  %325 = getelementptr inbounds i8, ptr %312, i64 9
-  %326 = load i8, ptr %325, align 1
-  %327 = getelementptr inbounds i8, ptr %312, i64 8
-  %328 = load i8, ptr %327, align 4
-  %329 = or i8 %328, %326
-  br label %330
+267:                                             
+  %268 = phi i8 [ %250, %247 ], [ %234, %261 ]
+  %269 = getelementptr inbounds i8, ptr %243, i64 8
+  store i8 %268, ptr %269, align 4
+  %270 = load i32, ptr %235, align 4
+  %271 = icmp eq i32 %270, 0
+  br i1 %271, label %272, label %292
 
-330:                                             
-  %331 = phi i8 [ %329, %324 ], [ 0, %320 ]
-  store i32 %314, ptr %312, align 4
-  %332 = getelementptr inbounds i8, ptr %312, i64 4
-  store i32 %323, ptr %332, align 4
-  %333 = getelementptr inbounds i8, ptr %312, i64 9
-  store i8 %331, ptr %333, align 1
-  %334 = getelementptr inbounds i8, ptr %312, i64 10
-  store i8 0, ptr %334, align 2
-  %335 = getelementptr inbounds i8, ptr %312, i64 11
-  store i8 0, ptr %335, align 1
-  br label %336
-
-336:                                             
-  %337 = phi i8 [ %319, %316 ], [ %306, %330 ]
-  %338 = getelementptr inbounds i8, ptr %312, i64 8
-  store i8 %337, ptr %338, align 4
-  %339 = load i32, ptr %307, align 4
-  %340 = icmp eq i32 %339, 0
-  br i1 %340, label %341, label %360
-
-341:                                             
-  %342 = getelementptr inbounds i8, ptr %312, i64 9
-  %343 = load i8, ptr %342, align 1
-  %344 = zext i8 %343 to i32
-  switch i32 %302, label %116 [
-    i32 0, label %348
-    i32 1, label %345
-    i32 3, label %346
-    i32 2, label %347
+272:                                             
+  %273 = getelementptr inbounds i8, ptr %243, i64 9
+  %274 = load i8, ptr %273, align 1
+  %275 = zext i8 %274 to i32
+  switch i32 %230, label %278 [
+    i32 0, label %280
+    i32 1, label %276
+    i32 3, label %277
+    i32 2, label %279
   ]
 
-345:                                             
-  br label %348
+276:                                             
+  br label %280
 
-346:                                             
-  br label %348
+277:                                             
+  br label %280
 
-347:                                             
-  br label %348
+278:                                             
+  unreachable
 
-348:                                             
-  %349 = phi i32 [ %276, %347 ], [ 4, %345 ], [ 5, %346 ], [ 12, %341 ]
-  %350 = and i32 %349, %344
-  %351 = icmp eq i32 %350, 0
-  br i1 %351, label %360, label %352
+279:                                             
+  br label %280
 
-352:                                             
-  %353 = getelementptr inbounds i8, ptr %312, i64 4
-  %354 = load i32, ptr %353, align 4
-  %355 = load i32, ptr %304, align 8
-  %356 = add i32 %354, 1
-  %357 = icmp eq i32 %356, %355
-  br i1 %357, label %360, label %358
+280:                                             
+  %281 = phi i32 [ %199, %279 ], [ 4, %276 ], [ 5, %277 ], [ 12, %272 ]
+  %282 = and i32 %281, %275
+  %283 = icmp eq i32 %282, 0
+  br i1 %283, label %292, label %284
 
-358:                                             
-  %359 = sub i32 %354, %355
-  br label %363
+284:                                             
+  %285 = getelementptr inbounds i8, ptr %243, i64 4
+  %286 = load i32, ptr %285, align 4
+  %287 = load i32, ptr %232, align 8
+  %288 = add i32 %286, 1
+  %289 = icmp eq i32 %288, %287
+  br i1 %289, label %292, label %290
 
-360:                                             
-  %361 = add nsw i64 %309, 1
-  %362 = icmp eq i64 %361, %226
-  br i1 %362, label %385, label %308
+290:                                             
+  %291 = sub i32 %286, %287
+  br label %309
 
-363:                                             
-  %364 = phi i32 [ %359, %358 ], [ %135, %142 ], [ %135, %139 ]
-  %365 = phi i64 [ %2, %358 ], [ %40, %142 ], [ %40, %139 ]
-  %366 = phi i32 [ %8, %358 ], [ 1, %142 ], [ 1, %139 ]
-  %367 = phi i32 [ 11, %358 ], [ 7, %142 ], [ 7, %139 ]
-  %368 = getelementptr inbounds i8, ptr %0, i64 172
-  store i32 %364, ptr %368, align 4
-  br label %369
+292:                                             
+  %293 = add nsw i64 %240, 1
+  %294 = icmp eq i64 %293, %147
+  br i1 %294, label %236, label %239
 
-369:                                             
-  %370 = phi i64 [ %40, %38 ], [ %210, %209 ], [ %210, %216 ], [ %2, %228 ], [ %2, %224 ], [ %2, %220 ], [ %2, %271 ], [ %365, %363 ], [ %40, %46 ], [ %40, %42 ], [ %2, %264 ], [ %40, %98 ]
-  %371 = phi i32 [ 1, %38 ], [ 2, %209 ], [ 2, %216 ], [ %8, %228 ], [ %8, %224 ], [ %8, %220 ], [ %8, %271 ], [ %366, %363 ], [ 1, %46 ], [ 1, %42 ], [ %8, %264 ], [ 1, %98 ]
-  %372 = phi i32 [ 4, %38 ], [ 4, %209 ], [ 5, %216 ], [ 5, %228 ], [ 4, %224 ], [ 4, %220 ], [ 10, %271 ], [ %367, %363 ], [ 5, %46 ], [ 4, %42 ], [ 4, %264 ], [ 6, %98 ]
-  %373 = getelementptr inbounds i8, ptr %0, i64 140
-  %374 = load i32, ptr %373, align 4
-  %375 = icmp eq i32 %374, 0
-  br i1 %375, label %376, label %385
+295:                                             
+  %296 = phi i32 [ %297, %299 ], [ 0, %236 ]
+  %297 = add i32 %296, 4
+  %298 = icmp ugt i32 %297, %3
+  br i1 %298, label %331, label %299
 
-376:                                             
-  %377 = getelementptr inbounds i8, ptr %0, i64 192
-  store i64 %370, ptr %377, align 8
-  %378 = getelementptr inbounds i8, ptr %0, i64 180
-  store i32 %3, ptr %378, align 4
-  %379 = getelementptr inbounds i8, ptr %0, i64 184
-  store i32 %371, ptr %379, align 8
-  %380 = lshr i32 %4, 2
-  %381 = and i32 %380, 1
-  %382 = getelementptr inbounds i8, ptr %0, i64 188
-  store i32 %381, ptr %382, align 4
-  store i32 %372, ptr %373, align 4
-  %383 = getelementptr inbounds i8, ptr %0, i64 168
-  store i32 %1, ptr %383, align 8
-  %384 = getelementptr inbounds i8, ptr %0, i64 176
-  store i32 %6, ptr %384, align 8
-  br label %385
+299:                                             
+  %300 = load ptr, ptr %238, align 8
+  %301 = zext i32 %296 to i64
+  %302 = add i64 %9, %301
+  %303 = lshr i64 %302, 2
+  %304 = getelementptr inbounds %struct.Access, ptr %300, i64 %303
+  %305 = tail call fastcc i32 @race(ptr %0, ptr %304, i32 %1, i32 %237, i32 %198)
+  %306 = icmp eq i32 %305, 0
+  br i1 %306, label %295, label %307
 
-385:                                             
-  %386 = phi i32 [ 1, %376 ], [ 0, %216 ], [ 0, %295 ], [ 0, %360 ], [ 1, %369 ], [ 0, %206 ]
-  ret i32 %386
+307:                                             
+  %308 = add i32 %305, -1
+  br label %309
+
+309:                                             
+  %310 = phi i32 [ %126, %125 ], [ %308, %307 ], [ %291, %290 ]
+  %311 = phi i64 [ %40, %125 ], [ %2, %307 ], [ %2, %290 ]
+  %312 = phi i32 [ 1, %125 ], [ %8, %307 ], [ %8, %290 ]
+  %313 = phi i32 [ 7, %125 ], [ 7, %307 ], [ 11, %290 ]
+  %314 = getelementptr inbounds i8, ptr %0, i64 184
+  store i32 %310, ptr %314, align 8
+  br label %315
+
+315:                                             
+  %316 = phi i64 [ %40, %38 ], [ %131, %130 ], [ %131, %137 ], [ %2, %149 ], [ %2, %145 ], [ %2, %141 ], [ %2, %193 ], [ %311, %309 ], [ %40, %46 ], [ %40, %42 ], [ %2, %186 ], [ %40, %109 ]
+  %317 = phi i32 [ 1, %38 ], [ 2, %130 ], [ 2, %137 ], [ %8, %149 ], [ %8, %145 ], [ %8, %141 ], [ %8, %193 ], [ %312, %309 ], [ 1, %46 ], [ 1, %42 ], [ %8, %186 ], [ 1, %109 ]
+  %318 = phi i32 [ 4, %38 ], [ 4, %130 ], [ 5, %137 ], [ 5, %149 ], [ 4, %145 ], [ 4, %141 ], [ 10, %193 ], [ %313, %309 ], [ 5, %46 ], [ 4, %42 ], [ 4, %186 ], [ 6, %109 ]
+  %319 = getelementptr inbounds i8, ptr %0, i64 148
+  %320 = load i32, ptr %319, align 4
+  %321 = icmp eq i32 %320, 0
+  br i1 %321, label %322, label %331
+
+322:                                             
+  %323 = getelementptr inbounds i8, ptr %0, i64 208
+  store i64 %316, ptr %323, align 8
+  %324 = getelementptr inbounds i8, ptr %0, i64 192
+  store i32 %3, ptr %324, align 8
+  %325 = getelementptr inbounds i8, ptr %0, i64 196
+  store i32 %317, ptr %325, align 4
+  %326 = lshr i32 %4, 2
+  %327 = and i32 %326, 1
+  %328 = getelementptr inbounds i8, ptr %0, i64 200
+  store i32 %327, ptr %328, align 8
+  store i32 %318, ptr %319, align 4
+  %329 = getelementptr inbounds i8, ptr %0, i64 180
+  store i32 %1, ptr %329, align 4
+  %330 = getelementptr inbounds i8, ptr %0, i64 188
+  store i32 %6, ptr %330, align 4
+  br label %331
+
+331:                                             
+  %332 = phi i32 [ 1, %322 ], [ 0, %137 ], [ 0, %295 ], [ 1, %315 ], [ 0, %127 ]
+  ret i32 %332
 }
 
 define i32 @ptx_same_32(ptr %0, i32 %1, i32 %2) local_unnamed_addr {
@@ -687,32 +599,32 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   store i32 0, ptr %24, align 8
   %25 = getelementptr inbounds i8, ptr %4, i64 92
   store i32 0, ptr %25, align 4
-  %26 = getelementptr inbounds i8, ptr %0, i64 128
-  %27 = getelementptr inbounds i8, ptr %0, i64 136
+  %26 = getelementptr inbounds i8, ptr %0, i64 136
+  %27 = getelementptr inbounds i8, ptr %0, i64 144
   %28 = load i32, ptr %27, align 8
   %29 = icmp eq i32 %28, 0
   br i1 %29, label %727, label %30
 
 30:                                              
-  %31 = getelementptr inbounds i8, ptr %0, i64 132
-  %32 = getelementptr inbounds i8, ptr %0, i64 116
-  %33 = getelementptr inbounds i8, ptr %0, i64 120
-  %34 = getelementptr inbounds i8, ptr %0, i64 124
-  %35 = getelementptr inbounds i8, ptr %0, i64 144
-  %36 = getelementptr inbounds i8, ptr %0, i64 148
-  %37 = getelementptr inbounds i8, ptr %0, i64 156
-  %38 = getelementptr inbounds i8, ptr %0, i64 164
-  %39 = getelementptr inbounds i8, ptr %0, i64 160
-  %40 = getelementptr inbounds i8, ptr %0, i64 96
+  %31 = getelementptr inbounds i8, ptr %0, i64 140
+  %32 = getelementptr inbounds i8, ptr %0, i64 124
+  %33 = getelementptr inbounds i8, ptr %0, i64 128
+  %34 = getelementptr inbounds i8, ptr %0, i64 132
+  %35 = getelementptr inbounds i8, ptr %0, i64 152
+  %36 = getelementptr inbounds i8, ptr %0, i64 156
+  %37 = getelementptr inbounds i8, ptr %0, i64 164
+  %38 = getelementptr inbounds i8, ptr %0, i64 172
+  %39 = getelementptr inbounds i8, ptr %0, i64 168
+  %40 = getelementptr inbounds i8, ptr %0, i64 104
   %41 = getelementptr inbounds i8, ptr %0, i64 16
-  %42 = getelementptr inbounds i8, ptr %0, i64 64
-  %43 = getelementptr inbounds i8, ptr %0, i64 88
-  %44 = getelementptr inbounds i8, ptr %0, i64 40
+  %42 = getelementptr inbounds i8, ptr %0, i64 72
+  %43 = getelementptr inbounds i8, ptr %0, i64 96
+  %44 = getelementptr inbounds i8, ptr %0, i64 48
   %45 = getelementptr inbounds i8, ptr %2, i64 4
-  %46 = getelementptr inbounds i8, ptr %0, i64 80
-  %47 = getelementptr inbounds i8, ptr %0, i64 140
-  %48 = getelementptr inbounds i8, ptr %0, i64 168
-  %49 = getelementptr inbounds i8, ptr %0, i64 176
+  %46 = getelementptr inbounds i8, ptr %0, i64 88
+  %47 = getelementptr inbounds i8, ptr %0, i64 148
+  %48 = getelementptr inbounds i8, ptr %0, i64 180
+  %49 = getelementptr inbounds i8, ptr %0, i64 188
   %50 = load i32, ptr %31, align 4
   br label %51
 
@@ -1321,8 +1233,8 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   %456 = getelementptr inbounds i8, ptr %455, i64 8
   %457 = load i32, ptr %456, align 4
   store i32 8, ptr %47, align 4
-  store i32 0, ptr %48, align 8
-  store i32 %457, ptr %49, align 8
+  store i32 0, ptr %48, align 4
+  store i32 %457, ptr %49, align 4
   br label %727
 
 458:                                             
@@ -1661,8 +1573,8 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
   %701 = getelementptr inbounds i8, ptr %700, i64 8
   %702 = load i32, ptr %701, align 4
   store i32 1, ptr %47, align 4
-  store i32 0, ptr %48, align 8
-  store i32 %702, ptr %49, align 8
+  store i32 0, ptr %48, align 4
+  store i32 %702, ptr %49, align 4
   br label %727
 
 703:                                             
@@ -1709,6 +1621,182 @@ define i32 @ptx_run_grid(ptr %0, ptr %1, ptr %2) local_unnamed_addr {
 }
 
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+
+define internal fastcc i32 @race(ptr %0, ptr %1, i32 %2, i32 %3, i32 %4) unnamed_addr {
+  %6 = load i32, ptr %1, align 4
+  %7 = getelementptr inbounds i8, ptr %0, i64 156
+  %8 = load i32, ptr %7, align 4
+  %9 = icmp eq i32 %6, %8
+  br i1 %9, label %13, label %10
+
+10:                                              
+  store i32 %8, ptr %1, align 4
+  %11 = getelementptr inbounds i8, ptr %1, i64 4
+  tail call void @llvm.memset.p0.i64(ptr align 4 dereferenceable(68) %11, i8 0, i64 68, i1 false)
+  %12 = load i32, ptr %7, align 4
+  br label %13
+
+13:                                              
+  %14 = phi i32 [ %12, %10 ], [ %6, %5 ]
+  %15 = getelementptr inbounds i8, ptr %0, i64 176
+  %16 = load i32, ptr %15, align 8
+  %17 = icmp eq i32 %16, %14
+  br i1 %17, label %25, label %18
+
+18:                                              
+  switch i32 %3, label %21 [
+    i32 0, label %25
+    i32 1, label %19
+    i32 3, label %20
+    i32 2, label %22
+  ]
+
+19:                                              
+  br label %25
+
+20:                                              
+  br label %25
+
+21:                                              
+  unreachable
+
+22:                                              
+  %23 = icmp eq i32 %4, 0
+  %24 = select i1 %23, i32 15, i32 11
+  br label %25
+
+25:                                              
+  %26 = phi i32 [ 0, %13 ], [ %24, %22 ], [ 4, %19 ], [ 5, %20 ], [ 12, %18 ]
+  %27 = getelementptr inbounds i8, ptr %1, i64 8
+  %28 = getelementptr inbounds i8, ptr %0, i64 48
+  %29 = zext i32 %2 to i64
+  %30 = shl nsw i64 %29, 7
+  br label %31
+
+31:                                              
+  %32 = phi i64 [ 0, %25 ], [ %62, %61 ]
+  %33 = trunc nsw i64 %32 to i32
+  %34 = shl nsw i32 1, %33
+  %35 = and i32 %34, %26
+  %36 = icmp eq i32 %35, 0
+  %37 = getelementptr inbounds [2 x %struct.Event], ptr %27, i64 %32
+  br i1 %36, label %61, label %38
+
+38:                                              
+  %39 = phi i1 [ false, %60 ], [ true, %31 ]
+  %40 = phi i64 [ 1, %60 ], [ 0, %31 ]
+  %41 = getelementptr inbounds %struct.Event, ptr %37, i64 %40
+  %42 = load i32, ptr %41, align 4
+  %43 = icmp eq i32 %42, 0
+  br i1 %43, label %60, label %44
+
+44:                                              
+  %45 = add i32 %42, -1
+  %46 = getelementptr inbounds i8, ptr %41, i64 4
+  %47 = load i32, ptr %46, align 4
+  %48 = icmp eq i32 %45, %2
+  br i1 %48, label %60, label %49
+
+49:                                              
+  %50 = xor i32 %45, %2
+  %51 = icmp ult i32 %50, 32
+  br i1 %51, label %52, label %115
+
+52:                                              
+  %53 = load ptr, ptr %28, align 8
+  %54 = getelementptr inbounds i8, ptr %53, i64 %30
+  %55 = and i32 %45, 31
+  %56 = zext i32 %55 to i64
+  %57 = getelementptr inbounds i32, ptr %54, i64 %56
+  %58 = load i32, ptr %57, align 4
+  %59 = icmp ugt i32 %47, %58
+  br i1 %59, label %115, label %60
+
+60:                                              
+  br i1 %39, label %38, label %61
+
+61:                                              
+  %62 = add nsw i64 %32, 1
+  %63 = icmp eq i64 %62, 4
+  br i1 %63, label %64, label %31
+
+64:                                              
+  %65 = zext i32 %3 to i64
+  %66 = getelementptr inbounds [2 x %struct.Event], ptr %27, i64 %65
+  %67 = load ptr, ptr %28, align 8
+  %68 = getelementptr inbounds i8, ptr %67, i64 %30
+  %69 = and i32 %2, 31
+  %70 = zext i32 %69 to i64
+  %71 = getelementptr inbounds i32, ptr %68, i64 %70
+  %72 = load i32, ptr %71, align 4
+  %73 = add i32 %2, 1
+  br label %75
+
+74:                                              
+  br i1 %80, label %82, label %111
+
+75:                                              
+  %76 = phi i1 [ true, %64 ], [ false, %75 ]
+  %77 = phi i64 [ 0, %64 ], [ 1, %75 ]
+  %78 = getelementptr inbounds %struct.Event, ptr %66, i64 %77
+  %79 = load i32, ptr %78, align 4
+  %80 = icmp ne i32 %79, %73
+  %81 = and i1 %76, %80
+  br i1 %81, label %75, label %74
+
+82:                                              
+  %83 = phi i1 [ false, %102 ], [ true, %74 ]
+  %84 = phi i64 [ 1, %102 ], [ 0, %74 ]
+  %85 = getelementptr inbounds %struct.Event, ptr %66, i64 %84
+  %86 = load i32, ptr %85, align 4
+  %87 = icmp eq i32 %86, 0
+  br i1 %87, label %111, label %88
+
+88:                                              
+  %89 = add i32 %86, -1
+  %90 = getelementptr inbounds i8, ptr %85, i64 4
+  %91 = load i32, ptr %90, align 4
+  %92 = icmp eq i32 %89, %2
+  br i1 %92, label %111, label %93
+
+93:                                              
+  %94 = xor i32 %89, %2
+  %95 = icmp ult i32 %94, 32
+  br i1 %95, label %96, label %102
+
+96:                                              
+  %97 = and i32 %89, 31
+  %98 = zext i32 %97 to i64
+  %99 = getelementptr inbounds i32, ptr %68, i64 %98
+  %100 = load i32, ptr %99, align 4
+  %101 = icmp ugt i32 %91, %100
+  br i1 %101, label %102, label %111
+
+102:                                             
+  br i1 %83, label %82, label %103
+
+103:                                             
+  %104 = load i32, ptr %66, align 4
+  %105 = add i32 %104, -1
+  %106 = getelementptr inbounds i8, ptr %66, i64 8
+  %107 = load i32, ptr %106, align 4
+  %108 = add i32 %107, -1
+  %109 = xor i32 %108, %105
+  %110 = icmp ult i32 %109, 32
+  br i1 %110, label %111, label %115
+
+111:                                             
+  %112 = phi i64 [ %77, %74 ], [ 1, %103 ], [ %84, %96 ], [ %84, %88 ], [ %84, %82 ]
+  %113 = getelementptr inbounds %struct.Event, ptr %66, i64 %112
+  store i32 %73, ptr %113, align 4
+  %114 = getelementptr inbounds i8, ptr %113, i64 4
+  store i32 %72, ptr %114, align 4
+  br label %115
+
+115:                                             
+  %116 = phi i32 [ 0, %111 ], [ 0, %103 ], [ %42, %49 ], [ %42, %52 ]
+  ret i32 %116
+}
 
 declare void @llvm.memcpy.p0.p0.i64(ptr noalias, ptr noalias, i64, i1)
 
@@ -1916,7 +2004,7 @@ define internal fastcc void @warp_operation(ptr %0, ptr %1, i32 %2, i32 %3) unna
 
 143:                                             
   %144 = load ptr, ptr %0, align 8
-  %145 = getelementptr inbounds i8, ptr %144, i64 144
+  %145 = getelementptr inbounds i8, ptr %144, i64 152
   %146 = load i32, ptr %145, align 8
   %147 = icmp eq i32 %146, 0
   br i1 %147, label %276, label %148
@@ -1927,7 +2015,7 @@ define internal fastcc void @warp_operation(ptr %0, ptr %1, i32 %2, i32 %3) unna
   br i1 %149, label %188, label %150
 
 150:                                             
-  %151 = getelementptr inbounds i8, ptr %144, i64 40
+  %151 = getelementptr inbounds i8, ptr %144, i64 48
   %152 = load ptr, ptr %151, align 8
   br label %153
 
@@ -2233,13 +2321,13 @@ define internal fastcc void @shuffle(ptr %0, ptr %1, i32 %2, i32 %3) unnamed_add
 
 71:                                              
   %72 = load ptr, ptr %0, align 8
-  %73 = getelementptr inbounds i8, ptr %72, i64 144
+  %73 = getelementptr inbounds i8, ptr %72, i64 152
   %74 = load i32, ptr %73, align 8
   %75 = icmp eq i32 %74, 0
   br i1 %75, label %84, label %76
 
 76:                                              
-  %77 = getelementptr inbounds i8, ptr %72, i64 140
+  %77 = getelementptr inbounds i8, ptr %72, i64 148
   %78 = load i32, ptr %77, align 4
   %79 = icmp eq i32 %78, 0
   br i1 %79, label %80, label %84
@@ -2247,10 +2335,10 @@ define internal fastcc void @shuffle(ptr %0, ptr %1, i32 %2, i32 %3) unnamed_add
 80:                                              
   %81 = load i32, ptr %12, align 4
   store i32 9, ptr %77, align 4
-  %82 = getelementptr inbounds i8, ptr %72, i64 168
-  store i32 %20, ptr %82, align 8
-  %83 = getelementptr inbounds i8, ptr %72, i64 176
-  store i32 %81, ptr %83, align 8
+  %82 = getelementptr inbounds i8, ptr %72, i64 180
+  store i32 %20, ptr %82, align 4
+  %83 = getelementptr inbounds i8, ptr %72, i64 188
+  store i32 %81, ptr %83, align 4
   br label %84
 
 84:                                              

@@ -10,7 +10,7 @@ nobody has room it tries again after 1, 3, 7, 15, 31 ... seconds until its patie
 then draws from all that are free.
 
 Prices are nanotons for one slot-second. Left out: speed and reliability in the score (all
-alike), failures, channels and their fees, several classes. A node asks again at once and at
+alike), failures, the fees of channels, several classes. A node asks again at once and at
 most `attempts_max` times; with a patience of 3 s (three tries) the figures are much the same.
 
 Sources: the rules are adr/0008 and `cocoon.market` (`price`, `match`, `desk`); the form,
@@ -41,6 +41,8 @@ from simulations.models.market.trading import (
 
 SLOTS = 2
 ASK_MAX = 16
+PAIRS_MAX = 1 << 30
+"""Requesters times providers: a byte each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,12 @@ class Market:
         wash_slots: slots of each of its providers that it fills with jobs to itself.
         measured_from_s: profits, and what a war costs, count from then on.
         wage_war: its jobs per second at other providers, to fill them.
+        requesters: how many share all jobs, one at a time each; 0: each job has its own.
+        opening_s: how long a slot is held at the first job of a requester with a provider, while
+            their channel opens; only with *requesters*.
+        dealing_ms: how long offers keep a slot for each job, those included that are not taken.
+        asks_full: where fewer than `ask_max` have a free slot, those that had none a moment ago
+            are asked, too, as `cocoon.market.match` does.
     """
 
     providers: int = 1_000
@@ -106,6 +114,10 @@ class Market:
     wash_slots: int = 0
     wage_war: float = 0.0
     measured_from_s: int = 0
+    requesters: int = 0
+    opening_s: int = 0
+    dealing_ms: int = 0
+    asks_full: bool = False
     duration_s: int = 10_800
 
     def __post_init__(self) -> None:
@@ -116,6 +128,10 @@ class Market:
             raise ValueError(f"delay_s 1 to 600, ask_max 1 to {ASK_MAX}")
         if self.colluding > self.providers or not 0 <= self.wash_slots <= self.slots:
             raise ValueError("more colluding providers or washed slots than there are")
+        if not 0 <= self.dealing_ms <= 1000:
+            raise ValueError("dealing_ms 0 to 1000")
+        if not 0 <= self.requesters * self.providers * (self.opening_s > 0) <= PAIRS_MAX:
+            raise ValueError(f"at most {PAIRS_MAX} pairs whose channels are opened")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,13 +214,17 @@ def run(market: Market, seed: int) -> Session:
         market.wage_war,
         market.widens,
         market.measured_from_s,
+        market.requesters,
+        market.opening_s,
+        market.dealing_ms,
+        market.asks_full,
         key_of(seed, 0xB0B),
     )
     depth = market.delay_s + 1
     book = Book(
         np.zeros((depth, market.providers), np.int64),
         np.zeros((depth, market.providers), np.int32),
-        np.zeros((depth, 4), np.int64),
+        np.zeros((depth, 5), np.int64),
         np.full(market.duration_s + 1, -1, np.int32),
         np.empty(ASK_MAX, np.int64),
     )
@@ -239,6 +259,8 @@ def _work(market: Market) -> Work:
         np.empty(room, np.int32),
         np.zeros(1, np.int64),
         np.empty((WAITING_MAX, 2), np.int64),
+        np.zeros(max(1, market.requesters), np.int64),
+        np.zeros(max(1, market.requesters * market.providers * (market.opening_s > 0)), np.int8),
     )
 
 

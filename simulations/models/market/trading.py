@@ -46,7 +46,13 @@ class Shop(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """Requesters; `rate` is jobs a second before the shock."""
+    """Requesters; `rate` is jobs a second before the shock.
+
+    `requesters` have one job at a time each (0: every job has a requester of its own), and
+    open a channel with each provider at their first job there, which takes `opening_s`. Each
+    job keeps its slot for `dealing_ms` (below 1000; a second, or none) before it begins.
+    With `asks_full` they ask providers that were full, too, when too few were free.
+    """
 
     rate: float
     value_mu: float
@@ -60,15 +66,20 @@ class Demand(NamedTuple):
     war_rate: float
     widens: bool
     measured_from_s: int
+    requesters: int
+    opening_s: int
+    dealing_ms: int
+    asks_full: bool
     key: np.uint64
 
 
 class Book(NamedTuple):
     """Quotes as they were in the last seconds, one row each.
 
-    `price` is 0 for who has no free slot or is gone; `near` lists the providers near the
-    best price, then the next cheapest, then all others with a free slot; `summary` holds the
-    best price and how many are near it, in the first two groups, and listed at all.
+    `price` is negative for who has no free slot, 0 for who is gone; `near` lists the providers near
+    the best price, then the next cheapest, then all others with a free slot, then the others;
+    `summary` holds the best price and how many are near it, in the first two groups, in the first
+    three, and in all.
     `ending` chains the jobs that end in a second, `offered` has room for one round of offers.
     """
 
@@ -98,12 +109,17 @@ class Rules(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Room to work in: running jobs as chained entries, and who waits (number, born)."""
+    """Room to work in: running jobs as chained entries, and who waits (number, born).
+
+    `until` is when each requester's job ends, `paired` whether it has a channel with a provider.
+    """
 
     following: Int32s
     worker: Int32s
     spare: Int64s
     queue: Int64s
+    until: Int64s
+    paired: Bytes
 
 
 class Counters(NamedTuple):
@@ -146,7 +162,7 @@ def _step(
     """End the window of one provider."""
     _count_busy(shop, one, now)
     slot_ms = slots * window_s * 1000
-    busy_ms = shop.load[one, 1]
+    busy_ms = max(0, shop.load[one, 1])
     if pretended:
         busy_ms = _claimed(shop.level[one], pretended, slot_ms)
     shop.utilisation[one] = utilisation_ppm(busy_ms, slot_ms)
@@ -154,6 +170,14 @@ def _step(
         shop.level[one], shop.utilisation[one], floor, cap, elasticity, step_max
     )
     shop.load[one, 1] = 0
+
+
+@compiled_inline
+def _is_among(near: Int32s, first: int, last: int, one: int) -> bool:
+    found = False
+    for place in range(first, last):
+        found = found or near[place] == one
+    return found
 
 
 @compiled_bare
@@ -165,6 +189,8 @@ def _publish(shop: Shop, book: Book, row: int, slots: int, near_ppm: int, ask_ma
         if shop.load[one, 0] < slots:
             price[one] = price_at(shop.base[one], shop.level[one])
             best = min(best, price[one])
+        elif shop.load[one, 0] == slots:
+            price[one] = -price_at(shop.base[one], shop.level[one])
     limit, count = best + scaled(near_ppm, min(best, _FINITE)), 0
     for one in range(shop.cost.size):
         if 0 < price[one] <= limit:
@@ -174,27 +200,24 @@ def _publish(shop: Shop, book: Book, row: int, slots: int, near_ppm: int, ask_ma
     while known < min(ask_max, shop.cost.size):
         best_next, who = _NO_PRICE, -1
         for one in range(shop.cost.size):
-            if limit < price[one] < best_next:
-                listed = False
-                for place in range(count, known):
-                    listed = listed or near[place] == one
-                if not listed:
-                    best_next, who = price[one], one
+            if limit < price[one] < best_next and not _is_among(near, count, known, one):
+                best_next, who = price[one], one
         if who < 0:
             break
         near[known] = who
         known += 1
-    listed_first, free = known, known
+    free = known
     for one in range(shop.cost.size):
-        if price[one] > limit:
-            listed = False
-            for place in range(count, listed_first):
-                listed = listed or near[place] == one
-            if not listed:
-                near[free] = one
-                free += 1
+        if price[one] > limit and not _is_among(near, count, known, one):
+            near[free] = one
+            free += 1
+    in_all = free
+    for one in range(shop.cost.size):
+        if price[one] < 0 and known < ask_max:
+            near[in_all] = one
+            in_all += 1
     book.summary[row, 0], book.summary[row, 1] = best, count
-    book.summary[row, 2], book.summary[row, 3] = known, free
+    book.summary[row, 2], book.summary[row, 3], book.summary[row, 4] = known, free, in_all
 
 
 @compiled_inline
@@ -230,25 +253,31 @@ def _ask(
     ask_max: int,
     near_ppm: int,
     wide: bool,
+    asks_full: bool,
 ) -> int:
     """Ask the shortlist (or anybody who is free when *wide*); return who wins, or -1."""
     near, known = book.summary[row, 1], book.summary[row, 2]
+    free = book.summary[row, 3]
+    full = (book.summary[row, 4] - free) * asks_full
     best_price, offers = _NO_PRICE, 0
     offered = book.offered
     if herd:
         only = _cheapest(book, row)
-    for turn in range(1 if herd else min(ask_max, known)):
+    for turn in range(1 if herd else min(ask_max, known + full)):
         if herd:
             one = only
+        elif turn >= known:
+            # Where there is room, those that were full some seconds ago are asked, too.
+            one = book.near[row, free + (below(bits, full) + turn) % full]
         elif wide:
-            one = book.near[row, below(mixed(bits + U64(turn)), book.summary[row, 3])]
+            one = book.near[row, below(mixed(bits + U64(turn)), free)]
         elif turn < near:
             # A shuffle would take the near ones in random order; a strided walk from a random
             # start asks different ones, each equally often.
             one = book.near[row, (below(bits, near) + turn * (near // min(ask_max, near))) % near]
         else:
             one = book.near[row, turn]
-        if one < 0 or book.price[row, one] > value + value // 4:
+        if one < 0 or abs(book.price[row, one]) > value + value // 4:
             continue
         counters.totals[_REQUESTS] += 1
         if shop.load[one, 0] >= slots:
@@ -391,6 +420,28 @@ def _agreed_price(shop: Shop, demand: Demand, rules: Rules, one: int, value: int
     return price
 
 
+@compiled_inline
+def _buyer(demand: Demand, which: int, is_war: bool) -> int:
+    """Return whose job it is, -1 when its requester has no other."""
+    if demand.requesters == 0 or is_war:
+        return -1
+    return below(draw(demand.key ^ U64(which + 1), 5), demand.requesters)
+
+
+@compiled_inline
+def _held_s(shop: Shop, demand: Demand, work: Work, buyer: int, one: int, bits: np.uint64) -> int:
+    """Return how long a slot is kept for a job before it begins: the deal, and its channel.
+
+    The slot is taken meanwhile, and is not counted as busy.
+    """
+    held = 1 if unit(bits) * 1000.0 < demand.dealing_ms else 0
+    if buyer >= 0 and demand.opening_s and not work.paired[buyer * shop.cost.size + one]:
+        work.paired[buyer * shop.cost.size + one] = 1
+        held += demand.opening_s
+    shop.load[one, 1] -= held * 1000
+    return held
+
+
 @compiled_bare
 def _sell(
     shop: Shop,
@@ -427,6 +478,7 @@ def _serve(
     rules: Rules,
     work: Work,
     which: int,
+    buyer: int,
     born: int,
     now: int,
     is_war: bool,
@@ -452,6 +504,7 @@ def _serve(
         rules.ask_max,
         rules.near_ppm,
         demand.widens and now > born,
+        demand.asks_full,
     )
     if one < 0 or (is_war and one < rules.colluding):
         if not is_war and now - born < demand.patience_s:
@@ -461,7 +514,10 @@ def _serve(
         return False
     price = _agreed_price(shop, demand, rules, one, value)
     _sell(shop, demand, counters, one, price, value, length, now, is_war)
-    _start_job(book, work, one, now + length)
+    end = now + length + _held_s(shop, demand, work, buyer, one, draw(own, 6))
+    _start_job(book, work, one, end)
+    if buyer >= 0:
+        work.until[buyer] = end
     return False
 
 
@@ -491,11 +547,19 @@ def trade(
                 which, born = queue[turn, 0], queue[turn, 1]
             else:
                 number += 1
-            # Who waits tries after 1, 3, 7, 15, 31 ... seconds.
-            waits = turn < old and (now - born + 1) & (now - born) != 0
             is_war = turn >= old + fresh
-            if not waits:
-                waits = _serve(shop, demand, book, counters, rules, work, which, born, now, is_war)
+            buyer = _buyer(demand, which, is_war)
+            if buyer >= 0 and work.until[buyer] > now:
+                waits, born = True, now + 1  # behind another job of the same requester
+            else:
+                # Who waits tries after 1, 3, 7, 15, 31 ... seconds.
+                waits = (now - born + 1) & (now - born) != 0
+                if not waits:
+                    waits = _serve(
+                        shop, demand, book, counters, rules, work, which, buyer, born, now, is_war
+                    )
+                if waits and buyer >= 0:
+                    work.until[buyer] = now + 1
             if waits and waiting < queue.shape[0]:
                 queue[waiting, 0], queue[waiting, 1] = which, born
                 waiting += 1

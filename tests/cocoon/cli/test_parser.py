@@ -101,6 +101,7 @@ def test_the_defaults_agree_with_the_modules_that_are_not_loaded_for_help() -> N
         ["ask", "hi", "--tokens", "٣"],
         ["ask", "hi", "--temperature", "nan"],
         ["ask", "hi", "--temperature", "-1"],
+        ["ask", "hi", "--temperature", "5.001"],
         ["ask", "hi", "--seed", "4294967296"],
         ["devnet", "--port", "65536"],
         ["wallet", "steal"],

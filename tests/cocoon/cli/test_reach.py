@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cocoon.cli.main import run
@@ -86,6 +87,25 @@ def test_settings_of_a_relay_reach_the_overlay() -> None:
     assert (settings.relay.circuits, settings.relay.circuit_bytes) == (5, 7 * MIB)
     assert settings.relays == ("auto",)
     assert host_settings(NetworkConfig()).relay is None
+
+
+def test_quic_listens_beside_tcp_once_it_is_switched_on() -> None:
+    tcp, ws = "/ip4/0.0.0.0/tcp/4001", "/ip4/0.0.0.0/tcp/4002/ws"
+    network = NetworkConfig(listen_addresses=(tcp, ws))
+    assert host_settings(network).listen_addresses == (tcp, ws)
+    settings = host_settings(msgspec.structs.replace(network, quic=True))
+    assert settings.quic
+    assert settings.listen_addresses == (tcp, ws, "/ip4/0.0.0.0/udp/4001/quic-v1")
+
+
+def test_who_switched_quic_on_is_told_that_it_is_experimental(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.toml").write_text(
+        "[network]\nname = 'reach'\nquic = true\nlisten_addresses = ['/ip4/127.0.0.1/tcp/0']\n"
+    )
+    run(["doctor", "network", "--home", str(tmp_path)])
+    assert "experimental" in capsys.readouterr().out
 
 
 def test_a_relay_without_its_id_is_refused() -> None:

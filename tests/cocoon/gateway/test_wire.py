@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +97,10 @@ def test_the_first_chunk_of_a_stream_names_the_role():
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": "a"}
     assert second["choices"][0]["delta"] == {"content": "b"}
     assert first["id"] == second["id"]
+
+
+def test_parts_that_make_a_message_too_long_for_any_provider_are_refused():
+    parts = [{"type": "text", "text": "x" * (1 << 19)}] * 3
+    body = {"model": "SmolLM2-135M-Instruct", "messages": [{"role": "user", "content": parts}]}
+    with pytest.raises(ApiProblem, match="at most 1048576 characters"):
+        decode_chat(msgspec.json.encode(body)).request(1)

@@ -1,5 +1,7 @@
 """A backup brings a journal back whole, or says what is wrong with it."""
 
+import errno
+import os
 import stat
 
 import msgspec
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cocoon.errors import PaymentError
 from cocoon.payments.backup import BackupError, read_backup, restore_backup, write_backup
 from cocoon.payments.channel import Payee
 from cocoon.payments.journal import Journal, read_records
@@ -53,6 +56,38 @@ def test_nothing_is_ever_overwritten(journal, tmp_path) -> None:
         write_backup(journal, "payee", tmp_path / "b")
     with pytest.raises(BackupError, match="newer vouchers"):
         restore_backup(tmp_path / "b", "payee", journal, now_unix_s=9)
+
+
+def test_a_large_journal_comes_back_too(tmp_path) -> None:
+    path = tmp_path / "payee.journal"
+    with Journal(path, PayeeRecord) as opened:
+        for number in range(0, 6000, 100):
+            opened.append_many([held(number + each) for each in range(100)])
+    assert write_backup(path, "payee", tmp_path / "b") == 6001
+    again = tmp_path / "new" / "payee.journal"
+    restore_backup(tmp_path / "b", "payee", again, now_unix_s=9)
+    book = PayeeBook(read_records(again, PayeeRecord))
+    assert (len(book.channels), book.restored_at_unix_s) == (6000, 9)
+
+
+def test_a_disk_that_fills_up_leaves_nothing_that_could_be_believed(
+    journal, tmp_path, monkeypatch
+) -> None:
+    write_backup(journal, "payee", tmp_path / "b")
+    again = tmp_path / "new" / "payee.journal"
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patched, pytest.raises(PaymentError):
+        patched.setattr(Journal, "_write", full)
+        restore_backup(tmp_path / "b", "payee", again, now_unix_s=9)
+    assert list(again.parent.iterdir()) == [], "not even an empty journal: it would be used"
+    with monkeypatch.context() as patched, pytest.raises(BackupError, match="no space left"):
+        patched.setattr(os, "fsync", full)
+        write_backup(journal, "payee", tmp_path / "half")
+    assert not (tmp_path / "half").exists()
+    restore_backup(tmp_path / "b", "payee", again, now_unix_s=9)
 
 
 def test_the_other_sides_backup_is_refused(journal, tmp_path) -> None:

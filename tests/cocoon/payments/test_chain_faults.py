@@ -9,10 +9,15 @@ import trio
 import trio.testing
 
 from cocoon.errors import PaymentError
+from cocoon.messages import VoucherMessage
+from cocoon.payments import payee_side
 from cocoon.payments.channel import Phase
+from cocoon.payments.closing import channel_ref
+from cocoon.payments.journal import Journal, JournalError
 from cocoon.payments.limits import PayeeLimits
 from contracts.errors import ChainUnavailable
 from contracts.units import NanoTon, parse_coins
+from contracts.voucher import sign_voucher
 
 TRANSCRIPT = b"\x07" * 32
 TENTH = parse_coins("0.1")
@@ -27,6 +32,9 @@ class Faulty:
         stopped: nothing answers.
         delay_s: before each answer.
         lie: added to every balance that is shown, while the transactions stay true.
+        deaf_for: accounts that it does not answer for.
+        history_to_lt: it shows no later transactions, while its states are new; 0: all.
+        sent_at_once_max: the most messages that were on their way at one time.
     """
 
     def __init__(self, chain) -> None:
@@ -36,6 +44,9 @@ class Faulty:
         self.delay_s = 0.0
         self.lie = 0
         self.asked = 0
+        self.deaf_for = set()
+        self.history_to_lt = 0
+        self.sending = self.sent_at_once_max = 0
 
     async def _ask(self) -> None:
         self.asked += 1
@@ -49,17 +60,25 @@ class Faulty:
 
     async def account(self, address):
         await self._ask()
+        if address in self.deaf_for:
+            raise ChainUnavailable(f"nothing about {address}")
         account = await self._chain.account(address)
         balance = NanoTon(max(0, account.balance_nanoton + self.lie))
         return msgspec.structs.replace(account, balance_nanoton=balance)
 
     async def send(self, message_boc):
-        await self._ask()
-        return await self._chain.send(message_boc)
+        self.sending += 1
+        self.sent_at_once_max = max(self.sent_at_once_max, self.sending)
+        try:
+            await self._ask()
+            return await self._chain.send(message_boc)
+        finally:
+            self.sending -= 1
 
     async def transactions(self, address, *, since_lt=0, limit=100, heir=""):
         await self._ask()
-        return await self._chain.transactions(address, since_lt=since_lt, limit=limit, heir=heir)
+        shown = await self._chain.transactions(address, since_lt=since_lt, limit=limit, heir=heir)
+        return [each for each in shown if not self.history_to_lt or each.lt <= self.history_to_lt]
 
 
 @pytest.fixture
@@ -121,6 +140,23 @@ async def test_work_that_the_chain_cannot_vouch_for_is_bounded(world, faulty):
         await till.receive(await channel.pay(NanoTon(3 * TENTH), "job"))
 
 
+async def test_a_voucher_above_the_deposit_is_the_payers_fault_on_a_stopped_chain_too(
+    world, faulty, monkeypatch
+):
+    """Else a job would end as our failure, and its payer would be served again at once."""
+    monkeypatch.setattr(payee_side, "TOP_UP_LOOK_S", 0)
+    async with world.both() as (payer, payee):
+        channel = await world.channel(payer)
+        await channel.start_job("job", "peer")
+        held, ref = payer.store.book.channels[channel.address], channel.ref
+        total = parse_coins("30")
+        signature = sign_voucher(held.seed, channel_ref(ref.chain_network_id, held), total)
+        with await admit(channel, payee) as till:
+            faulty.stopped = True
+            with pytest.raises(PaymentError, match="exceeds the deposit"):
+                await till.receive(VoucherMessage(total_nanoton=total, signature=signature))
+
+
 async def test_vouchers_do_not_wait_for_a_slow_chain(world, faulty):
     async with world.both() as (payer, payee):
         channel = await world.channel(payer)
@@ -178,6 +214,93 @@ async def test_a_claim_does_not_wait_for_an_honest_balance(world, faulty, until)
         faulty.lie = parse_coins("3")
         await payer.exit_alone(channel)
         await until(lambda: world.balance(world.payee_address) > TENTH - COST)
+
+
+async def test_a_claim_does_not_wait_for_a_history_that_the_server_lacks(world, faulty, until):
+    """An index that lags behind the state must not cost what the challenge period is there for."""
+    async with world.payer() as payer:
+        async with world.payee() as payee:
+            channel = await world.channel(payer)
+            await world.pay(channel, payee, "0.1")
+            await payee.settle_all()
+            await world.pay(channel, payee, "0.2", job="more")
+        faulty.history_to_lt = channel.ref.opened_lt
+        async with world.payee():
+            before = world.balance(world.payee_address)
+            await payer.exit_alone(channel)
+            await until(lambda: world.balance(world.payee_address) > before)
+
+
+async def several(payer, payee, world, count: int):
+    """Open channels that have paid a tenth each."""
+    channels = []
+    for number in range(count):
+        channel = await payer.open_channel(world.payee_address, world.payee_key, 2 * TENTH)
+        await world.pay(channel, payee, "0.1", job=f"job {number}")
+        channels.append(channel)
+    return channels
+
+
+async def test_payers_that_leave_together_are_claimed_from_side_by_side(world, faulty, until):
+    """One after another, the last of many would be over before its turn came."""
+    async with world.payer() as payer:
+        async with world.payee() as payee:
+            channels = await several(payer, payee, world, 6)
+        for each in channels:
+            await payer.exit_alone(each)
+        faulty.delay_s = 0.02
+        async with world.payee() as payee:
+            await until(lambda: payee.earnings().unclaimed == 0, 20)
+    assert faulty.sent_at_once_max >= 4
+
+
+async def test_a_channel_that_nothing_is_heard_of_holds_up_no_other(world, faulty, until):
+    async with world.payer() as payer:
+        async with world.payee() as payee:
+            channels = await several(payer, payee, world, 5)
+        silent = channels[:4]  # they are the first to close
+        for each in channels:
+            await payer.exit_alone(each)
+        faulty.deaf_for = {each.address for each in silent}
+        async with world.payee() as payee:
+            await until(lambda: payee.earnings().unclaimed == 4 * TENTH)
+            faulty.deaf_for = set()
+            await until(lambda: payee.earnings().unclaimed == 0)
+
+
+async def test_open_channels_that_nothing_is_heard_of_hold_up_no_other(world, faulty, until):
+    async with world.payer() as payer:
+        async with world.payee() as payee:
+            channels = await several(payer, payee, world, 6)
+        faulty.deaf_for = {each.address for each in channels[:5]}
+        await payer.exit_alone(channels[5])
+        async with world.payee() as payee:
+            await until(lambda: payee.earnings().unclaimed == 5 * TENTH)
+
+
+async def test_a_full_disk_stops_work_and_no_claim(world, faulty, until, monkeypatch):
+    async with world.both() as (payer, payee):
+        channel = await world.channel(payer)
+        await world.pay(channel, payee, "0.1")
+        append = Journal.append_many
+
+        def full(journal, records):
+            if journal._path == world.payee_journal:
+                raise JournalError("no space left")
+            append(journal, records)
+
+        monkeypatch.setattr(Journal, "append_many", full)
+        await channel.start_job("job", "peer")
+        till = await admit(channel, payee)
+        with pytest.raises(JournalError):
+            await till.receive(await channel.pay(NanoTon(2 * TENTH), "job"))
+        till.done()
+        await channel.end_job("job")
+        await payer.exit_alone(channel)
+        await until(lambda: world.balance(world.payee_address) > TENTH - COST)
+        monkeypatch.setattr(Journal, "append_many", append)
+        await until(lambda: payee.earnings().unclaimed == 0)
+        assert payee.earnings().settled == world.balance(world.payee_address)
 
 
 async def test_a_fork_that_undoes_a_top_up_costs_nobody_and_the_top_up_comes_again(

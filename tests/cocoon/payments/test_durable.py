@@ -128,6 +128,27 @@ async def test_everyone_in_a_failed_batch_is_told(tmp_path):
         assert sorted(told) == [0, 1, 2, 3]
 
 
+async def test_whatever_fails_nobody_believes_that_it_is_on_the_disk(tmp_path):
+    """One record that cannot be written takes the others of its batch with it, not in silence."""
+    with Journal[Noted](tmp_path / "j", Noted) as journal:
+        book, told = Memory(), []
+        log = DurableLog(journal, book)
+
+        async def append(number):
+            with pytest.raises(JournalError):
+                await log.append(Noted(number))
+            told.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in (1 << 64, 1, 2):  # no MessagePack integer is so large
+                nursery.start_soon(append, number)
+        assert sorted(told) == [1, 2, 1 << 64]
+        assert book.numbers == []
+        await log.append(Noted(3))
+    with Journal[Noted](tmp_path / "j", Noted) as journal:
+        assert journal.records == [Noted(3)]
+
+
 async def test_the_book_knows_only_what_is_on_the_disk(tmp_path):
     with Gate(tmp_path / "j") as journal:
         book = Memory()

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import subprocess
@@ -168,21 +169,41 @@ def test_the_lock_is_let_go_when_opening_fails(tmp_path):
     write(path, [Noted(1)])
 
 
-def test_after_a_failed_write_nothing_more_is_promised(tmp_path):
+def test_a_full_disk_costs_the_write_and_not_the_node(tmp_path, monkeypatch):
+    """Nothing is promised on what did not fit; when there is room again, work goes on."""
+    path, whole = tmp_path / "j", os.pwrite
+    with Journal[Record](path, Record) as journal:
+        journal.append(Noted(1))
+
+        def half(fd, data, position):
+            if len(data) < 20:
+                raise OSError(errno.ENOSPC, "no space left")
+            return whole(fd, data[: len(data) // 2], position)
+
+        monkeypatch.setattr(os, "pwrite", half)
+        for _ in range(2):
+            with pytest.raises(JournalError, match="cannot write"):
+                journal.append(Noted(2, bytes(300)))
+        monkeypatch.undo()
+        assert path.stat().st_size == journal.size_bytes, "the half that fitted is gone"
+        journal.append(Noted(3))
+    assert read(path) == ([Noted(1), Noted(3)], 0)
+
+
+def test_after_a_failed_sync_nothing_more_is_promised(tmp_path, monkeypatch):
     path = tmp_path / "j"
     with Journal[Record](path, Record) as journal:
         journal.append(Noted(1))
-        saved = os.dup(journal._fd)
-        null = os.open("/dev/full", os.O_RDWR)
-        os.dup2(null, journal._fd)
+
+        def fail(fd):
+            raise OSError(errno.EIO, "bad disk")
+
+        monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(JournalError, match="cannot write"):
             journal.append(Noted(2))
-        os.dup2(saved, journal._fd)
-        os.close(saved)
-        os.close(null)
+        monkeypatch.undo()
         with pytest.raises(JournalError, match="restart"):
             journal.append(Noted(3))
-    assert read(path) == ([Noted(1)], 0)
 
 
 def test_a_record_too_large_to_read_back_is_not_written(tmp_path):

@@ -51,6 +51,19 @@ async def test_a_wished_deposit_is_cut_to_the_limit_and_a_needed_one_is_not(worl
             )
 
 
+async def test_a_channel_that_is_full_and_not_claimed_from_does_not_stop_the_next_job(world):
+    limits = PayerLimits(channel_max=parse_coins("0.5"), peer_max=ONE)
+    async with world.payee() as payee, world.payer(limits=limits) as payer:
+        first = await world.channel(payer, "0.5")
+        await world.pay(first, payee, "0.45")
+        second = await world.channel(payer, "0.3")
+        assert second.address != first.address
+        assert second.spendable_left >= parse_coins("0.3")
+        await world.pay(second, payee, "0.3")
+        with pytest.raises(PaymentError, match="peer_coins_max"):
+            await world.channel(payer, "0.4")
+
+
 async def test_a_payer_that_owes_too_much_is_claimed_from_before_it_gets_another_job(world):
     limits = PayeeLimits(peer_unclaimed_max=parse_coins("0.15"))
     async with world.payee(limits=limits) as payee, world.payer() as payer:

@@ -1,10 +1,11 @@
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from cocoon.errors import ConfigError, PaymentError, PeerMisbehaved
 from cocoon.messages import CloseRequest, VoucherMessage
-from cocoon.payments import payee as payee_module
+from cocoon.payments import payee_side
 from cocoon.payments.ownership import sign_close, sign_ownership
 from contracts.errors import ChainUnavailable
 from contracts.units import NanoTon, parse_coins
@@ -149,13 +150,27 @@ async def test_a_chain_that_is_away_is_not_a_reason_to_trust(world):
 async def test_one_channel_serves_one_job_at_a_time(world):
     async with world.both() as (payer, payee):
         channel = await world.channel(payer)
-        with await admit(payee, channel):
-            with pytest.raises(PaymentError, match="another job"):
-                await admit(payee, channel)
-            with pytest.raises(PaymentError, match="still uses"):
-                await payee.release(close_request(channel, 0, bytes(64)))
+        with await admit(payee, channel), pytest.raises(PaymentError, match="another job"):
+            await admit(payee, channel)
         with await admit(payee, channel):
             pass
+
+
+async def test_who_does_not_own_a_channel_keeps_no_job_away_from_it(world):
+    async with world.both() as (payer, payee), trio.open_nursery() as nursery:
+        channel = await world.channel(payer)
+        refused = []
+
+        async def ask_to_close() -> None:
+            with pytest.raises(PeerMisbehaved, match="does not own"):
+                await payee.release(close_request(channel, 0, bytes(64)))
+            refused.append(channel.address)
+
+        nursery.start_soon(ask_to_close)
+        await trio.testing.wait_all_tasks_blocked()
+        with await admit(payee, channel):
+            await ask_to_close()
+        assert refused
 
 
 async def test_vouchers_that_do_not_count_are_refused_and_change_nothing(world):
@@ -255,7 +270,7 @@ async def test_a_release_waits_a_moment_for_the_last_job_to_end(
     world, monkeypatch, works_s, released
 ):
     """A payer may ask as soon as it has countersigned: our side of the job ends a little later."""
-    monkeypatch.setattr(payee_module, "JOB_END_S", 1.0)
+    monkeypatch.setattr(payee_side, "JOB_END_S", 1.0)
     async with world.both() as (payer, payee), trio.open_nursery() as nursery:
         channel = await world.channel(payer)
         await world.pay(channel, payee, "0.1")

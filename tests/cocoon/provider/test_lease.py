@@ -194,6 +194,7 @@ def test_a_dishonest_first_piece_is_refused_and_owes_nothing(piece, words):
         (tokens(0, prompt_tokens=10, output_tokens=3), "ran backwards"),
         (tokens(1, prompt_tokens=9, output_tokens=5), "ran backwards"),
         (tokens(1, prompt_tokens=11, output_tokens=5), "the prompt grew from 10"),
+        (tokens(1, prompt_tokens=10, cached_tokens=2, output_tokens=5), "the prompt grew from 10"),
         (tokens(37, prompt_tokens=10, output_tokens=41), "more than the 40 tokens"),
     ],
 )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from cocoon.errors import JobFailed, Refused
 from cocoon.kernel_profiles import FUEL_PER_MS, PROFILES, profile_of
 from cocoon.market.match import Track
+from cocoon.market.price import cost, worst_case_cost
 from cocoon.messages import (
     Finish,
     Kind,
@@ -22,6 +23,7 @@ from cocoon.messages import (
 from cocoon.requester.events import JobResult
 from cocoon.requester.kernels import is_complete, is_own_fault, outputs_of, without_speeds
 from cocoon.requester.plan import (
+    AUDIO_HEADER_SLACK_MS,
     ChatRequest,
     ChunkLimits,
     KernelRequest,
@@ -64,6 +66,14 @@ def test_the_size_bounds_the_input_and_what_is_left_of_the_answer(contents, want
     assert size.prompt_tokens_max >= prompt_tokens_max(request, progress)
     assert prompt_tokens_max(request, progress) >= sum(len(c.encode()) for c in contents) + done
     assert rest.prefix_token_ids == tuple(range(done))
+
+
+@given(st.integers(1, 14_400_000), st.integers(1, 10**12))
+def test_no_recording_is_billed_beyond_what_was_reserved_for_it(duration_ms, price):
+    request = SpeechRequest(model_id=MODEL, audio=b"OggS", duration_ms=duration_ms)
+    schedule = PriceSchedule(audio_second=price)
+    bound = Meter(audio_ms=duration_ms + AUDIO_HEADER_SLACK_MS)
+    assert cost(schedule, bound) <= worst_case_cost(schedule, size_of(request, Progress()))
 
 
 def test_progress_gathers_tokens_text_and_speech_in_order():

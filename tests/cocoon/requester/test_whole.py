@@ -7,6 +7,7 @@ from shop import ask, until
 from cocoon.config import CeilingPrices, Prices
 from cocoon.errors import JobFailed, NoProvider, PaymentError
 from cocoon.messages import Finish
+from cocoon.payments.journal import Journal, JournalError
 from cocoon.receipts import verify_file
 from cocoon.requester.events import AllBusy, AttemptFailed, OutputCame
 from cocoon.words import progress_words
@@ -206,6 +207,25 @@ async def test_a_providers_blind_chain_is_a_typed_refusal(market):
     market.world.payee_chain.available = False
     with pytest.raises(JobFailed, match="our view of the chain is down"):
         await requester.run(ask(provider), silent)
+
+
+async def test_a_providers_full_disk_is_a_refusal_that_names_no_file_and_no_debt(
+    market, monkeypatch
+):
+    provider = await market.provider(1)
+    requester = await market.requester()
+    append = Journal.append_many
+
+    def full(journal, records):
+        if journal._path.name.startswith("payee"):
+            raise JournalError(f"cannot write {journal._path}: no space left")
+        append(journal, records)
+
+    monkeypatch.setattr(Journal, "append_many", full)
+    with pytest.raises((JobFailed, NoProvider), match="our disk takes no records") as failed:
+        await requester.run(ask(provider, 8), silent)
+    assert "payee" not in str(failed.value)
+    assert len(provider.debtors) == 0
 
 
 async def test_an_empty_wallet_ends_in_words_about_money(market):

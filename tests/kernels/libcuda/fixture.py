@@ -125,6 +125,43 @@ def _build_library(package: Path, gcc: str) -> Path:
     return folder
 
 
+PYCUDA_ON_FIXTURE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+import host
+sys.path.remove({here!r})
+fixture = host.Fixture(Path({library!r}))
+sys.path.append({package!r})
+__path__ = [{package!r} + "/pycuda"]
+exec(compile(Path(__path__[0], "__init__.py").read_text(), __path__[0], "exec"))
+"""
+A_CARD_IS_SEEN = """
+import kernels.device
+kernels.device._card_seen = lambda: True
+"""
+
+
+def pretend(folder: Path) -> dict[str, str]:
+    """Make *folder*, which makes processes find a card: the fixture's; return their environment.
+
+    To such a process the system shows a card, libcuda.so.1 is the fixture's, and the PyCUDA that
+    it imports connects it. That holds for the processes that it starts with its import path, too.
+
+    Raises:
+        CannotBuild: as `build`.
+    """
+    library, package = build()
+    (folder / "pycuda").mkdir(parents=True)
+    text = PYCUDA_ON_FIXTURE.format(
+        here=str(Path(__file__).parent), library=str(library), package=str(package)
+    )
+    (folder / "pycuda" / "__init__.py").write_text(text)
+    (folder / "sitecustomize.py").write_text(A_CARD_IS_SEEN)
+    root = Path(__file__).parents[3]
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{root}", "LD_LIBRARY_PATH": str(library)}
+
+
 def _undefined(extension: Path) -> set[str]:
     listed = _run(["nm", "-D", "--undefined-only", str(extension)])
     return {name.partition("@")[0] for name in re.findall(r"\bU (cu[A-Z]\w+)", listed)}

@@ -31,6 +31,12 @@ OUT_OF_MEMORY, INVALID_VALUE, INVALID_IMAGE, INVALID_PTX, INVALID_HANDLE = 2, 1,
 NO_BINARY, NOT_FOUND, ILLEGAL_ADDRESS, LAUNCH_FAILED = 209, 500, 700, 719
 ACCESS_FAULTS = {FaultReason.OUT_OF_BOUNDS, FaultReason.MISALIGNED, FaultReason.READ_ONLY}
 CUDA_MACHINE = 190
+COUNTED = (
+    "contexts", "streams", "events", "modules", "launches", "graphs", "graph_starts",
+    "recorded_launches",
+)  # fmt: skip
+"""As fixture_counts has them: those that live; launches on a stream that were run at once, graphs
+that live, were started, and launches that were put into one."""
 
 _U64, _U64_OUT = ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64)
 _TYPES = {
@@ -171,12 +177,10 @@ class Fixture:
         )
 
     def counts(self) -> dict[str, int]:
-        """How many contexts, streams, events and modules live, and launches on a stream."""
-        found = (ctypes.c_uint64 * 5)()
+        """How many of what live, and what was asked of the driver so far."""
+        found = (ctypes.c_uint64 * len(COUNTED))()
         self._library.fixture_counts(found)
-        return dict(
-            zip(("contexts", "streams", "events", "modules", "launches"), found, strict=True)
-        )
+        return dict(zip(COUNTED, found, strict=True))
 
 
 def connect() -> Fixture:

@@ -2,8 +2,9 @@
 //
 // Device memory is the arena of kernels.ptx, and what a driver does with modules and launches is
 // done by the functions in `Executor`, which host.py gives to `fixture_connect`. All of it runs at
-// once, so streams have nothing to wait for; they are counted. What PyCUDA links beyond this file
-// is generated as "not supported" (see fixture.py). Never shipped, never a device of a node.
+// once, so streams have nothing to wait for; they are counted. A stream that is captured keeps its
+// launches in a graph instead, and takes nothing else. What PyCUDA links beyond this file is
+// generated as "not supported" (see fixture.py). Never shipped, never a device of a node.
 
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@ typedef void *Handle;
 enum {
     SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, DEINITIALIZED = 4, INVALID_DEVICE = 101,
     INVALID_IMAGE = 200, INVALID_CONTEXT = 201, INVALID_PTX = 218, INVALID_HANDLE = 400,
-    NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_OUT_OF_RESOURCES = 701, LAUNCH_FAILED = 719
+    NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_OUT_OF_RESOURCES = 701, LAUNCH_FAILED = 719,
+    CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901
 };
 
 typedef struct Executor {
@@ -40,6 +42,7 @@ static int capability;
 static Result sticky;  // after a fault a context answers nothing else
 static int initialised, disconnected;
 static uint64_t live_contexts, live_streams, live_events, live_modules, stream_launches;
+static uint64_t live_graphs, graph_starts, recorded_launches;
 
 void fixture_connect(const Executor *given, void *base, Address first, int compute_capability) {
     executor = *given;
@@ -57,6 +60,9 @@ void fixture_counts(uint64_t *counts) {
     counts[2] = live_events;
     counts[3] = live_modules;
     counts[4] = stream_launches;
+    counts[5] = live_graphs;
+    counts[6] = graph_starts;
+    counts[7] = recorded_launches;
 }
 
 static void *host(Address address) { return arena + (address - origin); }
@@ -150,14 +156,107 @@ Result cuCtxDestroy_v2(Handle context) {
 Result cuCtxDetach(Handle context) { return cuCtxDestroy_v2(context); }
 Result cuCtxSynchronize(void) { return current ? sticky : INVALID_CONTEXT; }
 
-// ---- memory
+// ---- graphs: the launches of a stream between the beginning and the end of its capture
 
-#define READY                                  \
-    do {                                       \
+typedef struct Launch {
+    uint64_t function, size;
+    uint32_t sizes[7];
+    void *parameters;
+} Launch;
+typedef struct Graph { uint64_t count; Launch *launches; } Graph;
+static Graph *captured;  // of `captured_stream`, while it is captured
+static Handle captured_stream;
+static int capture_broken;
+
+#define ALIVE                                    \
+    do {                                         \
         if (disconnected) return DEINITIALIZED;  \
-        if (!current) return INVALID_CONTEXT;  \
-        if (sticky) return sticky;             \
+        if (!current) return INVALID_CONTEXT;    \
+        if (sticky) return sticky;               \
     } while (0)
+
+// A real driver forbids this during a capture, and the capture is lost.
+#define READY                                                          \
+    do {                                                               \
+        ALIVE;                                                         \
+        if (captured) return capture_broken = 1, CAPTURE_UNSUPPORTED;  \
+    } while (0)
+
+static void *copy_of(const void *data, uint64_t size) {
+    return memcpy(malloc(size + 1), data, size);
+}
+static Result record(Launch launch) {
+    recorded_launches += 1;
+    captured->launches
+        = realloc(captured->launches, (captured->count + 1) * sizeof *captured->launches);
+    launch.parameters = copy_of(launch.parameters, launch.size);
+    captured->launches[captured->count++] = launch;
+    return SUCCESS;
+}
+static void discard(Graph *graph) {
+    for (uint64_t i = 0; i < graph->count; ++i) free(graph->launches[i].parameters);
+    free(graph->launches);
+    free(graph);
+}
+static Result run(const Launch *launch) {
+    Result result
+        = executor.launch(launch->function, launch->sizes, launch->parameters, launch->size);
+    if (result != ILLEGAL_ADDRESS && result != LAUNCH_FAILED) return result;
+    sticky = result;
+    return SUCCESS;  // as on a card: the launch is accepted, and the next call tells
+}
+
+Result cuStreamBeginCapture_v2(Handle stream, int mode) {
+    READY;
+    if (!stream || mode < 0 || mode > 2) return INVALID_VALUE;
+    captured = calloc(1, sizeof *captured);
+    captured_stream = stream;
+    capture_broken = 0;
+    return SUCCESS;
+}
+Result cuStreamEndCapture(Handle stream, Handle *graph) {
+    ALIVE;
+    if (!captured || stream != captured_stream) return INVALID_VALUE;
+    *graph = captured;
+    captured = 0;
+    live_graphs += 1;
+    if (!capture_broken) return SUCCESS;
+    discard(*graph);
+    live_graphs -= 1;
+    return *graph = 0, CAPTURE_INVALIDATED;
+}
+Result cuGraphInstantiateWithFlags(Handle *runnable, Handle graph, unsigned long long flags) {
+    READY;
+    if (flags || !graph) return INVALID_VALUE;
+    const Graph *from = graph;
+    Graph *made = calloc(1, sizeof *made);
+    made->count = from->count;
+    made->launches = copy_of(from->launches, from->count * sizeof *from->launches);
+    for (uint64_t i = 0; i < made->count; ++i)
+        made->launches[i].parameters = copy_of(from->launches[i].parameters, from->launches[i].size);
+    live_graphs += 1;
+    return *runnable = made, SUCCESS;
+}
+Result cuGraphDestroy(Handle graph) {
+    if (!graph) return INVALID_VALUE;
+    discard(graph);
+    live_graphs -= 1;
+    return SUCCESS;
+}
+Result cuGraphExecDestroy(Handle runnable) { return cuGraphDestroy(runnable); }
+Result cuGraphLaunch(Handle runnable, Handle stream) {
+    READY;
+    if (!runnable || !stream) return INVALID_VALUE;
+    const Graph *graph = runnable;
+    graph_starts += 1;
+    for (uint64_t i = 0; i < graph->count && !sticky; ++i) {
+        Result result = run(&graph->launches[i]);
+        if (result) return result;
+    }
+    return SUCCESS;
+}
+
+// ---- memory
 
 Result cuMemAlloc_v2(Address *address, size_t size) {
     READY;
@@ -274,22 +373,17 @@ Result cuFuncGetAttribute(int *value, int attribute, Handle function) {
 Result cuLaunchKernel(Handle function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
                       unsigned by, unsigned bz, unsigned shared, Handle stream, void **parameters,
                       void **extra) {
-    READY;
+    ALIVE;
     if (parameters || !extra) return INVALID_VALUE;
-    const void *buffer = 0;
-    uint64_t size = 0;
+    Launch launch = {.function = (uint64_t)function, .sizes = {gx, gy, gz, bx, by, bz, shared}};
     for (; *extra; extra += 2) {
-        if ((uintptr_t)extra[0] == 1) buffer = extra[1];
-        if ((uintptr_t)extra[0] == 2) size = *(size_t *)extra[1];
+        if ((uintptr_t)extra[0] == 1) launch.parameters = extra[1];
+        if ((uintptr_t)extra[0] == 2) launch.size = *(size_t *)extra[1];
     }
-    uint32_t sizes[7] = {gx, gy, gz, bx, by, bz, shared};
+    if (captured && stream == captured_stream) return record(launch);
+    READY;
     if (stream) stream_launches += 1;
-    Result result = executor.launch((uint64_t)function, sizes, buffer, size);
-    if (result == ILLEGAL_ADDRESS || result == LAUNCH_FAILED) {
-        sticky = result;
-        return SUCCESS;  // as on a card: the launch is accepted, and the next call tells
-    }
-    return result;
+    return run(&launch);
 }
 
 // ---- streams and events
@@ -305,7 +399,11 @@ Result cuStreamDestroy_v2(Handle stream) {
     live_streams -= 1;
     return SUCCESS;
 }
-Result cuStreamSynchronize(Handle stream) { return (void)stream, sticky; }
+Result cuStreamSynchronize(Handle stream) {
+    (void)stream;
+    READY;
+    return SUCCESS;
+}
 Result cuStreamQuery(Handle stream) { return (void)stream, sticky; }
 Result cuStreamWaitEvent(Handle stream, Handle event, unsigned flags) {
     (void)stream, (void)event, (void)flags;
@@ -355,6 +453,8 @@ Result cuGetErrorString(Result error, const char **text) {
         {ILLEGAL_ADDRESS, "an illegal memory access was encountered"},
         {LAUNCH_OUT_OF_RESOURCES, "too many resources requested for launch"},
         {LAUNCH_FAILED, "unspecified launch failure"},
+        {CAPTURE_UNSUPPORTED, "operation not permitted when stream is capturing"},
+        {CAPTURE_INVALIDATED, "operation failed due to a previous error during capture"},
     };
     *text = "operation not supported";
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; ++i)

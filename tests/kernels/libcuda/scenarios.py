@@ -20,13 +20,16 @@ import numpy as np
 from host import CAPABILITY, Fixture, connect
 from kernel_cases import ATTENTION, cases_of, largest_error, random_arrays, run
 from model_files import ct2_bytes, whisper_variables
-from test_llama_cuda import random_weights, token_ids
+from test_llama_cuda import CONFIG, random_weights, token_ids
 
+from kernels import _cuda
 from kernels._cpu import CpuDevice
 from kernels._cuda import open_cuda
+from kernels._cuda_graphs import GraphCalls
 from kernels.device import Device
-from kernels.errors import KernelError
+from kernels.errors import InvalidInput, KernelError
 from kernels.models.ct2 import open_ct2
+from kernels.models.decoder import Step
 from kernels.models.llama import NumpyDecoder
 from kernels.models.llama_cuda import DeviceDecoder
 from kernels.models.sampling import Choice, Sampling
@@ -111,6 +114,125 @@ def a_decoder(fixture: Fixture) -> dict[str, object]:
             worst = max(worst, float(np.abs(logits - wanted).max() / np.abs(wanted).max()))
         launches = fixture.counts()["launches"] - before
     return {"error": worst, "launches_a_step": launches / 3}
+
+
+def asked(fixture: Fixture, before: dict[str, int]) -> int:
+    """How often the driver was asked to start something since *before*."""
+    now = fixture.counts()
+    return sum(now[name] - before[name] for name in ("launches", "graph_starts"))
+
+
+def repeated_launches(fixture: Fixture) -> dict[str, object]:
+    """As many layers and heads as SmolLM2-135M, and narrow: what is asked of the driver a token."""
+    config = dataclasses.replace(CONFIG, layers=30, width=64, feed_forward_width=64)
+    weights, starts, found = random_weights(config), [], []
+    host = DeviceDecoder(CpuDevice(), weights).new_sequence(16)
+    choice = Choice(Sampling(0.8, 20, 0.95, 3), 1)
+    with closing(open_cuda()) as device:
+        decoder = DeviceDecoder(device, weights)
+        card = decoder.new_sequence(16)
+        for token in token_ids(5):
+            before = fixture.counts()
+            found.append(card.extend_and_choose([token], choice))
+            starts.append(asked(fixture, before))
+            wanted = host.extend_and_choose([token], choice)
+            found[-1] = found[-1] == wanted
+        during = fixture.counts()["graphs"]
+        card.close()
+        left = fixture.counts()["graphs"]
+        other = decoder.new_sequence(16)
+        same = other.extend([1]).tobytes() == decoder.new_sequence(8).extend([1]).tobytes()
+    return {
+        "starts": starts,
+        "right": found,
+        "graphs": [during, left, fixture.counts()["graphs"]],
+        "others": same,
+    }
+
+
+def repeated_batches(fixture: Fixture) -> dict[str, object]:
+    """Logits of texts decoded together, batch by batch, against each text alone on the host."""
+    weights = random_weights(dataclasses.replace(CONFIG, layers=1))
+    host = DeviceDecoder(CpuDevice(), weights)
+    found: dict[str, object] = {}
+    with closing(open_cuda()) as device:
+        decoder = DeviceDecoder(device, weights)
+        for batch in (1, 8, 32):
+            texts = [decoder.new_sequence(8) for _ in range(batch)]
+            alone = [host.new_sequence(8) for _ in range(batch)]
+            same = []
+            before = fixture.counts()["graph_starts"]
+            for turn in range(4):
+                ids = [(7 * turn + text) % CONFIG.vocabulary for text in range(batch)]
+                steps = [Step(text, [each]) for text, each in zip(texts, ids, strict=True)]
+                rows = decoder.extend_together(steps)
+                wanted = [text.extend([each]) for text, each in zip(alone, ids, strict=True)]
+                same.append([row.tobytes() for row in rows] == [row.tobytes() for row in wanted])
+            found[str(batch)] = {
+                "same": same,
+                "repeated": fixture.counts()["graph_starts"] - before,
+            }
+            for text in texts:
+                text.close()
+    return found
+
+
+def a_broken_recording(fixture: Fixture) -> dict[str, object]:
+    """What is no launch ends a recording with an error, and the device works on."""
+    spec = kernel("argmax_naive")
+    with closing(open_cuda()) as device:
+        scores, best = device.allocate(400), device.allocate(4)
+        arguments = {"scores": scores, "best": best, "tokens": 1, "vocabulary": 100}
+
+        def launches() -> None:
+            device.launch(spec, arguments)
+
+        def copies() -> None:
+            launches()
+            device.copy_in(scores, bytes(400))
+
+        def fails() -> None:
+            launches()
+            raise InvalidInput("in the middle")
+
+        for series in (copies, fails, launches):
+            device.repeat(series.__name__, launches)
+        found = {series.__name__: refusal(lambda s=series: device.repeat(s.__name__, s))
+                 for series in (copies, fails, launches)}  # fmt: skip
+        found["nested"] = refusal(
+            lambda: device.repeat("new", lambda: device.repeat("launches", launches))
+        )
+        device.copy_in(scores, np.arange(100, dtype=np.float32).data)
+        device.repeat("launches", launches)
+        found["best"] = int.from_bytes(device.copy_out(best, 4), "little")
+        device.free(best)
+        found["freed"] = refusal(lambda: device.repeat("launches", launches))
+    return found | {"graphs": fixture.counts()["graphs"]}
+
+
+def a_driver_without_graphs(fixture: Fixture) -> dict[str, object]:
+    """One that is too old to have them, and one that refuses when it is asked for one."""
+    host = DeviceDecoder(CpuDevice(), random_weights()).new_sequence(8)
+    wanted = [host.extend([each]).tobytes() for each in (1, 2, 3, 4)]
+    before, same = fixture.counts(), []
+    honest = _cuda.open_graph_calls
+
+    def refuses(stream: int) -> GraphCalls:
+        calls = GraphCalls(stream)
+        calls._functions["cuGraphInstantiateWithFlags"] = lambda *_: 801
+        return calls
+
+    try:
+        for opens in (lambda _stream: None, refuses):
+            _cuda.open_graph_calls = opens
+            with closing(open_cuda()) as device:
+                text = DeviceDecoder(device, random_weights()).new_sequence(8)
+                same.append([text.extend([each]).tobytes() for each in (1, 2, 3, 4)] == wanted)
+    finally:
+        _cuda.open_graph_calls = honest
+    now = fixture.counts()
+    return {"same": same, "starts": now["graph_starts"] - before["graph_starts"],
+            "graphs": now["graphs"]}  # fmt: skip
 
 
 def a_choice(_fixture: Fixture) -> dict[str, object]:
@@ -225,7 +347,8 @@ def a_broken_module(fixture: Fixture) -> dict[str, object]:
 
 
 SCENARIOS = (
-    memory, every_kernel, streams, a_decoder, a_choice, a_recogniser, threads, machine_code,
+    memory, every_kernel, streams, a_decoder, repeated_launches, repeated_batches,
+    a_broken_recording, a_driver_without_graphs, a_choice, a_recogniser, threads, machine_code,
     a_broken_module, a_fault,
 )  # fmt: skip
 

@@ -71,6 +71,48 @@ def test_a_whole_decoder_agrees_with_numpy(found: Found) -> None:
     assert 1 < found["a_decoder"]["launches_a_step"] < 150
 
 
+LAUNCHES_A_TOKEN_MAX = 150
+
+
+def test_a_decoded_token_of_thirty_layers_takes_two_calls_of_the_driver(found: Found) -> None:
+    repeated = found["repeated_launches"]
+    eager, recorded, *later = repeated["starts"]
+    assert eager > LAUNCHES_A_TOKEN_MAX  # loads what is loaded late; the second token is recorded
+    assert recorded < LAUNCHES_A_TOKEN_MAX
+    assert later == [2, 2, 2]
+    assert repeated["right"] == [True] * 5
+
+
+def test_a_recording_is_forgotten_with_the_memory_that_it_uses(found: Found) -> None:
+    repeated = found["repeated_launches"]
+    assert repeated["graphs"] == [2, 1, 0]  # of layers and of the choice; the text, then all closed
+    assert repeated["others"]
+
+
+@pytest.mark.parametrize("batch", [1, 8, 32])
+def test_repeated_launches_give_the_bits_that_each_text_gets_alone(
+    found: Found, batch: int
+) -> None:
+    assert found["repeated_batches"][str(batch)]["same"] == [True] * 4
+    assert found["repeated_batches"][str(batch)]["repeated"] >= 6
+
+
+def test_what_cannot_be_recorded_is_a_typed_error_and_the_device_works_on(found: Found) -> None:
+    broken = found["a_broken_recording"]
+    assert broken["copies"].startswith("LaunchError: CUDA:")
+    assert "capturing" in broken["copies"]
+    assert broken["fails"] == "InvalidInput: in the middle"
+    assert "inside another" in broken["nested"]
+    assert broken["launches"] == ""
+    assert broken["best"] == 99
+    assert "freed" in broken["freed"]
+    assert broken["graphs"] == 0
+
+
+def test_a_driver_without_graphs_is_asked_for_every_launch(found: Found) -> None:
+    assert found["a_driver_without_graphs"] == {"same": [True, True], "starts": 0, "graphs": 0}
+
+
 def test_tokens_are_chosen_on_the_card_as_on_the_numpy_device(found: Found) -> None:
     assert len(found["a_choice"]["card"]) == 18
     assert found["a_choice"]["card"] == found["a_choice"]["numpy"]

@@ -30,13 +30,13 @@ def fault(body: str, data: np.ndarray = DATA, threads: int = 64) -> LaunchFault:
 
 def passes(body: str) -> None:
     module = in_process(kernel(HEAD + body + STORE, ["u64"]), Mode.STRICT)
-    Bench(Mode.STRICT).run(module, [DATA], block=(64, 1, 1))
+    Bench(Mode.STRICT).run(module, [np.arange(128, dtype=np.uint32)], block=(64, 1, 1))
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("ld.global.u32 r, [b+4];", "reads 4 bytes at byte 256 of a buffer of 256 bytes"),
+        ("ld.global.u32 r, [b+4]; exit;", "reads 4 bytes at byte 256 of a buffer of 256 bytes"),
         ("st.global.u32 [b+-4], r;", "writes 4 bytes at"),
         ("ld.global.v2.u32 {r, n}, [a+256];", "reads 8 bytes at byte 256"),
         ("ld.global.u32 r, [i];", "far from every buffer"),
@@ -148,6 +148,29 @@ RACES = {
         setp.eq.u32 p, t, 40; @p ld.shared.u32 r, [s];
     """,
     "one byte of a word": "st.shared.u32 [own], t; bar.sync 0; st.shared.u8 [s+2], t;",
+    "a flag without a fence": """
+        st.shared.u32 [own], 0; bar.sync 0; setp.eq.u32 p, t, 3; @p st.shared.u32 [s+4], 7;
+        @p st.volatile.shared.u32 [s], 1; setp.eq.u32 p, t, 40; @!p exit;
+        ld.volatile.shared.u32 r, [s]; ld.shared.u32 r, [s+4];
+    """,
+    "after a flag, in front of the next": """
+        st.shared.u32 [own], 0; bar.sync 0; membar.cta; ld.volatile.shared.u32 r, [s];
+        bar.sync 0; st.shared.u32 [own], t; ld.shared.u32 r, [next];
+    """,
+    "global: a read of what a neighbour wrote": """
+        st.global.u32 [b], 9; xor.b32 m, t, 1; mul.wide.u32 i, m, 4; add.u64 i, i, a;
+        ld.global.u32 r, [i];
+    """,
+    "global: a write over what a neighbour reads, as 8 bytes": """
+        and.b32 m, t, 62; mul.wide.u32 i, m, 4; add.u64 i, i, a; ld.global.v2.u32 {r, n}, [i];
+        st.global.u32 [b], t;
+    """,
+    "global: two writes of different values": "st.global.u32 [a], t;",
+    "global: a plain read of an atomic": "red.global.add.u32 [a], 1; ld.global.u32 r, [a];",
+    "global: a barrier of warps, across warps": """
+        st.global.u32 [b], 9; bar.warp.sync -1; xor.b32 m, t, 32; mul.wide.u32 i, m, 4;
+        add.u64 i, i, a; ld.global.u32 r, [i];
+    """,
 }
 
 NO_RACES = {
@@ -182,11 +205,43 @@ NO_RACES = {
         st.shared.u32 [own], r; atom.shared.add.u32 r, [own], 1;
     """,
     "many readers": "st.shared.u32 [own], t; bar.sync 0; ld.shared.u32 r, [s];",
+    "a flag behind a fence": """
+        st.shared.u32 [own], 0; bar.sync 0; setp.eq.u32 p, t, 3; @p st.shared.u32 [s+4], 7;
+        membar.cta; @p st.volatile.shared.u32 [s], 1; setp.eq.u32 p, t, 40; @!p exit;
+        ld.volatile.shared.u32 r, [s]; membar.cta; ld.shared.u32 r, [s+4];
+    """,
+    "a lock": """
+        st.shared.u32 [own], 0; bar.sync 0;
+        TRY: atom.shared.cas.b32 r, [s], 0, 1; setp.ne.u32 p, r, 0; @p bra TRY; membar.cta;
+        ld.shared.u32 r, [s+4]; add.u32 r, r, 1; st.shared.u32 [s+4], r; membar.cta;
+        atom.shared.exch.b32 r, [s], 0;
+    """,
+    "global: a barrier": """
+        st.global.u32 [b], 9; bar.sync 0; xor.b32 m, t, 1; mul.wide.u32 i, m, 4;
+        add.u64 i, i, a; ld.global.u32 r, [i]; bar.sync 0; st.global.u32 [b], r;
+    """,
+    "global: a barrier of a warp, within it": """
+        st.global.u32 [b], 9; bar.warp.sync -1; xor.b32 m, t, 1; mul.wide.u32 i, m, 4;
+        add.u64 i, i, a; ld.global.u32 r, [i]; exit;
+    """,
+    "global: own words, atomics, the same value": """
+        st.global.u32 [b], t; ld.global.u32 r, [b]; red.global.add.u32 [a+256], 1;
+        atom.global.max.u32 r, [a+256], 3; st.global.u32 [a+260], 5; exit;
+    """,
+    "global: neighbouring bytes": """
+        cvt.u64.u32 i, t; add.u64 i, i, a; st.global.u8 [i], t; ld.global.u8 r, [i];
+        exit;
+    """,
+    "global: a lock": """
+        TRY: atom.global.cas.b32 r, [a], 0, 1; setp.ne.u32 p, r, 0; @p bra TRY; membar.cta;
+        ld.global.u32 r, [a+4]; add.u32 r, r, 1; st.global.u32 [a+4], r; membar.cta;
+        atom.global.exch.b32 r, [a], 0; exit;
+    """,
 }
 
 
 @pytest.mark.parametrize("name", RACES)
-def test_a_race_in_shared_memory_is_found(name: str) -> None:
+def test_a_race_of_two_threads_of_a_block_is_found(name: str) -> None:
     found = fault(RACES[name])
     assert found.reason is FaultReason.DATA_RACE
     assert "without a barrier in between" in str(found)
@@ -206,7 +261,9 @@ BLOCK_RACES = {
         mov.u32 n, %ctaid.x; setp.lt.u32 p, n, 2; @p ld.global.u32 r, [b];
         setp.eq.u32 p, n, 1; mov.u32 r, 9; @p st.global.u32 [b], r;
     """,
-    "a plain read of an atomic": "red.global.add.u32 [a], 1; ld.global.u32 r, [a];",
+    "a plain read of an atomic": """
+        setp.eq.u32 p, t, 0; @p red.global.add.u32 [a], 1; @p ld.global.u32 r, [a];
+    """,
     "a plain write beside atomics": """
         atom.global.add.u32 r, [a], 1; mov.u32 n, %ctaid.x; setp.eq.u32 p, n, 2;
         setp.eq.and.u32 p, t, 0, p; @p st.global.u32 [a], 0;

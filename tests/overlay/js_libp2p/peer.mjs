@@ -20,7 +20,7 @@ import { CID } from 'multiformats/cid'
 import { create as multihash } from 'multiformats/hashes/digest'
 
 const network = process.argv[2]
-const roles = process.argv[3].split(',') // of relay, dcutr, autonat, tls, ws
+const roles = process.argv[3].split(',') // of relay, dcutr, autonat, tls, ws, quic
 const has = (role) => roles.includes(role)
 const echo = `/cocoon/${network}/interop/1`
 const bytes = (text) => new Uint8Array(Buffer.from(text, 'base64'))
@@ -43,12 +43,17 @@ const pubsub = (components) => {
   return made
 }
 
+const transport = async () => {
+  if (has('quic')) return (await import('@chainsafe/libp2p-quic')).quic() // a native library
+  return has('ws') ? webSockets() : tcp()
+}
+
 const node = await createLibp2p({
   addresses: {
     listen: [process.env.LISTEN ?? '/ip4/127.0.0.1/tcp/0'],
     appendAnnounce: process.env.ANNOUNCE ? [process.env.ANNOUNCE] : []
   },
-  transports: [has('ws') ? webSockets() : tcp(), circuitRelayTransport()],
+  transports: [await transport(), circuitRelayTransport()],
   connectionEncrypters: [has('tls') ? tls() : noise()],
   streamMuxers: [yamux()],
   connectionManager: { inboundConnectionThreshold: 1000 },

@@ -105,8 +105,8 @@ async def obey(node: Node, order: dict[str, Any]) -> Any:
         case "connect":
             return await node.connect(order["addresses"])
         case "echo":
-            body = order["body"].encode()
-            return (await node.request(PeerId(order["peer"]), ECHO, body)).decode()
+            body, protocol = order["body"].encode(), order.get("protocol", ECHO)
+            return (await node.request(PeerId(order["peer"]), protocol, body)).decode()
         case "where":
             return node._driver.where(PeerId(order["peer"]))
         case "peers":
@@ -120,7 +120,7 @@ async def obey(node: Node, order: dict[str, Any]) -> Any:
         case "observed":
             return node.observed
         case "dialback":
-            answer = await node.ask_dialback(PeerId(order["peer"]), order["port"])
+            answer = await node.ask_dialback(PeerId(order["peer"]), order["addresses"])
             return answer.reply.value
     raise ValueError(order["run"])
 

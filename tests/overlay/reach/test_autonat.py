@@ -10,8 +10,7 @@ from overlay.errors import OverlayError
 from overlay.reach.autonat import DIALED_MAX, AutoNat, worth_dialing_back
 from overlay.reach.autonat_wire import Answer, Question, Status, decode, encode
 from overlay.reach.dialback import PEER_RATE, Reply
-from overlay.reach.verdict import ip_of, port_of
-from tests.overlay.reach.test_dialback import open_test_host
+from overlay.reach.verdict import ip_of
 
 ASKER = PeerId("12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5")
 OTHER = PeerId("12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq")
@@ -66,18 +65,6 @@ async def test_nobody_asks_for_another_peer_through_a_relay_or_too_often() -> No
     busy = server(dials=dials)
     said = [(await busy._answer(ASKER, question)).status for _ in range(3 * PEER_RATE.burst)]
     assert said.count(Status.OK) == len(dials) == PEER_RATE.burst
-
-
-async def test_our_own_nodes_speak_both_sides_of_it() -> None:
-    async with open_test_host() as one, open_test_host() as other:
-        await one.connect(other.addresses)
-        with trio.fail_after(20):
-            while not one._driver._observations.by(other.peer_id):  # noqa: ASYNC110
-                await trio.sleep(0.05)
-            own = port_of(one.addresses[0])
-            answered = await one._driver.ask_autonat(other.peer_id, own)
-            assert answered == (Reply.REACHED, f"/ip4/127.0.0.1/tcp/{own}")
-            assert (await one._driver.ask_autonat(other.peer_id, 9))[0] is Reply.SILENT
 
 
 @given(

@@ -6,8 +6,8 @@ natb  9.9.1.3 --+     192.168.2.0/24: b
 pub   9.9.1.4 --+
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 import trio
@@ -82,7 +82,7 @@ def swarm(net: Net) -> Iterator[Swarm]:
         yield Swarm(net, stack)
 
 
-def punched(node: NodeProcess, other: NodeProcess) -> str:
+def punched(node: NodeProcess, other: NodeProcess | JsPeer) -> str:
     return node.until("where", bool, peer=other.peer_id)
 
 
@@ -153,6 +153,72 @@ async def test_js_libp2p_behind_a_nat_is_asked_by_us(net: Net, swarm: Swarm) -> 
         await js("dial", address=f"{ways[0]}")
         assert await js_is_direct(js, ours.peer_id)
         assert ours.until("punches", lambda each: each["succeeded"])["succeeded"] == 1
+
+
+@asynccontextmanager
+async def js_behind_a_nat(
+    net: Net, swarm: Swarm, announce: str = ""
+) -> AsyncGenerator[tuple[JsPeer, str]]:
+    """js-libp2p in place a, reached through our relay; and how."""
+    async with open_js_peer(
+        "test", "dcutr", prefix=net.command("a"), announce=announce, **JS
+    ) as js:
+        await js("listen", address=f"{swarm.relay.addresses[0]}/p2p-circuit")
+        with trio.fail_after(30):
+            while not (way := [a for a in await js("addresses") if "p2p-circuit" in a]):  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        yield js, way[0]
+
+
+async def test_js_libp2p_asks_us_and_we_dial_through_its_router(net: Net, swarm: Swarm) -> None:
+    """Both behind NATs; the port of js-libp2p is forwarded, and it names that when it asks."""
+    net.run(
+        "nata", "nft", f"add rule ip nat to_inside iifname wan tcp dport {PORT} dnat to 192.168.1.2"
+    )
+    async with js_behind_a_nat(net, swarm, f"/ip4/9.9.1.2/tcp/{PORT}") as (js, way):
+        ours = swarm.requester("b")
+        ours("connect", addresses=[way])
+        assert await js_is_direct(js, ours.peer_id)
+        assert punched(ours, js) == f"/ip4/9.9.1.2/tcp/{PORT}"
+
+
+async def test_js_libp2p_behind_a_nat_dials_us_when_we_can_be_dialed(
+    net: Net, swarm: Swarm
+) -> None:
+    async with js_behind_a_nat(net, swarm) as (js, way):
+        ours = swarm.requester("pub")
+        ours("connect", addresses=[way])
+        assert await js_is_direct(js, ours.peer_id)
+        assert punched(ours, js).startswith("/ip4/9.9.1.2/tcp/")
+
+
+async def test_we_ask_js_libp2p_from_behind_a_nat_that_lets_everybody_in(
+    net: Net, swarm: Swarm
+) -> None:
+    """Ours keeps its port open to all who come (RFC 4787, endpoint-independent filtering)."""
+    net.run(
+        "natb", "nft", f"add rule ip nat to_inside iifname wan tcp dport {PORT} dnat to 192.168.2.2"
+    )
+    ours, ways = swarm.provider("b")
+    async with open_js_peer("test", "dcutr", prefix=net.command("a"), **JS) as js:
+        await js("dial", address=ways[0])
+        assert await js_is_direct(js, ours.peer_id)
+        assert ours.until("punches", lambda each: each["succeeded"])["succeeded"] == 1
+        assert punched(ours, js).startswith("/ip4/9.9.1.2/tcp/")
+
+
+async def test_between_two_strict_nats_js_libp2p_stays_relayed_and_works(
+    net: Net, swarm: Swarm
+) -> None:
+    """Its TCP dials from another port than it listens on, so no hole of its own is ever there."""
+    async with js_behind_a_nat(net, swarm) as (js, way):
+        ours = swarm.requester("b")
+        ours("connect", addresses=[way])
+        with trio.move_on_after(8):
+            assert not await js_is_direct(js, ours.peer_id)
+        assert ours("where", peer=js.peer_id) == ""
+        said = ours("echo", peer=js.peer_id, body="desserts", protocol="/interop/1")
+        assert said == "stressed"
 
 
 async def test_js_libp2p_learns_from_us_that_it_is_reachable(net: Net, swarm: Swarm) -> None:

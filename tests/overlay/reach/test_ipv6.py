@@ -73,8 +73,9 @@ def test_a_node_on_both_is_reached_on_either_and_dials_back_there(nodes: Nodes) 
             assert asker("where", peer=both.peer_id) == f"/{kind}/{ip}/tcp/{PORT}"
             assert both("where", peer=asker.peer_id) == f"/{kind}/{own}/tcp/4002"
             assert asker("echo", peer=both.peer_id, body=ip) == ip
-            assert asker("dialback", peer=both.peer_id, port=4002) == "reached"
-            assert asker("dialback", peer=both.peer_id, port=9) == "silent"
+            for port, reply in ((4002, "reached"), (9, "silent")):
+                asked = [f"/{kind}/{own}/tcp/{port}"]
+                assert asker("dialback", peer=both.peer_id, addresses=asked) == reply
     assert other.peer_id
 
 

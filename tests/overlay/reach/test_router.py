@@ -60,7 +60,7 @@ def test_a_router_forwards_our_port_until_we_leave(
             with running(net.command("pub"), listen_addresses=["/ip4/9.9.1.1/tcp/0"]) as pub:
                 pub("connect", addresses=[f"{MAPPED}/p2p/{node.peer_id}"])
                 assert pub("echo", peer=node.peer_id, body="in") == "in"
-                assert node("dialback", peer=pub.peer_id, port=PORT) == "reached"
+                assert node("dialback", peer=pub.peer_id, addresses=[MAPPED]) == "reached"
         assert not forwarded(net)
 
 

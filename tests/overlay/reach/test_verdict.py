@@ -12,7 +12,7 @@ CIRCUIT = "/ip4/203.0.113.7/tcp/4001/p2p/R/p2p-circuit"
 
 
 def report(replies, *, own=("192.168.1.5",), addresses=(), observed=(PUBLIC,), router=""):
-    answers = [Answer(reply, PUBLIC, DIALED) for reply in replies]
+    answers = [Answer(reply, DIALED) for reply in replies]
     return judge(addresses, own, observed, answers, [4001], router=router)
 
 
@@ -63,3 +63,26 @@ def test_nobody_who_tried_is_no_verdict(replies) -> None:
     said = report(replies, observed=())
     assert (said.reach, said.behind_nat, said.asked) == (Reach.UNKNOWN, None, 0)
     assert "--bootstrap" in said.advice[0]
+
+
+SIX, SIX_OPEN = "2001:4860::7", "/ip6/2001:4860::7/tcp/4001"
+
+
+def test_a_firewall_for_ipv6_is_named_beside_what_is_reached_on_ipv4() -> None:
+    answers = [Answer(Reply.REACHED, DIALED), Answer(Reply.SILENT, SIX_OPEN)]
+    seen = (PUBLIC, f"/ip6/{SIX}/tcp/50123")
+    said = judge([f"{DIALED}/p2p/ME"], [SIX], seen, answers, [4001])
+    assert (said.reached_at, said.silent_at, said.behind_nat) == ((DIALED,), (SIX_OPEN,), True)
+    assert said.advice == ("for IPv6: open TCP port 4001 to this machine in the router's firewall",)
+
+
+def test_who_is_reached_on_ipv6_alone_hears_of_both() -> None:
+    answers = [Answer(Reply.SILENT, DIALED), Answer(Reply.REACHED, SIX_OPEN)]
+    said = judge([f"{SIX_OPEN}/p2p/ME"], [SIX], (PUBLIC,), answers, [4001])
+    assert said.reach is Reach.DIRECT
+    assert [each.partition(":")[0] for each in said.advice] == ["on the router"]
+
+
+def test_what_one_peer_reached_is_reached() -> None:
+    said = report([Reply.SILENT, Reply.REACHED, Reply.SILENT])
+    assert (said.reached_at, said.silent_at) == ((DIALED,), ())

@@ -81,6 +81,48 @@ def test_the_rule_that_runs_is_the_scenarios() -> None:
     assert (fixed.level[1:] == 1).all()
 
 
+FULL = Market(providers=8, load=1.3, job_s=24.0, patience_s=1, value_median=8, duration_s=3_600)
+
+
+def served_share(market: Market) -> float:
+    session = run(market, 1)
+    return float(session.served_s.sum() / session.wanted_s.sum())
+
+
+def test_a_requester_has_one_job_at_a_time() -> None:
+    alone = replace(SMALL, requesters=1)
+    session = run(alone, 1)
+    longest_job_s = 20 * alone.job_s
+    assert 0 < session.served_s.sum() <= alone.duration_s + longest_job_s
+
+
+def test_jobs_that_wait_for_their_own_requester_find_a_slot_more_often() -> None:
+    few, many = replace(FULL, requesters=24), replace(FULL, requesters=2_400)
+    assert served_share(few) > served_share(many) + 0.015
+    assert served_share(many) == pytest.approx(served_share(FULL), abs=0.03)
+
+
+def test_a_slot_is_held_while_a_channel_opens_and_not_counted_as_busy() -> None:
+    at_once = replace(FULL, requesters=400)
+    opening = replace(at_once, opening_s=8)
+    assert served_share(opening) < served_share(at_once) - 0.03
+    assert run(opening, 1).level[-1] < run(at_once, 1).level[-1]
+
+
+def test_a_deal_keeps_its_slot_before_the_job_begins() -> None:
+    assert served_share(replace(FULL, dealing_ms=1000)) < served_share(FULL) - 0.01
+
+
+def test_asking_the_full_ones_too_finds_slots_that_are_free_by_now() -> None:
+    assert served_share(replace(FULL, asks_full=True)) > served_share(FULL) + 0.01
+
+
+@pytest.mark.parametrize("requesters", [-1, 1 << 30])
+def test_impossible_numbers_of_requesters_are_refused(requesters: int) -> None:
+    with pytest.raises(ValueError, match="pairs"):
+        replace(FULL, requesters=requesters, opening_s=1)
+
+
 def brute_optimum(values, costs):
     """Return the best welfare of unit demands and unit capacities."""
     values, costs = sorted(values, reverse=True), sorted(costs)

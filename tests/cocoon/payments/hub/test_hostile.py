@@ -149,8 +149,8 @@ async def test_a_hub_lets_no_lock_go_while_the_provider_can_still_claim(town):
         assert all(each.settled for each in scene.hub._store.book.forwards.values())
         channel = scene.client._payer.channel(route.upstream)
         total = NanoTon(channel.signed_total + parse_coins("0.1"))
-        voucher = await channel.fold(route._key, total)
-        early = RouteFolded(payment=channel.ref, lock_id=route._key, voucher=voucher)
+        voucher = await channel.fold(route.key, total)
+        early = RouteFolded(payment=channel.ref, lock_id=route.key, voucher=voucher)
         with pytest.raises(PaymentError, match="too early"):
             await scene.hub.handle("requester", early)
         town.warp(300)
@@ -175,7 +175,7 @@ async def test_a_provider_takes_no_payment_that_it_could_not_claim(town):
         with pytest.raises(PeerMisbehaved):
             await till.receive(forged)
         beyond = sign_key_payment(
-            scene.client._store.book.routes[route._key].key_seed,
+            scene.client._store.book.routes[route.key].key_seed,
             town.chain.network_id,
             parse_coins("0.31"),
         )

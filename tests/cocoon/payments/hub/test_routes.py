@@ -70,6 +70,18 @@ async def test_a_route_serves_job_after_job_with_one_fee(town):
         )
 
 
+async def test_a_route_that_a_job_is_about_to_use_is_not_given_to_another(town):
+    """Two jobs of one program at the same time: the second gets a route of its own."""
+    async with town.everybody() as scene:
+        await scene.hub_opens(0, "2")
+        first = await scene.route(0, "0.3")
+        with scene.client.holding(first):
+            second = await scene.route(0, "0.2")
+            assert second.key != first.key
+            await scene.pay(second, 0, "0.1", job="two")
+        assert (await scene.route(0, "0.3")).key == first.key
+
+
 async def test_fees_are_rounded_up_and_routes_are_bounded(town):
     assert route_fee(town.terms, NanoTon(1)) == town.terms.fee_base_nanoton + 1
     assert route_fee(town.terms, NanoTon(0)) == town.terms.fee_base_nanoton

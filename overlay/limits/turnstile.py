@@ -1,0 +1,64 @@
+"""Where strangers wait for their turn: the trio part of `overlay.limits.turns`."""
+
+import trio
+
+from overlay.limits.turns import NEWCOMER_TURNS, Turns, is_over
+
+
+class Turnstile:
+    """One queue for all strangers of a node. First come, first served."""
+
+    def __init__(self) -> None:
+        self._turns = Turns()
+        self._queue = trio.Lock()
+
+    async def take(self) -> float:
+        """Wait for a turn; return when it began."""
+        async with self._queue:
+            await trio.sleep_until(self._turns.next_s(trio.current_time()))
+            now_s = trio.current_time()
+            self._turns.begin(now_s)
+        return now_s
+
+    def end(self, began_at_s: float) -> None:
+        """Say that a turn is over."""
+        self._turns.end(began_at_s, trio.current_time())
+
+
+class Turn:
+    """Work in many pieces, some of which belong to a turn."""
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        self._turnstile = turnstile
+        self._began_at_s: float | None = None
+        self._steps = 0
+
+    async def go_on(self) -> None:
+        """Begin one more piece of work: in the turn that we have, or in a new one."""
+        began_at_s = self._began_at_s
+        if began_at_s is not None:
+            if not is_over(began_at_s, self._steps, trio.current_time()):
+                self._steps += 1
+                return
+            self.end()
+        self._began_at_s, self._steps = await self._turnstile.take(), 1
+
+    def end(self) -> None:
+        """Say that there is nothing more to do."""
+        if self._began_at_s is not None:
+            self._turnstile.end(self._began_at_s)
+            self._began_at_s = None
+
+
+class Newcomer:
+    """A new connection: what it brings first waits for its turns."""
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        self._turnstile = turnstile
+        self._turns_left = NEWCOMER_TURNS
+
+    async def turn(self) -> None:
+        """Wait, if it is still new."""
+        if self._turns_left > 0:
+            self._turns_left -= 1
+            await self._turnstile.take()

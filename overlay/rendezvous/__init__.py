@@ -1,0 +1,1 @@
+"""Rendezvous points: where nodes of one namespace leave their addresses for each other."""

@@ -1,0 +1,201 @@
+"""QUIC between running nodes: what a reader does not read waits, and strangers cost little."""
+
+import time
+
+import pytest
+import trio
+
+from overlay import (
+    DhtConfig,
+    HostConfig,
+    PeerUnavailable,
+    Stream,
+    StreamClosed,
+    generate_identity,
+    open_host,
+)
+from overlay import _libp2p_hardening as hardening
+from overlay._aioquic import INITIAL_BYTES_MIN, STREAM_WINDOW_BYTES
+from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, QuicLink
+from overlay.limits.budget import Ceiling, LimitsConfig
+from overlay.node import Node
+
+V4, V6 = "/ip4/127.0.0.1/udp/0/quic-v1", "/ip6/::1/udp/0/quic-v1"
+TCP = "/ip4/127.0.0.1/tcp/0"
+
+
+def open_test_host(*listen: str, quic: bool = True, **options):
+    config = HostConfig(
+        listen_addresses=listen or (V4,), network="test", quic=quic,
+        dht=DhtConfig(explore_interval_s=0), **options,
+    )  # fmt: skip
+    return open_host(config, generate_identity(), clock=time.time)  # noqa: TID251
+
+
+async def echo(stream: Stream) -> None:
+    await stream.send(await stream.receive())
+
+
+def links(node: Node) -> list[QuicLink]:
+    return [each.muxed_conn for each in node._driver._swarm.get_connections()]
+
+
+@pytest.mark.parametrize("listen", [V4, V6])
+async def test_requests_pass_over_both_families(listen: str) -> None:
+    async with open_test_host(listen) as server, open_test_host(listen) as client:
+        server.serve("/echo/1", echo, streams_max=8)
+        assert await client.connect(server.addresses) == server.peer_id
+        for size in (0, 1, 70_000, 1 << 20):
+            body = bytes(range(256)) * (size // 256) + bytes(size % 256)
+            assert await client.request(server.peer_id, "/echo/1", body) == body
+        assert all(isinstance(each, QuicLink) for each in links(server) + links(client))
+        assert server._driver.where(client.peer_id).endswith("/quic-v1")
+        await client._driver.drop(server.peer_id)
+        with trio.fail_after(3):
+            while server.connected_peers():  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
+
+async def test_quic_is_behind_a_switch() -> None:
+    async with open_test_host(TCP, quic=False) as plain, open_test_host(TCP, V4) as both:
+        with pytest.raises(PeerUnavailable):
+            await plain.connect([each for each in both.addresses if "quic" in each])
+        await plain.connect(both.addresses)
+        assert not any(isinstance(each, QuicLink) for each in links(plain))
+
+
+async def test_tcp_is_preferred_where_there_is_both() -> None:
+    async with open_test_host(V4, TCP) as server, open_test_host(V4, TCP) as client:
+        await client.connect(server.addresses)
+        assert not any(isinstance(each, QuicLink) for each in links(client))
+
+
+async def test_another_peer_at_the_address_is_refused() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        address = server.addresses[0].replace(server.peer_id, generate_identity().peer_id)
+        with pytest.raises(PeerUnavailable):
+            await client.connect([address])
+        with trio.fail_after(3):
+            while server.connected_peers():  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
+
+async def test_a_slow_reader_gets_every_byte_and_its_writer_waits_for_it() -> None:
+    chunk, chunks = bytes(range(256)) * 1024, 40
+    may_read, sent, got = trio.Event(), 0, bytearray()
+
+    async def read_late(stream: Stream) -> None:
+        await may_read.wait()
+        try:
+            while True:
+                got.extend(await stream.receive())
+        except StreamClosed:
+            await stream.send(b"all of it")
+
+    async with open_test_host() as server, open_test_host() as client:
+        server.serve("/slow/1", read_late, streams_max=1)
+        await client.connect(server.addresses)
+        stream = await client.open_stream(server.peer_id, "/slow/1")
+
+        async def write() -> None:
+            nonlocal sent
+            for _ in range(chunks):
+                await stream.send(chunk)
+                sent += len(chunk)
+            await stream.finish()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            await trio.sleep(1)
+            ceiling = STREAM_WINDOW_BYTES + UNACKNOWLEDGED_BYTES_MAX + 2 * len(chunk)
+            assert STREAM_WINDOW_BYTES <= sent <= ceiling < chunks * len(chunk)
+            may_read.set()
+            with trio.fail_after(30):
+                assert await stream.receive() == b"all of it"
+        assert bytes(got) == chunk * chunks
+        assert server.gate.figures()["unread_bytes"] == 0
+
+
+async def test_a_reset_reaches_the_other_side_and_leaves_the_connection() -> None:
+    started, broken = trio.Event(), trio.Event()
+
+    async def wait(stream: Stream) -> None:
+        await stream.receive()
+        started.set()
+        try:
+            await stream.receive()
+        except PeerUnavailable:
+            broken.set()
+            raise
+
+    async with open_test_host() as server, open_test_host() as client:
+        server.serve("/wait/1", wait, streams_max=1)
+        server.serve("/echo/1", echo, streams_max=1)
+        await client.connect(server.addresses)
+        stream = await client.open_stream(server.peer_id, "/wait/1")
+        await stream.send(b"x")
+        with trio.fail_after(3):
+            await started.wait()
+            await stream.reset()
+            await broken.wait()
+        assert await client.request(server.peer_id, "/echo/1", b"alive") == b"alive"
+
+
+async def test_streams_that_are_over_are_forgotten() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        server.serve("/echo/1", echo, streams_max=8)
+        await client.connect(server.addresses)
+        for _ in range(150):  # more than may be open at once
+            assert await client.request(server.peer_id, "/echo/1", b"x") == b"x"
+        await trio.sleep(0.3)
+        for (link,) in (links(server), links(client)):
+            assert len(link._streams) < 12
+            assert len(link._quic._read_of_stream) < 12
+
+
+async def test_a_peer_that_vanishes_is_missed(monkeypatch) -> None:
+    monkeypatch.setattr("overlay._aioquic.IDLE_S", 1.0)
+    monkeypatch.setattr("overlay._libp2p_quic.KEEP_ALIVE_S", 0.3)
+    async with open_test_host() as server, open_test_host() as client:
+        await client.connect(server.addresses)
+        await trio.sleep(1.6)
+        assert server.connected_peers() == (client.peer_id,)  # idle, and kept alive
+        (socket,) = client._driver._swarm.transport_manager.get_transports()[-1].sockets
+        monkeypatch.setattr(socket, "send", lambda _data, _address: None)
+        with trio.fail_after(6):
+            while server.connected_peers():  # noqa: ASYNC110
+                await trio.sleep(0.05)
+
+
+async def test_ceilings_hold_for_connections_over_quic() -> None:
+    limits = LimitsConfig(connections=Ceiling(1, 1, 1))
+    async with (
+        open_test_host(limits=limits) as server,
+        open_test_host() as one,
+        open_test_host() as other,
+    ):
+        await one.connect(server.addresses)
+        try:
+            await other.connect(server.addresses)
+        except PeerUnavailable:
+            pass  # or it learns a moment later
+        with trio.fail_after(3):
+            while len(server.connected_peers()) != 1:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        assert server.gate.figures()["connections_inbound"] == 1
+
+
+async def test_garbage_costs_nobody_anything(monkeypatch) -> None:
+    monkeypatch.setattr(hardening, "HANDSHAKE_S", 0.5)
+    async with open_test_host() as server, open_test_host() as client:
+        server.serve("/echo/1", echo, streams_max=8)
+        port = int(server.addresses[0].split("/")[4])
+        stranger = trio.socket.socket(type=trio.socket.SOCK_DGRAM)
+        hello = b"\xc3\0\0\0\1\x08ABCDEFGH\x08abcdefgh\0\x44\x96"
+        for garbage in (b"", b"\0", bytes(1500), hello, hello.ljust(INITIAL_BYTES_MIN, b"\7")):
+            for _ in range(20):
+                await stranger.sendto(garbage, ("127.0.0.1", port))
+        stranger.close()
+        await client.connect(server.addresses)
+        assert await client.request(server.peer_id, "/echo/1", b"alive") == b"alive"
+        assert server.gate.figures()["handshakes"] == 0
