@@ -20,7 +20,7 @@ from cocoon.confidential.sealing import (
 )
 from cocoon.config import explain, parse_config
 from cocoon.directory import Directory
-from cocoon.errors import ConfigError, PaymentError, PeerMisbehaved
+from cocoon.errors import ConfigError, PaymentError, PeerMisbehaved, Refused
 from cocoon.gateway.form import read_form
 from cocoon.gateway.problems import ApiProblem
 from cocoon.gateway.wire import decode_chat
@@ -28,11 +28,13 @@ from cocoon.market.price import next_level_ppm, schedule_at
 from cocoon.market.renewal import BasesRequest, QuoteRenewal, Renewed, base_id
 from cocoon.messages import (
     Kind,
+    Limits,
     Message,
     Offer,
     Quote,
     QuotesRequest,
     Receipt,
+    RequestForOffer,
     Signed,
     Statement,
     decode,
@@ -43,6 +45,7 @@ from cocoon.payments.hub.messages import HubMessage, decode_hub
 from cocoon.payments.journal import Journal, read_records
 from cocoon.payments.notes import PREFIXES, read_note, write_note
 from cocoon.provider.kept_quotes import KeptQuotes
+from cocoon.provider.orders import job_for_worker
 from cocoon.provider.wire import (
     Command,
     Event,
@@ -55,6 +58,16 @@ from cocoon.receipts import ReceiptFile, verify_bytes
 from cocoon.requester.tracks import Tracks
 from cocoon.signing import kind_of, open_signed, signing_bytes
 from cocoon.statements import verify_statement
+from kernels.custom.errors import BadManifest
+from kernels.custom.job import (
+    Argument,
+    ElementType,
+    KernelJob,
+    Language,
+    Role,
+    decode_job,
+    encode_job,
+)
 from overlay.errors import RemoteProtocolError
 from overlay.identity import Identity
 from simulations.soak.damage import bytewise, json, lines
@@ -70,7 +83,15 @@ BOUNDARY: Final = b"AaB03x"
 
 def market_targets(home: Path) -> list[Target]:
     """Return all of them; those that read files use the folder *home*."""
-    return [*_messages(), *_signed(), *_sealed(), *_http(), *_notes(), *_files(home)]
+    return [
+        *_messages(),
+        *_signed(),
+        *_sealed(),
+        *_orders(),
+        *_http(),
+        *_notes(),
+        *_files(home),
+    ]
 
 
 # --- what comes over the wire ---
@@ -212,6 +233,35 @@ def _sealed() -> Iterator[Target]:
     yield Target("sealed key", open_key, sealed, WIRE, bytewise)
     yield Target("sealing key", load_seal_public, key.public_bytes, WIRE, bytewise)
     yield Target("sealed segment", open_segment, segment, WIRE, bytewise)
+
+
+# --- what was sealed for the provider: sealed well, and of any content ---
+
+
+def _orders() -> Iterator[Target]:
+    """Yield the readers of an opened input, up to the command for a worker."""
+    limits = Limits(context_tokens=4096, output_tokens_max=64, kernel_ms_max=10)
+    asked = msgspec.structs.replace(
+        sample(RequestForOffer), output_tokens_max=64, prompt_tokens_max=99
+    )
+    for kind, given in zip(Kind, variants(messages.JobInput), strict=True):
+
+        def order(data: bytes, kind: Kind = kind) -> object:
+            return encode_frame(job_for_worker(kind, limits, asked, messages.decode_input(data)))
+
+        yield Target(f"order: {kind.value}", order, encode(given), (*WIRE, Refused))
+    array = Argument(
+        name="x", role=Role.IN, dtype=ElementType.FLOAT32, shape=(2, 3), data=bytes(24)
+    )
+    job = KernelJob(
+        language=Language.CUDA,
+        code="code",
+        entry="f",
+        grid=(1, 1, 1),
+        block=(32, 1, 1),
+        arguments=(array,),
+    )
+    yield Target("customer's kernel", decode_job, encode_job(job), (BadManifest,))
 
 
 # --- what programs and people hand in ---

@@ -64,8 +64,8 @@ TASKS_MAX: Final = 24
 FILES_MAX: Final = 24
 ENTRIES_MIN: Final = 500
 """Of a container that doubled; less is what follows the number of customers with a deposit."""
-OURS: Final = "open_stall."
-"""What the soak itself keeps."""
+OURS: Final = ("open_stall.", "EmbeddedChain.")
+"""What the soak itself keeps, and its chain."""
 
 
 @dataclass(slots=True)
