@@ -80,6 +80,10 @@ class _Transaction(msgspec.Struct, frozen=True):
     data: _Base64
 
 
+_Page = Annotated[list[_Transaction], msgspec.Meta(max_length=PAGE)]
+"""A server that answers with more than was asked for would keep us busy for seconds."""
+
+
 class _MethodRun(msgspec.Struct, frozen=True):
     exit_code: int
     gas_used: Annotated[int, msgspec.Meta(ge=0)]
@@ -267,7 +271,7 @@ class Toncenter:
         }
         if last is not None:
             asked |= {"lt": str(last.lt), "hash": base64.b64encode(last.hash).decode()}
-        answer = await _read(self._http, "getTransactions", asked, list[_Transaction])
+        answer = await _read(self._http, "getTransactions", asked, _Page)
         page = [_transaction(address, each) for each in answer if _number(each) > since_lt]
         _check_links(page, last)
         return page

@@ -120,7 +120,7 @@ OVERLAY: Final = (
         "damaged inputs to every decoder of the overlay",
         Beside.WORK,
         lambda options: fuzz.run(options.inputs, seed=options.seed),
-        lambda options: 5 + options.inputs / 20_000,
+        lambda options: 5 + options.inputs / 50_000,
         ("inputs", "seed"),
     ),
     Scenario(

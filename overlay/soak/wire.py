@@ -88,6 +88,7 @@ async def _slow_streams(trickles: bool) -> list[Row]:
             f"{served} of 20 served, {growth_mib:+.0f} MiB with their senders, {left} streams left",
             "20 of 20, at most 40 streams left",
             served == 20 and left <= 40,
+            {"streams": len(opened), "served": served, "growth_mib": growth_mib, "left": left},
         )
     ]
 
@@ -132,6 +133,7 @@ async def _half_open() -> list[Row]:
             f"served after {waited_s:.1f} s" if served else "not served",
             "served within 30 s",
             served and waited_s <= 30,
+            {"connections": HALF_OPEN, "held": held, "waited_s": waited_s},
         )
     ]
 
@@ -168,6 +170,7 @@ async def _churn(seconds: float) -> list[Row]:
             f"{growth_mib:+.1f} MiB, {tasks:+d} tasks",
             f"at most {allowed_mib:.0f} MiB and 20 tasks",
             growth_mib <= allowed_mib and tasks <= 20,
+            {"visits": visits, "growth_mib": growth_mib, "growth_tasks": tasks},
         )
     ]
 

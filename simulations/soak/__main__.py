@@ -16,7 +16,7 @@ MARKET: Final = (
         "damaged inputs to every reader of Cocoon and of its chain",
         Beside.WORK,
         lambda options: decoders.run(options.inputs, seed=options.seed),
-        lambda options: 15 + options.inputs / 5_000,
+        lambda options: 15 + options.inputs / 4_000,
         ("inputs", "seed"),
         PACKAGES,
     ),

@@ -252,7 +252,7 @@ def _read_information(address: str, data: bytes) -> object:
 
 
 def _read_transactions(address: str, data: bytes) -> object:
-    found = _result(list[toncenter._Transaction], data)  # noqa: SLF001
+    found = _result(toncenter._Page, data)  # noqa: SLF001
     return [toncenter._transaction(address, each) for each in found]  # noqa: SLF001
 
 

@@ -370,6 +370,13 @@ async def test_a_server_cannot_hide_or_change_a_transaction(ask: Run, chain: Emb
         await ask(Server(result(true)), lambda client: client.transactions(NOBODY))
 
 
+async def test_more_transactions_than_were_asked_for_are_refused_unread(ask: Run) -> None:
+    id_ = {"lt": "1", "hash": base64.b64encode(bytes(32)).decode()}
+    page = [{"transaction_id": id_, "data": ""}] * (module.PAGE + 1)
+    with pytest.raises(InvalidData, match="length <= 100"):
+        await ask(Server(result(page)), lambda client: client.transactions(NOBODY))
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),

@@ -115,8 +115,9 @@ def test_a_part_that_breaks_off_is_a_row_that_fails(tmp_path, capsys) -> None:
     path = tmp_path / "soak.jsonl"
     arguments = [*FEW, "--report", str(path)]
     assert command.main(OVERLAY, module="overlay.soak.rows", arguments=arguments) == 3
+    fuzz = next(each for each in OVERLAY if each.name == "fuzz")
     assert "FAIL fuzz" in capsys.readouterr().out
-    assert not report.held_before(report.read(path), OVERLAY[2], OPTIONS)
+    assert not report.held_before(report.read(path), fuzz, OPTIONS)
 
 
 def test_ctrl_c_keeps_the_rows_and_leaves_no_process() -> None:
