@@ -5,11 +5,13 @@ import os
 import pytest
 
 from cocoon.errors import PeerMisbehaved
+from cocoon.messages import Cancel, Message, VoucherMessage, encode
 from cocoon.payments import payee_side
 from cocoon.provider.session import Session
 from contracts import assets
 from contracts.emulator import ASSET
-from simulations.soak import provider
+from simulations.soak import provider, saboteur
+from simulations.soak.saboteur import Cheat, SabotagedStream
 
 INPUTS = int(os.environ.get("COCOON_LIVE_FUZZ_INPUTS", "600"))
 JOBS = 12
@@ -40,13 +42,29 @@ def test_an_error_without_a_type_is_noticed(monkeypatch) -> None:
         except PeerMisbehaved as error:
             raise KeyError("planted") from error
 
+    out_of_turn = encode(Cancel())
     monkeypatch.setattr(Session, "_decide", careless)
-    _, jobs, _ = provider.run(1, seed=2, jobs=25)
+    monkeypatch.setattr(saboteur, "STEPS", 2)  # the request, and what is said to an offer
+    monkeypatch.setattr(
+        SabotagedStream, "_cheats", lambda *_: [("not now", lambda _: [out_of_turn])]
+    )
+    _, jobs, _ = provider.run(1, seed=2, jobs=12)
     assert not jobs.passed
     assert jobs.values["untyped_refusals"] > 0
 
 
+def unsigned(stream: SabotagedStream, message: Message | None) -> list[tuple[str, Cheat]]:
+    """Return one cheat: to claim all of the deposit without a signature, where vouchers go."""
+    if not isinstance(message, VoucherMessage):
+        return [("none", lambda frame: [frame])]
+    most = stream.payer.store.get(stream._channel).state.total_max
+    made = encode(VoucherMessage(total_nanoton=most, signature=bytes(64)))
+    return [("unsigned", lambda _: [made])]
+
+
 def test_a_provider_that_takes_any_voucher_is_noticed(monkeypatch) -> None:
     monkeypatch.setattr(payee_side, "verify_voucher", lambda *_: True)
-    *_, books = provider.run(1, seed=3, jobs=20)
+    monkeypatch.setattr(SabotagedStream, "_cheats", unsigned)
+    *_, books = provider.run(1, seed=3, jobs=16)
     assert not books.passed, books
+    assert "nobody signed" in books.figure
