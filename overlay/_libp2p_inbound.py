@@ -24,6 +24,8 @@ HUNG_UP: Final = (  # and a plain IOException, by which a circuit says that it e
     trio.ClosedResourceError,
 )
 CHAIN_MAX: Final = 16
+NEWCOMER: Final = "_cocoon_newcomer"
+"""The attribute of a socket by which `overlay._libp2p_speed.read_ahead` knows a newcomer."""
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -61,7 +63,7 @@ def take_turns(connection: Any, turnstile: Turnstile) -> None:
     while connection is not None and not isinstance(connection, TrioTCPStream):
         connection = getattr(connection, "stream", None)
     if connection is not None:
-        vars(connection)["_cocoon_newcomer"] = Newcomer(turnstile)  # read in `read_ahead`
+        setattr(connection, NEWCOMER, Newcomer(turnstile))
 
 
 def is_fault(error: BaseException) -> bool:

@@ -38,6 +38,7 @@ from libp2p.stream_muxer.yamux import yamux
 from libp2p.utils import encode_delim
 
 from overlay._libp2p_hardening import held_openings, install_yamux_fixes, replace_attribute
+from overlay._libp2p_inbound import NEWCOMER
 
 READ_AHEAD_BYTES: Final = 128 * 1024
 """Of one socket: two Noise messages. Counts against nobody's window, so it is small."""
@@ -117,7 +118,7 @@ def read_ahead() -> None:
         held = _held_by(self)
         if not held:
             held.put(await original(self, max(n or 0, READ_AHEAD_BYTES)))
-            newcomer = getattr(self, "_cocoon_newcomer", None)
+            newcomer = getattr(self, NEWCOMER, None)
             if newcomer is not None:
                 await newcomer.turn()
         return held.take(n)

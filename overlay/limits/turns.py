@@ -1,10 +1,10 @@
 """Strangers take turns, so that a crowd of them holds up nobody else. Pure code.
 
 What an unknown peer sends costs us far more than it costs the peer: a handshake, a signature.
-Whatever the budgets allow, that work is done in short turns, one stranger's at a time; after each
-comes a pause twice as long as the turn was, and at least `PAUSE_S`, in which all others are
-served. So a message of a peer that we know waits for one turn of one stranger, and not for those
-of all, and strangers together get a third of a core at most.
+Whatever the budgets allow, that work is done in short turns, one stranger's at a time. After each
+comes a pause in which all others are served: `PAUSE_S`, or four times as long as the turn where
+that is seen. So a message of a peer that we know waits for one turn of one stranger, and not for
+those of all; and strangers that gossip get a fifth of a core at most, all together.
 
 A lone stranger hardly notices: what it sends is further apart than that by itself.
 """
@@ -13,9 +13,12 @@ from typing import Final
 
 PAUSE_S: Final = 0.002
 """A handshake has about 15 turns, which a lone newcomer takes one by one without waiting long."""
-PAUSE_FACTOR: Final = 2.0
+PAUSE_FACTOR: Final = 4.0
+"""How many times as long as its turn the pause after it is."""
 TURN_S: Final = 0.001
 """How long a turn lasts, and then whatever was begun in it; two or three messages of gossip."""
+SPENT_S_MAX: Final = 2 * TURN_S
+"""Beyond, others worked meanwhile, or the machine stood still."""
 TURN_STEPS_MAX: Final = 16
 """The same in pieces of work, for a clock that stands still."""
 NEWCOMER_TURNS: Final = 32
@@ -39,7 +42,7 @@ class Turns:
 
     def end(self, began_at_s: float, now_s: float) -> None:
         """Note that a turn ended, if its end is seen at all."""
-        spent_s = min(max(0.0, now_s - began_at_s), 10 * TURN_S)
+        spent_s = min(max(0.0, now_s - began_at_s), SPENT_S_MAX)
         self._free_at_s = max(self._free_at_s, now_s + PAUSE_FACTOR * spent_s)
 
 

@@ -15,7 +15,7 @@ import math
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -41,6 +41,8 @@ LATE_S: Final = 1.0
 """How long we wait for the last message of a phase."""
 FACTOR: Final = 2.0
 SLACK_MS: Final = 2.0
+"""Two ticks of the scheduler that the honest process waits for with other programs; see the row
+"next door" for what a flood costs the machine."""
 GROWTH_MIB_MAX: Final = 64.0
 
 
@@ -74,9 +76,7 @@ class _Honest:
             publisher = self.publishers[number % len(self.publishers)]
             await publisher.publish(TOPIC, repr(time.perf_counter()).encode())
         await trio.sleep(LATE_S)
-        delays_ms = sorted(self.delays_ms.values())
-        delays_ms += [math.inf] * (count - len(delays_ms))
-        return delays_ms[math.ceil(0.99 * count) - 1]
+        return p99_ms(self.delays_ms.values(), count)
 
     def note(self, message: GossipMessage) -> None:
         """Take the time of a message, if it is one of ours."""
@@ -175,12 +175,27 @@ async def _read(node: Node, take: Callable[[GossipMessage], None]) -> None:
             take(message)
 
 
+def p99_ms(delays_ms: Iterable[float], sent: int) -> float:
+    """Return the p99 of so many messages; those without a delay were lost, and took for ever."""
+    known_ms = sorted(delays_ms)
+    rank = math.ceil(0.99 * sent)
+    return known_ms[rank - 1] if rank <= len(known_ms) else math.inf
+
+
+def verdict(p99s_ms: Mapping[Condition, list[float]]) -> bool:
+    """Return whether the median of the flooded phases is at most doubled, but for `SLACK_MS`."""
+    quiet_ms, flooded_ms = (
+        statistics.median(p99s_ms[each]) for each in (Condition.QUIET, Condition.FLOODED)
+    )
+    return flooded_ms <= FACTOR * quiet_ms + SLACK_MS
+
+
 def _rows(
     flood: _Flood, p99s_ms: dict[Condition, list[float]], samples: list[dict[str, Any]]
 ) -> list[Row]:
     medians_ms = {each: statistics.median(found) for each, found in p99s_ms.items()}
     first_ms = p99s_ms[Condition.QUIET][0]
-    quiet_ms, flooded_ms = medians_ms[Condition.QUIET], medians_ms[Condition.FLOODED]
+    quiet_ms = medians_ms[Condition.QUIET]
     growth_mib = max(each["resident_mib"] for each in samples) - samples[0]["resident_mib"]
     figures = ", ".join(
         f"{each} {medians_ms[each]:.1f} ({min(found):.1f} to {max(found):.1f})"
@@ -192,8 +207,8 @@ def _rows(
             f"addresses ({flood.words()}): honest p99",
             f"{figures} ms; {samples[-1]['refused']}",
             f"flooded at most twice quiet and {SLACK_MS:.0f} ms, median of {ROUNDS} rounds",
-            flooded_ms <= FACTOR * quiet_ms + SLACK_MS,
-            {"quiet_p99_ms": quiet_ms, "flooded_p99_ms": flooded_ms, "first_p99_ms": first_ms},
+            verdict(p99s_ms),
+            {f"{each}_p99_ms": found for each, found in medians_ms.items()},
         ),
         Row(
             f"the same, {RECOVERY_S:.0f} s after each flood, and memory",

@@ -141,7 +141,7 @@ async def test_an_honest_neighbour_does_not_wait_for_a_turn(
     monkeypatch, autojump_clock: MockClock
 ) -> None:
     counted = await flooded("sound", monkeypatch, jammed=True)
-    assert counted["checks"] == PROMPT.burst
+    assert counted["checks"] <= PROMPT.burst
     assert counted["honest"] == HONEST
 
 
