@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cocoon.cli.main import run
-from cocoon.cli.reach import is_ours
+from cocoon.cli.reach import is_ours, switched_on
 from cocoon.config import NetworkConfig
 from cocoon.errors import ConfigError
 from cocoon.node import host_settings
@@ -86,6 +86,29 @@ def test_settings_of_a_relay_reach_the_overlay() -> None:
     assert (settings.relay.circuits, settings.relay.circuit_bytes) == (5, 7 * MIB)
     assert settings.relays == ("auto",)
     assert host_settings(NetworkConfig()).relay is None
+
+
+def test_settings_of_rendezvous_reach_the_overlay() -> None:
+    network = NetworkConfig(
+        rendezvous=("/ip4/203.0.113.7/tcp/1/p2p/ID",), rendezvous_point=True,
+        rendezvous_registrations_max=9,
+    )  # fmt: skip
+    settings = host_settings(network)
+    assert settings.rendezvous == network.rendezvous
+    assert settings.rendezvous_point is not None
+    assert settings.rendezvous_point.registrations == 9
+    assert host_settings(NetworkConfig()).rendezvous_point is None
+
+
+def test_what_is_switched_on_is_said_in_words() -> None:
+    assert switched_on(NetworkConfig()) == "asking the home router, hole punching"
+    network = NetworkConfig(
+        announce_addresses=("/ip4/203.0.113.7/tcp/1",), hole_punching=False, relay=True,
+        rendezvous_point=True,
+    )  # fmt: skip
+    assert switched_on(network) == "being a relay, being a rendezvous point"
+    nothing = NetworkConfig(port_mapping=False, hole_punching=False)
+    assert switched_on(nothing) == "nothing"
 
 
 def test_a_relay_without_its_id_is_refused() -> None:
