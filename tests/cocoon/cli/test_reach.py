@@ -116,6 +116,11 @@ def test_a_relay_without_its_id_is_refused() -> None:
         host_settings(NetworkConfig(relays=("/ip4/203.0.113.7/tcp/4001",)))
 
 
+def test_a_rendezvous_point_without_its_id_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"network\.rendezvous"):
+        host_settings(NetworkConfig(rendezvous=("/ip4/203.0.113.7/tcp/4001",)))
+
+
 @pytest.fixture
 def unused_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
