@@ -127,12 +127,18 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
         state_directory: where known peers and bans are kept; "" for nowhere.
 
     Raises:
-        ConfigError: a relay's address does not name the relay.
+        ConfigError: the address of a relay or of a rendezvous point does not name it.
     """
     for each in network.relays:
         if each != RELAY_AUTO and not RELAY_ADDRESS.fullmatch(each):
             raise ConfigError(
                 f'network.relays: {each!r} is neither "{RELAY_AUTO}" nor like '
+                "/ip4/203.0.113.7/tcp/4001/p2p/ID"
+            )
+    for each in network.rendezvous:
+        if "/p2p/" not in each and not each.startswith("/dnsaddr/"):
+            raise ConfigError(
+                f"network.rendezvous: {each!r} does not name the peer, like "
                 "/ip4/203.0.113.7/tcp/4001/p2p/ID"
             )
     relay = RelayConfig(

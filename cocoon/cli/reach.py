@@ -13,6 +13,7 @@ from cocoon.cli.output import Output
 from cocoon.cli.running import run_interruptible
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
+from cocoon.config_network import NetworkConfig
 from cocoon.errors import ConfigError
 from overlay.addresses import is_circuit, is_websocket, without_peer
 from overlay.errors import LocalProtocolError, OverlayError
@@ -49,7 +50,7 @@ def report_network(config: NodeConfig, output: Output) -> int:
     """Ask some peers to dial us back; say what came of it."""
     report = run_interruptible(partial(examine, config, output))
     output.say(HEADLINES[report.reach])
-    output.table("", ("", ""), _rows(report))
+    output.table("", ("", ""), [*_rows(report), ("switched on", switched_on(config.network))])
     for advice in report.advice:
         output.say(f"what would help: {advice}")
     if config.network.quic:
@@ -181,16 +182,37 @@ async def _wait_for_relay(host: "Node") -> None:
             await trio.sleep(0.2)
 
 
+def switched_on(network: NetworkConfig) -> str:
+    """Return in words what the settings let the node do to be reached, and do for others."""
+    mapped = network.port_mapping and not network.announce_addresses
+    said = {
+        "asking the home router": mapped,
+        "relays": bool(network.relays),
+        "hole punching": network.hole_punching,
+        "rendezvous": bool(network.rendezvous),
+        "multicast DNS on the LAN": network.local_discovery,
+        "QUIC (experimental)": network.quic,
+        "being a relay": network.relay,
+        "being a rendezvous point": network.rendezvous_point,
+    }
+    return ", ".join(each for each, on in said.items() if on) or "nothing"
+
+
 def _rows(report: Report) -> list[tuple[str, str]]:
-    seen = ", ".join(f"{ip} (by {count})" for ip, count in report.seen_as.items())
     nat = {True: "yes", False: "no", None: "nobody said"}[report.behind_nat]
     return [
         ("reached at", ", ".join(report.reached_at) or "nowhere directly"),
         ("dialed in vain", ", ".join(report.silent_at) or "nowhere"),
         ("at relays", ", ".join(report.relayed_at) or "none"),
-        ("others see us as", seen or "nobody said"),
+        ("seen on IPv4 as", _seen(report, six=False)),
+        ("seen on IPv6 as", _seen(report, six=True)),
         ("home router", report.router or "not asked"),
         ("behind NAT", nat),
         ("TCP ports to open", ", ".join(str(port) for port in report.tcp_ports) or "none"),
         ("dialed back by", f"{report.asked} tries"),
     ]
+
+
+def _seen(report: Report, *, six: bool) -> str:
+    found = {ip: count for ip, count in report.seen_as.items() if (":" in ip) is six}
+    return ", ".join(f"{ip} (by {count})" for ip, count in found.items()) or "nobody said"

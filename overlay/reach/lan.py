@@ -1,9 +1,7 @@
-"""Peers on the same LAN, by multicast DNS: the sockets and the timing. Messages: `mdns`."""
+"""Peers on the same LAN, by multicast DNS: the timing. Messages: `mdns`; sockets: `multicast`."""
 
-import ipaddress
 import logging
 import random
-import socket
 import string
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +13,8 @@ from overlay.errors import OverlayError
 from overlay.ids import PeerId, short
 from overlay.reach import mdns
 from overlay.reach.mdns import Found, Question
-from overlay.reach.punch import tcp_ip
+from overlay.reach.multicast import Channel, open_channels
+from overlay.reach.verdict import ip_of
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +28,6 @@ AGAIN_S: Final = 300.0
 """A peer that was dialed, in vain or not, is left alone for so long."""
 PEERS_MAX: Final = 256
 DIALS_MAX: Final = 4
-INTERFACES_MAX: Final = 8
 INSTANCE_LETTERS: Final = 32
 
 
@@ -42,7 +40,6 @@ class Lan:
         addresses: returns our full multiaddrs.
         connect: dials a peer.
         rng: names us, spreads answers in time.
-        group: where to ask; tests use another port.
     """
 
     def __init__(
@@ -53,11 +50,10 @@ class Lan:
         connect: Callable[[Sequence[str]], Awaitable[PeerId]],
         *,
         rng: random.Random,
-        group: tuple[str, int] = mdns.GROUP,
     ) -> None:
         self._service = mdns.service_of(network)
         self._own_id, self._addresses, self._connect = own_id, addresses, connect
-        self._rng, self._group = rng, group
+        self._rng = rng
         self._instance = "".join(rng.choices(string.ascii_lowercase, k=INSTANCE_LETTERS))
         self._dialed: OrderedDict[PeerId, float] = OrderedDict()
         self._dialing = 0
@@ -65,55 +61,48 @@ class Lan:
 
     async def run(self) -> None:
         """Look until cancelled; a machine without multicast looks in vain."""
-        interfaces = interfaces_of(self._addresses())
-        if not interfaces:
-            return
         try:
-            listening = open_group(self._group, interfaces)
+            channels = open_channels(self._addresses())
         except OSError as error:
             logger.warning("no multicast DNS here: %s", error)
             return
-        with listening:
+        try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._listen, listening, nursery)
-                nursery.start_soon(self._answer, listening, interfaces)
-                nursery.start_soon(self._ask, listening, interfaces)
+                for each in channels:
+                    nursery.start_soon(self._listen, each, nursery)
+                nursery.start_soon(self._answer, channels)
+                nursery.start_soon(self._ask, channels)
+        finally:
+            for each in channels:
+                each.close()
 
-    async def _ask(self, sock: trio.socket.SocketType, interfaces: Sequence[str]) -> None:
+    async def _ask(self, channels: Sequence[Channel]) -> None:
         self._asked.set()  # who is there already hears of us at once
         question = mdns.encode_question(self._service)
         pauses = iter(ASK_S)
         pause_s = 0.0
         while True:
-            await self._send(sock, question, interfaces)
+            for each in channels:
+                await _send(each, question)
             pause_s = next(pauses, pause_s)
             await trio.sleep(pause_s * self._rng.uniform(0.8, 1.2))
 
-    async def _answer(self, sock: trio.socket.SocketType, interfaces: Sequence[str]) -> None:
+    async def _answer(self, channels: Sequence[Channel]) -> None:
         while True:
             await self._asked.wait()
             await trio.sleep(self._rng.uniform(*ANSWER_DELAY_S))
             self._asked = trio.Event()
-            near = [each for each in self._addresses() if _ip_text(each) in interfaces]
-            if near:
-                data = mdns.encode_answer(self._service, self._instance, near)
-                await self._send(sock, data, interfaces)
+            for each in channels:
+                near = [address for address in self._addresses() if ip_of(address) == each.ip]
+                if near:
+                    answer = mdns.encode_answer(self._service, self._instance, near)
+                    await _send(each, answer)
             await trio.sleep(ANSWER_PAUSE_S)
 
-    async def _send(
-        self, sock: trio.socket.SocketType, data: bytes, interfaces: Sequence[str]
-    ) -> None:
-        for each in interfaces:
-            try:
-                sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(each))
-                await sock.sendto(data, self._group)
-            except OSError as error:
-                logger.debug("no multicast on %s: %r", each, error)
-
-    async def _listen(self, sock: trio.socket.SocketType, nursery: trio.Nursery) -> None:
+    async def _listen(self, channel: Channel, nursery: trio.Nursery) -> None:
         while True:
             try:
-                data, (sender, *_) = await sock.recvfrom(mdns.DATAGRAM_BYTES_MAX + 1)
+                data, sender = await channel.receive(mdns.DATAGRAM_BYTES_MAX + 1)
             except OSError as error:
                 logger.debug("the LAN is away: %r", error)
                 await trio.sleep(ANSWER_PAUSE_S)
@@ -148,42 +137,8 @@ class Lan:
             self._dialing -= 1
 
 
-def interfaces_of(addresses: Sequence[str]) -> tuple[str, ...]:
-    """Return the IPv4 addresses of LANs among our full multiaddrs.
-
-    >>> interfaces_of(["/ip4/192.168.1.2/tcp/1/p2p/A", "/ip4/8.8.4.4/tcp/1/p2p/A"])
-    ('192.168.1.2',)
-    """
-    found = (tcp_ip(each.partition("/p2p/")[0]) for each in addresses)
-    lan = (str(ip) for ip in found if ip is not None and ip.version == 4 and _is_lan(ip))
-    return tuple(dict.fromkeys(lan))[:INTERFACES_MAX]
-
-
-def open_group(group: tuple[str, int], interfaces: Sequence[str]) -> trio.socket.SocketType:
-    """Return a socket that hears *group* on *interfaces*.
-
-    Raises:
-        OSError: the port is taken by a program that does not share it, or there is no multicast.
-    """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+async def _send(channel: Channel, data: bytes) -> None:
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "SO_REUSEPORT"):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
-        sock.bind(group)
-        for each in interfaces:
-            joined = socket.inet_aton(group[0]) + socket.inet_aton(each)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
-    except OSError:
-        sock.close()
-        raise
-    return trio.socket.from_stdlib_socket(sock)
-
-
-def _is_lan(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return ip.is_private and not ip.is_loopback
-
-
-def _ip_text(address: str) -> str:
-    return str(tcp_ip(address.partition("/p2p/")[0]))
+        await channel.send(data)
+    except OSError as error:
+        logger.debug("no multicast from %s: %r", channel.ip, error)

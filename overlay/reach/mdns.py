@@ -25,7 +25,6 @@ from overlay.errors import OverlayError
 from overlay.ids import PeerId, public_key_from_peer_id
 from overlay.reach.punch import tcp_ip
 
-GROUP: Final = ("224.0.0.251", 5353)
 DATAGRAM_BYTES_MAX: Final = 9000
 """RFC 6762, section 17."""
 ADDRESSES_MAX: Final = 8

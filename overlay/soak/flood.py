@@ -208,7 +208,7 @@ def _rows(
             f"{figures} ms; {samples[-1]['refused']}",
             f"flooded at most twice quiet and {SLACK_MS:.0f} ms, median of {ROUNDS} rounds",
             verdict(p99s_ms),
-            {f"{each}_p99_ms": found for each, found in medians_ms.items()},
+            {f"{each.name.lower()}_p99_ms": found for each, found in medians_ms.items()},
         ),
         Row(
             f"the same, {RECOVERY_S:.0f} s after each flood, and memory",

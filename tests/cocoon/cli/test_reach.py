@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from cocoon.cli.main import run
-from cocoon.cli.reach import is_ours
+from cocoon.cli.reach import is_ours, switched_on
 from cocoon.config import NetworkConfig
 from cocoon.errors import ConfigError
 from cocoon.node import host_settings
@@ -108,9 +108,37 @@ def test_who_switched_quic_on_is_told_that_it_is_experimental(
     assert "experimental" in capsys.readouterr().out
 
 
+def test_settings_of_rendezvous_reach_the_overlay() -> None:
+    network = NetworkConfig(
+        rendezvous=("/ip4/203.0.113.7/tcp/1/p2p/ID",), rendezvous_point=True,
+        rendezvous_registrations_max=9,
+    )  # fmt: skip
+    settings = host_settings(network)
+    assert settings.rendezvous == network.rendezvous
+    assert settings.rendezvous_point is not None
+    assert settings.rendezvous_point.registrations == 9
+    assert host_settings(NetworkConfig()).rendezvous_point is None
+
+
+def test_what_is_switched_on_is_said_in_words() -> None:
+    assert switched_on(NetworkConfig()) == "asking the home router, hole punching"
+    network = NetworkConfig(
+        announce_addresses=("/ip4/203.0.113.7/tcp/1",), hole_punching=False, relay=True,
+        rendezvous_point=True,
+    )  # fmt: skip
+    assert switched_on(network) == "being a relay, being a rendezvous point"
+    nothing = NetworkConfig(port_mapping=False, hole_punching=False)
+    assert switched_on(nothing) == "nothing"
+
+
 def test_a_relay_without_its_id_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"network\.relays"):
         host_settings(NetworkConfig(relays=("/ip4/203.0.113.7/tcp/4001",)))
+
+
+def test_a_rendezvous_point_without_its_id_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"network\.rendezvous"):
+        host_settings(NetworkConfig(rendezvous=("/ip4/203.0.113.7/tcp/4001",)))
 
 
 @pytest.fixture

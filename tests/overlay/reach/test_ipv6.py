@@ -128,3 +128,13 @@ def test_the_peers_of_one_prefix_share_its_places(nodes: Nodes) -> None:
     except AssertionError:
         pass
     assert full.until("peers", lambda each: second.peer_id not in each) == [first.peer_id]
+
+
+def test_two_nodes_on_one_lan_find_each_other_over_ipv6_alone(nodes: Nodes) -> None:
+    """By multicast DNS, at the address of IPv6 that no link-local one stands for."""
+    six = [f"/ip6/::/tcp/{PORT}"]
+    one = nodes.run("six", listen_addresses=six, local_discovery=True)
+    other = nodes.run("both", listen_addresses=six, local_discovery=True)
+    assert one.until("peers", bool) == [other.peer_id]
+    assert other("peers") == [one.peer_id]
+    assert one("where", peer=other.peer_id) == f"/ip6/{SIX['both']}/tcp/{PORT}"

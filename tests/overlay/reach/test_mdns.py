@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overlay import PeerId
-from overlay.reach.lan import AGAIN_S, DIALS_MAX, PEERS_MAX, Lan, interfaces_of
+from overlay.reach.lan import AGAIN_S, DIALS_MAX, PEERS_MAX, Lan
 from overlay.reach.mdns import (
     ADDRESSES_MAX,
     DATAGRAM_BYTES_MAX,
@@ -22,6 +22,7 @@ from overlay.reach.mdns import (
     read,
     service_of,
 )
+from overlay.reach.multicast import lan_addresses
 
 PEER = PeerId("12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5")
 OTHER = PeerId("12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq")
@@ -83,9 +84,14 @@ def test_any_datagram_is_survived(data) -> None:
 ANSWER = encode_answer(SERVICE, "name", [at(HERE)])
 
 
-def test_only_lan_addresses_are_interfaces() -> None:
-    ours = [at("127.0.0.1"), at(HERE), at("8.8.4.4"), f"/ip6/fd00::1/tcp/1/p2p/{PEER}"]
-    assert interfaces_of(ours) == (HERE,)
+def test_only_addresses_on_a_lan_are_asked_from() -> None:
+    table = "\n".join(
+        ["fd" + "0" * 29 + "1 03 40 00 80 eth0", "fe80" + "0" * 27 + "1 03 40 20 80 eth0"]
+    )
+    six = [f"/ip6/{ip}/tcp/1/p2p/{PEER}" for ip in ("fd00::1", "fe80::1", "::1", "fd00::2")]
+    ours = [at("127.0.0.1"), at(HERE), at("8.8.4.4"), *six]
+    assert lan_addresses(ours, table) == [(HERE, 0), ("fd00::1", 3)]
+    assert lan_addresses(ours, "") == [(HERE, 0)]
 
 
 @pytest.fixture
