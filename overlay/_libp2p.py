@@ -55,7 +55,7 @@ from overlay.reach.autonat import AUTONAT_PROTOCOL, AutoNat
 from overlay.reach.autonat2 import AutoNat2
 from overlay.reach.autonat2_wire import BACK_PROTOCOL, REQUEST_PROTOCOL
 from overlay.reach.dialback import Answer, Reply
-from overlay.reach.mapping import PortMapper
+from overlay.reach.mapping import Mappings
 from overlay.reach.punch_wire import PUNCH_PROTOCOL
 from overlay.relay.wire import HOP_PROTOCOL, STOP_PROTOCOL
 from overlay.transport import HostFigures, PeerAddress
@@ -148,6 +148,7 @@ class Libp2pDriver:
         config: HostConfig,
         port: ListeningPort,
         *,
+        turnstile: Turnstile,
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
@@ -156,6 +157,7 @@ class Libp2pDriver:
         self._swarm = swarm
         self._pubsub = pubsub
         self._port = port
+        self._turnstile = turnstile
         self._dht_protocol = network_protocol(network)
         self.peer_id = PeerId(host.get_id().to_base58())
         self._dht = DhtNode(
@@ -189,11 +191,10 @@ class Libp2pDriver:
         self._punching = self._open_punching() if config.hole_punching else None
         self._new_addresses = trio.Event()
         self._relaying.changed = self._note_new_addresses
-        self._mapper: PortMapper | None = None
-        ports = port.forwardable()
-        if config.port_mapping and not config.announce_addresses and ports:
-            self._mapper = PortMapper(ports[0], self._note_new_addresses)
-            reach.announce(host, self._mapper)
+        self._mappings: Mappings | None = None
+        if config.port_mapping and not config.announce_addresses:
+            self._mappings = Mappings(port.forwardable, self._note_new_addresses)
+            reach.announce(host, self._mappings)
 
     def _open_punching(self) -> Punching:
         punching = Punching(
@@ -216,8 +217,8 @@ class Libp2pDriver:
             nursery.start_soon(self._relaying.run)
             if self._punching is not None:
                 nursery.start_soon(self._punching.run)
-            if self._mapper is not None:
-                nursery.start_soon(self._mapper.run)
+            if self._mappings is not None:
+                nursery.start_soon(self._mappings.run)
             nursery.start_soon(
                 trim_forever, self._swarm.get_connections, self._in_use, connections_max, rng
             )
@@ -250,7 +251,7 @@ class Libp2pDriver:
         held = {
             "connections": len(connections),
             "connections_relayed": sum(map(hardening.is_relayed, connections)),
-            "ports_forwarded": int(bool(self._mapper and self._mapper.addresses)),
+            "ports_forwarded": 0 if self._mappings is None else len(self._mappings.addresses),
             "dht_table": len(self._dht.kademlia.table),
             "dht_provider_entries": len(server.providers),
             "dht_records": len(server.values),
@@ -279,10 +280,7 @@ class Libp2pDriver:
 
     async def router(self) -> str:
         """Return what the home router does for us, in words; "" when it was not asked."""
-        if self._mapper is None:
-            return ""
-        await self._mapper.tried.wait()
-        return self._mapper.words()
+        return "" if self._mappings is None else await self._mappings.words()
 
     async def ask_dialback(self, peer_id: PeerId, addresses: Sequence[str]) -> Answer:
         """Ask a peer by AutoNAT v2; see `overlay.driver.Driver`."""
@@ -322,7 +320,8 @@ class Libp2pDriver:
             logger.info("%s is not in our DHT: %r", short(peer.peer_id), error)
 
     async def drop(self, peer_id: PeerId) -> None:
-        """Close every connection to *peer_id*."""
+        """Close every connection to *peer_id*, when strangers have a turn."""
+        await self._turnstile.take()
         with shielded(STREAM_END_S):
             try:
                 await self._swarm.close_peer(ID.from_string(peer_id))
@@ -503,7 +502,9 @@ async def open_driver(
             await stack.enter_async_context(background_trio_service(service))
         await pubsub.wait_until_ready()
         port = ListeningPort(swarm, ledger)
-        driver = Libp2pDriver(host, swarm, pubsub, config, port, clock=clock, rng=rng)
+        driver = Libp2pDriver(
+            host, swarm, pubsub, config, port, turnstile=turnstile, clock=clock, rng=rng
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)

@@ -9,7 +9,7 @@ from multiaddr.exceptions import Error as MultiaddrError  # type: ignore[import-
 from multiaddr.exceptions import ProtocolLookupError
 from multiaddr.utils import get_thin_waist_addresses  # type: ignore[import-untyped]
 
-from overlay.addresses import without_peer
+from overlay.addresses import is_quic, without_peer
 from overlay.errors import LocalProtocolError
 
 _IP_PROTOCOLS: Final = ("ip4", "ip6")
@@ -35,12 +35,15 @@ def bare(address: Multiaddr) -> Multiaddr:
 
 
 def announced_addresses(listening: Sequence[Multiaddr]) -> list[Multiaddr]:
-    """Return what to tell others: never the wildcard, loopback only if there is nothing else."""
+    """Return what to tell others: never the wildcard, loopback only if there is nothing else.
+
+    QUIC comes last: not everybody speaks it.
+    """
     expanded: dict[str, Multiaddr] = {}
     for address in listening:
         for each in _expand_wildcard(address):
             expanded[str(each)] = each
-    addresses = list(expanded.values())
+    addresses = sorted(expanded.values(), key=lambda each: is_quic(str(each)))
     reachable = [each for each in addresses if not _is(each, "is_loopback")]
     return reachable or addresses
 

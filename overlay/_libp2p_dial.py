@@ -55,11 +55,13 @@ class ListeningPort:
                 return (wildcard if ip.is_unspecified else str(ip), port_of(listening))
         return None
 
-    def forwardable(self) -> tuple[int, ...]:
-        """Return the IPv4 TCP ports that we listen on, and that a router could forward."""
+    def forwardable(self, version: int) -> tuple[int, ...]:
+        """Return the TCP ports of IPv4 or IPv6 that we listen on, and a router could let in."""
         found = ((tcp_ip(each), port_of(each)) for each in self._listening())
         return tuple(
-            port for ip, port in found if ip is not None and ip.version == 4 and not ip.is_loopback
+            port
+            for ip, port in found
+            if ip is not None and ip.version == version and not ip.is_loopback
         )
 
     def shows_our_port(self, connection: Any) -> bool:

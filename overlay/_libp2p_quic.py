@@ -51,11 +51,7 @@ _REFUSED: Final = 1
 
 
 class QuicStream(IMuxedStream):
-    """One stream. Made by `QuicLink`.
-
-    Attributes:
-        is_over: whether neither side can say anything any more.
-    """
+    """One stream. Made by `QuicLink`."""
 
     def __init__(self, link: "QuicLink", stream_id: int) -> None:
         self.muxed_conn = link
@@ -67,16 +63,23 @@ class QuicStream(IMuxedStream):
         self._was_reset = self._was_stopped = False
 
     @property
+    def is_heard(self) -> bool:
+        """Whether the peer may still read what we write."""
+        return not (self._was_reset or self._was_stopped or self._link.is_closed)
+
+    @property
     def is_over(self) -> bool:
+        """Whether neither side can say anything any more."""
         return self._was_reset or (self._read_ended and self._write_ended and not self._received)
 
     async def read(self, n: int | None = None) -> bytes:
-        """Return 1 to *n* bytes; the peer may send as many more.
+        """Return 1 to *n* bytes; the peer may send as many more. Cancelling loses none.
 
         Raises:
             MuxedStreamEOF: the peer finished.
             MuxedStreamReset: the stream or its connection broke off.
         """
+        await trio.lowlevel.checkpoint()
         while not self._received:
             if self._was_reset or (self._link.is_closed and not self._read_ended):
                 raise MuxedStreamReset("the stream broke off")
@@ -86,7 +89,6 @@ class QuicStream(IMuxedStream):
         data = bytes(self._received[:n])
         del self._received[: len(data)]
         self._link.note_read(self, len(data))
-        await trio.lowlevel.checkpoint()
         return data
 
     async def write(self, data: bytes) -> None:
@@ -156,6 +158,8 @@ class QuicStream(IMuxedStream):
     def hear_stop(self) -> None:
         """Note that the peer reads no more; it may go on sending."""
         self._was_stopped = self._write_ended = True
+        if self.is_over:
+            self.drop_unread()
         self.wake()
 
     def drop_unread(self) -> None:
@@ -173,7 +177,7 @@ class QuicStream(IMuxedStream):
         await self._changed.wait()
 
     def _send(self, data: bytes) -> None:
-        if self._was_reset or self._was_stopped or self._link.is_closed:
+        if not self.is_heard:
             raise MuxedStreamReset("the stream broke off")
         if self._write_ended:
             raise MuxedStreamClosed("we finished already")
@@ -361,7 +365,8 @@ class QuicLink(IMuxedConn):
             self._handle(event)
         for data, address in self._quic.datagrams_to_send(trio.current_time()):
             self._socket.send(data, address)
-        for stream in self._writing:
+        waiting, self._writing = self._writing, set()
+        for stream in waiting:
             stream.wake()
         for stream_id in [each for each in self._over if self._quic.is_over(each)]:
             self._over.remove(stream_id)
@@ -395,14 +400,13 @@ class QuicLink(IMuxedConn):
 
     def is_ahead(self, stream: QuicStream) -> bool:
         """Return whether a writer must wait; it is woken when that may have changed."""
-        ahead = (
-            self._quic is not None
-            and not self.is_closed
-            and not stream.is_over
-            and self._quic.unacknowledged_bytes(stream.stream_id) >= UNACKNOWLEDGED_BYTES_MAX
-        )
-        (self._writing.add if ahead else self._writing.discard)(stream)
-        return ahead
+        if self._quic is None or not stream.is_heard:
+            return False
+        ahead_bytes = self._quic.unacknowledged_bytes(stream.stream_id)
+        if ahead_bytes < UNACKNOWLEDGED_BYTES_MAX:
+            return False
+        self._writing.add(stream)
+        return True
 
     def abandon(self, stream: QuicStream) -> None:
         """Tell the peer that we neither send nor read a stream any more."""

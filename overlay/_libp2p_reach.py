@@ -34,7 +34,7 @@ from overlay.errors import LocalProtocolError
 from overlay.ids import PeerId
 from overlay.reach.autonat2_wire import BACK_BYTES_MAX, BACK_PROTOCOL, encode_back, was_taken
 from overlay.reach.dialback import Reply
-from overlay.reach.mapping import PortMapper
+from overlay.reach.mapping import Mappings
 
 logger = logging.getLogger(__name__)
 
@@ -121,12 +121,16 @@ def see_nobody_through_relays(host: BasicHost) -> None:
     host.set_stream_handler(identify.ID, handle)
 
 
-def announce(host: BasicHost, mapper: PortMapper) -> None:
-    """Tell others the addresses at which a router forwards our port, besides the others."""
+def announce(host: BasicHost, mappings: Mappings) -> None:
+    """Tell others the addresses at which a router lets them in, besides the others."""
     own, end = host.get_addrs, f"/p2p/{host.get_id()}"
-    hardening.replace_attribute(
-        host, "get_addrs", lambda: [*own(), *(parse(f"{each}{end}") for each in mapper.addresses)]
-    )
+
+    def addresses() -> list[Multiaddr]:
+        direct = own()
+        mapped = (parse(f"{each}{end}") for each in mappings.addresses)
+        return [*direct, *(each for each in mapped if each not in direct)]
+
+    hardening.replace_attribute(host, "get_addrs", addresses)
 
 
 def ways(swarm: Swarm, peer_id: PeerId) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from cocoon.errors import JobFailed, NoProvider
 from cocoon.kernel_profiles import PROFILES
 from cocoon.market.explain import Explanation
 from cocoon.market.match import Loss
@@ -13,7 +14,7 @@ from cocoon.requester.events import Attempt
 from cocoon.requester.inputs import model_classes
 from cocoon.requester.plan import JobRequest, KernelRequest, SpeechRequest
 from cocoon.requester.run import RunningJob
-from contracts.units import NanoTon
+from contracts.units import TICKER, NanoTon, format_coins
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,20 @@ def class_words(resource_class: str) -> str:
     return names.get(resource_class, resource_class[:24])
 
 
+def nobody_left(
+    losses: list[Loss], resource_class: str, paid_nanoton: NanoTon
+) -> NoProvider | JobFailed:
+    """Return the error of a job that nobody is left for, after it has cost *paid_nanoton*.
+
+    One that was paid for in part has failed: who just tries again pays again.
+    """
+    words = no_provider_words(losses, resource_class)
+    if not paid_nanoton:
+        return NoProvider(words)
+    paid = f"{format_coins(paid_nanoton)} {TICKER} was paid for what came"
+    return JobFailed(f"{paid}; {words}")
+
+
 def no_provider_words(losses: list[Loss], resource_class: str) -> str:
     """Return why there is no provider, one line for each."""
     if not losses:
@@ -60,5 +75,6 @@ def no_provider_words(losses: list[Loss], resource_class: str) -> str:
             f"no provider of {class_words(resource_class)} was found; "
             "check network.bootstrap, or wait for one to join"
         )
-    reasons = "\n".join(f"  {x.peer[-8:]}  {x.reason.value}: {x.detail}" for x in losses)
+    last = {loss.peer: loss for loss in losses}  # that it is not asked again says less
+    reasons = "\n".join(f"  {x.peer[-8:]}  {x.reason.value}: {x.detail}" for x in last.values())
     return f"no provider is left for this job:\n{reasons}"

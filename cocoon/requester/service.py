@@ -20,7 +20,7 @@ from cocoon.clock import Clock
 from cocoon.confidential.tiers import check_tier
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory
-from cocoon.errors import CocoonError, JobFailed, NoProvider, PaymentError, PeerMisbehaved, Refused
+from cocoon.errors import CocoonError, JobFailed, PaymentError, PeerMisbehaved, Refused
 from cocoon.market.book import Listing
 from cocoon.market.explain import Explanation, explain
 from cocoon.market.match import Loss, Preferences, Track, shortlist
@@ -50,7 +50,7 @@ from cocoon.payments.payer import PayerChannel, PayerService
 from cocoon.requester.accounts import (
     account,
     keep_explanation,
-    no_provider_words,
+    nobody_left,
     speed_milli_per_s,
 )
 from cocoon.requester.agreement import Prepared, prepare
@@ -297,11 +297,12 @@ class Requester:
 
         Raises:
             NoProvider: something else is missing, or the patience is spent.
+            JobFailed: the same, and some of the job was paid: who tries again pays again.
         """
         rounds = job.rounds
         wait_s = rounds.wait_for_slot_s(losses, attempts=len(job.attempts), rng=self.rng)
         if not wait_s:
-            raise NoProvider(no_provider_words(losses, class_of(job.request)))
+            raise nobody_left(losses, class_of(job.request), job.bill.paid_nanoton)
         await job.listener(AllBusy(rounds.waits, wait_s, rounds.patience_s))
         await trio.sleep(wait_s)
 

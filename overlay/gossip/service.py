@@ -22,6 +22,8 @@ from overlay.transport import GossipMessage, Validator, Verdict
 logger = logging.getLogger(__name__)
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024
+SPARE: Final = 5
+"""How many messages less we send at once than others take: what comes bunched is not refused."""
 SPEAK_S: Final = 10.0
 """How long one of our own messages may wait until others take it."""
 LEAVE_S: Final = 2.0
@@ -75,6 +77,7 @@ class GossipService:
             Rate(config.source_rate_per_s, config.source_burst, config.source_first),
             keys_max=PEERS_REMEMBERED_MAX,
         )
+        self._own = RateLimits(_own_rate(config), keys_max=1)
         self._between_s = 1 / config.source_rate_per_s
         self._forwarders = RateLimits(
             Rate(config.forwarder_rate_per_s, config.forwarder_burst),
@@ -126,7 +129,7 @@ class GossipService:
 
     async def _may_speak(self) -> bool:
         with trio.move_on_after(SPEAK_S):
-            while not self._sources.take(self._own_peer_id, self._now_s()):  # noqa: ASYNC110
+            while not self._own.take(self._own_peer_id, self._now_s()):  # noqa: ASYNC110
                 await trio.sleep(self._between_s)
             return True
         return False
@@ -220,3 +223,8 @@ class GossipService:
             if topic in self._subscribers and not subscribers:
                 del self._subscribers[topic]
                 await driver.leave(self._prefix + topic)
+
+
+def _own_rate(config: GossipConfig) -> Rate:
+    burst, first = (max(1, each - SPARE) for each in (config.source_burst, config.source_first))
+    return Rate(config.source_rate_per_s, burst, first)

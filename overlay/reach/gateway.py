@@ -18,6 +18,9 @@ from overlay.reach.pcp import Mapping
 logger = logging.getLogger(__name__)
 
 ROUTES: Final = Path("/proc/net/route")
+ROUTES6: Final = Path("/proc/net/ipv6_route")
+ANYBODY6: Final = "2001:4860:4860::8888"
+"""A public address, to learn which of ours is used towards such; nothing is sent to it."""
 TRIES_S: Final = (0.25, 0.5, 1.0)
 """How long we wait for each answer over UDP before we ask again (RFC 6886, section 3.1)."""
 SEARCH_S: Final = 3.0
@@ -69,7 +72,10 @@ class PcpGateway:
             self._nonce, self._client, port, lease_s=lease_s, external_port=wanted
         )
         return await ask_udp(
-            self._address, request, lambda data: pcp.decode_map(data, self._nonce, port)
+            self._address,
+            request,
+            lambda data: pcp.decode_map(data, self._nonce, port),
+            source=self._client,
         )
 
 
@@ -161,10 +167,28 @@ async def find_gateways() -> list[Gateway]:
     return found
 
 
+async def find_firewalls() -> list[Gateway]:
+    """Return the router to ask for a way in through its firewall for IPv6, if there is one."""
+    gateway = await trio.to_thread.run_sync(default_gateway6)
+    if not gateway:
+        return []
+    client = await local_address(ANYBODY6)
+    return [PcpGateway(gateway, client)] if ipaddress.ip_address(client).is_global else []
+
+
 def default_gateway(routes: Path = ROUTES) -> str:
     """Return the IPv4 address of the default gateway, "" where the system does not tell."""
+    return pcp.gateway_of(_read(routes))
+
+
+def default_gateway6(routes: Path = ROUTES6) -> str:
+    """Return the IPv6 address of the default gateway, "" where the system does not tell."""
+    return pcp.gateway6_of(_read(routes))
+
+
+def _read(routes: Path) -> str:
     try:
-        return pcp.gateway_of(routes.read_text("ascii"))
+        return routes.read_text("ascii")
     except (OSError, UnicodeError):
         return ""
 
@@ -175,7 +199,7 @@ async def local_address(other: str) -> str:
     Raises:
         PeerUnavailable: there is no way there.
     """
-    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    with trio.socket.socket(_family(other), socket.SOCK_DGRAM) as probe:
         try:
             await probe.connect((other, pcp.PORT))
         except OSError as error:
@@ -183,17 +207,28 @@ async def local_address(other: str) -> str:
         return str(probe.getsockname()[0])
 
 
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 async def ask_udp(
-    address: str, request: bytes, read: Callable[[bytes], _T | None], port: int = pcp.PORT
+    address: str,
+    request: bytes,
+    read: Callable[[bytes], _T | None],
+    port: int = pcp.PORT,
+    *,
+    source: str = "",
 ) -> _T:
-    """Send *request* until an answer comes from *address* that *read* takes.
+    """Send *request*, from *source* if it is given, until *address* answers what *read* takes.
 
     Raises:
         PeerUnavailable: none came.
         OverlayError: of *read*.
     """
-    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    with trio.socket.socket(_family(address), socket.SOCK_DGRAM) as asking:
         try:
+            if source:
+                await asking.bind((source, 0))
             await asking.connect((address, port))  # so the kernel drops what others send
             for patience_s in TRIES_S:
                 await asking.send(request)

@@ -1,4 +1,7 @@
-"""Keeping a port forwarded by the home router, for as long as the node runs."""
+"""Keeping a port open at the home router, for as long as the node runs.
+
+Of IPv4 it is forwarded; of IPv6, where the address is ours, the router's firewall lets it in.
+"""
 
 import ipaddress
 import logging
@@ -9,7 +12,7 @@ import trio
 
 from overlay.cleanup import shielded
 from overlay.errors import OverlayError
-from overlay.reach.gateway import Gateway, Silent, find_gateways
+from overlay.reach.gateway import Gateway, Silent, find_firewalls, find_gateways
 from overlay.reach.pcp import Mapping, OtherVersion
 
 logger = logging.getLogger(__name__)
@@ -21,6 +24,7 @@ RENEW_S_MIN: Final = 30.0
 RETRY_S: Final = (30.0, 300.0, 1800.0)
 """When no router forwards: it may be restarting, or we were carried to another network."""
 STOP_S: Final = 1.0
+NOBODY: Final = "no router here forwards ports by itself"
 
 
 class PortMapper:
@@ -56,7 +60,8 @@ class PortMapper:
         mapping = self.mapping
         if mapping is None or not is_public(mapping.external_ip):
             return ()
-        return (f"/ip4/{mapping.external_ip}/tcp/{mapping.external_port}",)
+        kind = "ip6" if ":" in mapping.external_ip else "ip4"
+        return (f"/{kind}/{mapping.external_ip}/tcp/{mapping.external_port}",)
 
     def words(self) -> str:
         """Return what came of it, in words."""
@@ -64,7 +69,8 @@ class PortMapper:
         if mapping is None:
             return self.why_not
         where = mapping.external_ip or "an address that it does not tell"
-        done = f"{mapping.protocol.value} forwards port {mapping.external_port} of {where} to us"
+        does = "lets in" if ":" in where else "forwards"
+        done = f"{mapping.protocol.value} {does} port {mapping.external_port} of {where} to us"
         return f"{done}, but {self.why_not}" if self.why_not else done
 
     async def run(self) -> None:
@@ -88,7 +94,7 @@ class PortMapper:
                 await self._stop()
 
     async def _acquire(self) -> None:
-        self.why_not = "no router here forwards ports by itself"
+        self.why_not = NOBODY
         try:
             gateways = await self._find()
         except OverlayError as error:
@@ -135,6 +141,42 @@ class PortMapper:
             await gateway.stop(mapping)
         except OverlayError as error:
             logger.info("the router keeps port %d forwarded: %s", self._port, error)
+
+
+class Mappings:
+    """What the home router does for one node: one port of IPv4, and one of IPv6.
+
+    Args:
+        ports: returns the ports of one version of IP that we listen on.
+        changed: called when `addresses` changed.
+    """
+
+    def __init__(self, ports: Callable[[int], Sequence[int]], changed: Callable[[], None]) -> None:
+        ways = ((4, find_gateways), (6, find_firewalls))
+        self._mappers = [
+            PortMapper(found[0], changed, find)
+            for version, find in ways
+            if (found := ports(version))
+        ]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Multiaddrs at which others reach us thereby."""
+        return tuple(address for each in self._mappers for address in each.addresses)
+
+    async def run(self) -> None:
+        """Keep the ports open until cancelled; then end that."""
+        async with trio.open_nursery() as nursery:
+            for each in self._mappers:
+                nursery.start_soon(each.run)
+
+    async def words(self) -> str:
+        """Return what came of it, in words, when all routers have answered or did not."""
+        for each in self._mappers:
+            await each.tried.wait()
+        said = [each.words() for each in self._mappers]
+        told = [each for each in said if each != NOBODY]
+        return "; ".join(told) or (NOBODY if said else "")
 
 
 def renew_after_s(lease_s: int) -> float:

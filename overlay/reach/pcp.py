@@ -73,6 +73,8 @@ def encode_map(
 ) -> bytes:
     """Return the PCP request to forward TCP *port*; a lease of 0 s ends it.
 
+    For a client of IPv6 it is the request to let in what comes to that address and port.
+
     Args:
         nonce: 12 random bytes; the same for every renewal, so that nobody else ends it.
         client: our own IP address, as the gateway sees it.
@@ -81,7 +83,7 @@ def encode_map(
         external_port: the port that we should like to have outside; 0 for any.
     """
     header = _PCP_HEADER.pack(_PCP_VERSION, _MAP, 0, lease_s, _as_ipv6(client))
-    nowhere = _as_ipv6("0.0.0.0")  # noqa: S104  (any address outside, says the RFC)
+    nowhere = _as_ipv6("::" if ":" in client else "0.0.0.0")  # noqa: S104  (any, says the RFC)
     return header + _PCP_MAP.pack(nonce, TCP, bytes(3), port, external_port, nowhere)
 
 
@@ -162,6 +164,26 @@ def gateway_of(routes: str) -> str:
                 return str(ipaddress.IPv4Address(bytes.fromhex(fields[2])[::-1]))
             except ValueError:
                 continue
+    return ""
+
+
+def gateway6_of(routes: str) -> str:
+    """Return the IPv6 default gateway in the text of /proc/net/ipv6_route, "" if there is none.
+
+    With its interface, which a link-local address needs.
+
+    >>> gateway6_of(f"{0:032x} 00 {0:032x} 00 fe8000000000000000000000000000{1:02x} 0 0 0 3 eth0")
+    'fe80::1%eth0'
+    """
+    for line in routes.splitlines():
+        fields = line.split()
+        if len(fields) < 10 or fields[:2] != ["0" * 32, "00"] or fields[4] == "0" * 32:
+            continue
+        try:
+            ip = ipaddress.IPv6Address(bytes.fromhex(fields[4]))
+        except ValueError:
+            continue
+        return f"{ip}%{fields[9]}" if ip.is_link_local else str(ip)
     return ""
 
 

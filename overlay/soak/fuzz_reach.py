@@ -15,6 +15,7 @@ from overlay.rendezvous.peer_record import open_envelope, seal
 
 _ADDRESS: Final = "/ip4/8.8.8.8/tcp/4001"
 _ASKED: Final = autonat2_wire.encode(autonat2_wire.Question((_ADDRESS, _ADDRESS), 7))
+_ROUTE6: Final = f"{0:032x} 00 {0:032x} 00 fe80{1:028x} 400 1 0 3 eth0".encode()
 _NONCE: Final = bytes(pcp.NONCE_BYTES)
 _ROUTER: Final = "http://192.168.1.1:5000/desc.xml"
 _DESCRIPTION: Final = (
@@ -64,6 +65,7 @@ def reach_targets() -> list[tuple[str, Callable[[bytes], object], bytes]]:
         ("SSDP", lambda data: igd.read_location(data, "192.168.1.1"), location),
         ("UPnP", _refusals(lambda data: igd.read_description(data, _ROUTER)), _DESCRIPTION),
         ("SOAP", _refusals(lambda data: igd.read_answer(200, data)), b"<a><b>9.9.1.2</b></a>"),
+        ("routes of IPv6", lambda data: pcp.gateway6_of(data.decode("latin-1")), _ROUTE6),
         ("routes", lambda data: pcp.gateway_of(data.decode("latin-1")), b"\n0 00000000 0101A8C0 0"),
     ]
 

@@ -5,7 +5,6 @@ allocate is bounded, too: a few bytes must not announce a gigabyte.
 """
 
 import gc
-import logging
 import random
 import tempfile
 import time
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from overlay.soak.quiet import silenced
 from overlay.soak.rows import Row, resident_mib
 from simulations.soak.chain_targets import chain_targets
 from simulations.soak.market_targets import market_targets
@@ -38,8 +38,7 @@ def run(inputs: int, *, seed: int = 1) -> Iterator[Row]:
     Raises:
         Exception: whatever a target let escape: a crash, with the input in a note.
     """
-    logging.disable(logging.CRITICAL)  # what is refused is told at debug, thousands of times
-    with tempfile.TemporaryDirectory(prefix="cocoon-soak-") as folder:
+    with silenced(), tempfile.TemporaryDirectory(prefix="cocoon-soak-") as folder:
         yield from feed_all(all_targets(Path(folder)), inputs, seed)
 
 

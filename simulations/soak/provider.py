@@ -11,6 +11,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -41,6 +42,7 @@ from overlay.errors import OverlayError
 from overlay.rpc.frame import HEADER_BYTES, encode_frame
 from overlay.soak.census import count_entries, grown
 from overlay.soak.handlers import attack, damaged, seeds_of
+from overlay.soak.quiet import silenced
 from overlay.soak.rows import Row, resident_mib
 from overlay.transport import Host
 from simulations.soak.damage import packed
@@ -110,20 +112,27 @@ def run(inputs: int, *, seed: int = 1, jobs: int | None = None) -> Iterator[Row]
 
 
 async def _run(home: Path, inputs: int, jobs: int, seed: int) -> list[Row]:
-    bugs = _Bugs()
-    logger = logging.getLogger("overlay.rpc")
-    logging.disable(logging.WARNING)  # errors are counted
-    logger.addHandler(bugs)
-    logger.propagate = False
-    try:
+    with _bugs_counted() as bugs:
         async with open_stall(home) as stall:
             stall.host.gate.blame = lambda *_: None  # type: ignore[method-assign]
             async with open_customer(stall, "first") as first:
                 await _buy(stall, first)
             plain = await attack(stall.host, inputs, _seeds(stall), seed=seed, damage=_damaged)
             return [plain, *await _with_cheats(stall, jobs, seed, bugs)]
+
+
+@contextmanager
+def _bugs_counted() -> Iterator[_Bugs]:
+    """Count what the overlay logs as an error, and print nothing of it."""
+    bugs, logger = _Bugs(), logging.getLogger("overlay.rpc")
+    propagated, logger.propagate = logger.propagate, False
+    logger.addHandler(bugs)
+    try:
+        with silenced(logging.WARNING):
+            yield bugs
     finally:
         logger.removeHandler(bugs)
+        logger.propagate = propagated
 
 
 # --- plain inputs ---

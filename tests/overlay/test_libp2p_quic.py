@@ -1,5 +1,6 @@
 """QUIC between running nodes: what a reader does not read waits, and strangers cost little."""
 
+import random
 import time
 
 import pytest
@@ -17,6 +18,7 @@ from overlay import (
 from overlay import _libp2p_hardening as hardening
 from overlay._aioquic import INITIAL_BYTES_MIN, STREAM_WINDOW_BYTES
 from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, QuicLink
+from overlay._libp2p_quic_socket import QuicSocket
 from overlay.limits.budget import Ceiling, LimitsConfig
 from overlay.node import Node
 
@@ -66,6 +68,7 @@ async def test_quic_is_behind_a_switch() -> None:
 
 async def test_tcp_is_preferred_where_there_is_both() -> None:
     async with open_test_host(V4, TCP) as server, open_test_host(V4, TCP) as client:
+        assert ["quic" in each for each in server.addresses] == [False, True]
         await client.connect(server.addresses)
         assert not any(isinstance(each, QuicLink) for each in links(client))
 
@@ -139,6 +142,76 @@ async def test_a_reset_reaches_the_other_side_and_leaves_the_connection() -> Non
             await stream.reset()
             await broken.wait()
         assert await client.request(server.peer_id, "/echo/1", b"alive") == b"alive"
+
+
+async def test_what_the_network_loses_is_sent_again(monkeypatch) -> None:
+    rng, send, lost = random.Random(3), QuicSocket.send, 0  # noqa: S311  (repeatable losses)
+
+    def send_or_lose(self, data: bytes, address: tuple[str, int]) -> None:
+        nonlocal lost
+        if rng.random() < 0.05:
+            lost += 1
+        else:
+            send(self, data, address)
+
+    monkeypatch.setattr(QuicSocket, "send", send_or_lose)
+    body = rng.randbytes(700_000)
+    async with open_test_host() as server, open_test_host() as client:
+        server.serve("/echo/1", echo, streams_max=1)
+        with trio.fail_after(30):
+            await client.connect(server.addresses)
+            assert await client.request(server.peer_id, "/echo/1", body) == body
+    assert lost > 20
+
+
+async def test_a_writer_whose_reader_leaves_does_not_wait_for_it() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        leave = trio.Event()
+
+        async def leave_early(stream: Stream) -> None:
+            await leave.wait()
+            await stream.reset()
+
+        server.serve("/leave/1", leave_early, streams_max=1)
+        await client.connect(server.addresses)
+        stream = await client.open_stream(server.peer_id, "/leave/1")
+
+        async def write() -> None:
+            with pytest.raises(PeerUnavailable):
+                for _ in range(100):
+                    await stream.send(bytes(1 << 20))
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(write)
+                await trio.sleep(0.5)
+                leave.set()
+
+
+async def test_a_read_that_is_cancelled_as_bytes_come_loses_none() -> None:
+    async def wait(_stream: Stream) -> None:
+        await trio.sleep_forever()
+
+    async with open_test_host() as server, open_test_host() as client:
+        server.serve("/wait/1", wait, streams_max=1)
+        await client.connect(server.addresses)
+        stream = await client._driver.open_stream(server.peer_id, "/cocoon/test/wait/1")
+        raw, got = stream._stream.muxed_stream, []
+
+        async def read(task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+            with trio.CancelScope() as scope:
+                task_status.started(scope)
+                got.append(await raw.read(100))
+
+        async with trio.open_nursery() as nursery:
+            scope = await nursery.start(read)
+            await trio.sleep(0.1)
+            raw.muxed_conn._take(raw.stream_id, b"precious", is_last=False)
+            scope.cancel()
+        if not got:
+            with trio.fail_after(1):
+                got.append(await raw.read(100))
+        assert got == [b"precious"]
 
 
 async def test_streams_that_are_over_are_forgotten() -> None:

@@ -1,10 +1,16 @@
 """TLS 1.3 beside Noise on a running node: who reaches whom, and what strangers can do to it."""
+# ruff: noqa: TID251  (the attacker speaks raw libp2p; the tests have their own clock)
 
 import time
 
 import pytest
 import trio
-from libp2p.utils import encode_delim  # noqa: TID251  (the attacker speaks raw libp2p)
+import trio.testing
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.peer.id import ID
+from libp2p.security.exceptions import HandshakeFailure
+from libp2p.utils import encode_delim
 
 from overlay import (
     DhtConfig,
@@ -15,10 +21,11 @@ from overlay import (
     open_host,
 )
 from overlay import _libp2p_hardening as hardening
-from overlay._libp2p_tls import TlsConnection
+from overlay._libp2p_tls import Tls, TlsConnection
 from overlay._openssl import HANDSHAKE_BYTES_MAX, TlsSession, make_context
 from overlay.node import Node
 from overlay.tls_certificate import make_certificate
+from tests.overlay.test_libp2p_ws import Below
 
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
 
@@ -28,7 +35,7 @@ def open_test_host(*security: str, listen: tuple[str, ...] = LOOPBACK):
     config = HostConfig(
         listen_addresses=listen, network="test", dht=DhtConfig(explore_interval_s=0), **options
     )
-    return open_host(config, generate_identity(), clock=time.time)  # noqa: TID251
+    return open_host(config, generate_identity(), clock=time.time)
 
 
 async def echo(stream: Stream) -> None:
@@ -73,6 +80,17 @@ async def test_over_tls_another_peer_at_the_address_is_refused() -> None:
         with pytest.raises(PeerUnavailable):
             await client.connect([address])
         assert await client.connect(server.addresses) == server.peer_id
+
+
+async def test_whoever_dials_is_told_at_once_that_another_peer_answers() -> None:
+    ends = trio.testing.memory_stream_pair()
+    identities = generate_identity(), generate_identity()
+    one, other = (Tls(each, create_new_key_pair(each.seed), (), time.time) for each in identities)
+    raws = [RawConnection(Below(end), end is ends[0]) for end in ends]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other.secure_inbound, raws[1])
+        with trio.fail_after(3), pytest.raises(HandshakeFailure, match="answers instead of"):
+            await one.secure_outbound(raws[0], ID.from_string(generate_identity().peer_id))
 
 
 @pytest.mark.parametrize("listen", ["/ip6/::1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"])
@@ -128,7 +146,7 @@ async def test_garbage_instead_of_a_handshake_is_cut_off_and_costs_nobody_else()
 
 async def test_a_handshake_that_takes_its_time_is_cut_off(monkeypatch) -> None:
     monkeypatch.setattr(hardening, "HANDSHAKE_S", 0.5)
-    stranger = make_context(make_certificate(generate_identity(), time.time()), ())  # noqa: TID251
+    stranger = make_context(make_certificate(generate_identity(), time.time()), ())
     session = TlsSession(stranger, is_client=True)
     session.handshake(b"")
     hello = session.outgoing()

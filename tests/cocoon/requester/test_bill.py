@@ -7,7 +7,7 @@ import pytest
 import trio
 from shop import ask
 
-from cocoon.errors import PaymentError
+from cocoon.errors import JobFailed, PaymentError
 from cocoon.gateway.allowance import Allowance
 from cocoon.gateway.service import Gateway
 from cocoon.messages import Finish
@@ -62,6 +62,21 @@ async def test_a_bill_knows_what_a_cancelled_job_cost(market):
         await requester.run(ask(provider, 40), listen, bill)
     (channel,) = requester.payer.list_channels()
     assert bill.paid_nanoton == channel.signed_total > 0
+
+
+async def test_a_job_that_was_paid_in_part_is_not_one_to_try_again_blindly(market):
+    """Clients of the API repeat what found no provider; this one would be paid twice."""
+    provider = await market.provider(1)
+    requester, bill = await market.requester(), Bill()
+
+    async def listen(event) -> None:
+        if isinstance(event, OutputCame) and event.tokens == 5:
+            market.network.kill(provider.identity.peer_id)
+
+    with pytest.raises(JobFailed, match="was paid for what came") as failed:
+        await requester.run(ask(provider, 40), listen, bill)
+    assert bill.paid_nanoton > 0
+    assert str(failed.value).count(provider.identity.peer_id[-8:]) == 1, "one reason each"
 
 
 async def test_no_job_begins_that_could_pass_the_limit(market):

@@ -18,7 +18,7 @@ QUIET = HostConfig(
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.01), st.floats(0, 0.01)), max_size=100))
-def test_strangers_never_get_more_than_half_of_the_time(script) -> None:
+def test_strangers_get_a_third_of_the_time_at_most(script) -> None:
     turns, now_s, worked_s = Turns(), 0.0, 0.0
     for idle_s, work_s in script:
         now_s = turns.next_s(now_s + idle_s)
@@ -26,7 +26,7 @@ def test_strangers_never_get_more_than_half_of_the_time(script) -> None:
         worked_s += work_s
         turns.end(now_s, now_s + work_s)
         now_s += work_s
-    assert worked_s <= turns.next_s(now_s) / 2 + 1e-9
+    assert worked_s <= turns.next_s(now_s) / 3 + 1e-9
 
 
 @given(st.lists(st.floats(0, 0.01), max_size=100))
@@ -43,7 +43,7 @@ def test_turns_begin_a_pause_apart_and_nobody_waits_longer(arrivals) -> None:
 def test_a_clock_that_jumps_stops_nobody() -> None:
     turns = Turns()
     turns.end(0.0, 1000.0)
-    assert turns.next_s(1000.0) <= 1000.0 + 10 * TURN_S
+    assert turns.next_s(1000.0) <= 1000.0 + 20 * TURN_S
 
 
 def test_a_turn_ends_by_time_and_by_count() -> None:

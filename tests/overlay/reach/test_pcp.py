@@ -15,10 +15,12 @@ from overlay.reach.pcp import (
     encode_map,
     encode_pmp_address,
     encode_pmp_map,
+    gateway6_of,
     gateway_of,
 )
 
 NONCE = bytes(range(12))
+PORT = 4001
 ANSWER = bytes.fromhex(
     "02810000" "00000e10" "00000007" + "00" * 12  # version, opcode, result, lease, epoch
     + NONCE.hex() + "06000000" "0fa1" "9c40" "00000000000000000000ffff09090102"
@@ -33,6 +35,27 @@ def test_a_request_has_the_layout_of_the_rfc() -> None:
     )  # fmt: skip
     assert encode_pmp_address() == b"\0\0"
     assert encode_pmp_map(4001, lease_s=7200).hex() == "000200000fa1000000001c20"
+
+
+def test_a_request_for_ipv6_asks_for_a_way_in_to_our_own_address() -> None:
+    request = encode_map(NONCE, "2001:db8::7", 4001, lease_s=3600, external_port=4001)
+    assert request.hex() == (
+        "02010000" "00000e10" "20010db8000000000000000000000007"
+        + NONCE.hex() + "06000000" "0fa1" "0fa1" + "00" * 16
+    )  # fmt: skip
+    answer = ANSWER[:-18] + bytes.fromhex("0fa120010db8000000000000000000000007")
+    assert decode_map(answer, NONCE, 4001) == Mapping(Protocol.PCP, "2001:db8::7", PORT, PORT, 3600)
+
+
+def test_the_gateway_of_ipv6_is_read_from_the_systems_table() -> None:
+    zero, link_local, public = "0" * 32, f"fe80{1:028x}", "20010db8" + f"{1:024x}"
+    other = f"fd{0:030x} 40 {zero} 00 {zero} 100 1 0 1 eth1"
+    assert gateway6_of("\n".join([other, f"{zero} 00 {zero} 00 {link_local} 400 3 0 3 eth0"])) == (
+        "fe80::1%eth0"
+    )
+    assert gateway6_of(f"{zero} 00 {zero} 00 {public} 400 3 0 3 eth0") == "2001:db8::1"
+    for none in ("", other, f"{zero} 00 {zero} 00 {zero} ffffffff 1 0 200200 lo"):
+        assert gateway6_of(none) == ""
 
 
 def test_an_answer_tells_where_the_port_is() -> None:
@@ -75,3 +98,4 @@ def test_any_datagram_is_an_answer_or_none_or_an_error_of_ours(data) -> None:
 @given(st.text())
 def test_any_table_of_routes_is_read(text) -> None:
     assert isinstance(gateway_of("head\n" + text), str)
+    assert isinstance(gateway6_of(text), str)

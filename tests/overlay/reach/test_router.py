@@ -1,7 +1,7 @@
 """Ports forwarded by a real router, miniupnpd, between network namespaces (`make conformance`).
 
-pub 9.9.1.1 --+-- wan
-nat 9.9.1.2 --+     192.168.1.0/24: home
+pub 9.9.1.1 2a01:4f8:1::1 --+-- wan
+nat 9.9.1.2 2a01:4f8:1::2 --+     192.168.1.0/24, 2a01:4f8:2::/64: home
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,20 @@ from tests.namespaces import Net, miniupnpd, open_net
 from tests.overlay.reach.node_process import NodeProcess, running
 
 PORT = 4001
+PUB6, NAT6 = "2a01:4f8:1::1", "2a01:4f8:1::2"
+LAN6, HOME6 = "2a01:4f8:2::1", "2a01:4f8:2::2"
+FIREWALL6 = """
+table inet forwarding {
+  chain pass { }
+  chain forward {
+    type filter hook forward priority 0; policy drop;
+    iifname "lan" accept
+    ct state established,related accept
+    meta l4proto ipv6-icmp accept
+    jump pass
+  }
+}
+"""
 OUTSIDE = "9.9.1.2"
 MAPPED = f"/ip4/{OUTSIDE}/tcp/{PORT}"
 
@@ -33,9 +47,25 @@ def net() -> Iterator[Net]:
         yield net
 
 
+@pytest.fixture
+def net6(net: Net) -> Iterator[Net]:
+    """The same with IPv6, which no NAT changes, and a firewall lets nothing in of."""
+    net.run("nat", "nft", "delete", "table", "inet", "filter")
+    net.run("nat", "nft", "-f", "-", text=FIREWALL6)
+    net.run("nat", "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+    for place, device, address in (
+        ("pub", "wan", PUB6), ("nat", "wan", NAT6), ("nat", "lan", LAN6), ("home", "wan", HOME6),
+    ):  # fmt: skip
+        net.address(place, device, address, 64)
+    net.run("home", "ip", "-6", "route", "add", "default", "via", LAN6)
+    net.run("pub", "ip", "-6", "route", "add", "2a01:4f8:2::/64", "via", NAT6)
+    yield net
+    net.run("nat", "nft", "flush", "ruleset")
+
+
 @contextmanager
 def home(net: Net, **config: object) -> Iterator[NodeProcess]:
-    listen = [f"/ip4/0.0.0.0/tcp/{PORT}"]
+    listen = config.pop("listen_addresses", [f"/ip4/0.0.0.0/tcp/{PORT}"])
     with running(net.command("home"), listen_addresses=listen, port_mapping=True, **config) as node:
         yield node
 
@@ -77,3 +107,24 @@ def test_a_port_that_was_forwarded_by_hand_is_left_alone(net: Net, tmp_path: Pat
     ):
         assert node("router") == ""
         assert not forwarded(net)
+
+
+def let_in(net: Net) -> bool:
+    return f"dport {PORT}" in net.run("nat", "nft", "list", "chain", "inet", "forwarding", "pass")
+
+
+def test_a_router_lets_in_what_comes_over_ipv6_until_we_leave(net6: Net, tmp_path: Path) -> None:
+    """By PCP: the router's firewall, not a NAT, is what stands between."""
+    listen, there = [f"/ip6/::/tcp/{PORT}"], f"/ip6/{HOME6}/tcp/{PORT}"
+    with running(net6.command("pub"), listen_addresses=[f"/ip6/{PUB6}/tcp/{PORT}"]) as pub:
+        with home(net6, listen_addresses=listen) as node:
+            node("connect", addresses=pub.addresses)
+            assert node("dialback", peer=pub.peer_id, addresses=[there]) == "silent"
+        with miniupnpd(net6, "nat", tmp_path, upnp=False):
+            with home(net6, listen_addresses=listen) as node:
+                assert node("router") == f"PCP lets in port {PORT} of {HOME6} to us"
+                assert let_in(net6)
+                node("connect", addresses=pub.addresses)
+                assert node("dialback", peer=pub.peer_id, addresses=[there]) == "reached"
+                assert node("addresses").count(f"{there}/p2p/{node.peer_id}") == 1
+            assert not let_in(net6)
