@@ -128,7 +128,7 @@ OVERLAY: Final = (
         "look-ups while nodes die, Sybils surround a key, a partition heals; in virtual time",
         Beside.WORK,
         lambda options: dht.run(options.nodes, options.lookups),
-        lambda options: options.nodes * options.lookups / 500,
+        lambda options: options.nodes * options.lookups / 1200,
         ("nodes", "lookups"),
     ),
     Scenario(
@@ -136,7 +136,7 @@ OVERLAY: Final = (
         "damaged messages to every protocol of a running node of the overlay",
         Beside.WORK,
         lambda options: handlers.run(options.live_inputs, seed=options.seed),
-        lambda options: 20 + options.live_inputs / 400,
+        lambda options: 15 + options.live_inputs / 800,
         ("live_inputs", "seed"),
     ),
     Scenario(

@@ -25,7 +25,7 @@ MARKET: Final = (
         "damaged messages, and customers that cheat at any step, to a provider with real payments",
         Beside.WORK,
         lambda options: provider.run(options.live_inputs, seed=options.seed),
-        lambda options: 20 + options.live_inputs / 400,
+        lambda options: 20 + options.live_inputs / 450,
         ("live_inputs", "seed"),
         PACKAGES,
     ),

@@ -42,6 +42,14 @@ def test_caches_that_fill_in_the_first_quarter_are_no_leak() -> None:
     assert judge("subject", filling, LIMITS["subject"]).passed
 
 
+def test_a_short_run_is_judged_by_what_it_grew_in_all() -> None:
+    for leak, holds in (({"leak_mib_per_hour": 30.0}, True), ({"leak_mib_per_hour": 200.0}, False)):
+        short = [each for each in samples(**leak) if each.at_s <= 240]
+        assert judge("subject", short, LIMITS["subject"]).passed is holds
+    climbing = [each for each in samples(tasks_per_hour=900.0) if each.at_s <= 240]
+    assert not judge("subject", climbing, LIMITS["subject"]).passed
+
+
 def test_one_wild_sample_changes_no_verdict() -> None:
     wild = samples()
     wild[-1] = Sample(wild[-1].at_s, 900.0, 5000, 400, {}, {}, {})
