@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import trio
 
 from cocoon.cli.ask import buy
 from cocoon.cli.kernels import arrays_json, save_arrays, show_arrays
@@ -14,9 +13,7 @@ from cocoon.cli.output import Output
 from cocoon.cli.progress import Steps
 from cocoon.cli.running import run_interruptible
 from cocoon.cli.settings import load_as_buyer
-from cocoon.clock import Clock
 from cocoon.config import NodeConfig
-from cocoon.directory import Directory
 from cocoon.errors import ConfigError, JobFailed, NoProvider, Refused, exit_code
 from cocoon.kernel_profiles import PROFILES, KernelDevice, KernelProfile
 from cocoon.market.book import Listing
@@ -25,6 +22,7 @@ from cocoon.market.sizes import too_small
 from cocoon.messages import RefusalCode
 from cocoon.node import Node, open_node
 from cocoon.requester.events import JobProgress, JobResult, KernelCame
+from cocoon.requester.finding import Finder
 from cocoon.requester.kernels import OWN_FAULT, outputs_of
 from cocoon.requester.plan import KernelRequest, Progress, size_of
 from cocoon.words import kernel_words, progress_words, receipt_words, result_json
@@ -32,9 +30,6 @@ from contracts.units import TICKER, format_coins
 from kernels.custom import BadManifest, KernelJob, read_manifest
 from overlay.ids import short
 
-LOOK_S: Final = 12.0
-"""How long we look for quotes, at most."""
-SETTLE_S: Final = 0.5
 NOBODY: Final = (
     "nobody sells time to kernels here: check network.bootstrap, or wait for one "
     "(a provider sets provider.kernels.enabled)"
@@ -68,7 +63,7 @@ def _submit(parsed: argparse.Namespace, job: KernelJob, output: Output) -> int:
 
         async def choose(node: Node) -> KernelRequest:
             steps.step("looking for providers of kernels")
-            device = await choose_device(node.directory, parsed.device, node.clock)
+            device = await choose_device(_finder(node), parsed.device)
             steps.say(f"class {PROFILES[device].name}: 1 ms is {PROFILES[device].unit}")
             return KernelRequest(job=job, device=device)
 
@@ -140,43 +135,33 @@ def _profile(resource_class: str) -> KernelProfile:
 # --- looking ---
 
 
-async def choose_device(directory: Directory, wanted: str, clock: Clock) -> KernelDevice:
+def _finder(node: Node) -> Finder:
+    patience_s = node.config.requester.compare_timeout_s
+    return Finder(node.directory, node.clock, node.identity.peer_id, patience_s)
+
+
+async def choose_device(finder: Finder, wanted: str) -> KernelDevice:
     """Return what kernels shall run on: as told, or a GPU when anybody sells one, else a CPU."""
     for device in PROFILES:
         if wanted == device:
             return device
-    await _discover(directory, list(PROFILES), clock)
+    await finder.discover(*(profile.resource_class for profile in PROFILES.values()))
     for device, profile in PROFILES.items():
-        if directory.book.candidates(profile.resource_class, int(clock())):
+        if finder.listings(profile.resource_class):
             return device
     raise NoProvider(NOBODY)
-
-
-async def _discover(directory: Directory, devices: list[KernelDevice], clock: Clock) -> None:
-    """Look for quotes until there are some, and a moment longer for others."""
-    classes = [PROFILES[device].resource_class for device in devices]
-    directory.book.watch(classes)
-    with trio.move_on_after(LOOK_S):
-        while not any(directory.book.candidates(one, int(clock())) for one in classes):
-            async with trio.open_nursery() as nursery:
-                for one in classes:
-                    nursery.start_soon(directory.discover, one)
-            with trio.move_on_after(SETTLE_S):
-                await directory.wait_for_news()
-        await trio.sleep(SETTLE_S)
 
 
 async def _look(config: NodeConfig, job: KernelJob, wanted: str, output: Output) -> int:
     """Show what the job would cost where, and buy nothing."""
     devices = [device for device in PROFILES if wanted in {"auto", device}]
     async with open_node(config, must_join=True) as node:
-        await _discover(node.directory, devices, node.clock)
+        finder = _finder(node)
+        await finder.discover(*(PROFILES[device].resource_class for device in devices))
         found = [
             (device, listing)
             for device in devices
-            for listing in node.directory.book.candidates(
-                PROFILES[device].resource_class, int(node.clock())
-            )
+            for listing in finder.listings(PROFILES[device].resource_class)
         ]
     lines = [_line(KernelRequest(job=job, device=device), one) for device, one in found]
     lines.sort(key=lambda line: (bool(line.problem), line.at_most_nanoton))

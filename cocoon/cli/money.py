@@ -13,11 +13,11 @@ from cocoon.config import NodeConfig, config_template
 from cocoon.errors import ConfigError
 from cocoon.node import open_account, open_chain
 from contracts.address import friendly_address, parse_address
-from contracts.errors import InvalidData
+from contracts.errors import ChainUnavailable, InvalidData
 from contracts.keystore import read_public
 from contracts.toncenter import DevnetControl
 from contracts.units import TICKER, NanoTon, format_coins
-from contracts.wallet import MAINNET_ID, Transfer, send_transfers
+from contracts.wallet import MAINNET_ID, TRANSFER_VALID_S, Transfer, send_transfers
 
 SEND_TIMEOUT_S = 60.0
 
@@ -123,9 +123,15 @@ async def _send(config: NodeConfig, transfer: Transfer, output: Output) -> None:
     with Steps(output, quiet=output.as_json) as steps:
         async with open_account(config) as account:
             steps.step(f"sending {format_coins(transfer.value_nanoton)} {TICKER}")
-            record = await send_transfers(
-                account.chain, account.wallet, [transfer], timeout_s=SEND_TIMEOUT_S
-            )
+            try:
+                record = await send_transfers(
+                    account.chain, account.wallet, [transfer], timeout_s=SEND_TIMEOUT_S
+                )
+            except ChainUnavailable as error:
+                raise ChainUnavailable(
+                    f"{error}; it may still go through in the next {TRANSFER_VALID_S} s: look at "
+                    "cocoon wallet show before you send again"
+                ) from error
     sent, fees = format_coins(transfer.value_nanoton), format_coins(record.fees_nanoton)
     output.say(f"sent {sent} {TICKER}; fees {fees}")
     output.result({"fees_nanoton": record.fees_nanoton, "lt": record.lt})

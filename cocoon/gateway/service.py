@@ -34,7 +34,7 @@ from contracts.units import NanoTon
 
 BODY_TIMEOUT_S: Final = 60.0
 LOOK_S: Final = 5.0
-"""How long a list of models may wait for the DHT, when no quote is known."""
+"""How long a list of models may wait for the DHT."""
 CLIENT_STALL_S: Final = 30.0
 """Who reads nothing for so long has left: the job would hold its provider's device for it."""
 JSON: Final = "application/json"
@@ -89,14 +89,10 @@ class Gateway:
     # --- what is served ---
 
     async def _models(self, _: Request) -> Response:
-        classes = model_classes()
-        book, now = self.requester.directory.book, int(self.requester.clock())
-        book.watch(list(classes))
-        if not any(book.candidates(each, now) for each in classes):
-            with trio.move_on_after(LOOK_S):
-                for each in classes:
-                    await self.requester.directory.discover(each)
-        on_sale = [name for each, name in classes.items() if book.candidates(each, now)]
+        classes, finder = model_classes(), self.requester.finder
+        with trio.move_on_after(LOOK_S):
+            await finder.discover(*classes)
+        on_sale = [name for each, name in classes.items() if finder.listings(each)]
         return Response(model_list(on_sale), media_type=JSON)
 
     async def _chat(self, request: Request) -> Response:

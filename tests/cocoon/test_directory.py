@@ -3,14 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import offerings
 import pytest
 import trio
 from msgspec.structs import replace
+from offerings import offering
 
 from cocoon.directory import FETCH_EVERY_S, LOOKUP_TIMEOUT_S, Directory, open_directory
-from cocoon.market.quotes import Offering, PriceTerms, make_quote
 from cocoon.market.renewal import Renewer
-from cocoon.messages import Kind, Limits, ModelOnOffer, PriceSchedule, Quote, Tier, encode
+from cocoon.messages import Kind, Quote, encode
 from cocoon.signing import sign
 from overlay import DhtConfig, HostConfig, generate_identity
 from overlay.identity import Identity
@@ -35,25 +36,7 @@ async def open_member(
 
 
 def quote_of(seller: Identity, now_unix_s: float):
-    model = ModelOnOffer(
-        kind=Kind.CHAT, name="m", model_id=bytes(32), engine_id=bytes(32), limits=Limits()
-    )
-    offering = Offering(
-        peer_id=seller.peer_id,
-        statement_id=bytes(32),
-        model=model,
-        terms=PriceTerms(base=PriceSchedule(output_token=160_000)),
-        tier=Tier.OPEN,
-    )
-    return make_quote(
-        offering,
-        previous=None,
-        load=None,
-        slots=1,
-        free_slots=1,
-        speed_milli_per_s=1,
-        now_unix_s=int(now_unix_s),
-    )
+    return offerings.quote_of(offering(seller.peer_id), now=int(now_unix_s))
 
 
 def heard(directory: Directory, seller: Identity, quote: Quote) -> Verdict:

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from cocoon.payments.channel import LOCKS_OPEN_MAX
 from cocoon.payments.hub.messages import HubTerms
 from contracts.channel import ChannelState
 from contracts.errors import InvalidData
@@ -83,7 +82,3 @@ def terms_fault(terms: HubTerms, *, network_id: int, fee: NanoTon, fee_max: Nano
         (terms.route_s_max > 2 * terms.margin_s, "its routes end before they begin"),
     )
     return next((reason for good, reason in checks if not good), "")
-
-
-ROUTES_PER_CHANNEL_MAX: Final = LOCKS_OPEN_MAX
-"""Open at once in one channel: what one claim without a wallet can open."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 import pytest
 import trio
 
+from cocoon.cli import money
 from cocoon.cli.main import run
 from contracts import assets
 from contracts.devnet import serve_devnet
@@ -89,6 +90,14 @@ def test_a_fresh_home_gets_a_wallet_and_coins_and_sends_some(cocoon, tmp_path) -
     assert cocoon("two", "wallet")["balance_nanoton"] > parse_coins("0.499")
     assert cocoon("one", "wallet", "create", "--devnet-wallet", code=2)["error"]
     assert cocoon("one", "wallet", "address") == {"address": address}
+
+
+def test_a_transfer_that_is_not_seen_in_time_may_still_come(cocoon, monkeypatch) -> None:
+    to = cocoon("two", "wallet", "create", "--devnet-wallet")["address"]
+    rich(cocoon, "one")
+    monkeypatch.setattr(money, "SEND_TIMEOUT_S", 0)
+    told = cocoon("one", "wallet", "send", "1", "--to", to, code=6)["error"]["message"]
+    assert "may still go through in the next 90 s" in told, "who sends again could pay twice"
 
 
 def test_words_bring_the_same_wallet_to_another_home(cocoon, tmp_path, monkeypatch) -> None:

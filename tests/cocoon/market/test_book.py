@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
+from offerings import offering, quote_of
 
 from cocoon.market.book import (
     CLASSES_PER_PEER_MAX,
@@ -15,12 +16,10 @@ from cocoon.market.book import (
     QuoteBook,
 )
 from cocoon.market.load import Load
-from cocoon.market.quotes import Offering, PriceTerms, make_quote, malformed
+from cocoon.market.quotes import malformed
 from cocoon.messages import (
     CONTROL_BYTES_MAX,
-    Kind,
     Limits,
-    ModelOnOffer,
     PriceInputs,
     PriceSchedule,
     Quote,
@@ -36,28 +35,8 @@ CLASS = "chat/" + "00" * 32
 
 
 def quote(peer="p", *, model=0, previous=None, load=None, now=NOW, base=160_000) -> Quote:
-    offering = Offering(
-        peer_id=peer,
-        statement_id=bytes(32),
-        model=ModelOnOffer(
-            kind=Kind.CHAT,
-            name="m" * 100,
-            model_id=model.to_bytes(32, "big"),
-            engine_id=bytes(32),
-            limits=Limits(),
-        ),
-        terms=PriceTerms(base=PriceSchedule(output_token=base)),
-        tier=Tier.OPEN,
-    )
-    return make_quote(
-        offering,
-        previous=previous,
-        load=load,
-        slots=4,
-        free_slots=4,
-        speed_milli_per_s=1,
-        now_unix_s=now,
-    )
+    sold = offering(peer, name="m" * 100, model=model.to_bytes(32, "big"), price=base)
+    return quote_of(sold, previous=previous, load=load, slots=4, now=now)
 
 
 def sealed(one: Quote) -> Signed:

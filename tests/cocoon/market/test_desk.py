@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
+from offerings import offering, quote_of
 
 from cocoon.market.desk import (
     HOLD_AGAIN_S,
@@ -17,14 +18,11 @@ from cocoon.market.desk import (
 from cocoon.market.load import Load
 from cocoon.market.match import ANY_PRICE
 from cocoon.market.price import PPM, at_most, cost, schedule_at
-from cocoon.market.quotes import Offering, PriceTerms, make_quote
 from cocoon.messages import (
     Accept,
     CounterOffer,
-    Kind,
     Limits,
     Meter,
-    ModelOnOffer,
     Offer,
     PaymentRef,
     PriceSchedule,
@@ -56,28 +54,9 @@ SEAL_KEY = bytes(1216)
 
 
 def quote(busy_slot_ms=0, **terms) -> Quote:
-    offering = Offering(
-        peer_id="provider",
-        statement_id=bytes(32),
-        model=ModelOnOffer(
-            kind=Kind.CHAT,
-            name="m",
-            model_id=bytes(32),
-            engine_id=bytes(32),
-            limits=Limits(context_tokens=512, output_tokens_max=256, input_bytes_max=65_536),
-        ),
-        terms=PriceTerms(base=PriceSchedule(output_token=1_000_000), **terms),
-        tier=Tier.SIM,
-    )
-    return make_quote(
-        offering,
-        previous=None,
-        load=Load(4, 60_000, busy_slot_ms),
-        slots=4,
-        free_slots=4,
-        speed_milli_per_s=1,
-        now_unix_s=NOW,
-    )
+    limits = Limits(context_tokens=512, output_tokens_max=256, input_bytes_max=65_536)
+    sold = offering("provider", price=1_000_000, limits=limits, tier=Tier.SIM, **terms)
+    return quote_of(sold, load=Load(4, 60_000, busy_slot_ms), slots=4)
 
 
 QUOTE = quote()

@@ -1,20 +1,15 @@
 """What `cocoon explain` tells."""
 
 import msgspec
+from offerings import offering, quote_of
 
 from cocoon.market.book import Listing
 from cocoon.market.explain import HEADER, Explanation, explain, render
 from cocoon.market.match import Loss, Track
-from cocoon.market.quotes import Offering, PriceTerms, make_quote
 from cocoon.market.sizes import JobSize
 from cocoon.messages import (
-    Kind,
-    Limits,
     LossReason,
-    ModelOnOffer,
-    PriceSchedule,
     Signed,
-    Tier,
 )
 
 NOW = 1_800_000_000
@@ -22,24 +17,7 @@ SIZE = JobSize(output_tokens_max=100)
 
 
 def listing(peer: str, price: int) -> Listing:
-    offering = Offering(
-        peer_id=peer,
-        statement_id=bytes(32),
-        model=ModelOnOffer(
-            kind=Kind.CHAT, name="m", model_id=bytes(32), engine_id=bytes(32), limits=Limits()
-        ),
-        terms=PriceTerms(base=PriceSchedule(output_token=price)),
-        tier=Tier.OPEN,
-    )
-    quote = make_quote(
-        offering,
-        previous=None,
-        load=None,
-        slots=1,
-        free_slots=1,
-        speed_milli_per_s=12_345,
-        now_unix_s=NOW,
-    )
+    quote = quote_of(offering(peer, price=price), speed=12_345)
     return Listing(
         signed=Signed(body=b"", signature=bytes(64)),
         base=Signed(body=b"", signature=bytes(64)),

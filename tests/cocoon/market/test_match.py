@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from offerings import offering, quote_of
 
 from cocoon.market.book import QuoteBook
 from cocoon.market.match import (
@@ -22,13 +23,10 @@ from cocoon.market.match import (
     shortlist,
 )
 from cocoon.market.price import PPM, at_most
-from cocoon.market.quotes import Offering, PriceTerms, make_quote
 from cocoon.market.sizes import JobSize
 from cocoon.messages import (
-    Kind,
     Limits,
     LossReason,
-    ModelOnOffer,
     PriceSchedule,
     Signed,
     Tier,
@@ -43,28 +41,9 @@ FAST = 30_000
 
 
 def add(book: QuoteBook, peer, *, price=1_000_000, speed=FAST, free=1, tier=Tier.OPEN, **more):
-    offering = Offering(
-        peer_id=peer,
-        statement_id=bytes(32),
-        model=ModelOnOffer(
-            kind=Kind.CHAT,
-            name="m",
-            model_id=bytes(32),
-            engine_id=bytes(32),
-            limits=more.pop("limits", ROOMY),
-        ),
-        terms=PriceTerms(base=PriceSchedule(output_token=price), floor_ppm=PPM, cap_ppm=PPM),
-        tier=tier,
-    )
-    quote = make_quote(
-        offering,
-        previous=None,
-        load=None,
-        slots=4,
-        free_slots=free,
-        speed_milli_per_s=speed,
-        now_unix_s=NOW,
-    )
+    limits = more.pop("limits", ROOMY)
+    sold = offering(peer, price=price, limits=limits, tier=tier, floor_ppm=PPM, cap_ppm=PPM)
+    quote = quote_of(sold, slots=4, free=free, speed=speed)
     quote = replace(quote, **more)
     book.accept(Signed(body=encode(quote), signature=bytes(64)), quote, NOW)
     return quote

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from offerings import offering, quote_of
 
 from cocoon.market.load import Load
 from cocoon.market.match import ANY_PRICE, Preferences
@@ -25,13 +26,10 @@ from cocoon.market.negotiate import (
     offer_problem,
 )
 from cocoon.market.price import PPM, schedule_at
-from cocoon.market.quotes import Offering, PriceTerms, make_quote
 from cocoon.messages import (
     VERSION,
-    Kind,
     Limits,
     LossReason,
-    ModelOnOffer,
     Offer,
     PriceSchedule,
     Quote,
@@ -64,24 +62,8 @@ CEILING = PriceSchedule(output_token=1_000_000)
 
 
 def quote(peer="p", price=1_000_000, **changes) -> Quote:
-    offering = Offering(
-        peer_id=peer,
-        statement_id=bytes(32),
-        model=ModelOnOffer(
-            kind=Kind.CHAT, name="m", model_id=bytes(32), engine_id=bytes(32), limits=LIMITS
-        ),
-        terms=PriceTerms(base=PriceSchedule(output_token=price)),
-        tier=Tier.OPEN,
-    )
-    made = make_quote(
-        offering,
-        previous=None,
-        load=Load(4, 60_000, 120_000),
-        slots=4,
-        free_slots=4,
-        speed_milli_per_s=30_000,
-        now_unix_s=NOW,
-    )
+    sold = offering(peer, price=price, limits=LIMITS)
+    made = quote_of(sold, load=Load(4, 60_000, 120_000), slots=4, speed=30_000)
     return replace(made, **changes)
 
 

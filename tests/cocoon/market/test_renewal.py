@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from offerings import offering, quote_of
 
 from cocoon.directory import Directory
 from cocoon.market.book import Flag, QuoteBook
@@ -12,10 +13,8 @@ from cocoon.market.price import recompute
 from cocoon.market.quotes import (
     FAREWELL_S,
     Offering,
-    PriceTerms,
     Quoter,
     change_s,
-    make_quote,
     reissue_s,
 )
 from cocoon.market.renewal import (
@@ -30,11 +29,8 @@ from cocoon.market.renewal import (
 from cocoon.messages import (
     Kind,
     Limits,
-    ModelOnOffer,
-    PriceSchedule,
     Quote,
     Signed,
-    Tier,
     decode,
     encode,
 )
@@ -48,31 +44,20 @@ NOW = 1_800_000_000
 SELLER = generate_identity()
 
 
-def offering(model: int = 0, base: int = 160_000, seller=SELLER) -> Offering:
-    return Offering(
-        peer_id=seller.peer_id,
-        statement_id=bytes(32),
-        model=ModelOnOffer(
-            kind=Kind.CHAT,
-            name="small",
-            model_id=bytes([model]) * 32,
-            engine_id=bytes(32),
-            limits=Limits(context_tokens=512),
-        ),
-        terms=PriceTerms(base=PriceSchedule(output_token=base)),
-        tier=Tier.OPEN,
-    )
+def sold_by(seller=SELLER, *, model: int = 0, price: int = 160_000) -> Offering:
+    limits = Limits(context_tokens=512)
+    return offering(seller.peer_id, model=bytes([model]) * 32, price=price, limits=limits)
 
 
 def quote(*, previous=None, now=NOW, free=3, load=None, sold=None) -> Quote:
-    return make_quote(
-        sold or offering(),
+    return quote_of(
+        sold or sold_by(),
         previous=previous,
         load=load,
         slots=4,
-        free_slots=free,
-        speed_milli_per_s=45_000,
-        now_unix_s=now,
+        free=free,
+        speed=45_000,
+        now=now,
     )
 
 
@@ -114,7 +99,7 @@ def test_a_reader_of_renewals_knows_exactly_the_quotes_that_were_made(steps) -> 
     for passed_s, free, busy_ms, dearer in steps:
         now += passed_s
         load = Load(4, 60_000, busy_ms) if passed_s >= 60 else None
-        sold = offering(base=160_000 + now % 7 if dearer else 160_000)
+        sold = sold_by(price=160_000 + now % 7 if dearer else 160_000)
         previous = quote(previous=previous, now=now, free=free, load=load, sold=sold)
         reader.now = now
         for message in renewer.messages([previous]):
@@ -133,7 +118,7 @@ def test_new_terms_are_told_in_full_and_so_is_every_thirty_third_quote() -> None
         full += [number] if isinstance(message, Quote) else []
         made = quote(previous=made)
     assert full == [0, RENEWALS_MAX + 1]
-    dearer = quote(previous=made, sold=offering(base=200_000))
+    dearer = quote(previous=made, sold=sold_by(price=200_000))
     assert renewer.messages([dearer]) == [dearer]
 
 
@@ -146,7 +131,7 @@ def test_a_price_that_is_not_by_the_rule_cannot_be_renewed() -> None:
 
 def test_the_quotes_of_several_models_go_in_one_message() -> None:
     renewer, reader = Renewer(), Market()
-    sold = [offering(model) for model in range(5)]
+    sold = [sold_by(model=model) for model in range(5)]
     firsts = [quote(sold=each) for each in sold]
     for message in renewer.messages(firsts):
         assert reader.hear(message) is Verdict.ACCEPT
@@ -178,7 +163,7 @@ def test_a_newcomer_gets_the_full_quotes_that_it_asks_for_and_no_others() -> Non
     asked = newcomer.directory.take_lacking()
     assert decode(BasesRequest, encode(BasesRequest(bases=asked))).bases == asked
     other = generate_identity()
-    unasked = sign(other, NETWORK, quote(sold=offering(seller=other)))
+    unasked = sign(other, NETWORK, quote(sold=sold_by(other)))
     newcomer.directory.hear_bases([*old.directory.bases(asked), unasked], asked)
     assert newcomer.quotes() == [second]
 
@@ -262,7 +247,7 @@ def test_no_damaged_renewal_crashes_a_reader(tail: bytes) -> None:
 
 @pytest.mark.parametrize("crowd", [0, 10, 150, 1000, 10_000, 14_000])
 def test_a_class_of_any_size_at_rest_sends_no_more_than_its_share(crowd: int) -> None:
-    source, sent = Quoter([offering()], slots=4, now_ms=0), 0
+    source, sent = Quoter([sold_by()], slots=4, now_ms=0), 0
     hours = 4
     for second in range(3600 * hours):
         sent += len(source.due(now_ms=1000 * second, now_unix_s=NOW + second, crowd=crowd))
@@ -274,7 +259,7 @@ def test_a_class_of_any_size_at_rest_sends_no_more_than_its_share(crowd: int) ->
 
 def test_a_change_waits_its_turn_in_a_large_market_and_is_then_told() -> None:
     crowd = 10_000
-    source = Quoter([offering()], slots=1, now_ms=0)
+    source = Quoter([sold_by()], slots=1, now_ms=0)
     source.due(now_ms=0, now_unix_s=NOW, crowd=crowd)
     source.started(500)
     told = [
@@ -288,7 +273,7 @@ def test_a_change_waits_its_turn_in_a_large_market_and_is_then_told() -> None:
 
 
 def test_a_provider_that_leaves_is_soon_out_of_the_book() -> None:
-    source, renewer, reader = Quoter([offering()], slots=2, now_ms=0), Renewer(), Market()
+    source, renewer, reader = Quoter([sold_by()], slots=2, now_ms=0), Renewer(), Market()
     assert source.farewell(now_unix_s=NOW) == [], "it never quoted"
     for message in renewer.messages(source.due(now_ms=0, now_unix_s=NOW, crowd=10_000)):
         reader.hear(message)
@@ -301,7 +286,7 @@ def test_a_provider_that_leaves_is_soon_out_of_the_book() -> None:
     assert last.free_slots == 0
     reader.now += FAREWELL_S
     assert reader.quotes() == []
-    [back] = Quoter([offering()], slots=2, now_ms=0, restored=[last]).due(
+    [back] = Quoter([sold_by()], slots=2, now_ms=0, restored=[last]).due(
         now_ms=0, now_unix_s=NOW + 40
     )
     assert back.seq == last.seq + 1

@@ -5,16 +5,13 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from offerings import offering, quote_of
 
 from cocoon.market.match import ANY_PRICE, Loss, Preferences, Shortlist
 from cocoon.market.negotiate import Negotiation, RefusalReceived
-from cocoon.market.quotes import Offering, PriceTerms, make_quote
 from cocoon.messages import (
-    Kind,
     Limits,
     LossReason,
-    ModelOnOffer,
-    PriceSchedule,
     Refusal,
     RefusalCode,
     RequestForOffer,
@@ -26,28 +23,8 @@ NOW = 1_800_000_000
 
 
 def quote(peer: str):
-    offering = Offering(
-        peer_id=peer,
-        statement_id=bytes(32),
-        model=ModelOnOffer(
-            kind=Kind.CHAT,
-            name="m",
-            model_id=bytes(32),
-            engine_id=bytes(32),
-            limits=Limits(context_tokens=9, output_tokens_max=9, input_bytes_max=9),
-        ),
-        terms=PriceTerms(base=PriceSchedule(output_token=1)),
-        tier=Tier.OPEN,
-    )
-    return make_quote(
-        offering,
-        previous=None,
-        load=None,
-        slots=1,
-        free_slots=1,
-        speed_milli_per_s=1,
-        now_unix_s=NOW,
-    )
+    limits = Limits(context_tokens=9, output_tokens_max=9, input_bytes_max=9)
+    return quote_of(offering(peer, price=1, limits=limits))
 
 
 def refused(**codes: RefusalCode) -> Negotiation:
