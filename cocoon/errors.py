@@ -86,7 +86,7 @@ EXIT_CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
 
 EXIT_MEANINGS: Final = {
     0: "done",
-    2: "a setting or an argument is wrong",
+    2: "a setting or an argument is wrong, or this machine's disk or permissions",
     3: "model weights or the chain emulator are missing",
     4: "no provider could or would do the job",
     5: "money could not move as asked",
