@@ -59,8 +59,8 @@ STALL_S: Final = 10.0
 """How long a begun RPC may take to come in."""
 READ_BYTES: Final = 16 * 1024
 SUBSCRIPTIONS_MAX: Final = 100
-PROMPT: Final = Rate(rate_per_s=10.0, burst=3, first=1)
-"""What a neighbour may send without waiting for its turn: as much as a swarm at rest."""
+PROMPT: Final = Rate(rate_per_s=20.0, burst=50, first=1)
+"""What a neighbour may send without waiting for its turn: twice a swarm at rest, in a bunch."""
 PROMPT_PROVEN: Final = Rate(rate_per_s=200.0, burst=200)
 """The same, once it has brought us much that was good: through it may come all that there is."""
 PROVEN_SCORE: Final = 4.0
