@@ -42,7 +42,7 @@ from overlay.gossip.score import (
 )
 from overlay.gossip.seen import SeenCache, message_id
 from overlay.ids import PeerId
-from overlay.limits.turnstile import Turn, Turnstile
+from overlay.limits.turnstile import Turnstile
 from overlay.transport import Verdict
 
 logger = logging.getLogger(__name__)
@@ -59,8 +59,8 @@ STALL_S: Final = 10.0
 """How long a begun RPC may take to come in."""
 READ_BYTES: Final = 16 * 1024
 SUBSCRIPTIONS_MAX: Final = 100
-PROMPT: Final = Rate(rate_per_s=20.0, burst=50, first=1)
-"""What a neighbour may send without waiting for its turn: twice a swarm at rest, in a bunch."""
+PROMPT: Final = Rate(rate_per_s=20.0, burst=20, first=1)
+"""What is new to us and a neighbour may bring without waiting: twice a swarm at rest."""
 PROMPT_PROVEN: Final = Rate(rate_per_s=200.0, burst=200)
 """The same, once it has brought us much that was good: through it may come all that there is."""
 PROVEN_SCORE: Final = 4.0
@@ -317,15 +317,13 @@ class SafePubsub(Pubsub):
         lets malformed input end the host (six bytes do). To drop: it does none of that.
         """
         peer_id = stream.muxed_conn.peer_id
-        reader, turn = MessageReader(RPC_BYTES_MAX), Turn(self._turnstile)
+        reader = MessageReader(RPC_BYTES_MAX)
         try:
             while True:
                 with trio.fail_after(STALL_S if reader.waiting_bytes else math.inf):
                     reader.feed(await stream.read(READ_BYTES))
                 while (data := reader.next_message()) is not None:
-                    await self._turn(peer_id, turn)
-                    await self._take_rpc(peer_id, rpc_pb2.RPC.FromString(data), turn)
-                turn.end()
+                    await self._take_rpc(peer_id, rpc_pb2.RPC.FromString(data))
         except StreamEOF:
             return
         except Exception as error:  # noqa: BLE001  (strangers' input, any failure)
@@ -365,20 +363,17 @@ class SafePubsub(Pubsub):
                 queue.close()
             self._schedule_peer_stream_retry(peer_id)
 
-    async def _turn(self, peer_id: ID, turn: Turn) -> None:
-        """Let a neighbour wait that sends much at a time: meanwhile its window stays shut."""
+    def _is_prompt(self, peer_id: ID) -> bool:
+        """Return whether a neighbour need not wait: it brings only a little that is new."""
         proven = self._gossip.scorer.score(peer_id, [""]) >= PROVEN_SCORE
         prompt = self._prompt_proven if proven else self._prompt
-        if not prompt.take(peer_id, trio.current_time()):
-            await turn.go_on()
+        return peer_id == self.my_id or prompt.take(peer_id, trio.current_time())
 
-    async def _take_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, turn: Turn) -> None:
+    async def _take_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC) -> None:
         if self._gossip.scorer.is_graylisted(peer_id, [""]):
             self._banish(_text(peer_id.to_bytes()))
             raise RemoteProtocolError("graylisted")
-        for number, msg in enumerate(rpc.publish):
-            if number:
-                await self._turn(peer_id, turn)
+        for msg in rpc.publish:
             await self.push_msg(peer_id, msg)
         if len(rpc.subscriptions) > SUBSCRIPTIONS_MAX:
             self._gossip.scorer.penalize_behavior(peer_id)
@@ -401,9 +396,18 @@ class SafePubsub(Pubsub):
             self._gossip.scorer.penalize_behavior(msg_forwarder)
 
     async def _push(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
-        scorer = self._gossip.scorer
         if not self._worth_checking(forwarder, msg):
             return
+        if self._is_prompt(forwarder):
+            await self._check(forwarder, msg)
+            return
+        began_at_s = await self._turnstile.take()  # meanwhile nothing of it is read
+        if not self._is_msg_seen(msg):
+            await self._check(forwarder, msg)
+        self._turnstile.end(began_at_s)
+
+    async def _check(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
+        scorer = self._gossip.scorer
         topic, own = msg.topicIDs[0], msg.from_id == self._own_id
         if not signed_by_its_author(msg) or (own and forwarder != self.my_id):
             scorer.on_invalid_message(forwarder, topic)

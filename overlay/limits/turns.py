@@ -1,7 +1,7 @@
 """Strangers take turns, so that a crowd of them holds up nobody else. Pure code.
 
 What an unknown peer sends costs us far more than it costs the peer: a handshake, a signature.
-Whatever the budgets allow, that work is done in short turns, one stranger's at a time. After each
+Whatever the budgets allow, that work is done piece by piece, one stranger's at a time. After each
 comes a pause in which all others are served: `PAUSE_S`, or four times as long as the turn where
 that is seen. So a message of a peer that we know waits for one turn of one stranger, and not for
 those of all; and strangers that gossip get a fifth of a core at most, all together.
@@ -15,12 +15,8 @@ PAUSE_S: Final = 0.002
 """A handshake has about 15 turns, which a lone newcomer takes one by one without waiting long."""
 PAUSE_FACTOR: Final = 4.0
 """How many times as long as its turn the pause after it is."""
-TURN_S: Final = 0.001
-"""How long a turn lasts, and then whatever was begun in it; two or three messages of gossip."""
-SPENT_S_MAX: Final = 2 * TURN_S
+SPENT_S_MAX: Final = 0.002
 """Beyond, others worked meanwhile, or the machine stood still."""
-TURN_STEPS_MAX: Final = 16
-"""The same in pieces of work, for a clock that stands still."""
 NEWCOMER_TURNS: Final = 32
 """How many times a new connection waits for a turn: twice what proving its id, identify and a
 first question take."""
@@ -44,8 +40,3 @@ class Turns:
         """Note that a turn ended, if its end is seen at all."""
         spent_s = min(max(0.0, now_s - began_at_s), SPENT_S_MAX)
         self._free_at_s = max(self._free_at_s, now_s + PAUSE_FACTOR * spent_s)
-
-
-def is_over(began_at_s: float, steps: int, now_s: float) -> bool:
-    """Return whether a turn of so many pieces of work has to end."""
-    return now_s - began_at_s >= TURN_S or steps >= TURN_STEPS_MAX

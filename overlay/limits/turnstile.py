@@ -2,7 +2,7 @@
 
 import trio
 
-from overlay.limits.turns import NEWCOMER_TURNS, Turns, is_over
+from overlay.limits.turns import NEWCOMER_TURNS, Turns
 
 
 class Turnstile:
@@ -23,31 +23,6 @@ class Turnstile:
     def end(self, began_at_s: float) -> None:
         """Say that a turn is over."""
         self._turns.end(began_at_s, trio.current_time())
-
-
-class Turn:
-    """Work in many pieces, some of which belong to a turn."""
-
-    def __init__(self, turnstile: Turnstile) -> None:
-        self._turnstile = turnstile
-        self._began_at_s: float | None = None
-        self._steps = 0
-
-    async def go_on(self) -> None:
-        """Begin one more piece of work: in the turn that we have, or in a new one."""
-        began_at_s = self._began_at_s
-        if began_at_s is not None:
-            if not is_over(began_at_s, self._steps, trio.current_time()):
-                self._steps += 1
-                return
-            self.end()
-        self._began_at_s, self._steps = await self._turnstile.take(), 1
-
-    def end(self) -> None:
-        """Say that there is nothing more to do."""
-        if self._began_at_s is not None:
-            self._turnstile.end(self._began_at_s)
-            self._began_at_s = None
 
 
 class Newcomer:

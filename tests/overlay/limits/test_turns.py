@@ -14,12 +14,9 @@ from overlay.limits.turns import (
     PAUSE_FACTOR,
     PAUSE_S,
     SPENT_S_MAX,
-    TURN_S,
-    TURN_STEPS_MAX,
     Turns,
-    is_over,
 )
-from overlay.limits.turnstile import Newcomer, Turn, Turnstile
+from overlay.limits.turnstile import Newcomer, Turnstile
 
 QUIET = HostConfig(
     listen_addresses=("/ip4/127.0.0.1/tcp/0",), network="test", dht=DhtConfig(explore_interval_s=0)
@@ -55,12 +52,6 @@ def test_a_clock_that_jumps_stops_nobody() -> None:
     assert turns.next_s(1000.0) <= 1000.0 + PAUSE_FACTOR * SPENT_S_MAX
 
 
-def test_a_turn_ends_by_time_and_by_count() -> None:
-    assert not is_over(5.0, 1, 5.0)
-    assert is_over(5.0, 1, 5.0 + TURN_S)
-    assert is_over(5.0, TURN_STEPS_MAX, 5.0)
-
-
 async def test_a_crowd_of_newcomers_is_served_one_by_one(autojump_clock: MockClock) -> None:
     turnstile, began_at_s = Turnstile(), []
 
@@ -86,15 +77,6 @@ async def test_who_is_in_for_a_while_waits_no_more(autojump_clock: MockClock) ->
     for _ in range(100):
         await newcomer.turn()
     assert trio.current_time() == before_s
-
-
-async def test_small_pieces_share_a_turn(autojump_clock: MockClock) -> None:
-    turn = Turn(Turnstile())
-    for _ in range(TURN_STEPS_MAX):
-        await turn.go_on()
-    assert trio.current_time() == 0
-    await turn.go_on()
-    assert trio.current_time() >= PAUSE_S
 
 
 async def test_a_stranger_waits_and_a_neighbour_does_not(monkeypatch) -> None:
