@@ -4,12 +4,14 @@ import os
 
 import pytest
 
-from cocoon.errors import PeerMisbehaved
+from cocoon.messages import VoucherMessage, encode
 from cocoon.payments import payee_side
 from cocoon.provider.session import Session
 from contracts import assets
 from contracts.emulator import ASSET
-from simulations.soak import provider
+from overlay.errors import RemoteProtocolError
+from simulations.soak import provider, saboteur
+from simulations.soak.saboteur import SabotagedStream
 
 INPUTS = int(os.environ.get("COCOON_LIVE_FUZZ_INPUTS", "600"))
 JOBS = 12
@@ -37,16 +39,25 @@ def test_an_error_without_a_type_is_noticed(monkeypatch) -> None:
     async def careless(session: Session, *arguments: object) -> None:
         try:
             await decide(session, *arguments)
-        except PeerMisbehaved as error:
+        except RemoteProtocolError as error:
             raise KeyError("planted") from error
 
+    garbage = [("bytes", lambda _: [b"\xc1"])]
+    monkeypatch.setattr(SabotagedStream, "_cheats", lambda *_: garbage)
+    monkeypatch.setattr(saboteur, "STEPS", 3)  # the request, and what follows an offer
     monkeypatch.setattr(Session, "_decide", careless)
-    _, jobs, _ = provider.run(1, seed=2, jobs=25)
+    _, jobs, _ = provider.run(1, jobs=15)
     assert not jobs.passed
     assert jobs.values["untyped_refusals"] > 0
 
 
 def test_a_provider_that_takes_any_voucher_is_noticed(monkeypatch) -> None:
+    def more_than_was_signed(stream: SabotagedStream, message: object) -> list:
+        if not isinstance(message, VoucherMessage):
+            return [("as it is", lambda frame: [frame])]
+        return [("unsigned total", lambda _: [encode(stream._bad(message)[0][1])])]
+
     monkeypatch.setattr(payee_side, "verify_voucher", lambda *_: True)
-    *_, books = provider.run(1, seed=3, jobs=20)
+    monkeypatch.setattr(SabotagedStream, "_cheats", more_than_was_signed)
+    *_, books = provider.run(1, jobs=24)
     assert not books.passed, books
