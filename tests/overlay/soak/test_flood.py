@@ -27,7 +27,7 @@ def test_a_short_run_offers_the_whole_flood(monkeypatch) -> None:
     for name, value in {"ROUNDS": 1, "PHASE_S_MIN": 0.5, "RECOVERY_S": 0.5}.items():
         monkeypatch.setattr(flood, name, value)
     monkeypatch.setattr(flood, "FLOODS", (("forged", 10),))
-    rows = flood.run(0.5)
+    rows = list(flood.run(0.5))
     assert len(rows) == 2
     assert "offered 1000/s" in rows[0].name
     assert "next door" in rows[0].figure
