@@ -1,16 +1,20 @@
 """How many messages a peer may make us handle. Pure code; the time is an argument.
 
 Token bucket: each peer may send *burst* messages at once, and then *rate_per_s*.
-The table of peers is bounded: the peer heard from longest ago is forgotten first.
+The table of peers is bounded: the peer heard from longest ago is forgotten first. Whose bucket
+is full again is as good as unknown, and forgotten, too: memory holds who was busy lately.
 Source: the token bucket of RFC 2697, section 3.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
 PEERS_REMEMBERED_MAX: Final = 4096
+KNOWN_S: Final = 600.0
+"""Where newcomers get less, so long somebody who is silent is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,11 @@ class Rate:
     burst: int
     first: int | None = None
 
+    @property
+    def refill_s(self) -> float:
+        """How long an empty bucket takes until it is full."""
+        return self.burst / self.rate_per_s if self.rate_per_s else math.inf
+
 
 @dataclass(slots=True)
 class _Bucket:
@@ -40,6 +49,7 @@ class RateLimits:
     def __init__(self, rate: Rate, *, keys_max: int) -> None:
         self._rate = rate
         self._keys_max = keys_max
+        self._forget_s = rate.refill_s if rate.first is None else max(rate.refill_s, KNOWN_S)
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
 
     def __len__(self) -> int:
@@ -47,6 +57,7 @@ class RateLimits:
 
     def take(self, key: Hashable, now_s: float) -> bool:
         """Return whether *key* may go on, and count it if so."""
+        self._forget_full(now_s)
         bucket = self._bucket(key, now_s)
         elapsed_s = max(0.0, now_s - bucket.filled_at_s)
         bucket.tokens = min(self._rate.burst, bucket.tokens + elapsed_s * self._rate.rate_per_s)
@@ -64,6 +75,14 @@ class RateLimits:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
         return bucket
+
+    def _forget_full(self, now_s: float) -> None:
+        """Forget who was silent for so long that it makes no difference; the oldest come first."""
+        while self._buckets:
+            key, bucket = next(iter(self._buckets.items()))
+            if now_s - bucket.filled_at_s <= self._forget_s:
+                return
+            del self._buckets[key]
 
     def _tokens_first(self) -> int:
         first = self._rate.first

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overlay.gossip.limits import Rate, RateLimits
+from overlay.gossip.limits import KNOWN_S, Rate, RateLimits
 
 
 @given(
@@ -49,3 +49,32 @@ def test_the_peer_heard_from_longest_ago_is_forgotten() -> None:
     assert len(limits) == 3
     assert not limits.take("a", 1.0), "still remembered"
     assert limits.take("b", 1.0), "forgotten, so it starts afresh"
+
+
+STEPS = st.tuples(st.sampled_from("abc"), st.floats(0, 5))
+
+
+@given(st.floats(0.1, 20), st.integers(1, 20), st.lists(STEPS, max_size=100))
+def test_to_forget_who_was_silent_changes_no_verdict(rate, burst, steps) -> None:
+    limits, now_s = RateLimits(Rate(rate, burst), keys_max=10), 0.0
+    tokens: dict[str, tuple[float, float]] = {}
+    for key, gap_s in steps:
+        now_s += gap_s
+        left, at_s = tokens.get(key, (burst, now_s))
+        left = min(burst, left + (now_s - at_s) * rate)
+        assert limits.take(key, now_s) == (left >= 1)
+        tokens[key] = (left - 1 if left >= 1 else left), now_s
+
+
+def test_who_was_silent_takes_no_memory() -> None:
+    limits = RateLimits(Rate(rate_per_s=2.0, burst=10), keys_max=1000)
+    for number in range(500):
+        limits.take(number, float(number))
+    assert len(limits) == 6
+
+
+def test_somebody_known_is_no_newcomer_after_a_pause_and_is_one_after_a_long_one() -> None:
+    limits = RateLimits(Rate(rate_per_s=1.0, burst=5, first=1), keys_max=10)
+    assert [limits.take("p", 0.0) for _ in range(2)] == [True, False]
+    assert [limits.take("p", KNOWN_S) for _ in range(6)] == [True] * 5 + [False]
+    assert [limits.take("p", 2 * KNOWN_S + 1) for _ in range(2)] == [True, False]
