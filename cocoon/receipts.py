@@ -6,8 +6,6 @@ transcript hash was made of, so that anyone can check it later without a network
 (`verify_file`). A receipt names its input and output by hash; neither is in it.
 """
 
-import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -48,6 +46,7 @@ from contracts.units import NanoTon
 from contracts.voucher import ChannelRef, verify_voucher
 from overlay.errors import RemoteProtocolError
 from overlay.identity import Identity, verify
+from overlay.private_file import replace_private_file
 
 FILE_SUFFIX: Final = ".receipt"
 FILE_BYTES_MAX: Final = 4 * CONTROL_BYTES_MAX
@@ -225,30 +224,8 @@ def save_receipt(directory: Path, file: ReceiptFile) -> Path:
     receipt = _decoded(Receipt, file.receipt)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / receipt_file_name(receipt)
-    temporary = directory / f".{path.name}.{secrets.token_hex(8)}"
-    try:
-        _write_durably(temporary, encode(file))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_directory(directory)
+    replace_private_file(path, encode(file))
     return path
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --- checking one later, offline -----------------------------------------------------------

@@ -160,14 +160,10 @@ class Recorder:
             for event in self._jobs
             if event.at_us - int(str(event.fields["total_us"])) <= end_us
         ]
-        levels = {
-            event.node: int(str(event.fields["level_ppm"]))
-            for event in self._quotes
-            if event.at_us <= end_us
-        }
+        quoted = [event for event in self._quotes if event.at_us <= end_us]
         return {
             "served_share": begun.count("done") / max(1, len(begun)),
-            "level_end_ppm": sum(levels.values()) // max(1, len(levels)),
+            "level_end_ppm": _mean_level_ppm(quoted),
         }
 
     def _summary(self, world: World) -> dict[str, int | float | str]:
@@ -177,7 +173,6 @@ class Recorder:
             for event in self._jobs
             if event.fields["outcome"] == "done"
         )
-        levels = {event.node: int(str(event.fields["level_ppm"])) for event in self._quotes}
         return {
             "jobs": len(self._jobs),
             **{f"jobs_{name}": count for name, count in sorted(outcomes.items())},
@@ -185,7 +180,7 @@ class Recorder:
             "paid_nanoton": sum(int(str(event.fields["paid"])) for event in self._jobs),
             "first_output_p50_s": _quantile_s(firsts, 0.5),
             "first_output_p95_s": _quantile_s(firsts, 0.95),
-            "level_mean_ppm": sum(levels.values()) // max(1, len(levels)),
+            "level_mean_ppm": _mean_level_ppm(self._quotes),
             **self._in_time(world),
             "failovers": self._counts["failed"],
             "refusals": self._counts["refused"],
@@ -196,6 +191,12 @@ class Recorder:
             "events": world.events.handled,
             "event_log_sha256": world.log.hexdigest(),
         }
+
+
+def _mean_level_ppm(quotes: Sequence[Event]) -> int:
+    """Return the mean of each provider's last level among *quotes*."""
+    levels = {event.node: int(str(event.fields["level_ppm"])) for event in quotes}
+    return sum(levels.values()) // max(1, len(levels))
 
 
 def _quantile_s(ordered_us: list[int], share: float) -> float:

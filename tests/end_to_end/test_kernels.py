@@ -9,35 +9,10 @@ import pytest
 
 from kernels.compile import find_nvrtc
 from kernels.custom.confinement import can_confine
+from tests.end_to_end.hostile_kernels import manifest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "kernels"
-
-HOSTILE = """
-extern "C" __global__ void endless(unsigned* p) {
-    unsigned x = threadIdx.x + 1;
-    while (x) { x ^= x << 13; x ^= x >> 17; x ^= x << 5; }
-    p[0] = x;
-}
-"""
-JOB = """
-entry = "{entry}"
-source = "code.cu"
-grid = [1, 1, 1]
-block = [32, 1, 1]
-[[arguments]]
-name = "p"
-dtype = "uint32"
-shape = [32]
-role = "out"
-"""
-
-
-def manifest(folder: Path, entry: str, code: str = HOSTILE) -> Path:
-    folder.mkdir()
-    (folder / "job.toml").write_text(JOB.format(entry=entry))
-    (folder / "code.cu").write_text(code)
-    return folder
 
 
 @pytest.fixture(scope="module")

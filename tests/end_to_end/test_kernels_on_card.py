@@ -18,27 +18,9 @@ import fixture
 
 from kernels.compile import find_nvrtc
 from kernels.custom.confinement import can_confine
+from tests.end_to_end.hostile_kernels import ENDLESS, WILD, manifest
 
 SAXPY = Path(__file__).parents[2] / "examples" / "kernels" / "saxpy"
-HOSTILE = """
-extern "C" __global__ void endless(unsigned* p) {
-    unsigned x = threadIdx.x + 1;
-    while (x) { x ^= x << 13; x ^= x >> 17; x ^= x << 5; }
-    p[0] = x;
-}
-extern "C" __global__ void wild(unsigned* p) { p[1 << 28] = 0xdead; }
-"""
-JOB = """
-entry = "{entry}"
-source = "code.cu"
-grid = [1, 1, 1]
-block = [32, 1, 1]
-[[arguments]]
-name = "p"
-dtype = "uint32"
-shape = [32]
-role = "out"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +80,7 @@ def submit(tools, buyer):
 @pytest.fixture
 def hostile(tmp_path):
     def hostile(entry: str) -> Path:
-        (tmp_path / "job.toml").write_text(JOB.format(entry=entry))
-        (tmp_path / "code.cu").write_text(HOSTILE)
-        return tmp_path
+        return manifest(tmp_path / entry, entry, ENDLESS + WILD)
 
     return hostile
 
