@@ -44,12 +44,3 @@ class Answer(msgspec.Struct, frozen=True):
 
     reply: Reply
     dialed: str = ""
-
-
-def with_port(observed: str, port: int) -> str:
-    """Return the address to dial for somebody who is seen at *observed*.
-
-    >>> with_port("/ip4/8.8.4.4/tcp/50123", 4001)
-    '/ip4/8.8.4.4/tcp/4001'
-    """
-    return f"{observed.rpartition('/')[0]}/{port}"

@@ -167,11 +167,6 @@ class Meeting:
         self._clock, self._rng = clock, rng
         self._joined: dict[str, PeerId] = {}
 
-    @property
-    def registered_at(self) -> tuple[PeerId, ...]:
-        """The points that hold a registration of ours."""
-        return tuple(self._joined.values())
-
     def ways(self) -> list[Callable[[], Awaitable[int]]]:
         """Return one way into the swarm for each point, for `overlay.bootstrap.join`."""
         return [lambda point=each: self._meet(point) for each in self._points]  # type: ignore[misc]
