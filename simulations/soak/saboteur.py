@@ -87,7 +87,7 @@ class SabotagedStream:
         if isinstance(message, Accept):
             self._channel = message.payment.channel_address
         at, self._sent = self._sent, self._sent + 1
-        if at != self.step:
+        if not self._is_time(at, message):
             self.memory.note(kind, frame)
             await self.stream.send(frame)
             return
@@ -99,6 +99,9 @@ class SabotagedStream:
         if name == "left":
             await self.stream.reset()
             raise HungUp("left in the middle")
+
+    def _is_time(self, at: int, _message: Message | None) -> bool:
+        return at == self.step
 
     def _cheats(self, message: Message | None) -> list[tuple[str, "Cheat"]]:
         rng, memory = self.memory.rng, self.memory
