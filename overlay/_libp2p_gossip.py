@@ -27,7 +27,13 @@ from libp2p.pubsub.rpc_queue import RpcQueue
 from libp2p.pubsub.score import PeerScorer, ScoreParams
 from libp2p.pubsub.validators import signature_validator
 
-from overlay._libp2p_hardening import is_relayed, remote_ip, replace_attribute
+from overlay._libp2p_hardening import (
+    is_relayed,
+    live_connections,
+    remote_address,
+    remote_ip,
+    replace_attribute,
+)
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.wire import MessageReader
@@ -41,6 +47,7 @@ from overlay.gossip.score import (
     PeerScores,
 )
 from overlay.gossip.seen import SeenCache, message_id
+from overlay.gossip.shares import Neighbour
 from overlay.ids import PeerId
 from overlay.limits.turnstile import Turnstile
 from overlay.transport import Verdict
@@ -387,7 +394,7 @@ class SafePubsub(Pubsub):
         """Judge, deliver and forward one message; survive bad keys (upstream: the host ends).
 
         In order of cost: the size and rate limits, the neighbour's score, the seen cache,
-        its budget as an author, the signature, the validators.
+        its budget as an author, its share of the topic's, the signature, the validators.
         """
         try:
             await self._push(msg_forwarder, msg)
@@ -412,7 +419,7 @@ class SafePubsub(Pubsub):
         if not signed_by_its_author(msg) or (own and forwarder != self.my_id):
             scorer.on_invalid_message(forwarder, topic)
             return
-        verdict = self._sink.validate(_text(forwarder.to_bytes()), _source(msg), topic, msg.data)
+        verdict = self._sink.validate(self._neighbour(forwarder), _source(msg), topic, msg.data)
         if verdict is Verdict.REJECT:
             scorer.on_invalid_message(forwarder, topic)
         if verdict is not Verdict.ACCEPT or not self._seen.add(
@@ -425,7 +432,7 @@ class SafePubsub(Pubsub):
 
     def _worth_checking(self, forwarder: ID, msg: rpc_pb2.Message) -> bool:
         """Return whether to check the signature; blame the neighbour if that is its fault."""
-        scorer, neighbour = self._gossip.scorer, _text(forwarder.to_bytes())
+        scorer, neighbour = self._gossip.scorer, self._neighbour(forwarder)
         if len(msg.topicIDs) != 1:
             scorer.on_invalid_message(forwarder, "")
             return False
@@ -442,7 +449,12 @@ class SafePubsub(Pubsub):
         if msg.from_id == forwarder.to_bytes() and not self._sink.afford(neighbour):
             scorer.penalize_behavior(forwarder, OWN_OVER_BUDGET_POINTS)
             return False
-        return True
+        return self._sink.share(neighbour, topic)
+
+    def _neighbour(self, peer_id: ID) -> Neighbour:
+        """Return whose share a message counts for: behind a relay that of the relay's prefix."""
+        address = remote_address(self.host.get_network(), peer_id)
+        return Neighbour(_text(peer_id.to_bytes()), prefix_of(address))
 
     def _is_msg_seen(self, msg: rpc_pb2.Message) -> bool:
         return self._seen.has(content_id(msg), trio.current_time())
@@ -477,7 +489,7 @@ class _Seen:
 
 def direct_ip(network: INetwork, peer_id: ID) -> str:
     """Return the IP address that a neighbour comes from, "" through a relay: it is the relay's."""
-    live = (each for each in network.get_connections(peer_id) if not each.is_closed)
+    live = live_connections(network, peer_id)
     direct = (remote_ip(each.muxed_conn) for each in live if not is_relayed(each))
     return next((each for each in direct if each), "")
 

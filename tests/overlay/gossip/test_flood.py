@@ -145,12 +145,14 @@ async def test_an_honest_neighbour_does_not_wait_for_a_turn(
     assert counted["honest"] == HONEST
 
 
-@pytest.mark.parametrize("kind", ["forged", "replayed", "sound"])
+@pytest.mark.parametrize("kind", ["forged", "replayed", "sound", "throw-away"])
 def test_a_kind_of_flood_is_what_it_says(kind: str) -> None:
     messages = list(itertools.islice(messages_of(generate_identity(), kind), 5))
-    ids = set()
+    ids, authors = set(), set()
     for each in messages:
         message = _libp2p_gossip.rpc_pb2.RPC.FromString(_unframed(each)).publish[0]
         ids.add(_libp2p_gossip.content_id(message))
+        authors.add(message.from_id)
         assert _libp2p_gossip.signed_by_its_author(message) == (kind != "forged")
     assert len(ids) == (1 if kind == "replayed" else 5)
+    assert len(authors) == (5 if kind in ("forged", "throw-away") else 1)
