@@ -36,6 +36,7 @@ from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
 from overlay._libp2p_quic import QuicStream
 from overlay._libp2p_relay import Relaying
+from overlay._libp2p_router import Router
 from overlay._libp2p_speed import install_speed_fixes, spare_the_collector
 from overlay._libp2p_trim import carries, trim_forever
 from overlay._libp2p_ws import refuse_shared_ports
@@ -481,7 +482,7 @@ async def open_driver(
         transport=transport,
     )
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
-    router = gossip_fixes.Router(
+    router = Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
     )
     pubsub = gossip_fixes.SafePubsub(

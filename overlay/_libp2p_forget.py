@@ -18,7 +18,8 @@ from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
-from overlay._libp2p_gossip import Router, SafePubsub
+from overlay._libp2p_gossip import SafePubsub
+from overlay._libp2p_router import Router
 
 logger = logging.getLogger(__name__)
 

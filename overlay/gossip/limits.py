@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 PEERS_REMEMBERED_MAX: Final = 4096
+TOPIC_CHARS_MAX: Final = 128
+"""Of the name of a topic, with the network in front."""
+TOPICS_MAX: Final = 100
+"""Topics of one node: neighbours take note of no more."""
 KNOWN_S: Final = 600.0
 """Where newcomers get less, so long somebody who is silent is none."""
 

@@ -15,7 +15,13 @@ import trio
 from overlay.cleanup import shielded
 from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
-from overlay.gossip.limits import PEERS_REMEMBERED_MAX, Rate, RateLimits
+from overlay.gossip.limits import (
+    PEERS_REMEMBERED_MAX,
+    TOPIC_CHARS_MAX,
+    TOPICS_MAX,
+    Rate,
+    RateLimits,
+)
 from overlay.gossip.shares import Neighbour, Shares
 from overlay.ids import PeerId, short
 from overlay.transport import GossipMessage, Validator, Verdict
@@ -97,7 +103,12 @@ class GossipService:
     async def subscribe(
         self, driver: Driver, topic: str, validate: Validator, *, queued_max: int
     ) -> AsyncGenerator[trio.MemoryReceiveChannel[GossipMessage]]:
-        """Join *topic* for the length of the block; see `overlay.transport.Host`."""
+        """Join *topic* for the length of the block; see `overlay.transport.Host`.
+
+        Raises:
+            LocalProtocolError: its name is too long, or we follow too many.
+        """
+        self._check_topic(topic)
         send, receive = trio.open_memory_channel[GossipMessage](queued_max)
         subscriber = _Subscriber(validate, send)
         async with send, receive:
@@ -197,6 +208,13 @@ class GossipService:
                 self.dropped[name] += 1
             except trio.BrokenResourceError:
                 continue  # the reader closed its end early: it wants no more
+
+    def _check_topic(self, topic: str) -> None:
+        """Refuse what neighbours would not take note of, so that we heard nothing."""
+        if len(self._prefix + topic) > TOPIC_CHARS_MAX:
+            raise LocalProtocolError(f"the topic {topic[:64]}… has more than {TOPIC_CHARS_MAX}")
+        if topic not in self._subscribers and len(self._subscribers) >= TOPICS_MAX:
+            raise LocalProtocolError(f"we follow {TOPICS_MAX} topics, which is the most")
 
     def _topic(self, topic: str) -> str | None:
         name = topic.removeprefix(self._prefix)
