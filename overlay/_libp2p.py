@@ -175,6 +175,7 @@ class Libp2pDriver:
             find=self.find_providers,
             provide=self.provide,
             source_for=port.source_for,
+            turnstile=turnstile,
             clock=clock,
             rng=rng,
         )
@@ -322,7 +323,7 @@ class Libp2pDriver:
 
     async def drop(self, peer_id: PeerId) -> None:
         """Close every connection to *peer_id*, when strangers have a turn."""
-        await self._turnstile.take()
+        await self._turnstile.take(peer_id, peer_id)
         with shielded(STREAM_END_S):
             try:
                 await self._swarm.close_peer(ID.from_string(peer_id))
@@ -507,6 +508,7 @@ async def open_driver(
             host, swarm, pubsub, config, port, turnstile=turnstile, clock=clock, rng=rng
         )
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(turnstile.run)
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
             nursery.start_soon(forget_forever, swarm, pubsub, router, host.get_id())

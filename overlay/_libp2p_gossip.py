@@ -223,7 +223,7 @@ class SafePubsub(Pubsub):
             self._banish(_text(peer_id.to_bytes()))
             raise RemoteProtocolError("graylisted")
         if not rpc.publish and not self._silent.take(peer_id, trio.current_time()):
-            await self._turnstile.take()
+            await self._turn_of(peer_id)
         for msg in rpc.publish:
             await self.push_msg(peer_id, msg)
         if len(rpc.subscriptions) > SUBSCRIPTIONS_MAX:
@@ -270,10 +270,14 @@ class SafePubsub(Pubsub):
         if self._is_prompt(forwarder):
             await self._check(forwarder, msg)
             return
-        began_at_s = await self._turnstile.take()  # meanwhile nothing of it is read
+        began_at_s = await self._turn_of(forwarder)  # meanwhile nothing of it is read
         if not self._is_msg_seen(msg):
             await self._check(forwarder, msg)
         self._turnstile.end(began_at_s)
+
+    async def _turn_of(self, peer_id: ID) -> float:
+        neighbour = self._neighbour(peer_id)
+        return await self._turnstile.take(neighbour.group, neighbour.peer_id)
 
     async def _check(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
         scorer = self._gossip.scorer

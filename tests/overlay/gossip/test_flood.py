@@ -1,6 +1,7 @@
 """What a flood of gossip may cost a node, counted on whole nodes in virtual time."""
 
 import itertools
+import math
 from collections import Counter
 from contextlib import AsyncExitStack
 
@@ -54,7 +55,7 @@ async def flooded(kind: str, monkeypatch, packed: int = 1, *, jammed: bool = Fal
         await attacker.connect(target.addresses)
         await trio.sleep(3)
         if jammed:
-            await target._driver._pubsub._turnstile._queue.acquire()
+            target._driver._pubsub._turnstile._turns.begin(math.inf)
         nursery.start_soon(_publish, honest)
         rpcs = _packed(messages_of(attacker_id, kind), packed)
         counted["sent"] = packed * await _flood(attacker, target, rpcs)
