@@ -61,8 +61,7 @@ async def forget_forever(swarm: Swarm, pubsub: SafePubsub, router: Router, own_i
         forget_peers(swarm, absent, own_id)
         for connection in swarm.get_connections():
             forget_streams(getattr(connection, "muxed_conn", None))
-        for peer in list(pubsub.peers):
-            pubsub.forget_if_gone(peer)
+        pubsub.forget_all_gone()
         forget_gossip(router)
 
 

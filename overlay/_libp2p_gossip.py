@@ -159,6 +159,15 @@ class SafePubsub(Pubsub):
         if peer_id in self.peers and not self._peer_is_connected(peer_id):
             self._handle_dead_peer(peer_id)
 
+    def forget_all_gone(self) -> None:
+        """Forget every peer without a connection, those with which we never had a stream, too."""
+        for peer_id in list(self.peers):
+            self.forget_if_gone(peer_id)
+        for peer_id in self._gossip.known_peers() | set(self._peer_subscription_count):
+            if peer_id not in self.peers and not self._peer_is_connected(peer_id):
+                self._forget_all_subscriptions(peer_id)
+                self._gossip.remove_peer(peer_id)
+
     async def continuously_read_stream(self, stream: INetStream) -> None:
         """Read RPCs until the peer ends, breaks a rule, or stops in the middle of one.
 

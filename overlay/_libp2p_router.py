@@ -93,6 +93,10 @@ class Scorer(PeerScorer):
         del dt_seconds
         self._latest.clear()
 
+    def peers(self) -> list[Any]:
+        """Return the peers that are counted as neighbours."""
+        return self._scores.counted()
+
     def on_join_mesh(self, peer: ID, topic: str) -> None:
         """Note that *peer* is in the mesh."""
         self._scores.joined_mesh(peer, topic, trio.current_time())
@@ -157,6 +161,15 @@ class Router(GossipSub):
     def add_peer(self, peer_id: ID, protocol_id: TProtocol | None) -> None:
         """Treat our network's protocol id as the GossipSub 1.1 that it is."""
         super().add_peer(peer_id, PROTOCOL if protocol_id in self.protocols else protocol_id)
+
+    def known_peers(self) -> set[ID]:
+        """Return whomever something is kept of, registered or not.
+
+        Upstream (0.8.1) forgets a peer only if its own stream to it was once open.
+        """
+        kept = (self.peer_protocol, self._pending_messages, self._pending_control)
+        limits = (self.dont_send_message_ids, self.iwant_request_limits, self.ihave_message_limits)
+        return set(self.scorer.peers()).union(*kept, *limits, self.graft_flood_tracking)
 
     def _track_peer_ip(self, peer_id: ID) -> None:
         """Tell the score where a neighbour comes from.
