@@ -18,7 +18,8 @@ from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
-from overlay._libp2p_gossip import Router, SafePubsub
+from overlay._libp2p_gossip import SafePubsub
+from overlay._libp2p_router import Router
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,7 @@ async def forget_forever(swarm: Swarm, pubsub: SafePubsub, router: Router, own_i
         forget_peers(swarm, absent, own_id)
         for connection in swarm.get_connections():
             forget_streams(getattr(connection, "muxed_conn", None))
-        for peer in list(pubsub.peers):
-            pubsub.forget_if_gone(peer)
+        pubsub.forget_all_gone()
         forget_gossip(router)
 
 
