@@ -202,10 +202,10 @@ async def test_who_pays_each_voucher_just_in_time_does_not_keep_the_slot(autojum
 
 async def test_a_payer_that_is_steadily_slow_is_served_to_the_end(autojump_clock):
     worker = ScriptedWorker(started(), *[token(n) for n in range(100)], ended())
-    job = Job(worker, purse=SlowPurse(4.9), unpaid_timeout_s=7, deadline_s=10**6)
+    job = Job(worker, purse=SlowPurse(3.9), unpaid_timeout_s=7, deadline_s=10**6)
     await job.play()
     assert job.execution.finish is Finish.STOP
-    assert trio.current_time() > 10 * 4.9
+    assert trio.current_time() > 10 * 3.9
 
 
 async def test_a_requester_that_vanishes_stops_the_device(autojump_clock):
