@@ -525,6 +525,9 @@ FromProvider: TypeAlias = Refusal | SignedOffer | SlotHeld | Accepted | OutputSe
 
 ChannelAnswer: TypeAlias = CloseRelease | Refusal
 
+UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding raises for bytes that are not what was asked for (bad UTF-8 is a ValueError)."""
+
 T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder()
 _from_requester: msgspec.msgpack.Decoder[FromRequester] = msgspec.msgpack.Decoder(FromRequester)
@@ -543,7 +546,7 @@ def _checked(decoder: "msgspec.msgpack.Decoder[T]", data: bytes, size_bytes_max:
         raise RemoteProtocolError(f"message of {len(data)} bytes, at most {size_bytes_max}")
     try:
         return decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except UNDECODABLE as error:
         raise RemoteProtocolError(f"bad message: {error}") from error
 
 

@@ -116,6 +116,7 @@ def check_receipt(
     *,
     network: str,
     now_unix_s: int,
+    begun_unix_s: int,
     finish: Finish | None = None,
 ) -> Receipt:
     """Compare a provider's receipt with the requester's own view of the job.
@@ -125,6 +126,7 @@ def check_receipt(
         view: what the requester saw.
         network: name of the network.
         now_unix_s: the receipt must have been made just now.
+        begun_unix_s: when the requester accepted; the job cannot have started long before.
         finish: how the job ended, if the requester saw it.
 
     Raises:
@@ -152,6 +154,8 @@ def check_receipt(
             raise BadReceipt(f"{name}: the receipt says {_text(theirs)}, we saw {_text(ours)}")
     if abs(now_unix_s - receipt.finished_at_unix_s) > CLOCK_SKEW_S:
         raise BadReceipt("finished_at_unix_s: the receipt is not of now")
+    if receipt.started_at_unix_s < begun_unix_s - CLOCK_SKEW_S:
+        raise BadReceipt("started_at_unix_s: it started before it was agreed")
     if receipt.started_at_unix_s > receipt.finished_at_unix_s:
         raise BadReceipt("started_at_unix_s: it ended before it began")
     return receipt

@@ -173,7 +173,7 @@ class Gateway:
             result = await self.requester.run(job, listen, bill)
         except SERVED as error:
             self.tell("job_failed", {"reason": str(error)})
-            raise problem_of(error) from error
+            raise problem_of(error, bill.paid_nanoton) from error
         finally:
             self._running.discard(number)
             self.allowance.settle(number, bill.paid_nanoton)

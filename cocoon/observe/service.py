@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cocoon.messages import UNDECODABLE
 from cocoon.nursery import open_private_nursery
 from cocoon.observe.metrics import CONTENT_TYPE, Metrics
 from cocoon.observe.status import NodeStatus
@@ -107,7 +108,7 @@ async def read_status(home: Path) -> NodeStatus:
         return msgspec.json.decode(bytes(data), type=NodeStatus)
     except (OSError, trio.BrokenResourceError) as error:
         raise PeerUnavailable(hint) from error
-    except (trio.TooSlowError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (trio.TooSlowError, *UNDECODABLE) as error:
         raise PeerUnavailable(f"the node on {home} does not answer: {error}") from error
 
 

@@ -9,7 +9,6 @@ the signatures in it.
 """
 
 import base64
-import binascii
 from hashlib import sha256
 from typing import Annotated, Final, TypeAlias, TypeVar
 
@@ -17,6 +16,7 @@ import msgspec
 
 from cocoon.errors import PaymentError
 from cocoon.messages import (
+    UNDECODABLE,
     AddressText,
     CloseRelease,
     CloseRequest,
@@ -95,7 +95,7 @@ def read_note(text: str, kind: type[N]) -> N:
         if data[:CHECKSUM_BYTES] != _checksum(body):
             raise PaymentError(f"the {prefix}… text was not copied whole")
         return msgspec.msgpack.decode(body, type=kind)
-    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise PaymentError(f"the {prefix}… text was not copied whole: {error}") from error
 
 

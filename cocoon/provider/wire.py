@@ -9,7 +9,15 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from cocoon.messages import Finish, Kind, Message, SamplingSettings, SpeechPiece, Turn
+from cocoon.messages import (
+    UNDECODABLE,
+    Finish,
+    Kind,
+    Message,
+    SamplingSettings,
+    SpeechPiece,
+    Turn,
+)
 
 HEADER_BYTES: Final = 4
 WORKER_FRAME_BYTES_MAX: Final = (64 << 20) + 65_536
@@ -190,7 +198,7 @@ def decode_command(body: bytes) -> Command:
     """
     try:
         return _commands.decode(body)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except UNDECODABLE as error:
         raise WorkerProtocolError(f"bad command: {error}") from error
 
 
@@ -202,5 +210,5 @@ def decode_event(body: bytes) -> Event:
     """
     try:
         return _events.decode(body)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except UNDECODABLE as error:
         raise WorkerProtocolError(f"bad event: {error}") from error

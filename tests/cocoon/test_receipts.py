@@ -165,7 +165,9 @@ def broken(file: ReceiptFile) -> set[str]:
 
 
 def check(signed: Signed, view: JobView = VIEW, finish: Finish | None = None) -> Receipt:
-    return check_receipt(signed, view, network=NETWORK, now_unix_s=NOW + 5, finish=finish)
+    return check_receipt(
+        signed, view, network=NETWORK, now_unix_s=NOW + 5, begun_unix_s=NOW, finish=finish
+    )
 
 
 KERNEL_VIEW: dict[str, object] = {
@@ -218,6 +220,14 @@ def test_the_requester_names_the_binding_that_a_provider_lies_about(name: str) -
     lie = msgspec.structs.replace(RECEIPT, **{name: LIES[name]})
     with pytest.raises(BadReceipt, match=f"^{name}: "):
         check(sign_receipt(PROVIDER, NETWORK, lie), finish=Finish.STOP)
+
+
+def test_a_job_that_is_said_to_have_started_long_before_it_was_agreed_is_a_lie() -> None:
+    """Its statement was not signed then: nobody could ever verify such a receipt."""
+    early = msgspec.structs.replace(RECEIPT, started_at_unix_s=NOW - 2000)
+    assert broken(file_of(early)) == {"statement"}
+    with pytest.raises(BadReceipt, match=r"^started_at_unix_s: it started before"):
+        check(sign_receipt(PROVIDER, NETWORK, early), finish=Finish.STOP)
 
 
 def test_a_receipt_signed_by_another_or_for_another_network_is_bad() -> None:

@@ -7,6 +7,7 @@ import msgspec
 from cocoon.errors import PeerMisbehaved
 from cocoon.messages import (
     CONTROL_BYTES_MAX,
+    UNDECODABLE,
     AddressText,
     Amount,
     Count,
@@ -142,5 +143,5 @@ def decode_hub(data: bytes) -> HubMessage:
         raise PeerMisbehaved(f"a hub message of {len(data)} bytes")
     try:
         return _DECODER.decode(data)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except UNDECODABLE as error:
         raise PeerMisbehaved(f"not a hub message: {error}") from error
