@@ -116,7 +116,8 @@ class _Flood:
 
     def words(self) -> str:
         """Say how much of the flood really came about."""
-        each = defaultdict(float, {name: value / self._attacks for name, value in self.counted.items()})
+        each = defaultdict[str, float](float)  # nothing of a kind may have happened
+        each.update({name: value / self._attacks for name, value in self.counted.items()})
         seconds = self._chunks * CHUNK_S
         return (
             f"offered {each['offered'] / seconds:.0f}/s, "
