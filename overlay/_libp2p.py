@@ -29,8 +29,9 @@ from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_reach as reach
 from overlay._libp2p_addresses import bare, parse
 from overlay._libp2p_dial import ListeningPort
-from overlay._libp2p_forget import forget_forever
+from overlay._libp2p_forget import forget_forever, keep_ourselves
 from overlay._libp2p_host import make_host
+from overlay._libp2p_identify import remember_little_of_identify
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
@@ -467,6 +468,7 @@ async def open_driver(
     spare_the_collector()
     measure_no_round_trips()
     read_ipv6_addresses()
+    remember_little_of_identify()
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     refuse_shared_ports(config.listen_addresses)
@@ -482,6 +484,7 @@ async def open_driver(
         turnstile=turnstile,
         transport=transport,
     )
+    keep_ourselves(swarm)
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
     router = Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))

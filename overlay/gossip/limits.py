@@ -66,13 +66,21 @@ class RateLimits:
         """Return whether *key*, which *owner* brought, may go on, and count it if so."""
         self._forget_full(now_s)
         bucket = self._bucket(key, now_s, owner)
-        elapsed_s = max(0.0, now_s - bucket.filled_at_s)
-        bucket.tokens = min(self._rate.burst, bucket.tokens + elapsed_s * self._rate.rate_per_s)
+        bucket.tokens = self._tokens(bucket, now_s)
         bucket.filled_at_s = now_s
         if bucket.tokens < 1:
             return False
         bucket.tokens -= 1
         return True
+
+    def has(self, key: Hashable, now_s: float) -> bool:
+        """Return whether `take` would let *key* go on, and count nothing."""
+        bucket = self._buckets.get(key)
+        return (self._tokens_first() if bucket is None else self._tokens(bucket, now_s)) >= 1
+
+    def _tokens(self, bucket: _Bucket, now_s: float) -> float:
+        elapsed_s = max(0.0, now_s - bucket.filled_at_s)
+        return min(self._rate.burst, bucket.tokens + elapsed_s * self._rate.rate_per_s)
 
     def _bucket(self, key: Hashable, now_s: float, owner: Hashable) -> _Bucket:
         bucket = self._buckets.get(key)

@@ -179,17 +179,24 @@ class GossipService:
         return allowed or self._refuse("topic rate", forwarder.peer_id)
 
     def validate(self, forwarder: Neighbour, source: PeerId, topic: str, data: bytes) -> Verdict:
-        """Apply the budget of the author, and then the validators."""
+        """Apply the budget of the author, and then the validators.
+
+        What is not accepted costs the author nothing: else whoever repeats its old messages
+        could spend its budget.
+        """
         if source == self._own_peer_id:
             return Verdict.ACCEPT  # judged in `publish`
         name = self._topic(topic)
         if name is None:
             return self._ignore("topic", source)
-        if source != forwarder.peer_id and not self._may_write(source, forwarder):
+        brought = source != forwarder.peer_id
+        if brought and not self._sources.has(source, self._now_s()):
             return self._ignore("source rate", source)
         verdict = self._judge(source, name, data)
         if verdict is not Verdict.ACCEPT:
             self._refuse("rejected" if verdict is Verdict.REJECT else "invalid", source)
+        elif brought:
+            self._may_write(source, forwarder)
         return verdict
 
     def _may_write(self, source: PeerId, forwarder: Neighbour) -> bool:

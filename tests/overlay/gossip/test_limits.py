@@ -62,6 +62,7 @@ def test_to_forget_who_was_silent_changes_no_verdict(rate, burst, steps) -> None
         now_s += gap_s
         left, at_s = tokens.get(key, (burst, now_s))
         left = min(burst, left + (now_s - at_s) * rate)
+        assert limits.has(key, now_s) == (left >= 1)
         assert limits.take(key, now_s) == (left >= 1)
         tokens[key] = (left - 1 if left >= 1 else left), now_s
 

@@ -13,6 +13,7 @@ CONFIG = HostConfig(
     network=NETWORK, gossip=GossipConfig(topic_rate_per_s=2.0, topic_burst=40, source_first=5)
 )
 AUTHOR = PeerId("an honest author")
+STALE = b"an old quote"
 
 
 class Neighbourhood:
@@ -23,10 +24,10 @@ class Neighbourhood:
         self._heard = heard
         self._numbers = 0
 
-    def bring(self, forwarder: str, author: PeerId, number: int) -> bool:
+    def bring(self, forwarder: str, author: PeerId, number: int, data: bytes = b"a quote") -> bool:
         """Return whether the node took a message by *forwarder*."""
         before = len(self._heard)
-        self._driver.hear(PeerId(forwarder), (author, number), TOPIC, b"a quote")
+        self._driver.hear(PeerId(forwarder), (author, number), TOPIC, data)
         return len(self._heard) > before
 
     def flood(self, forwarder: str, count: int) -> int:
@@ -42,7 +43,9 @@ class Neighbourhood:
 async def neighbours(autojump_clock: MockClock):
     heard: list[PeerId] = []
 
-    def validate(source: PeerId, _data: bytes) -> bool:
+    def validate(source: PeerId, data: bytes) -> bool:
+        if data == STALE:
+            return False
         heard.append(source)
         return True
 
@@ -76,6 +79,13 @@ async def test_who_is_over_its_share_cannot_spend_the_budget_of_an_honest_author
     for number in range(5):
         assert not neighbours.bring("hostile", AUTHOR, number)
         assert neighbours.bring("honest", AUTHOR, number), "the first that may bring it counts"
+
+
+async def test_old_messages_of_an_author_do_not_spend_its_budget(neighbours) -> None:
+    for number in range(20):
+        assert not neighbours.bring("hostile", AUTHOR, number, STALE)
+    assert all(neighbours.bring("honest", AUTHOR, 100 + number) for number in range(5))
+    assert not neighbours.bring("honest", AUTHOR, 200), "its own budget holds"
 
 
 async def test_throw_away_authors_do_not_make_a_known_author_a_newcomer_again(neighbours) -> None:
