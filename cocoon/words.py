@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from cocoon.confidential.tiers import shown_tier
 from cocoon.directory import Directory
 from cocoon.kernel_profiles import profile_of
 from cocoon.messages import Kind, Quote
@@ -149,6 +150,6 @@ def _quote_row(quote: Quote, fault: str) -> tuple[str, ...]:
         format_coins(prices.gpu_ms) if unit == _KERNEL else "",
         speed + unit,
         f"{quote.free_slots}/{quote.inputs.slots}",
-        quote.tier.name,
+        shown_tier(quote.tier),
         fault,
     )
