@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from cocoon.confidential.tiers import shown_tier
 from cocoon.directory import Directory
 from cocoon.kernel_profiles import profile_of
 from cocoon.market.quotes import kind_of_class
@@ -152,6 +153,6 @@ def _quote_row(quote: Quote, fault: str) -> tuple[str, ...]:
         _price_words(quote),
         speed + UNITS[kind_of_class(quote.resource_class)],
         f"{quote.free_slots}/{quote.inputs.slots}",
-        quote.tier.name,
+        shown_tier(quote.tier),
         fault,
     )

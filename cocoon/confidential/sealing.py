@@ -15,6 +15,11 @@ traffic ("What Was Your Prompt? A Remote Keylogging Attack on AI Assistants", 20
 how many segments come is not hidden; that alone can tell a topic ("Whisper Leak", 2025,
 arXiv 2511.03675).
 
+AES-GCM does not commit to its key: two keys can be found that open one ciphertext to two
+texts (Dodis, Grubbs, Ristenpart, Woodage, "Fast Message Franking", CRYPTO 2018). So the
+digest of a stream, which a receipt carries, begins with a commitment to the key: a receipt
+stands for one input and one output.
+
 What wiping can do: content keys and the keys of the two directions are `bytearray`s
 and are overwritten after use. Copies inside OpenSSL are freed by OpenSSL, and HPKE
 returns the content key once as an immutable `bytes` that Python drops without
@@ -53,6 +58,7 @@ PAD_STEP_BYTES: Final = 256
 _SUITE: Final = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _KEY_INFO: Final = b"cocoon/content-key/v1\0"
 _STREAM_INFO: Final = b"cocoon/stream-key/v1\0"
+_COMMITMENT_INFO: Final = b"cocoon/stream-commitment/v1\0"
 _CONTENT_END: Final = b"\x01"
 _DIGEST_DOMAIN: Final = b"cocoon/sealed-segments/v1\0"
 
@@ -160,8 +166,11 @@ def wipe(key: bytearray) -> None:
 
 def stream_key(content_key: bytearray, th: bytes, direction: Direction) -> bytearray:
     """Return the 32-byte key of one direction of the job *th*."""
+    return _derived(content_key, th, _STREAM_INFO + direction.value)
+
+
+def _derived(content_key: bytearray, th: bytes, info: bytes) -> bytearray:
     key = bytearray(KEY_BYTES)
-    info = _STREAM_INFO + direction.value
     HKDF(hashes.SHA256(), KEY_BYTES, salt=th, info=info).derive_into(content_key, key)
     return key
 
@@ -212,7 +221,9 @@ class _Stream:
         self._aead = AESGCM(key)
         wipe(key)
         self._associated = length_prefixed(th, direction.value)
-        self._digest = hashlib.sha256(_DIGEST_DOMAIN + length_prefixed(self._associated, prefix))
+        commitment = _derived(content_key, th, _COMMITMENT_INFO + direction.value)
+        start = length_prefixed(self._associated, prefix, commitment)
+        self._digest = hashlib.sha256(_DIGEST_DOMAIN + start)
         self._is_input = direction is Direction.INPUT
         self._segments = 0
         self.prefix = prefix
@@ -224,7 +235,7 @@ class _Stream:
         return self._segments
 
     def digest(self) -> bytes:
-        """Return the hash over all sealed segments so far: what a receipt carries, 32 bytes."""
+        """Return the hash over the key and all sealed segments so far, 32 bytes: for receipts."""
         return self._digest.digest()
 
     def _nonce(self, *, last: bool) -> bytes:

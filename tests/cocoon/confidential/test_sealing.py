@@ -401,14 +401,15 @@ def test_both_sides_have_the_same_digest_after_every_segment() -> None:
     assert len(set(digests)) == 4
 
 
-def test_digests_tell_jobs_directions_and_prefixes_apart() -> None:
+def test_digests_tell_jobs_directions_prefixes_and_keys_apart() -> None:
     streams = [
         sealer(),
         sealer(Direction.INPUT),
         sealer(th=OTHER_TH),
         sealer(prefix=b"another"),
+        sealer(cek=bytearray(32)),
     ]
-    assert len({stream.digest() for stream in streams}) == 4
+    assert len({stream.digest() for stream in streams}) == 5
 
 
 @settings(deadline=None)
