@@ -17,7 +17,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, ModelUnavailable
+from kernels.errors import (
+    UNREADABLE,
+    DeviceUnavailable,
+    InvalidInput,
+    InvalidModelFile,
+    ModelUnavailable,
+)
 from kernels.models.audio import SAMPLE_RATE_HZ, Audio
 from kernels.models.binary import let_go
 from kernels.models.ct2 import Ct2File, open_ct2
@@ -393,5 +399,5 @@ def _read_json(path: Path, kind: type[_Side]) -> _Side:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as error:
         raise ModelUnavailable(f"{path.name} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidModelFile(f"{path.name}: {error}") from error

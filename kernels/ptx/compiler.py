@@ -26,6 +26,12 @@ NOT_INTERLEAVED = '!3 = !{!"llvm.loop.interleave.count", i32 1}\n'
 """Rows of threads are short."""
 
 
+def prepare() -> None:
+    """Load and open all that `compile_ptx` needs, so that it works in a process without files."""
+    compile_text("")
+    scheduler_code()
+
+
 def lower(text: str, mode: Mode, entries: tuple[str, ...] = ()) -> tuple[str, Translation]:
     """Return the LLVM text of a PTX module, and what the host must know about it.
 
