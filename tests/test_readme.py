@@ -243,6 +243,7 @@ class Terminals:
 
     def _as_typed(self, line: str) -> str:
         """Return what a reader would type: ``...`` is the rest of what was printed last."""
+        line = line.partition(" #")[0]
         for shown, here in self._found.items():
             line = line.replace(shown, here)
         return PRINTED.sub(self._printed_last, line)
