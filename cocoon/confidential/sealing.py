@@ -222,7 +222,7 @@ class _Stream:
         wipe(key)
         self._associated = length_prefixed(th, direction.value)
         commitment = _derived(content_key, th, _COMMITMENT_INFO + direction.value)
-        start = length_prefixed(self._associated, prefix, commitment)
+        start = length_prefixed(self._associated, prefix, bytes(commitment))
         self._digest = hashlib.sha256(_DIGEST_DOMAIN + start)
         self._is_input = direction is Direction.INPUT
         self._segments = 0
