@@ -42,6 +42,7 @@ from cocoon.messages import (
 )
 from cocoon.signing import kind_of, open_signed, sign, signing_bytes
 from cocoon.statements import verify_statement
+from contracts.locks import KeyLock, KeyPayment, fits
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef, verify_voucher
 from overlay.errors import RemoteProtocolError
@@ -478,11 +479,18 @@ def _voucher_problem(contents: _Contents) -> str:
     receipt, signature = contents.receipt, contents.file.voucher_signature
     if not signature:
         return "not paid" if receipt.cost_nanoton else ""
-    payment = receipt.payment
-    channel = ChannelRef(payment.chain_network_id, payment.channel_address, payment.opened_lt)
     total = NanoTon(receipt.voucher_total_nanoton)
-    signed = verify_voucher(payment.payer_key, channel, total, signature)
+    signed = _is_paid(receipt.payment, total, signature)
     return "" if signed else f"not the payer's voucher for {total} nanoton"
+
+
+def _is_paid(payment: PaymentRef, total: NanoTon, signature: bytes) -> bool:
+    """Return whether *signature* pays *total* over the channel, or over the route."""
+    if payment.routed:
+        lock = KeyLock(key=payment.payer_key, amount_nanoton=total, deadline_unix_s=0)
+        return fits(lock, KeyPayment(total, signature), payment.chain_network_id)
+    channel = ChannelRef(payment.chain_network_id, payment.channel_address, payment.opened_lt)
+    return verify_voucher(payment.payer_key, channel, total, signature)
 
 
 def _times_problem(receipt: Receipt) -> str:

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from cocoon.errors import ConfigError
+from cocoon.errors import UNDECODABLE, ConfigError
 from cocoon.gateway.problems import ApiProblem
-from cocoon.messages import UNDECODABLE, Finish, SamplingSettings, Turn
+from cocoon.messages import Finish, SamplingSettings, Turn
 from cocoon.requester.events import JobResult
 from cocoon.requester.inputs import model_id
 from cocoon.requester.plan import ChatRequest

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cocoon.messages import UNDECODABLE
+from cocoon.errors import UNDECODABLE
 from cocoon.nursery import open_private_nursery
 from cocoon.observe.metrics import CONTENT_TYPE, Metrics
 from cocoon.observe.status import NodeStatus

@@ -26,8 +26,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from cocoon.errors import PaymentError
-from cocoon.messages import UNDECODABLE
+from cocoon.errors import UNDECODABLE, PaymentError
 from overlay.private_file import sync_entry
 
 MAGIC: Final = b"COCOONJ\x01"

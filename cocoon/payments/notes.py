@@ -14,9 +14,8 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from cocoon.errors import PaymentError
+from cocoon.errors import UNDECODABLE, PaymentError
 from cocoon.messages import (
-    UNDECODABLE,
     AddressText,
     CloseRelease,
     CloseRequest,

@@ -307,6 +307,8 @@ class Session:
     async def _counter(self, shelf: Shelf, counter: CounterOffer) -> None:
         self._on_this_stream(counter.offer_hash)
         answer = shelf.desk.counter(self._stream.peer_id, counter, self._now_unix_s())
+        if isinstance(answer, Refusal) and answer.code is not RefusalCode.PRICE_TOO_LOW:
+            raise Refused(answer.code.value, answer.detail)  # else a stream could be kept for ever
         if isinstance(answer, Refusal):
             await self._send(answer)  # the first offer still stands
             return

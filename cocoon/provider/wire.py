@@ -9,15 +9,8 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from cocoon.messages import (
-    UNDECODABLE,
-    Finish,
-    Kind,
-    Message,
-    SamplingSettings,
-    SpeechPiece,
-    Turn,
-)
+from cocoon.errors import UNDECODABLE
+from cocoon.messages import Finish, Kind, Message, SamplingSettings, SpeechPiece, Turn
 
 HEADER_BYTES: Final = 4
 WORKER_FRAME_BYTES_MAX: Final = (64 << 20) + 65_536

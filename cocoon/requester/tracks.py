@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
+from cocoon.errors import UNDECODABLE
 from cocoon.market.match import Track
-from cocoon.messages import UNDECODABLE
 
 logger = logging.getLogger(__name__)
 

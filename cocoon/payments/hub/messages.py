@@ -4,10 +4,9 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from cocoon.errors import PeerMisbehaved
+from cocoon.errors import UNDECODABLE, PeerMisbehaved
 from cocoon.messages import (
     CONTROL_BYTES_MAX,
-    UNDECODABLE,
     AddressText,
     Amount,
     Count,

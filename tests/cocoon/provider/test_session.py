@@ -220,7 +220,8 @@ async def test_a_counter_offer_that_is_too_low_leaves_the_first_offer_standing(s
     answer = await stranger.answer(stream)
     assert answer.code is RefusalCode.PRICE_TOO_LOW
     assert stranger.sale.desk.outstanding == 1
-    await stream.reset()
+    await stream.send(encode(counter))  # and it is the only one: nobody haggles a stream open
+    await stranger.refused(stream, RefusalCode.PROTOCOL)
     await nothing_is_left(stranger)
 
 
