@@ -8,14 +8,6 @@ KernelError
   LaunchError            a device failed while it computed; the worker should be replaced
 """
 
-from typing import Final
-
-import msgspec
-
-UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises when bytes are not what they should be: text that is no UTF-8, and nesting
-without end, have no error of its own."""
-
 
 class KernelError(Exception):
     """Base of everything that this package raises on purpose."""

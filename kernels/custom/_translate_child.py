@@ -14,32 +14,35 @@ from kernels.ptx.mode import Mode
 
 
 def _answer(request: TranslateRequest) -> TranslateAnswer:
-    missing = can_confine()
+    missing, scheduler = can_confine(), b""
     if missing and request.must_confine:
         return TranslateAnswer(unconfined=missing)
     if request.device == "cpu":
         from kernels.ptx.compiler import prepare  # noqa: PLC0415  (LLVM; not for a card)
 
-        prepare()
+        scheduler = prepare(request.scheduler)
     limit_resources(memory_bytes=request.memory_bytes, cpu_s=request.cpu_s)
     if not missing:
         confine()
     _write(STARTED)
     try:
-        return TranslateAnswer(code=_code(request))
+        return TranslateAnswer(code=_code(request, scheduler))
     except (KernelRejected, PtxError) as error:
         return TranslateAnswer(rejected=str(error))
     except RecursionError:
         return TranslateAnswer(rejected="the code is nested too deeply")
 
 
-def _code(request: TranslateRequest) -> bytes:
+def _code(request: TranslateRequest, scheduler: bytes) -> bytes:
+    if request.job is None:
+        return scheduler
     vet(request.job, request.ptx)
     if request.device != "cpu":
         return b""
     from kernels.ptx.compiler import compile_ptx  # noqa: PLC0415  (LLVM; loaded before)
 
-    return compile_ptx(request.ptx, Mode.MASKED, (request.job.entry,)).pack()
+    entries = (request.job.entry,)
+    return compile_ptx(request.ptx, Mode.MASKED, entries, scheduler).pack()
 
 
 def _write(data: bytes) -> None:

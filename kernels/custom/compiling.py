@@ -16,7 +16,7 @@ from kernels.custom.child import Ask, ChildDied, ask_child
 from kernels.custom.errors import KernelRejected, LimitExceeded, SandboxUnavailable
 from kernels.custom.job import KernelJob, Language
 from kernels.custom.oversight import Order
-from kernels.errors import UNREADABLE
+from kernels.decoding import UNREADABLE
 
 COMPILE_CPU_S: Final = 10
 COMPILE_MEMORY_BYTES: Final = 3 << 30

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 from kernels.custom.errors import BadManifest
-from kernels.errors import UNREADABLE
+from kernels.decoding import UNREADABLE
 
 SOURCE_BYTES_MAX: Final = 256 << 10
 ARGUMENTS_MAX: Final = 64

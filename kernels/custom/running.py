@@ -38,8 +38,8 @@ from kernels.custom.job import (
 )
 from kernels.custom.oversight import Order, Oversee, Reading, let_it_run
 from kernels.custom.translating import translate_ptx
+from kernels.decoding import UNREADABLE
 from kernels.device import probe_gpu
-from kernels.errors import UNREADABLE
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 
@@ -230,6 +230,8 @@ def _run(
             environment=card_environment() if kind == "cuda" else {},
         )
     except ChildDied as error:
+        if meter.began_s is None:  # it had not begun with the customer's code
+            raise SandboxUnavailable(f"the kernel's process {error}") from error
         if f"signal {SIGXCPU}" in str(error):
             raise LimitExceeded(
                 f"the kernel used {time_s:.1f} s of processor time", meter.usage()

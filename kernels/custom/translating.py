@@ -5,6 +5,7 @@ in the worker: the child loads them, gives up files, sockets and processes, and 
 text. It is stopped with the job, and ends with the worker.
 """
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import Final, Literal
@@ -16,9 +17,8 @@ from kernels.custom.child import Ask, ChildDied, ask_child
 from kernels.custom.errors import KernelRejected, LimitExceeded, SandboxUnavailable
 from kernels.custom.job import KernelJob, Role
 from kernels.custom.oversight import Order
-from kernels.errors import UNREADABLE
+from kernels.decoding import UNREADABLE
 from kernels.ptx.translation import TRANSLATION_BYTES_MAX
-from kernels.ptx.translator import translator_hash
 
 TRANSLATE_CPU_S: Final = 15
 TRANSLATE_MEMORY_BYTES: Final = 4 << 30
@@ -29,18 +29,25 @@ Device = Literal["cpu", "cuda"]
 
 
 class TranslateRequest(msgspec.Struct, frozen=True):
-    """What the child is asked: *job* says how the code is called, and holds no arrays."""
+    """What the child is asked: *job* says how the code is called, and holds no arrays.
 
-    job: KernelJob
+    Without a job it compiles the scheduler of `kernels.ptx.runtime`.
+    """
+
+    job: KernelJob | None
     ptx: str
     device: str
-    memory_bytes: int
-    cpu_s: int
     must_confine: bool
+    scheduler: bytes = b""
+    memory_bytes: int = TRANSLATE_MEMORY_BYTES
+    cpu_s: int = TRANSLATE_CPU_S
 
 
 class TranslateAnswer(msgspec.Struct, frozen=True):
-    """A packed `kernels.ptx.translation.Translation`, or what is wrong with the code or here."""
+    """A packed `kernels.ptx.translation.Translation`, or what is wrong with the code or here.
+
+    The scheduler as an object file, where that was asked for.
+    """
 
     code: bytes = b""
     rejected: str = ""
@@ -74,21 +81,16 @@ def translate_ptx(
         KernelStopped: *ask* said so.
         SandboxUnavailable: the child cannot be confined.
     """
-    request = TranslateRequest(
-        job=_without_content(job),
-        ptx=ptx,
-        device=device,
-        memory_bytes=TRANSLATE_MEMORY_BYTES,
-        cpu_s=TRANSLATE_CPU_S,
-        must_confine=must_confine,
-    )
+    request = TranslateRequest(_without_content(job), ptx, device, must_confine)
     if not keep:
-        return _in_child(request, ask)
+        return _code(_with_scheduler(request), ask)
+    from kernels.ptx.translator import translator_hash  # noqa: PLC0415  (loads LLVM)
+
     kept = CodeCache(cache or default_cache() / "custom")
     packed = msgspec.msgpack.encode(request)
     key = hashlib.sha256(translator_hash().encode() + packed).hexdigest()
     if (found := kept.get(key)) is None:
-        found = _in_child(request, ask)
+        found = _code(request, ask)
         kept.put(key, found)
     return found
 
@@ -99,6 +101,26 @@ def _without_content(job: KernelJob) -> KernelJob:
         for each in job.arguments
     )
     return msgspec.structs.replace(job, code="-", arguments=arguments)
+
+
+def _with_scheduler(request: TranslateRequest) -> TranslateRequest:
+    if request.device != "cpu":
+        return request
+    return msgspec.structs.replace(request, scheduler=_scheduler(request.must_confine))
+
+
+@functools.cache
+def _scheduler(must_confine: bool) -> bytes:
+    """Return the scheduler, compiled once for all jobs of this process, which costs as much as one.
+
+    By a child that has seen no stranger's code.
+    """
+    return _in_child(TranslateRequest(None, "", "cpu", must_confine), lambda: Order.GO)
+
+
+def _code(request: TranslateRequest, ask: Ask) -> bytes:
+    code = _in_child(request, ask)
+    return code if request.device == "cpu" else request.ptx.encode() + b"\0"
 
 
 def _in_child(request: TranslateRequest, ask: Ask) -> bytes:
@@ -125,4 +147,4 @@ def _in_child(request: TranslateRequest, ask: Ask) -> bytes:
         raise SandboxUnavailable(answer.unconfined)
     if answer.rejected:
         raise KernelRejected(answer.rejected)
-    return answer.code if request.device == "cpu" else request.ptx.encode() + b"\0"
+    return answer.code

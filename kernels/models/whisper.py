@@ -17,13 +17,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.errors import (
-    UNREADABLE,
-    DeviceUnavailable,
-    InvalidInput,
-    InvalidModelFile,
-    ModelUnavailable,
-)
+from kernels.decoding import UNREADABLE
+from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, ModelUnavailable
 from kernels.models.audio import SAMPLE_RATE_HZ, Audio
 from kernels.models.binary import let_go
 from kernels.models.ct2 import Ct2File, open_ct2

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from kernels.errors import UNREADABLE
+from kernels.decoding import UNREADABLE
 from kernels.ptx.errors import InvalidPtx, TranslationFailed
 
 FORMAT: Final = 1

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from kernels.compile import CodeCache, default_cache
-from kernels.errors import UNREADABLE
+from kernels.decoding import UNREADABLE
 from kernels.ptx._child import ERRORS, Answer, Request
 from kernels.ptx.errors import TranslationFailed
 from kernels.ptx.lexer import TEXT_BYTES_MAX

@@ -15,7 +15,7 @@ INPUTS_PER_KERNEL: Final = 2_000
 
 
 def _kernels(options: Options) -> int:
-    return max(8, options.live_inputs // INPUTS_PER_KERNEL)
+    return max(16, options.live_inputs // INPUTS_PER_KERNEL)
 
 
 MARKET: Final = (

@@ -67,6 +67,8 @@ TERMS: Final[dict[KernelDevice, Terms]] = {
 """A millisecond of a CPU is so many instructions, wherever it is; one of a card is time."""
 ORDER_S: Final = 120.0
 CHEAT_S: Final = 20.0
+SLOW_FROM: Final = 50
+"""From so many orders on there are some among them that take a minute."""
 HASTE: Final = 0.4
 """Share of the cheats that leave after `HASTE_S` at most, whatever their job is at."""
 HASTE_S: Final = 3.0
@@ -100,7 +102,7 @@ class _Attack:
         self.done = Done()
         self.cheating = Done()
         self.memory = Memory(rng)
-        self.orders = orders(terms, rng)
+        self.orders = orders(terms, rng, slow=jobs >= SLOW_FROM)
         self.kinds: set[str] = set()
 
     async def run(self, honest: Customer, payer: Customer) -> None:

@@ -242,23 +242,23 @@ SLOW: Final[dict[str, str]] = {
 }
 """Code that takes the translator long; it is refused, or runs."""
 
-CUDA: Final[dict[str, tuple[str, set[str]]]] = {
-    "a file of the host": (READS_A_FILE, {REFUSED}),
-    "a syntax error": (
-        'extern "C" __global__ void left_of_a_customer(int* p) { p = ; }',
-        {REFUSED},
-    ),
-    "no compiler's end": (BOMB, {REFUSED}),
+CUDA: Final[dict[str, str]] = {
+    "a file of the host": READS_A_FILE,
+    "a syntax error": 'extern "C" __global__ void left_of_a_customer(int* p) { p = ; }',
 }
 
 
 def _written(terms: Terms) -> Iterator[tuple[str, KernelJob, set[str]]]:
     for kind, text in CODES.items():
         yield kind, job(terms, text), {REFUSED}
+    for kind, text in CUDA.items():
+        yield kind, job(terms, text, language=Language.CUDA), {REFUSED}
+
+
+def _slow(terms: Terms) -> Iterator[tuple[str, KernelJob, set[str]]]:
     for kind, text in SLOW.items():
         yield kind, job(terms, text), set(ANY)
-    for kind, (text, ends) in CUDA.items():
-        yield kind, job(terms, text, language=Language.CUDA), ends
+    yield "a compiler bomb", job(terms, BOMB, language=Language.CUDA), {REFUSED}
 
 
 # --- jobs that are not what was agreed ---
@@ -325,15 +325,18 @@ def _malformed(terms: Terms) -> Iterator[tuple[str, bytes]]:
     yield "nested without end", b"\x91" * 100_000
 
 
-def catalogue(terms: Terms) -> list[HostileOrder]:
-    """Return one order of each kind, those that a reader of bytes refuses first."""
+def catalogue(terms: Terms, *, slow: bool = True) -> list[HostileOrder]:
+    """Return one order of each kind; without those that take the compiler or translator long.
+
+    Those that a reader of bytes refuses come first.
+    """
     plain = job(terms, code("st.global.u32 [d3], r3;"))
     found = [
         HostileOrder(kind, HostileRequest(job=plain, device=terms.device, sent=sent),
                      frozenset({REFUSED}))
         for kind, sent in _malformed(terms)
     ]  # fmt: skip
-    for kind, one, ends in [*_running(terms), *_written(terms)]:
+    for kind, one, ends in [*_running(terms), *_written(terms), *(_slow(terms) if slow else ())]:
         found.append(
             HostileOrder(kind, KernelRequest(job=one, device=terms.device), frozenset(ends))
         )
@@ -347,10 +350,10 @@ def damaged_order(terms: Terms, rng: random.Random) -> HostileOrder:
     return HostileOrder("damaged", HostileRequest(job=plain, device=terms.device, sent=sent), ANY)
 
 
-def orders(terms: Terms, rng: random.Random) -> Iterator[HostileOrder]:
+def orders(terms: Terms, rng: random.Random, *, slow: bool) -> Iterator[HostileOrder]:
     """Yield orders without end: each kind once in a while, and damaged ones in between."""
     while True:
-        kinds = catalogue(terms)
+        kinds = catalogue(terms, slow=slow)
         rng.shuffle(kinds)
         for each in kinds:
             yield each
