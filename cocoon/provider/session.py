@@ -46,6 +46,7 @@ from cocoon.messages import (
     Refusal,
     RefusalCode,
     RequestForOffer,
+    Resume,
     Signed,
     SignedOffer,
     SlotHeld,
@@ -61,6 +62,7 @@ from cocoon.payments.payee import PayeeChannel, PayeeService
 from cocoon.provider.debtors import Debtors
 from cocoon.provider.execution import Execution, WorkerFailed
 from cocoon.provider.lease import Lease
+from cocoon.provider.open_jobs import OpenJobs
 from cocoon.provider.orders import job_for_worker
 from cocoon.provider.runner import Worker, WorkerDied, WorkerPool
 from cocoon.provider.wire import Job
@@ -70,6 +72,7 @@ from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NanoTon
 from overlay.errors import PeerUnavailable, RemoteProtocolError
 from overlay.identity import Identity
+from overlay.transfer.line import Line
 from overlay.transport import Stream
 
 logger = logging.getLogger(__name__)
@@ -127,6 +130,7 @@ class Shop:
     payee: PayeeService
     policy_objection: Callable[[str], str]
     debtors: Debtors
+    open_jobs: OpenJobs
     unpaid_timeout_s: float
     statement: Callable[[bytes], Signed]
     """Returns our signed statement by its id, for receipts."""
@@ -160,13 +164,14 @@ class Session:
 
     def __init__(self, shop: Shop, stream: Stream) -> None:
         self._shop = shop
-        self._stream = stream
+        self._first_stream = stream
+        self._stream = Line(stream)
         self._offered: dict[bytes, _Offered] = {}
 
     # --- frames ---
 
     async def _send(self, message: Refusal | SignedOffer | SlotHeld | Accepted | JobEnd) -> None:
-        with trio.move_on_after(SEND_TIMEOUT_S):
+        with self._stream.patient(SEND_TIMEOUT_S):
             await self._stream.send(encode(message))
             return
         raise PeerUnavailable("the requester does not read")
@@ -209,10 +214,15 @@ class Session:
         except (PeerMisbehaved, RemoteProtocolError) as error:
             logger.warning("%s misbehaved: %s", self._stream.peer_id, error)
             await self.refuse(RefusalCode.PROTOCOL, str(error))
+        finally:
+            self._shop.open_jobs.end(self._stream)
 
     async def _negotiate(self) -> None:
         request_bytes = await self._first_frame()
         request = decode_from_requester(request_bytes)
+        if isinstance(request, Resume):
+            await self._shop.open_jobs.go_on(self._first_stream, request)
+            return
         if not isinstance(request, RequestForOffer):
             raise PeerMisbehaved("a job stream begins with a request for an offer")
         shelf = self._shop.shelves.get(request.resource_class)
@@ -339,6 +349,7 @@ class Session:
         if isinstance(agreement, Refusal):
             raise Refused(agreement.code.value, agreement.detail)
         try:
+            self._shop.open_jobs.begin(self._stream, accept, shelf.model.kind)
             transcript = transcript_hash(
                 agreement.offer.statement_id,
                 offered.signed.body,
@@ -361,6 +372,7 @@ class Session:
         offer, payment = deal.agreement.offer, deal.accept.payment
         if objection := self._bad_record(*self._owners(deal)):
             raise Refused(RefusalCode.PAYMENT.value, objection)
+        await self._shop.open_jobs.make_way(self._stream.peer_id, payment.channel_address)
         channel = await self._shop.payee.admit(
             payment,
             deal.transcript,
@@ -397,8 +409,7 @@ class Session:
             raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
         opener = Opener(deal.content_key, deal.transcript, Direction.INPUT, accept.input_prefix)
         data = bytearray()
-        with trio.move_on_after(INPUT_PATIENCE_S) as scope:
-            begun_s = trio.current_time()
+        with self._stream.patient(INPUT_PATIENCE_S) as scope:
             for index in range(accept.input_segments):
                 segment = decode_from_requester(await self._stream.receive())
                 if not isinstance(segment, InputSegment):
@@ -406,12 +417,13 @@ class Session:
                 data += opener.open(segment.data, last=index == accept.input_segments - 1)
                 if len(data) > limit_bytes:
                     raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
-                earned_s = len(data) / INPUT_RATE_MIN_BYTES_PER_S
-                scope.deadline = begun_s + INPUT_PATIENCE_S + earned_s
+                scope.deadline += len(segment.data) / INPUT_RATE_MIN_BYTES_PER_S
         if scope.cancelled_caught:
             raise PeerUnavailable("the input did not come in time")
         opener.finish()
-        return decode_input(unpadded(bytes(data))), opener.digest()
+        if opener.digest() != accept.input_hash:
+            raise PeerMisbehaved("not the input that was announced")
+        return decode_input(unpadded(bytes(data))), accept.input_hash
 
     # --- the job ---
 
