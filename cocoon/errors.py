@@ -14,8 +14,13 @@ CocoonError
 import errno
 from typing import Final
 
+import msgspec
+
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
 from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable, RemoteProtocolError
+
+UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding raises for bytes that are not what was asked for (bad UTF-8 is a ValueError)."""
 
 
 class CocoonError(Exception):

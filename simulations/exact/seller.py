@@ -227,6 +227,7 @@ class Seller(Node):
 
     def started(self, agreement: Agreement) -> None:
         """A job took a slot."""
+        self.desk.begin(agreement.offer_hash)
         self.quoter.started(self.now_ms)
         self.world.checkers.offer_accepted(agreement.offer_hash, self.running, self.slots)
 
