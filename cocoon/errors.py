@@ -15,7 +15,13 @@ import errno
 from typing import Final
 
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
-from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable, RemoteProtocolError
+from overlay.errors import (
+    IdentityError,
+    LocalProtocolError,
+    OverlayError,
+    PeerUnavailable,
+    RemoteProtocolError,
+)
 
 
 class CocoonError(Exception):
@@ -66,6 +72,7 @@ class PeerMisbehaved(CocoonError):
 
 EXIT_CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (ConfigError, 2),
+    (IdentityError, 2),
     (MissingAsset, 3),
     (NoProvider, 4),
     (Refused, 4),

@@ -6,6 +6,7 @@ does not import libp2p.
 """
 
 from overlay.errors import (
+    IdentityError,
     LocalProtocolError,
     OverlayError,
     PeerUnavailable,
@@ -16,7 +17,6 @@ from overlay.gossip.service import GossipConfig
 from overlay.host import DhtConfig, HostConfig, open_host
 from overlay.identity import (
     Identity,
-    IdentityError,
     generate_identity,
     load_or_create_identity,
     verify,
