@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import trio
+from libp2p.abc import IMuxedConn
 from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError, IOException
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.exceptions import SwarmException
@@ -60,6 +61,9 @@ def take_turns(connection: Any, turnstile: Turnstile) -> None:
 
     Only what comes over a socket: a circuit is bounded by the limits of its relay.
     """
+    if isinstance(connection, IMuxedConn):
+        connection.newcomer = Newcomer(turnstile)  # type: ignore[attr-defined]  # a `QuicLink`
+        return
     while connection is not None and not isinstance(connection, TrioTCPStream):
         connection = getattr(connection, "stream", None)
     if connection is not None:
