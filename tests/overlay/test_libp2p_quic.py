@@ -17,9 +17,11 @@ from overlay import (
 )
 from overlay import _libp2p_hardening as hardening
 from overlay._aioquic import INITIAL_BYTES_MIN, STREAM_WINDOW_BYTES
-from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, QuicLink
+from overlay._libp2p_addresses import parse
+from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, WAITING_DATAGRAMS_MAX, QuicLink
 from overlay._libp2p_quic_socket import QuicSocket
 from overlay.limits.budget import Ceiling, LimitsConfig
+from overlay.limits.turnstile import Newcomer
 from overlay.node import Node
 
 V4, V6 = "/ip4/127.0.0.1/udp/0/quic-v1", "/ip6/::1/udp/0/quic-v1"
@@ -272,3 +274,72 @@ async def test_garbage_costs_nobody_anything(monkeypatch) -> None:
         await client.connect(server.addresses)
         assert await client.request(server.peer_id, "/echo/1", b"alive") == b"alive"
         assert server.gate.figures()["handshakes"] == 0
+
+
+async def test_strangers_wait_for_their_turn_and_those_we_know_do_not(monkeypatch) -> None:
+    async with (
+        open_test_host() as server,
+        open_test_host() as known,
+        open_test_host() as stranger,
+        trio.open_nursery() as nursery,
+    ):
+        server.serve("/echo/1", echo, streams_max=8)
+        await known.connect(server.addresses)
+        with trio.fail_after(20):
+            while any(each.newcomer is not None for each in links(server)):
+                await known.request(server.peer_id, "/echo/1", b"x")
+        turns = server._driver._turnstile._turns
+        monkeypatch.setattr(turns, "next_s", lambda now_s: now_s + 0.01)  # never
+        nursery.start_soon(stranger.connect, server.addresses)
+        for _ in range(50):
+            assert await known.request(server.peer_id, "/echo/1", b"x") == b"x"
+        assert server.connected_peers() == (known.peer_id,)
+        monkeypatch.undo()
+        with trio.fail_after(20):
+            while stranger.peer_id not in server.connected_peers():  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
+
+async def test_what_waits_for_a_turn_is_bounded() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        await client.connect(server.addresses)
+        (link,) = links(server)
+        link.newcomer = Newcomer(server._driver._turnstile, "a", "")
+        taken = [link.receive(bytes(1200), ("127.0.0.1", 9)) for _ in range(1000)]
+        assert not any(taken)
+        assert len(link._waiting) == WAITING_DATAGRAMS_MAX
+
+
+async def test_random_bytes_from_the_port_we_listen_on_open_our_nat() -> None:
+    """Source: libp2p specs, relay/DCUtR.md: 10 to 200 ms apart, by the side that is dialed."""
+    other = trio.socket.socket(type=trio.socket.SOCK_DGRAM)
+    await other.bind(("127.0.0.1", 0))
+    async with open_test_host() as host, trio.open_nursery() as nursery:
+        transport = host._driver._swarm.transport_manager.get_transports()[-1]
+        target = parse(f"/ip4/127.0.0.1/udp/{other.getsockname()[1]}/quic-v1")
+        nursery.start_soon(transport.open_nat, target)
+        with trio.fail_after(20):
+            came = [await other.recvfrom(2000) for _ in range(4)]
+        nursery.cancel_scope.cancel()
+        own = int(host.addresses[0].split("/")[4])
+    assert {source for _, source in came} == {("127.0.0.1", own)}
+    assert len({data for data, _ in came}) == 4
+    assert all(len(data) < INITIAL_BYTES_MIN for data, _ in came)
+    other.close()
+
+
+async def test_a_host_that_does_not_listen_opens_no_nat() -> None:
+    async with open_test_host(TCP) as host:
+        transport = host._driver._swarm.transport_manager.get_transports()[-1]
+        with trio.fail_after(5):
+            await transport.open_nat(parse("/ip4/127.0.0.1/udp/9/quic-v1"))
+
+
+async def test_peers_tell_where_they_see_the_port_of_quic() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        await client.connect(server.addresses)
+        with trio.fail_after(20):
+            while not client._driver._observations.mapped():  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        own = client.addresses[0].rpartition("/p2p/")[0]
+        assert client._driver._observations.mapped() == (own,)
