@@ -13,7 +13,7 @@ from contracts.units import NO_MONEY, TICKER, NanoTon, format_coins
 FORGIVEN_AFTER_S: Final = 600.0
 OWNERS_MAX: Final = 4096
 WASTED_MAX: Final = 2
-"""So often somebody may take a slot and not bring the input: a network may fail, too."""
+"""So often somebody may take a slot for nothing: networks fail, and people change their minds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,14 @@ class Debtors:
             self._remember(owner, amount, 0, now_unix_s)
 
     def wasted(self, owner: str, now_unix_s: float) -> None:
-        """*owner* took a slot, and the input never came whole."""
+        """*owner* took a slot, and brought no input, or left before anything was due."""
         self._remember(owner, NO_MONEY, 1, now_unix_s)
+
+    def paid(self, owner: str, now_unix_s: float) -> None:
+        """A job of *owner* was paid: the slots that it wasted before are made good."""
+        record = self._record(owner, now_unix_s)
+        if record.wasted and not record.owed:
+            del self._records[owner]
 
     def owed_by(self, owner: str, now_unix_s: float) -> NanoTon:
         """Return what *owner* owes; nothing once it is forgiven."""
@@ -56,7 +62,7 @@ class Debtors:
         if record.owed:
             why = f"{format_coins(record.owed)} {TICKER} of an earlier job was not paid"
         elif record.wasted > WASTED_MAX:
-            why = f"{record.wasted} slots were taken and their input never came"
+            why = f"{record.wasted} slots were taken, and nothing came of them"
         else:
             return ""
         return f"{why}; ask again in {max(1, round(record.until_unix_s - now_unix_s))} s"

@@ -41,6 +41,7 @@ from cocoon.messages import (
     JobInput,
     ModelOnOffer,
     Offer,
+    PriceSchedule,
     Quote,
     Receipt,
     Refusal,
@@ -444,14 +445,14 @@ class Session:
         except JournalError:
             raise  # our disk, not their purse
         except (PeerMisbehaved, RemoteProtocolError, PaymentError):
-            self._remember_debt(deal, execution)
+            self._remember(deal, execution.lease)
             raise
         except WorkerFailed as error:
             code = RefusalCode.INPUT if error.bad_input else RefusalCode.INTERNAL
             raise Refused(code.value, str(error)) from error
         finally:
             self._tell_end(job.job_id, execution)
-        self._remember_debt(deal, execution)
+        self._remember(deal, execution.lease)
         deal.shelf.measured(execution.speed_milli_per_s)
         return self._receipt_file(deal, execution, signed)
 
@@ -491,9 +492,16 @@ class Session:
             with trio.move_on_after(COUNTERSIGN_TIMEOUT_S):
                 await execution.wait_countersigned()
 
-    def _remember_debt(self, deal: Deal, execution: Execution) -> None:
+    def _remember(self, deal: Deal, lease: Lease) -> None:
+        """Remember how a job was paid; of one that cost nothing, that it took a slot."""
+        debtors, now_unix_s = self._shop.debtors, self._shop.clock()
         for owner in self._owners(deal):
-            self._shop.debtors.add(owner, execution.lease.at_risk_nanoton, self._shop.clock())
+            if not lease.settled:
+                debtors.add(owner, lease.at_risk_nanoton, now_unix_s)
+            elif lease.cost_nanoton:
+                debtors.paid(owner, now_unix_s)
+            elif lease.schedule != PriceSchedule():
+                debtors.wasted(owner, now_unix_s)
 
     def _receipt(
         self, deal: Deal, execution: Execution, request_hash: bytes, started_at_unix_s: int
