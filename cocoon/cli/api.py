@@ -8,7 +8,7 @@ import trio
 from cocoon.cli.amounts import read_amount
 from cocoon.cli.output import Output
 from cocoon.cli.running import run_until_stopped
-from cocoon.cli.settings import load_as_buyer
+from cocoon.cli.settings import load
 from cocoon.config import NodeConfig
 from cocoon.gateway.allowance import Allowance
 from cocoon.gateway.key import KEY_FILE, load_or_create_key
@@ -24,8 +24,8 @@ ADDRESS_OPTION = "--address"
 
 def api_command(parsed: argparse.Namespace, output: Output) -> int:
     """Serve until stopped."""
-    config = load_as_buyer(parsed)
-    allowance = Allowance(limit=read_amount(parsed.spend_max))
+    config = load(parsed)
+    allowance = Allowance(limit=read_amount(parsed.spend_max, option="--spend-max"))
     host, _ = host_of(parsed.address, ADDRESS_OPTION)
     key = load_or_create_key(config.home)
     if not is_loopback(host):

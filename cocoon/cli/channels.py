@@ -13,7 +13,7 @@ from cocoon.cli import channel_copies, channel_money
 from cocoon.cli.output import Output
 from cocoon.cli.progress import Steps
 from cocoon.cli.running import run_interruptible
-from cocoon.cli.settings import load, load_as_buyer
+from cocoon.cli.settings import load
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import CocoonError, PaymentError, exit_code
@@ -44,6 +44,7 @@ from overlay.ids import short
 OPENING_TIMEOUT_S: Final = 30.0
 FINISH_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.2
+ADDRESS_SHOWN: Final = 14
 CLOSABLE: Final = frozenset({Phase.OPENING, Phase.OPEN, Phase.RELEASING})
 FAILURES: Final = (CocoonError, ContractError, OverlayError)
 
@@ -60,7 +61,7 @@ def channels_command(parsed: argparse.Namespace, output: Output) -> int:
         case "close" if parsed.release:
             work = partial(_close_by_hand, load(parsed), parsed, output)
         case "close":
-            work = partial(_close, load_as_buyer(parsed), parsed.channel, output)
+            work = partial(_close, load(parsed), parsed.channel, output)
         case "exit":
             work = partial(_exit, load(parsed), parsed.channel, output)
         case _:
@@ -107,7 +108,7 @@ def list_channels(config: NodeConfig, output: Output) -> int:
 def _show(
     paying: list[ChannelStatus], paid: list[HeldStatus], at_risk: NanoTon, output: Output
 ) -> None:
-    rows = [(c.address, c.words, format_coins(c.at_risk), c.back_words) for c in paying]
+    rows = [(_brief(c.address), c.words, format_coins(c.at_risk), c.back_words) for c in paying]
     output.table("we pay", ("channel", "state", "at risk", "money back"), rows)
     held = format_coins(_total(each.held for each in paying))
     now = format_coins(at_risk)
@@ -117,8 +118,13 @@ def _show(
         output.table(
             "we are paid",
             ("channel", "state", "not claimed yet"),
-            [(each.address, each.words, format_coins(each.unclaimed)) for each in live],
+            [(_brief(each.address), each.words, format_coins(each.unclaimed)) for each in live],
         )
+
+
+def _brief(address: str) -> str:
+    """Return how an address begins: enough for every verb, and no wider than a table bears."""
+    return address[:ADDRESS_SHOWN]
 
 
 def _show_routes(routes: list[RouteStatus], now_unix_s: float, output: Output) -> None:

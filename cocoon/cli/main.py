@@ -58,7 +58,11 @@ def report(error: BaseException, output: Output, *, verbose: int) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return the exit code."""
-    parsed = make_parser().parse_args(arguments)
+    parser = make_parser()
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return exit_code(ConfigError())
+    parsed = parser.parse_args(arguments)
     set_up_logging(verbose=parsed.verbose, as_json=parsed.log_json)
     output = Output(as_json=parsed.json)
     try:

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from overlay.errors import LocalProtocolError, RemoteProtocolError
+from overlay.errors import DECODE_ERRORS, LocalProtocolError, RemoteProtocolError
 
 CHUNK_BYTES: Final = 256 * 1024
 CHUNKS_MAX: Final = 16_384
@@ -102,7 +102,7 @@ def decode_manifest(data: bytes, *, size_bytes_max: int) -> Manifest:
     """
     try:
         manifest = _decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise RemoteProtocolError(f"bad manifest: {error}", penalty=10) from error
     if len(manifest.digests) != manifest.chunks * DIGEST_BYTES:
         raise RemoteProtocolError("a manifest with too few or too many digests", penalty=10)
