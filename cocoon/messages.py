@@ -10,13 +10,15 @@ and the type of the message (`cocoon.signing.signing_bytes`).
 Unknown fields are refused: a new field is a new protocol version (ADR 3).
 """
 
-import enum
 import hashlib
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
 from cocoon.errors import UNDECODABLE
+from cocoon.kinds import Kind as Kind  # noqa: PLC0414  (it is one of ours)
+from cocoon.kinds import Tier as Tier  # noqa: PLC0414  (it is one of ours)
+from cocoon.kinds import resource_class as resource_class  # noqa: PLC0414  (it is one of ours)
 from cocoon.outcomes import Finish as Finish  # noqa: PLC0414  (it is one of ours)
 from cocoon.outcomes import LossReason as LossReason  # noqa: PLC0414  (it is one of ours)
 from cocoon.outcomes import RefusalCode as RefusalCode  # noqa: PLC0414  (it is one of ours)
@@ -53,35 +55,6 @@ Name = Annotated[str, msgspec.Meta(max_length=128)]
 Detail = Annotated[str, msgspec.Meta(max_length=512)]
 AddressText = Annotated[str, msgspec.Meta(max_length=80)]
 ClassText = Annotated[str, msgspec.Meta(max_length=160)]
-
-
-class Kind(enum.Enum):
-    """What a job asks for."""
-
-    CHAT = "chat"
-    TRANSCRIBE = "transcribe"
-    KERNEL = "kernel"
-
-
-def resource_class(kind: Kind, model_id: str) -> str:
-    """Return the resource class of a model: what quotes, topics and DHT keys go by.
-
-    For kernels the model is a profile, see `cocoon.kernel_profiles`.
-
-    >>> resource_class(Kind.CHAT, "b1" * 32)[:12]
-    'chat/b1b1b1b'
-    """
-    return f"{kind.value}/{model_id}"
-
-
-class Tier(enum.IntEnum):
-    """What the requester's own node has checked of a provider (see design: trust tiers)."""
-
-    OPEN = 0
-    SIM = 1
-    CPU_TEE = 2
-    GPU_TEE = 3
-    VETTED = 4
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -336,6 +309,8 @@ class Accept(Message, frozen=True, tag="accept", tag_field="type"):
         sealed_key: HPKE(offer.seal_key, content key, info=transcript hash).
         payer_signature: by `payment.payer_key` over the transcript hash: whoever
             names a channel must own it.
+        input_hash: sha256 over the sealed input segments, in order: what the input is
+            called, until the receipt repeats it as `request_hash`.
     """
 
     offer_hash: Hash
@@ -345,6 +320,7 @@ class Accept(Message, frozen=True, tag="accept", tag_field="type"):
     payer_signature: Signature
     input_segments: Annotated[int, msgspec.Meta(ge=1, le=4096)]
     input_prefix: Annotated[bytes, msgspec.Meta(min_length=7, max_length=7)]
+    input_hash: Hash
 
 
 # --- the job -------------------------------------------------------------------------
@@ -360,6 +336,24 @@ class Accepted(Message, frozen=True, tag="accepted", tag_field="type"):
     """The provider has the input and starts; its output stream begins with this prefix."""
 
     output_prefix: Annotated[bytes, msgspec.Meta(min_length=7, max_length=7)]
+
+
+class Resume(Message, frozen=True, tag="resume", tag_field="type"):
+    """The first frame of a new stream: the connection of an accepted job was lost, we are back.
+
+    Attributes:
+        input_hash: names the job, see `Accept`; only whoever accepted it may come back to it.
+        received: how many of the provider's frames came since the acceptance.
+    """
+
+    input_hash: Hash
+    received: Count
+
+
+class Resumed(Message, frozen=True, tag="resumed", tag_field="type"):
+    """The job is still there; `received` counts the requester's frames since its acceptance."""
+
+    received: Count
 
 
 class OutputSegment(Message, frozen=True, tag="output", tag_field="type"):
@@ -524,8 +518,11 @@ FromRequester: TypeAlias = (
     | VoucherMessage
     | Cancel
     | Countersigned
+    | Resume
 )
-FromProvider: TypeAlias = Refusal | SignedOffer | SlotHeld | Accepted | OutputSegment | JobEnd
+FromProvider: TypeAlias = (
+    Refusal | SignedOffer | SlotHeld | Accepted | Resumed | OutputSegment | JobEnd
+)
 
 ChannelAnswer: TypeAlias = CloseRelease | Refusal
 

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from cocoon.messages import PriceSchedule
+from cocoon.provider.lease import Lease
 from contracts.units import NO_MONEY, TICKER, NanoTon, format_coins
 
 FORGIVEN_AFTER_S: Final = 600.0
@@ -52,9 +54,22 @@ class Debtors:
         if record.wasted and not record.owed:
             del self._records[owner]
 
+    def job_over(self, owner: str, lease: Lease, now_unix_s: float) -> None:
+        """A job of *owner* has run: remember how it was paid, or that nothing came of it."""
+        if not lease.settled:
+            self.add(owner, lease.at_risk_nanoton, now_unix_s)
+        elif lease.cost_nanoton:
+            self.paid(owner, now_unix_s)
+        elif lease.schedule != PriceSchedule():
+            self.wasted(owner, now_unix_s)
+
     def owed_by(self, owner: str, now_unix_s: float) -> NanoTon:
         """Return what *owner* owes; nothing once it is forgiven."""
         return self._record(owner, now_unix_s).owed
+
+    def has_wasted(self, owner: str, now_unix_s: float) -> bool:
+        """Return whether *owner* took a slot for nothing lately: no slot waits for it."""
+        return self._record(owner, now_unix_s).wasted > 0
 
     def objection(self, owner: str, now_unix_s: float) -> str:
         """Return why *owner* is not served now, in words, or ""."""

@@ -41,12 +41,12 @@ from cocoon.messages import (
     JobInput,
     ModelOnOffer,
     Offer,
-    PriceSchedule,
     Quote,
     Receipt,
     Refusal,
     RefusalCode,
     RequestForOffer,
+    Resume,
     Signed,
     SignedOffer,
     SlotHeld,
@@ -62,6 +62,7 @@ from cocoon.payments.payee import PayeeChannel, PayeeService
 from cocoon.provider.debtors import Debtors
 from cocoon.provider.execution import Execution, WorkerFailed
 from cocoon.provider.lease import Lease
+from cocoon.provider.open_jobs import OpenJobs
 from cocoon.provider.orders import job_for_worker
 from cocoon.provider.runner import Worker, WorkerDied, WorkerPool
 from cocoon.provider.wire import Job
@@ -71,6 +72,7 @@ from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NanoTon
 from overlay.errors import PeerUnavailable, RemoteProtocolError
 from overlay.identity import Identity
+from overlay.transfer.line import Line
 from overlay.transport import Stream
 
 logger = logging.getLogger(__name__)
@@ -128,6 +130,7 @@ class Shop:
     payee: PayeeService
     policy_objection: Callable[[str], str]
     debtors: Debtors
+    open_jobs: OpenJobs
     unpaid_timeout_s: float
     statement: Callable[[bytes], Signed]
     """Returns our signed statement by its id, for receipts."""
@@ -161,13 +164,14 @@ class Session:
 
     def __init__(self, shop: Shop, stream: Stream) -> None:
         self._shop = shop
-        self._stream = stream
+        self._first_stream = stream
+        self._stream = Line(stream)
         self._offered: dict[bytes, _Offered] = {}
 
     # --- frames ---
 
     async def _send(self, message: Refusal | SignedOffer | SlotHeld | Accepted | JobEnd) -> None:
-        with trio.move_on_after(SEND_TIMEOUT_S):
+        with self._stream.patient(SEND_TIMEOUT_S):
             await self._stream.send(encode(message))
             return
         raise PeerUnavailable("the requester does not read")
@@ -210,10 +214,15 @@ class Session:
         except (PeerMisbehaved, RemoteProtocolError) as error:
             logger.warning("%s misbehaved: %s", self._stream.peer_id, error)
             await self.refuse(RefusalCode.PROTOCOL, str(error))
+        finally:
+            self._shop.open_jobs.end(self._stream)
 
     async def _negotiate(self) -> None:
         request_bytes = await self._first_frame()
         request = decode_from_requester(request_bytes)
+        if isinstance(request, Resume):
+            await self._shop.open_jobs.go_on(self._first_stream, request)
+            return
         if not isinstance(request, RequestForOffer):
             raise PeerMisbehaved("a job stream begins with a request for an offer")
         shelf = self._shop.shelves.get(request.resource_class)
@@ -275,7 +284,7 @@ class Session:
     def _consider(
         self, shelf: Shelf, request: RequestForOffer, request_hash: bytes
     ) -> Draft | Refusal:
-        if objection := self._bad_record(self._stream.peer_id):
+        if objection := self._shop.debtors.objection(self._stream.peer_id, self._shop.clock()):
             return Refusal(code=RefusalCode.PAYMENT, detail=objection)
         if shelf.desk.free_slots > 0 and shelf.pool.free_slots < 1:
             return Refusal(code=RefusalCode.BUSY, detail="no worker is free")
@@ -288,11 +297,8 @@ class Session:
             now_unix_s=self._now_unix_s(),
         )
 
-    def _bad_record(self, *owners: str) -> str:
-        """Return why a requester, by its peer id and payer key, is not served now, or ""."""
-        debtors, now_unix_s = self._shop.debtors, self._shop.clock()
-        found = (debtors.objection(owner, now_unix_s) for owner in owners)
-        return next(filter(None, found), "")
+    def _has_wasted(self, owner: str) -> bool:
+        return self._shop.debtors.has_wasted(owner, self._shop.clock())
 
     async def _offer(self, shelf: Shelf, draft: Draft | Refusal) -> None:
         if isinstance(draft, Refusal):
@@ -340,6 +346,8 @@ class Session:
         if isinstance(agreement, Refusal):
             raise Refused(agreement.code.value, agreement.detail)
         try:
+            trusted = not any(map(self._has_wasted, self._owners(accept)))
+            self._shop.open_jobs.begin(self._stream, accept, shelf.model.kind, trusted=trusted)
             transcript = transcript_hash(
                 agreement.offer.statement_id,
                 offered.signed.body,
@@ -360,8 +368,10 @@ class Session:
 
     async def _admit_and_run(self, deal: Deal) -> ReceiptFile:
         offer, payment = deal.agreement.offer, deal.accept.payment
-        if objection := self._bad_record(*self._owners(deal)):
-            raise Refused(RefusalCode.PAYMENT.value, objection)
+        for owner in self._owners(deal.accept):
+            if objection := self._shop.debtors.objection(owner, self._shop.clock()):
+                raise Refused(RefusalCode.PAYMENT.value, objection)
+        await self._shop.open_jobs.make_way(self._stream.peer_id, payment.channel_address)
         channel = await self._shop.payee.admit(
             payment,
             deal.transcript,
@@ -378,16 +388,16 @@ class Session:
                 job = job_for_worker(kind, offer.limits, deal.request, job_input)
                 return await self._run(deal, job, worker, JobTill(channel), request_hash)
 
-    def _owners(self, deal: Deal) -> tuple[str, str]:
+    def _owners(self, accept: Accept) -> tuple[str, str]:
         """Return what the requester's record is kept under."""
-        return self._stream.peer_id, deal.accept.payment.payer_key.hex()
+        return self._stream.peer_id, accept.payment.payer_key.hex()
 
     async def _input_of(self, deal: Deal) -> tuple[JobInput, bytes]:
         """Receive the input; remember who took a slot and did not bring one."""
         try:
             return await self._read_input(deal)
         except (PeerUnavailable, PeerMisbehaved, RemoteProtocolError, Refused):
-            for owner in self._owners(deal):
+            for owner in self._owners(deal.accept):
                 self._shop.debtors.wasted(owner, self._shop.clock())
             raise
 
@@ -398,8 +408,7 @@ class Session:
             raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
         opener = Opener(deal.content_key, deal.transcript, Direction.INPUT, accept.input_prefix)
         data = bytearray()
-        with trio.move_on_after(INPUT_PATIENCE_S) as scope:
-            begun_s = trio.current_time()
+        with self._stream.patient(INPUT_PATIENCE_S) as scope:
             for index in range(accept.input_segments):
                 segment = decode_from_requester(await self._stream.receive())
                 if not isinstance(segment, InputSegment):
@@ -407,12 +416,13 @@ class Session:
                 data += opener.open(segment.data, last=index == accept.input_segments - 1)
                 if len(data) > limit_bytes:
                     raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
-                earned_s = len(data) / INPUT_RATE_MIN_BYTES_PER_S
-                scope.deadline = begun_s + INPUT_PATIENCE_S + earned_s
+                scope.deadline += len(segment.data) / INPUT_RATE_MIN_BYTES_PER_S
         if scope.cancelled_caught:
             raise PeerUnavailable("the input did not come in time")
         opener.finish()
-        return decode_input(unpadded(bytes(data))), opener.digest()
+        if opener.digest() != accept.input_hash:
+            raise PeerMisbehaved("not the input that was announced")
+        return decode_input(unpadded(bytes(data))), accept.input_hash
 
     # --- the job ---
 
@@ -493,15 +503,8 @@ class Session:
                 await execution.wait_countersigned()
 
     def _remember(self, deal: Deal, lease: Lease) -> None:
-        """Remember how a job was paid; of one that cost nothing, that it took a slot."""
-        debtors, now_unix_s = self._shop.debtors, self._shop.clock()
-        for owner in self._owners(deal):
-            if not lease.settled:
-                debtors.add(owner, lease.at_risk_nanoton, now_unix_s)
-            elif lease.cost_nanoton:
-                debtors.paid(owner, now_unix_s)
-            elif lease.schedule != PriceSchedule():
-                debtors.wasted(owner, now_unix_s)
+        for owner in self._owners(deal.accept):
+            self._shop.debtors.job_over(owner, lease, self._shop.clock())
 
     def _receipt(
         self, deal: Deal, execution: Execution, request_hash: bytes, started_at_unix_s: int

@@ -47,6 +47,7 @@ from cocoon.nursery import open_private_nursery
 from cocoon.signing import open_signed
 from overlay.errors import OverlayError, PeerUnavailable, RemoteProtocolError
 from overlay.ids import PeerId
+from overlay.transfer.line import Line
 from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
@@ -61,14 +62,20 @@ EVENTS_MAX: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The winner: its offer as received, and the stream that is still open to it."""
+    """The winner: its offer as received, and what is still open to it."""
 
     peer: str
     offer: Offer
     signed_offer: Signed
     statement: Statement
     signed_statement: Signed
-    stream: Stream
+    line: Line
+
+
+async def hang_up(stream: Stream) -> None:
+    """Close a stream, even when cancelled."""
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_UP_S):
+        await stream.aclose()
 
 
 async def hold_slot(agreed: Agreed) -> bool:
@@ -81,10 +88,10 @@ async def hold_slot(agreed: Agreed) -> bool:
     """
     offer_hash = message_hash(agreed.signed_offer.body)
     with trio.move_on_after(ANSWER_TIMEOUT_S):
-        await agreed.stream.send(encode(Hold(offer_hash=offer_hash)))
-        answer = decode_from_provider(await agreed.stream.receive())
+        await agreed.line.send(encode(Hold(offer_hash=offer_hash)))
+        answer = decode_from_provider(await agreed.line.receive())
         while isinstance(answer, SignedOffer):  # to a counter-offer that we stopped waiting for
-            answer = decode_from_provider(await agreed.stream.receive())
+            answer = decode_from_provider(await agreed.line.receive())
         if isinstance(answer, Refusal) and answer.code is not RefusalCode.POLICY:
             raise Refused(answer.code.value, answer.detail)
         if not isinstance(answer, Refusal | SlotHeld):
@@ -180,7 +187,7 @@ class Talks:
             signed_offer,
             statement,
             signed_statement,
-            self._streams[choice.peer],
+            Line(self._streams[choice.peer]),
         )
 
     # --- one peer ---

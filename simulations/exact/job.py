@@ -406,6 +406,7 @@ class Job:
             ),
             input_segments=1,
             input_prefix=bytes(7),
+            input_hash=hashlib.sha256(segment).digest(),
         )
         attempt.watch = MeterWatch(
             kind=Kind.CHAT,

@@ -114,6 +114,7 @@ def accept_of(offer_hash: bytes, network=NETWORK) -> Accept:
         payer_signature=bytes(64),
         input_segments=1,
         input_prefix=bytes(7),
+        input_hash=bytes(32),
     )
 
 

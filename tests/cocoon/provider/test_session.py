@@ -116,6 +116,7 @@ class Stranger:
             payer_signature=channel.sign_transcript(th),
             input_segments=len(segments),
             input_prefix=sealer.prefix,
+            input_hash=sealer.digest(),
         )
         return replaced(accept, **changes), segments
 

@@ -43,6 +43,7 @@ from cocoon.statements import Payee, build_statement, sign_statement
 from overlay.errors import PeerUnavailable, RemoteProtocolError
 from overlay.identity import Identity
 from overlay.memory import EPOCH_UNIX_S
+from overlay.transfer.line import Line
 
 BASE = PriceSchedule(prompt_token=1000, output_token=2000)
 LIMITS = Limits(context_tokens=2048, output_tokens_max=512, input_bytes_max=10_000, chunk_tokens=16)
@@ -356,7 +357,7 @@ class Answers:
 def chosen(stream: Answers) -> Agreed:
     seller = Seller(1)
     signed = sign(seller.identity, "memory", NO_OFFER)
-    return Agreed(seller.peer_id, NO_OFFER, signed, NO_OFFER, seller.statement, stream)
+    return Agreed(seller.peer_id, NO_OFFER, signed, NO_OFFER, seller.statement, Line(stream))
 
 
 @pytest.mark.parametrize(
