@@ -231,6 +231,15 @@ def test_the_doctor_says_what_mends_each_finding(
     assert "never run on a card by us" in gpu["detail"]
 
 
+def test_half_an_explanation_is_named_and_not_a_fault_of_ours(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made / "jobs").mkdir()
+    (made / "jobs" / "j1-1.json").write_bytes(b'{"job_id": "j1", "at_un')
+    assert run(["explain", "--home", str(made)]) == 2
+    assert "j1-1.json cannot be read" in capsys.readouterr().err
+
+
 def test_explained_settings_warn_of_mainnet(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "--explain", "--json"]) == 0
     options = {o["name"]: o for o in json.loads(capsys.readouterr().out)}
