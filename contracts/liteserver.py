@@ -88,6 +88,11 @@ TAKEN_GRACE_S: Final = 1.0
 
 T = TypeVar("T")
 
+
+class NotKept(ChainUnavailable):
+    """A server can not tell of the past what was asked: another may, and it is no fault."""
+
+
 _log = logging.getLogger(__name__)
 
 
@@ -281,7 +286,10 @@ class Liteserver:
             return await self._pages(address, since_lt, proven, connection)
         seqno, found = self._gone.get(address, (-LOOK_AGAIN_BLOCKS, []))
         if not found and proven.master_seqno - seqno >= LOOK_AGAIN_BLOCKS:
-            found = await self._past(address, proven, connection)
+            try:
+                found = await self._past(address, proven, connection)
+            except ChainUnavailable as error:
+                raise NotKept(str(error)) from error
             self._gone[address] = proven.master_seqno, found
             while len(self._gone) > SEEN_KEPT:
                 del self._gone[next(iter(self._gone))]
@@ -329,6 +337,9 @@ class Liteserver:
             asked_at_s = trio.current_time()
             try:
                 answer = await ask(connection)
+            except NotKept as error:
+                reasons.append(f"{self._config.servers[number]}: {error}")
+                self._roster.answered(number, self._timeout_s)
             except Unreadable as error:
                 unreadable = error  # no lie, but another server may be readable, so that one is
                 self._roster.answered(number, self._timeout_s)  # asked first from now on
