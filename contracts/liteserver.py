@@ -49,6 +49,7 @@ from contracts.lite_messages import (
     WaitMasterchainSeqno,
 )
 from contracts.lite_roster import Roster
+from contracts.long_history import Rest
 from contracts.private_nursery import open_private_nursery
 from contracts.proofs import (
     TRANSACTIONS_MAX,
@@ -69,7 +70,9 @@ ATTEMPTS_MAX: Final = 3
 CONNECTIONS_MAX: Final = 4
 """Servers that are kept connected; the others of a configuration stand by."""
 
-PAGES_MAX: Final = 400
+PAGES_MAX: Final = 2_000
+"""Of a history. Whoever wants to hide a transaction behind more of dust pays for more."""
+
 REASONS_MAX: Final = 8
 BEST_POLL_S: Final = 0.05
 SEEN_KEPT: Final = 1_024
@@ -113,6 +116,7 @@ class Liteserver:
         self._emulating = trio.Lock()
         self._first = trio.Event()
         self._newer_at_s = 0.0
+        self._rest = Rest()
         self._network_id = 0
         self._alive: dict[str, tuple[int, ProvenAccount]] = {}
         self._gone: dict[str, tuple[int, list[Linked]]] = {}
@@ -187,8 +191,10 @@ class Liteserver:
         """
         del heir  # the end of an account is found by its own blocks
         raw = parse_address(address)
+        if page := self._rest.page(raw, since_lt, limit):
+            return page
         found = await self._anywhere(partial(self._history, raw, since_lt))
-        return [linked.record for linked in reversed(found)][:limit]
+        return self._rest.first(raw, [linked.record for linked in reversed(found)], limit)
 
     async def run_get_method(
         self, address: str, method: str | int, arguments: Sequence[StackValue] = ()
