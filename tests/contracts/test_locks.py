@@ -309,6 +309,26 @@ def test_a_lock_pays_once_however_often_it_is_claimed(opened: Rehearsal) -> None
     assert opened.state.paid_nanoton == 2 * COIN
 
 
+def test_the_payer_cannot_make_a_channel_unreadable_by_locks_of_its_own(rig: Rehearsal) -> None:
+    """Who cannot read a channel cannot claim from it by our software, and the payer would leave."""
+    rig.open(1000 * COIN)
+    for number in range(65):
+        secrets = [sha256(bytes([number, each])).digest() for each in range(LOCKS_MAX)]
+        locks = [
+            HashLock(
+                digest=sha256(each).digest(),
+                amount_nanoton=NanoTon(1),
+                deadline_unix_s=NOW_UNIX_S + WITHIN_S,
+            )
+            for each in secrets
+        ]
+        body = rig.claim_locked((number + 1) * COIN, locks, [Preimage(each) for each in secrets])
+        assert rig.internal(channel.locked_claim_fee(LOCKS_MAX), body).exit_code == 0
+    assert len(rig.state.settled_nanoton) == 65 * LOCKS_MAX
+    rig.external(rig.claim(100 * COIN))
+    assert rig.state.paid_nanoton == 100 * COIN
+
+
 def test_an_underfunded_locked_claim_works_again_after_a_top_up_and_the_deadline(
     opened: Rehearsal,
 ) -> None:
