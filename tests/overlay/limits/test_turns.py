@@ -101,7 +101,7 @@ async def test_a_stranger_waits_and_a_neighbour_does_not(monkeypatch) -> None:
             nursery.start_soon(stranger.connect, server.addresses)
             await trio.sleep(0.3)
             assert not stranger.connected_peers()
-            with trio.fail_after(5):
+            with trio.fail_after(20):
                 assert await neighbour.request(server.peer_id, "/echo/1", b"x") == b"x"
         assert stranger.connected_peers() == (server.peer_id,)
 
