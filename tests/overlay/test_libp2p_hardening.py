@@ -161,8 +161,8 @@ async def test_a_cancelled_host_closes_its_sockets_by_itself() -> None:
             await one.connect(addresses)
             await other.connect(addresses)
             nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True), trio.fail_after(30):  # noqa: ASYNC110
-                while await _is_open(port):
+            with trio.CancelScope(shield=True), trio.fail_after(30):
+                while await _is_open(port):  # noqa: ASYNC110
                     await trio.sleep(0.1)
 
 
