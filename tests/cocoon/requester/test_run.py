@@ -17,6 +17,7 @@ from cocoon.messages import (
 from cocoon.requester.meter import MeterWatch
 from cocoon.requester.run import RunningJob
 from overlay.errors import PeerUnavailable
+from overlay.transfer.line import Line
 
 KEY, TRANSCRIPT = bytearray(b"k" * 32), b"t" * 32
 REFUSAL = encode(Refusal(code=RefusalCode.PROTOCOL, detail="out of turn"))
@@ -48,7 +49,7 @@ async def test_leaving_a_job_is_a_cancellation_whatever_is_said_to_it(answer) ->
     """And no group of errors, which nobody who buys looks for."""
     stream = AnswersCancel(answer)
     running = RunningJob(
-        stream=stream,  # type: ignore[arg-type]  # as much of one as is used
+        line=Line(stream),  # type: ignore[arg-type]  # as much of a stream as is used
         accept=None,  # type: ignore[arg-type]  # the job was accepted before
         input_segments=[],
         open_output=lambda prefix: Opener(KEY, TRANSCRIPT, Direction.OUTPUT, prefix),
