@@ -18,6 +18,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from cocoon.config_edit import with_options
 from cocoon.config_kernels import KernelsConfig
 from cocoon.config_network import NetworkConfig, Section
 from cocoon.config_text import Option, options, refusal, template
@@ -320,7 +321,7 @@ class ProviderConfig(Section, frozen=True):
         ),
     ] = 50_000
     step_max_ppm: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="largest change of the price in one window")
+        int, Meta(ge=1, le=100_000, description="largest change of the price in one window")
     ] = 20_000
     window_s: Annotated[
         int, Meta(ge=1, le=86_400, description="how often the price is set anew")
@@ -535,11 +536,30 @@ def parse_config(text: str, *, source: str = CONFIG_FILE) -> NodeConfig:
     try:
         tables = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{source} is not TOML: {error}") from error
+        twice = ": a table stands there once, with all its options; or use `cocoon config --set`"
+        hint = twice if " twice " in str(error) else ""
+        raise ConfigError(f"{source} is not TOML: {error}{hint}") from error
     try:
         return msgspec.convert(tables, NodeConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(refusal(NodeConfig, str(error), text, source)) from error
+
+
+def changed_config(text: str, options: Mapping[str, object], *, source: str = CONFIG_FILE) -> str:
+    """Return a settings file with options changed, and all else as it was.
+
+    Args:
+        text: the file.
+        options: values by name, "network.relay".
+        source: what to call it in errors.
+
+    Raises:
+        ConfigError: an option or a value is none, or the file is wrong in itself.
+    """
+    parse_config(text, source=source)
+    text = with_options(text, options)
+    parse_config(text, source=f"{source} as it would be")
+    return text
 
 
 def config_template(overrides: Mapping[str, object] | None = None) -> str:

@@ -52,7 +52,7 @@ def _options(section: msgspec.Struct, prefix: str) -> Iterator[Option]:
         if isinstance(value, msgspec.Struct):
             tables.append((value, f"{prefix}{field.name}."))
         else:
-            yield Option(f"{prefix}{field.name}", _words(kind), _toml(value), description)
+            yield Option(f"{prefix}{field.name}", _words(kind), toml_value(value), description)
     for value, name in tables:
         yield from _options(value, name)
 
@@ -99,14 +99,19 @@ def _is_none(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.NoneType)
 
 
-def _toml(value: object) -> str:
-    """Write a value as TOML does; JSON's strings and lists are also TOML's."""
+def toml_value(value: object) -> str:
+    """Write a value as TOML does; JSON's strings and lists, unescaped, are nearly TOML's.
+
+    Raises:
+        ConfigError: it is of a kind that no option has.
+    """
     if value is None:
         return "(unset)"
     try:
-        return json.dumps(list(value) if isinstance(value, tuple) else value)
+        text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
     except TypeError as error:
         raise ConfigError(f"not a value for a setting: {value!r}") from error
+    return text.replace("\x7f", "\\u007f")
 
 
 def template(root: type[msgspec.Struct], overrides: Mapping[str, object]) -> str:
@@ -128,7 +133,7 @@ def template(root: type[msgspec.Struct], overrides: Mapping[str, object]) -> str
             lines += ["", f"[{table}]"]
         lines.append(f"# {option.description} ({option.kind})")
         chosen = option.name in overrides
-        value = _toml(overrides[option.name]) if chosen else option.default
+        value = toml_value(overrides[option.name]) if chosen else option.default
         lines.append(f"{'' if chosen else '# '}{key} = {value}")
     return "\n".join(lines) + "\n"
 

@@ -15,6 +15,7 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
+from cocoon.errors import UNDECODABLE
 from cocoon.kinds import Kind as Kind  # noqa: PLC0414  (it is one of ours)
 from cocoon.kinds import Tier as Tier  # noqa: PLC0414  (it is one of ours)
 from cocoon.kinds import resource_class as resource_class  # noqa: PLC0414  (it is one of ours)
@@ -35,6 +36,7 @@ STATEMENT_BYTES_MAX: Final = 16 * 1024
 CONTROL_BYTES_MAX: Final = 64 * 1024
 SEGMENT_BYTES_MAX: Final = 256 * 1024
 """Plaintext of one sealed segment, in bytes."""
+FRAME_BYTES_MAX: Final = SEGMENT_BYTES_MAX + 4096
 
 PER_UNITS: Final = 1000
 """Prices are integer nanotons for this many units (tokens, seconds, milliseconds)."""
@@ -288,7 +290,7 @@ class Decline(Message, frozen=True, tag="decline", tag_field="type"):
 
 
 class PaymentRef(Message, frozen=True):
-    """The channel that pays for a job."""
+    """The channel that pays for a job, or that a route to its payee ends with."""
 
     chain_network_id: int
     channel_address: AddressText
@@ -296,6 +298,8 @@ class PaymentRef(Message, frozen=True):
     payer_key: Key
     signed_total_nanoton: Amount
     """The channel's cumulative total before this job: what the first voucher adds to."""
+    routed: bool = False
+    """A route through a hub pays: key and total are the route's own."""
 
 
 class Accept(Message, frozen=True, tag="accept", tag_field="type"):
@@ -524,9 +528,6 @@ ChannelAnswer: TypeAlias = CloseRelease | Refusal
 
 T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder()
-_from_requester: msgspec.msgpack.Decoder[FromRequester] = msgspec.msgpack.Decoder(FromRequester)
-_from_provider: msgspec.msgpack.Decoder[FromProvider] = msgspec.msgpack.Decoder(FromProvider)
-_channel_answer: msgspec.msgpack.Decoder[ChannelAnswer] = msgspec.msgpack.Decoder(ChannelAnswer)
 _decoders: dict[type, "msgspec.msgpack.Decoder[object]"] = {}
 
 
@@ -535,25 +536,21 @@ def encode(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
-def _checked(decoder: "msgspec.msgpack.Decoder[T]", data: bytes, size_bytes_max: int) -> T:
-    if len(data) > size_bytes_max:
-        raise RemoteProtocolError(f"message of {len(data)} bytes, at most {size_bytes_max}")
-    try:
-        return decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise RemoteProtocolError(f"bad message: {error}") from error
-
-
 def decode(kind: type[T], data: bytes, *, size_bytes_max: int = CONTROL_BYTES_MAX) -> T:
     """Parse and validate one message of the given type from a stranger.
 
     Raises:
         RemoteProtocolError: anything at all is wrong with *data*.
     """
+    if len(data) > size_bytes_max:
+        raise RemoteProtocolError(f"message of {len(data)} bytes, at most {size_bytes_max}")
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
-    return _checked(decoder, data, size_bytes_max)  # type: ignore[return-value]  # keyed by kind
+    try:
+        return decoder.decode(data)  # type: ignore[return-value]  # keyed by kind
+    except UNDECODABLE as error:
+        raise RemoteProtocolError(f"bad message: {error}") from error
 
 
 def decode_from_requester(data: bytes) -> FromRequester:
@@ -562,7 +559,7 @@ def decode_from_requester(data: bytes) -> FromRequester:
     Raises:
         RemoteProtocolError: anything at all is wrong with *data*.
     """
-    return _checked(_from_requester, data, SEGMENT_BYTES_MAX + 4096)
+    return decode(FromRequester, data, size_bytes_max=FRAME_BYTES_MAX)  # type: ignore[arg-type]
 
 
 def decode_from_provider(data: bytes) -> FromProvider:
@@ -571,7 +568,7 @@ def decode_from_provider(data: bytes) -> FromProvider:
     Raises:
         RemoteProtocolError: anything at all is wrong with *data*.
     """
-    return _checked(_from_provider, data, SEGMENT_BYTES_MAX + 4096)
+    return decode(FromProvider, data, size_bytes_max=FRAME_BYTES_MAX)  # type: ignore[arg-type]
 
 
 def decode_channel_answer(data: bytes) -> ChannelAnswer:
@@ -580,7 +577,7 @@ def decode_channel_answer(data: bytes) -> ChannelAnswer:
     Raises:
         RemoteProtocolError: anything at all is wrong with *data*.
     """
-    return _checked(_channel_answer, data, CONTROL_BYTES_MAX)
+    return decode(ChannelAnswer, data)  # type: ignore[arg-type]  # a union is no type
 
 
 def decode_input(data: bytes) -> JobInput:

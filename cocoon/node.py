@@ -69,6 +69,7 @@ PAYER_WATCH_S: Final = 5.0
 RELAY_TIMEOUT_S: Final = 15.0
 RELAY_POLL_S: Final = 0.1
 RELAY_AUTO: Final = "auto"
+TCP_PORT: Final = re.compile(r"/tcp/[0-9]+")
 RELAY_ADDRESS: Final = re.compile(r"/(ip4|ip6)/[^/]+/tcp/[0-9]{1,5}/p2p/[^/]+")
 KINDS: Final = tuple(Kind)
 
@@ -167,21 +168,35 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
     )
 
 
+def _as_visitor(network: NetworkConfig) -> NetworkConfig:
+    """Return the settings of who comes to buy and leaves: it only dials out.
+
+    A fixed port would clash with a provider on this machine; the router need not forward any.
+    """
+    listening = tuple(TCP_PORT.sub("/tcp/0", each) for each in network.listen_addresses)
+    return msgspec.structs.replace(
+        network, listen_addresses=listening, relays=(), relay=False, port_mapping=False
+    )
+
+
 @asynccontextmanager
 async def open_node(
     config: NodeConfig, *, clock: Clock = wall_clock, must_join: bool = False
 ) -> AsyncIterator[Node]:
     """Join the swarm for the length of the block.
 
+    Args:
+        config: the settings.
+        clock: unix seconds.
+        must_join: we are a visitor: we only dial out, on whatever port is free.
+
     Raises:
         PeerUnavailable: *must_join*, and no bootstrap peer answers.
         ConfigError: an address in the settings is wrong.
     """
     identity = load_or_create_identity(config.identity_file)
-    network = config.network
+    network = _as_visitor(config.network) if must_join else config.network
     settings = host_settings(network, str(config.swarm_directory))
-    if must_join:  # whoever comes to buy, and leaves, needs no port at the router
-        settings = msgspec.structs.replace(settings, port_mapping=False)
     async with (
         open_host(settings, identity, clock=clock) as host,
         open_directory(host, network=network.name, clock=clock, kinds=KINDS) as directory,

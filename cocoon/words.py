@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from cocoon.confidential.tiers import shown_tier
 from cocoon.directory import Directory
 from cocoon.kernel_profiles import profile_of
+from cocoon.market.quotes import kind_of_class
 from cocoon.messages import Kind, Quote
 from cocoon.payments.payer_book import InterruptedJob
 from cocoon.requester.events import (
@@ -23,14 +25,8 @@ from contracts.units import TICKER, format_coins
 from overlay.ids import short
 
 MEGABYTE: Final = 1_000_000
-_TOKENS: Final = " tok/s"
-_AUDIO: Final = "x"
-_KERNEL: Final = " ms/s"
-_UNITS: Final = {
-    Kind.CHAT.value: _TOKENS,
-    Kind.TRANSCRIBE.value: _AUDIO,
-    Kind.KERNEL.value: _KERNEL,
-}
+UNITS: Final = {Kind.CHAT: " tok/s", Kind.TRANSCRIBE: "x", Kind.KERNEL: " ms/s"}
+"""Of speeds."""
 
 
 def counted(number: int, what: str) -> str:
@@ -154,17 +150,25 @@ def quote_rows(directory: Directory, classes: list[str], now_unix_s: int) -> lis
     return rows
 
 
+def _price_words(quote: Quote) -> str:
+    prices = quote.schedule
+    match kind_of_class(quote.resource_class):
+        case Kind.CHAT:
+            return f"{format_coins(prices.output_token)} tok"
+        case Kind.TRANSCRIBE:
+            return f"{format_coins(prices.audio_second)} s"
+        case Kind.KERNEL:
+            return f"{format_coins(prices.gpu_ms)} ms"
+
+
 def _quote_row(quote: Quote, fault: str) -> tuple[str, ...]:
     speed = f"{quote.speed_milli_per_s / 1000:.0f}"
-    prices, unit = quote.schedule, _UNITS[quote.resource_class.partition("/")[0]]
     return (
         short(quote.peer_id),
         quote.model_name,
-        format_coins(prices.output_token) if unit == _TOKENS else "",
-        format_coins(prices.audio_second) if unit == _AUDIO else "",
-        format_coins(prices.gpu_ms) if unit == _KERNEL else "",
-        speed + unit,
+        _price_words(quote),
+        speed + UNITS[kind_of_class(quote.resource_class)],
         f"{quote.free_slots}/{quote.inputs.slots}",
-        quote.tier.name,
+        shown_tier(quote.tier),
         fault,
     )

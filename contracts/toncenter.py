@@ -19,6 +19,7 @@ from contracts._http import Answer, Http, NotConnected, open_http
 from contracts.address import friendly_address, parse_address
 from contracts.cells import decode_boc, join_address, split_address
 from contracts.chain import Account, MethodResult, TransactionRecord
+from contracts.decoding import decode_json
 from contracts.errors import (
     ChainUnavailable,
     ContractError,
@@ -100,9 +101,6 @@ class _Cell(msgspec.Struct, frozen=True):
 
 class _Config(msgspec.Struct, frozen=True):
     config: _Cell
-
-
-_reply = msgspec.json.Decoder(_Reply)
 
 
 @asynccontextmanager
@@ -432,17 +430,14 @@ def _result(answer: Answer, type_: type[T]) -> T:
         kind = _Busy if answer.status == 429 else ChainUnavailable
         raise kind(f"the server is busy: HTTP {answer.status}")
     try:
-        reply = _reply.decode(answer.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reply = decode_json(answer.body, _Reply, "not an answer of toncenter")
+    except InvalidData as error:
         if answer.status >= 400:
             raise ChainUnavailable(f"HTTP {answer.status}") from error
-        raise InvalidData(f"not an answer of toncenter: {error}") from error
+        raise
     if not reply.ok or answer.status != 200:
         raise _failure(answer.status, reply)
-    try:
-        return msgspec.json.decode(reply.result, type=type_)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidData(f"an answer that makes no sense: {error}") from error
+    return decode_json(reply.result, type_, "an answer that makes no sense")
 
 
 def _failure(status: int, reply: _Reply) -> ContractError:

@@ -26,7 +26,7 @@ from contracts.cells import EMPTY, Builder, Cell, decode_boc, encode_boc, join_a
 from contracts.chain import Account, Chain, TransactionRecord
 from contracts.delivery import POLL_S, SEND_AGAIN_S, find_transaction, hand_in
 from contracts.errors import ChainUnavailable, InvalidData, LocalContractError, MessageRejected
-from contracts.units import NO_MONEY, NanoTon
+from contracts.units import NO_MONEY, TICKER, NanoTon, format_coins
 from contracts.voucher import KEY_BYTES
 
 MAINNET_ID: Final = -239
@@ -254,7 +254,8 @@ async def sign_transfers(
     total = sum((each.value_nanoton for each in messages), start=NO_MONEY)
     if account.balance_nanoton <= total:
         raise LocalContractError(
-            f"{wallet.address} has {account.balance_nanoton} nanoton, needs more than {total}"
+            f"{wallet.address} has {format_coins(account.balance_nanoton)} {TICKER}, needs more "
+            f"than {format_coins(total)}"
         )
     seqno = wallet_seqno(wallet.version, account)
     valid_until_unix_s = await chain.now_unix_s() + valid_s

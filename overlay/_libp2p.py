@@ -29,13 +29,15 @@ from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_reach as reach
 from overlay._libp2p_addresses import bare, parse
 from overlay._libp2p_dial import ListeningPort
-from overlay._libp2p_forget import forget_forever
+from overlay._libp2p_forget import forget_forever, keep_ourselves
 from overlay._libp2p_host import make_host
+from overlay._libp2p_identify import remember_little_of_identify
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
 from overlay._libp2p_quic import QuicStream
 from overlay._libp2p_relay import Relaying
+from overlay._libp2p_router import Router
 from overlay._libp2p_speed import install_speed_fixes, spare_the_collector
 from overlay._libp2p_trim import carries, trim_forever
 from overlay._libp2p_ws import refuse_shared_ports
@@ -174,6 +176,7 @@ class Libp2pDriver:
             find=self.find_providers,
             provide=self.provide,
             source_for=port.source_for,
+            turnstile=turnstile,
             clock=clock,
             rng=rng,
         )
@@ -321,7 +324,7 @@ class Libp2pDriver:
 
     async def drop(self, peer_id: PeerId) -> None:
         """Close every connection to *peer_id*, when strangers have a turn."""
-        await self._turnstile.take()
+        await self._turnstile.take(peer_id, peer_id)
         with shielded(STREAM_END_S):
             try:
                 await self._swarm.close_peer(ID.from_string(peer_id))
@@ -465,6 +468,7 @@ async def open_driver(
     spare_the_collector()
     measure_no_round_trips()
     read_ipv6_addresses()
+    remember_little_of_identify()
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     refuse_shared_ports(config.listen_addresses)
@@ -480,8 +484,9 @@ async def open_driver(
         turnstile=turnstile,
         transport=transport,
     )
+    keep_ourselves(swarm)
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
-    router = gossip_fixes.Router(
+    router = Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
     )
     pubsub = gossip_fixes.SafePubsub(
@@ -506,6 +511,7 @@ async def open_driver(
             host, swarm, pubsub, config, port, turnstile=turnstile, clock=clock, rng=rng
         )
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(turnstile.run)
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
             nursery.start_soon(forget_forever, swarm, pubsub, router, host.get_id())

@@ -13,6 +13,7 @@ from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError, IOE
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.exceptions import SwarmException
 
+from overlay.addresses import prefix_of
 from overlay.limits.turnstile import Newcomer, Turnstile
 
 logger = logging.getLogger(__name__)
@@ -58,12 +59,14 @@ async def refuse(connection: Any) -> None:
 def take_turns(connection: Any, turnstile: Turnstile) -> None:
     """Have what a new inbound *connection* brings first wait for its turns.
 
-    Only what comes over a socket: a circuit is bounded by the limits of its relay.
+    Only what comes over a socket: for circuits see `overlay._libp2p_relay.CircuitSocket`.
     """
+    address = address_of(connection)
     while connection is not None and not isinstance(connection, TrioTCPStream):
         connection = getattr(connection, "stream", None)
     if connection is not None:
-        setattr(connection, NEWCOMER, Newcomer(turnstile))
+        newcomer = Newcomer(turnstile, prefix_of(address) or address, address)
+        setattr(connection, NEWCOMER, newcomer)
 
 
 def is_fault(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,9 @@ from cocoon.confidential.tiers import CLAIM
 from cocoon.config import NodeConfig
 from cocoon.errors import EXIT_MEANINGS
 from cocoon.provider import lease
+from kernels.compile import find_nvrtc
+from kernels.custom.confinement import can_confine
+from kernels.custom.manifest import Manifest
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ru.md", "README.kk.md")
@@ -34,10 +38,15 @@ PAPERS = (
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("adr/*.md")),
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md")),
 )
-RUN_UNTIL_STOPPED = {"devnet", "node", "provide"}
+RUN_UNTIL_STOPPED = {"devnet", "node", "provide", "api"}
+TYPED = {"cocoon", "curl", "python", "echo"}
+"""What lines begin with that a test types into a shell; the others set an environment up."""
+RUN_PAGES = ("README.md", "docs/selling.md", "docs/buying.md", "docs/payments.md")
+CHAIN_URL = "http://127.0.0.1:8645"
 API_URL = "http://127.0.0.1:8646/v1"
-KEY_OF = re.compile(r"\$\(cat ([\w/.]+)\)")
-SHELL = {".", "curl", "FIRST=/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."}
+PRINTED = re.compile(r"(?<![\w./-])(cocoon-[a-z]+-|0:)\.\.\.")
+SHELL = {".", "curl", "echo", "nft", "apt-get", "FIRST=/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."}
+OURS = ("cocoon ", "make ", "python ", "pytest ", "pip ")
 IN_A_HOME = {"config.toml", "jobs/", "receipts/", "swarm/", "tracks.json"}
 COMMAND_S = 120
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -53,38 +62,70 @@ def blocks(paper: str, language: str) -> list[str]:
     return [body for kind, body in BLOCK.findall(text_of(paper)) if kind == language]
 
 
+def lines(paper: str) -> list[str]:
+    """Return what a page has its reader type, line by line."""
+    joined = "".join(blocks(paper, "sh")).replace("\\\n", " ").splitlines()
+    return [line for line in joined if shlex.split(line, comments=True)]
+
+
 def commands(paper: str) -> list[list[str]]:
-    lines = "".join(blocks(paper, "sh")).replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
+    return [words_of(line) for line in lines(paper)]
 
 
-def cocoon_commands(paper: str) -> list[list[str]]:
-    return [words[1:] for words in commands(paper) if words[0] == "cocoon"]
+def indented_commands(paper: str) -> list[list[str]]:
+    indented = (line[4:] for line in text_of(paper).splitlines() if line.startswith("    "))
+    return [words_of(line) for line in indented if line.startswith(OURS)]
 
 
-def typed_commands(paper: str) -> list[list[str]]:
-    """Return the lines that can be typed here: ours without the first word, and curl's."""
-    lines = [words for words in commands(paper) if words[0] in {"cocoon", "curl"}]
-    return [words if words[0] == "curl" else words[1:] for words in lines]
+def words_of(line: str) -> list[str]:
+    """Return the words of the last command of a line, without where its output goes."""
+    words = shlex.split(line, comments=True)
+    start = len(words) - words[::-1].index("|") if "|" in words else 0
+    end = words.index(">") if ">" in words else len(words)
+    return words[start:end]
 
 
 # --- without running anything ---
 
 
-@pytest.mark.parametrize("paper", [*READMES, "CONTRIBUTING.md"])
-def test_every_command_is_one_that_is_run_or_parsed_here(paper) -> None:
-    makefile = text_of("Makefile")
-    for words in commands(paper):
-        if words[0] == "make":
-            assert re.search(rf"^{re.escape(words[1])}:", makefile, re.MULTILINE), words
-        elif Path(words[0]).name == "cocoon":
-            make_parser().parse_args(words[1:])
-        elif words[0].endswith("python"):
-            assert words[1] == "-m", words
-            module = ROOT.joinpath(*words[2].split("."))
-            assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), words
-        else:
-            assert words[0] in SHELL, words
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_command_is_one(paper) -> None:
+    """Of ours: it parses, or its target, module, file or extra is there."""
+    for words in [*commands(paper), *indented_commands(paper)]:
+        while re.match(r"\w+=", words[0]) and len(words) > 1:
+            words = words[1:]  # noqa: PLW2901  (variables before a command)
+        check_command(words)
+
+
+def check_command(words: list[str]) -> None:
+    match words[0].removeprefix(".venv/bin/"), words[1:]:
+        case "cocoon", arguments:
+            make_parser().parse_args(arguments)
+        case "make", arguments:
+            target = next(each for each in arguments if "=" not in each)
+            is_target = re.search(rf"^{re.escape(target)}:", text_of("Makefile"), re.MULTILINE)
+            assert is_target or target.startswith("."), words
+        case "python", ["-m", "pytest", *arguments]:
+            check_tests(arguments)
+        case "pytest", arguments:
+            check_tests(arguments)
+        case "python", ["-m", module, *_]:
+            place = ROOT.joinpath(*module.split("."))
+            assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), words
+        case "python", [program, *_]:
+            assert (ROOT / program).is_file(), words
+        case "pip", ["install", *arguments]:
+            extras = tomllib.loads(text_of("pyproject.toml"))["project"]["optional-dependencies"]
+            named = re.findall(r"(?:cocoon-node|\.)\[([\w,]+)\]", " ".join(arguments))
+            assert {each for group in named for each in group.split(",")} <= extras.keys(), words
+        case program, _:
+            assert program in SHELL, words
+
+
+def check_tests(arguments: list[str]) -> None:
+    paths = [each for each in arguments if each.startswith("tests/")]
+    assert paths
+    assert [each for each in paths if not (ROOT / each).exists()] == []
 
 
 def test_ci_runs_what_a_newcomer_is_told_to_run() -> None:
@@ -102,12 +143,11 @@ def test_every_quick_start_begins_with_the_two_commands(paper) -> None:
     assert commands(paper)[:2] == [["make", "demo"], ["make", "test"]]
 
 
-@pytest.mark.parametrize("paper", ["README.md"])
+@pytest.mark.parametrize("paper", PAPERS)
 def test_settings_that_are_shown_are_settings(paper) -> None:
-    shown = blocks(paper, "toml")
-    assert shown
-    for text in shown:
-        msgspec.toml.decode(text, type=NodeConfig)
+    for text in blocks(paper, "toml"):
+        kind = Manifest if text.startswith("entry = ") else NodeConfig
+        msgspec.toml.decode(text, type=kind)
 
 
 def test_the_exit_codes_are_those_of_the_program() -> None:
@@ -169,77 +209,59 @@ def test_every_decision_has_its_four_parts() -> None:
 
 
 class Terminals:
-    """Runs the page's lines, each long-running command in a process of its own."""
+    """Types the lines of pages into a shell; what runs until it is stopped is a process of its own.
+
+    Lines are typed as they stand, but for ports (free ones) and what an earlier line printed.
+    """
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
         self._directory = directory
         self._stack = stack
-        self._first = self._chain_url = ""
         self._printed = ""
         self._api = stack.enter_context(ExitStack())
-        self._api_url = ""
+        self._found = {"/tcp/4001": "/tcp/0"}
+        self._said: list[tuple[str, str]] = []
+        self._path = f"{programs(directory / 'bin')}:{os.environ['PATH']}"
 
-    def type(self, words: list[str]) -> str:
-        """Run one command as it stands, but on ports that are free here; return its output."""
-        if words[0] == "curl":
-            return self._curl(words[1:])
-        self._api.close()  # it has the home's money for itself while it runs
-        line = [self._as_typed(word) for word in words]
-        if words[0] == "api":
-            line += ["--address", "127.0.0.1:0", "--json", "-v"]
-            self._api_url = self._api.enter_context(running(self._directory, line))["base_url"]
-            return ""
-        if words[0] in RUN_UNTIL_STOPPED:
-            self._start([*line, "--json", "-v"])
-            return ""
-        if words[:2] == ["wallet", "create"]:
+    def type(self, line: str) -> None:
+        """Run one line."""
+        words = shlex.split(line, comments=True)
+        if API_URL not in line:
+            self._api.close()  # it has the home's money for itself while it runs
+        if words[0] == "cocoon" and words[1] in RUN_UNTIL_STOPPED:
+            self._start(shlex.split(self._as_typed(line), comments=True)[1:])
+            return
+        if words[:3] == ["cocoon", "wallet", "create"]:
             self._use_this_chain(self._directory / words[words.index("--home") + 1])
-        said = self._finish(line, expected=0)
+        said = self._run(self._as_typed(line))
         self._printed += said
-        return said
+        self._said.append((line, said))
 
-    def _curl(self, words: list[str]) -> str:
-        """Run curl as it stands, with what the shell would put in."""
+    def said(self, beginning: str) -> str:
+        """Return what the last line that begins so has printed."""
+        return [said for line, said in self._said if line.startswith(beginning)][-1]
 
-        def key(found: re.Match[str]) -> str:
-            return (self._directory / found[1]).read_text("utf-8").strip()
+    def _as_typed(self, line: str) -> str:
+        """Return what a reader would type: ``...`` is the rest of what was printed last."""
+        line = line.partition(" #")[0]
+        for shown, here in self._found.items():
+            line = line.replace(shown, here)
+        return PRINTED.sub(self._printed_last, line)
 
-        line = [KEY_OF.sub(key, word.replace(API_URL, self._api_url)) for word in words]
-        done = subprocess.run(
-            ["curl", "--silent", "--show-error", "--fail-with-body", *line],
-            cwd=self._directory,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def _printed_last(self, found: re.Match[str]) -> str:
+        start = re.escape(found[1])
+        return re.findall(rf"(?<!\w){start}[\w-]{{16,}}", self._printed)[-1]
 
     def _use_this_chain(self, home: Path) -> None:
         """Say where the page's devnet is: there it is on the port that all homes expect."""
         home.mkdir(mode=0o700)
-        (home / "config.toml").write_text(f'[chain]\nurl = "{self._chain_url}"\n')
+        (home / "config.toml").write_text(f'[chain]\nurl = "{self._found[CHAIN_URL]}"\n')
 
-    def _as_typed(self, word: str) -> str:
-        """Return what a reader would type: ``...`` is the rest of what was printed last."""
-        if not word.endswith("..."):
-            return self._on_free_ports(word)
-        start = re.escape(word.removesuffix("..."))
-        return re.findall(rf"(?<!\w){start}[\w-]{{16,}}", self._printed)[-1]
-
-    def _on_free_ports(self, word: str) -> str:
-        if word == "$FIRST":
-            return self._first
-        if word == "http://127.0.0.1:8645":
-            return self._chain_url
-        return word.replace("/tcp/4001", "/tcp/0")
-
-    def _finish(self, line: list[str], *, expected: int) -> str:
+    def _run(self, line: str) -> str:
         done = subprocess.run(
-            command(line),
+            ["bash", "-euo", "pipefail", "-c", line],
             cwd=self._directory,
-            env=environment(),
+            env=environment() | {"PATH": self._path},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -247,21 +269,33 @@ class Terminals:
             check=False,
         )
         logs = "".join(log.read_text("utf-8")[-4000:] for log in self._directory.glob("*.log"))
-        assert done.returncode == expected, f"{line}: {done.stdout}{done.stderr}\n{logs}"
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}\n{logs}"
         return done.stdout
 
     def _start(self, line: list[str]) -> None:
-        where = ["--port", "0"] if line[0] == "devnet" else []
-        ready = self._stack.enter_context(running(self._directory, [*line, *where]))
-        if line[0] == "devnet":
-            self._chain_url = str(ready["url"])
-        elif line[0] == "node":
-            self._first = str(ready["addresses"][0])
+        if line[0] == "devnet" and CHAIN_URL in self._found:
+            return  # it runs already
+        more = {"devnet": ["--port", "0"], "api": ["--address", "127.0.0.1:0"]}.get(line[0], [])
+        stack = self._api if line[0] == "api" else self._stack
+        ready = stack.enter_context(running(self._directory, [*line, *more, "--json", "-v"]))
+        match line[0]:
+            case "devnet":
+                self._found[CHAIN_URL] = str(ready["url"])
+            case "node":
+                self._found["$FIRST"] = str(ready["addresses"][0])
+            case "api":
+                self._found[API_URL] = str(ready["base_url"])
 
 
-def command(line: list[str]) -> list[str]:
+def programs(directory: Path) -> Path:
+    """Make what an activated environment has on its PATH."""
+    directory.mkdir()
     # -P: the directory that it runs in is not searched for modules.
-    return [sys.executable, "-P", "-m", "cocoon", *line]
+    for name, call in (("cocoon", "-P -m cocoon"), ("python", "")):
+        program = directory / name
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {call} "$@"\n')
+        program.chmod(0o755)
+    return directory
 
 
 def environment() -> dict[str, str]:
@@ -275,7 +309,7 @@ def running(directory: Path, line: list[str]) -> Iterator[dict]:
     log = directory / f"{line[0]}.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            command(line),
+            [directory / "bin" / "cocoon", *line],
             cwd=directory,
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -312,36 +346,48 @@ def page(tmp_path) -> Path:
     return tmp_path
 
 
+def typed_lines() -> Iterator[str]:
+    """Yield what the pages have their readers type, but for what needs what is not here."""
+    kernels = find_nvrtc() is not None and not can_confine()
+    for line in (each for paper in RUN_PAGES for each in lines(paper)):
+        needed = "openai" not in line or find_spec("openai") is not None
+        if line.split()[0] in TYPED and needed and (kernels or "buy.py kernel" not in line):
+            yield line if kernels else line.replace(" --kernels cpu", "")
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
-def test_the_page_runs_from_top_to_bottom(page) -> None:
-    """Two nodes that share an address and a URL: join, quote, ask, transcribe, verify, settle."""
-    said: dict[str, str] = {}
+def test_the_pages_run_from_top_to_bottom(page) -> None:
+    """Nodes that share an address and a URL: join, quote, ask, transcribe, verify, settle."""
     with ExitStack() as stack:
-        terminals = Terminals(page, stack)
-        for words in typed_commands("README.md"):
-            if words[:2] == ["channels", "exit"]:  # there, a channel is open
-                terminals.type(["ask", "Hello.", "--tokens", "8", "--home", "buyer"])
-            said[" ".join(words[:2])] = terminals.type(words)
-    assert "fruit" in said["ask List three fruits."].lower()
-    assert "send you the report tomorrow" in said["transcribe cocoon/data/voice-note.ogg"]
-    assert "SmolLM2" in said["quotes --once"]
-    assert "won" in said["explain --home"]
-    assert said["receipts verify"].count(": verified") == 2
-    assert "NOT" not in said["receipts verify"]
-    assert "open, " in said["channels list"]
-    assert " back, fees " in said["channels close"]
-    assert "balance  4.98" in said["wallet show"]
-    assert "challenge_s" in said["config --explain"]
-    assert said["channels exit"]
+        shell = Terminals(page, stack)
+        for line in typed_lines():
+            if line.startswith("cocoon channels exit"):  # there, a channel is open
+                shell.type('cocoon ask "Hello." --tokens 8 --home buyer')
+            shell.type(line)
+    said = shell.said
+    assert "fruit" in said('cocoon ask "List three').lower()
+    assert "SmolLM2" in said("cocoon quotes --once")
+    assert "won" in said("cocoon explain --home")
+    assert said("cocoon receipts verify").count(": verified") == 2
+    assert "NOT" not in said("cocoon receipts verify")
+    assert "open, " in said("cocoon channels list --home buyer")
+    assert " back, fees " in said("cocoon channels close")
+    assert "balance  4.98" in said("cocoon wallet show --home buyer")
+    assert "challenge_s" in said("cocoon config --explain")
+    assert said("cocoon channels exit")
     chat, speech = (
-        json.loads(said[f"curl {API_URL}/{path}"])
+        json.loads(said(f"curl {API_URL}/{path}"))
         for path in ("chat/completions", "audio/transcriptions")
     )
     assert chat["usage"]["completion_tokens"] > 0
     assert "send you the report tomorrow" in speech["text"]
-    assert "0.75" in said["channel top-up"]
-    assert said["channel claim"]
-    assert " back, fees " in said["channel close"]
-    assert "meter: " in said["kernel run"]
-    assert "selling" in said["swarm --once"] or "provider" in said["swarm --once"]
+    assert "0.75" in said("cocoon channel top-up")
+    assert said("cocoon channel claim")
+    assert " back, fees " in said("cocoon channel close")
+    assert "meter: " in said("cocoon kernel run")
+    assert "selling" in said("cocoon swarm --once") or "provider" in said("cocoon swarm --once")
     assert list((page / "first-run").rglob("*.png"))
+    assert "fruit" in said("python examples/buy.py chat").lower()
+    assert "send you the report tomorrow" in said("python examples/buy.py transcribe")
+    assert "send you the report tomorrow" in (page / "note.txt").read_text()
+    assert json.loads((page / "answer.json").read_text())["paid_nanoton"] > 0

@@ -8,9 +8,10 @@ from functools import partial
 import trio
 from rich.live import Live
 
+from cocoon.cli.amounts import read_amount
 from cocoon.cli.output import Output, make_table
 from cocoon.cli.running import Stop, run_interruptible
-from cocoon.cli.settings import load_as_buyer
+from cocoon.cli.settings import load
 from cocoon.config import NodeConfig
 from cocoon.directory import Directory
 from cocoon.errors import ConfigError
@@ -23,20 +24,10 @@ from cocoon.requester.events import JobProgress, JobResult, OutputCame
 from cocoon.requester.inputs import model_classes, model_id, speech_request
 from cocoon.requester.plan import ChatRequest, JobRequest
 from cocoon.words import interrupted_words, progress_words, quote_rows, result_json, result_words
-from contracts.units import TICKER, format_coins
+from contracts.units import TICKER, NanoTon, format_coins
 
 QUOTES_REFRESH_S = 1.0
-QUOTE_COLUMNS = (
-    "provider",
-    "model",
-    "out/1000 tok",
-    "audio/1000 s",
-    "kernel/1000 ms",
-    "speed",
-    "free",
-    "tier",
-    "",
-)
+QUOTE_COLUMNS = ("provider", "model", f"{TICKER} for 1000", "speed", "free", "tier", "")
 
 
 Choose = Callable[[Node], Awaitable[JobRequest]]
@@ -45,7 +36,14 @@ Hear = Callable[[JobProgress], None]
 
 
 async def _buy(
-    config: NodeConfig, choose: Choose, hear: Hear, output: Output, *, bill: Bill, stop: Stop
+    config: NodeConfig,
+    choose: Choose,
+    hear: Hear,
+    output: Output,
+    *,
+    bill: Bill,
+    stop: Stop,
+    spend_max: NanoTon | None,
 ) -> tuple[JobResult, list[InterruptedJob]]:
     async def listen(event: JobProgress) -> None:
         bill.note(event)
@@ -56,7 +54,8 @@ async def _buy(
         for job in interrupted:
             output.note(interrupted_words(job))
         with stop.first():
-            result = await requester.run(await choose(node), listen, bill)
+            request = await choose(node)
+            result = await requester.run(request, listen, bill, spend_max=spend_max)
             for job in interrupted:
                 await requester.payer.acknowledge(job.job_id)
             return result, interrupted
@@ -71,8 +70,10 @@ def buy(
     Raises:
         KeyboardInterrupt: it was interrupted; the message says what was paid.
     """
-    bill, stop = Bill(), Stop()
-    work = partial(_buy, load_as_buyer(parsed), choose, hear, output, bill=bill, stop=stop)
+    bill, stop, given = Bill(), Stop(), parsed.spend_max
+    spend_max = None if given is None else read_amount(given, option="--spend-max")
+    buying = partial(_buy, load(parsed), choose, hear, output)
+    work = partial(buying, bill=bill, stop=stop, spend_max=spend_max)
     try:
         return run_interruptible(work, stop)
     except KeyboardInterrupt:
@@ -163,7 +164,5 @@ def _show_quotes(directory: Directory, classes: list[str], now_unix_s: int, outp
 
 def quotes_command(parsed: argparse.Namespace, output: Output) -> int:
     """Show what is for sale."""
-    run_interruptible(
-        partial(_watch_quotes, load_as_buyer(parsed), output, parsed.model, once=parsed.once)
-    )
+    run_interruptible(partial(_watch_quotes, load(parsed), output, parsed.model, once=parsed.once))
     return 0

@@ -13,7 +13,7 @@ from cocoon.cli import channel_copies, channel_money
 from cocoon.cli.output import Output
 from cocoon.cli.progress import Steps
 from cocoon.cli.running import run_interruptible
-from cocoon.cli.settings import load, load_as_buyer
+from cocoon.cli.settings import load
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import CocoonError, PaymentError, exit_code
@@ -35,7 +35,7 @@ from cocoon.payments.status import (
     describe_route,
     moment,
 )
-from cocoon.words import interrupted_words
+from cocoon.words import counted, interrupted_words
 from contracts.errors import ContractError
 from contracts.units import TICKER, NanoTon, format_coins
 from overlay.errors import OverlayError
@@ -44,6 +44,8 @@ from overlay.ids import short
 OPENING_TIMEOUT_S: Final = 30.0
 FINISH_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.2
+ADDRESS_SHOWN: Final = 14
+TOO_SMALL: Final = f"{TICKER} was owed: too little to pay for its own delivery, so it stays with us"
 CLOSABLE: Final = frozenset({Phase.OPENING, Phase.OPEN, Phase.RELEASING})
 FAILURES: Final = (CocoonError, ContractError, OverlayError)
 
@@ -60,7 +62,7 @@ def channels_command(parsed: argparse.Namespace, output: Output) -> int:
         case "close" if parsed.release:
             work = partial(_close_by_hand, load(parsed), parsed, output)
         case "close":
-            work = partial(_close, load_as_buyer(parsed), parsed.channel, output)
+            work = partial(_close, load(parsed), parsed.channel, output)
         case "exit":
             work = partial(_exit, load(parsed), parsed.channel, output)
         case _:
@@ -107,18 +109,26 @@ def list_channels(config: NodeConfig, output: Output) -> int:
 def _show(
     paying: list[ChannelStatus], paid: list[HeldStatus], at_risk: NanoTon, output: Output
 ) -> None:
-    rows = [(c.address, c.words, format_coins(c.at_risk), c.back_words) for c in paying]
+    live = [each for each in paying if each.phase not in ENDED]
+    rows = [(_brief(c.address), c.words, format_coins(c.at_risk), c.back_words) for c in live]
     output.table("we pay", ("channel", "state", "at risk", "money back"), rows)
+    if ended := len(paying) - len(live):
+        output.say(f"and {counted(ended, 'channel')} that ended: --json has them")
     held = format_coins(_total(each.held for each in paying))
     now = format_coins(at_risk)
     output.say(f"money at risk now: {now} {TICKER}; in channels and ours: {held} {TICKER}")
-    live = [each for each in paid if each.unclaimed or each.words == "open"]
-    if live:
+    earning = [each for each in paid if each.unclaimed or each.words == "open"]
+    if earning:
         output.table(
             "we are paid",
             ("channel", "state", "not claimed yet"),
-            [(each.address, each.words, format_coins(each.unclaimed)) for each in live],
+            [(_brief(each.address), each.words, format_coins(each.unclaimed)) for each in earning],
         )
+
+
+def _brief(address: str) -> str:
+    """Return how an address begins: enough for every verb, and no wider than a table bears."""
+    return address[:ADDRESS_SHOWN]
 
 
 def _show_routes(routes: list[RouteStatus], now_unix_s: float, output: Output) -> None:
@@ -207,6 +217,8 @@ async def _close_one(
         f"{status.address}: {format_coins(done.paid)} {TICKER} to the provider, "
         f"{format_coins(done.refunded)} back, fees {format_coins(done.fees)}"
     )
+    if status.signed_total and not done.paid:
+        output.say(f"  {format_coins(status.signed_total)} {TOO_SMALL}")
     return {
         "voucher_total_nanoton": status.signed_total,
         "paid_nanoton": done.paid,

@@ -3,8 +3,8 @@
 import argparse
 import ipaddress
 import os
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from cocoon.cli.settings import load
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
-from contracts.assets import write_atomically
 from contracts.devnet_file import Kept, owning, read_devnet
+from contracts.durable_file import write_atomically
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import is_compiled, open_emulator
 from contracts.errors import InvalidData, LocalContractError
@@ -35,7 +35,7 @@ def devnet_command(parsed: argparse.Namespace, output: Output) -> int:
         return 0
     if parsed.liteserver is not None:
         _check_ipv4(parsed.host)
-    with nullcontext() if parsed.state is None else owning(parsed.state):
+    with nullcontext() if parsed.state is None else _owning(parsed.state):
         chain, kept = _open_chain(parsed, config, output)
         serve = partial(_serve, parsed, chain, kept, output)
         try:
@@ -44,8 +44,22 @@ def devnet_command(parsed: argparse.Namespace, output: Output) -> int:
             if error.errno not in CANNOT_BIND:
                 raise
             where = f"{parsed.host}:{parsed.port}"
-            raise ConfigError(f"cannot listen on {where}: {os.strerror(error.errno)}") from error
+            raise ConfigError(
+                f"cannot listen on {where}: {os.strerror(error.errno)}; does a devnet run already? "
+                "--port 0 takes a free one, which other commands need as --chain-url"
+            ) from error
     return 0
+
+
+@contextmanager
+def _owning(path: Path) -> Iterator[None]:
+    """Keep others from the file for the length of the block."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(owning(path))
+        except LocalContractError as error:
+            raise ConfigError(f"{error}: stop it, or name another file by --state") from error
+        yield
 
 
 def _check_ipv4(host: str) -> None:

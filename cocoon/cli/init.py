@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from cocoon.cli.output import Output
-from cocoon.cli.settings import chosen, environment, load, write_private
+from cocoon.cli.settings import chosen, environment, load, read_options, write_private
 from cocoon.config import CONFIG_FILE, NodeConfig, config_template, default_home
 from cocoon.errors import ConfigError
 from contracts.errors import InvalidData, LocalContractError
@@ -21,6 +19,9 @@ from overlay.identity import load_or_create_identity
 PASSPHRASE_BYTES_MIN: Final = 8
 WORDS_A_LINE: Final = 6
 
+NOBODY_TO_JOIN: Final = """\
+swarm:    no peer is named to join through: network.bootstrap, or --bootstrap ADDRESS of a command
+  (the first node of a swarm needs none; `cocoon node` prints its address)"""
 NEXT_STEPS: Final = """\
 next{where}
   cocoon doctor            what is missing on this machine
@@ -51,6 +52,8 @@ def init_command(parsed: argparse.Namespace, output: Output) -> int:
     output.say(f"node key: {config.identity_file}\n  peer id {identity.peer_id}")
     output.say(f"wallet:   {config.wallet_keyfile}\n  address {wallet}")
     where = f", each with --home {parsed.home}" if parsed.home else ""
+    if not (config.network.bootstrap or config.network.rendezvous):
+        output.say(NOBODY_TO_JOIN)
     output.say(NEXT_STEPS.format(where=where))
     output.result(
         {
@@ -67,20 +70,7 @@ def _overrides(parsed: argparse.Namespace) -> dict[str, object]:
     options = chosen(parsed)
     if parsed.passphrase_file:
         options["wallet.passphrase_file"] = str(parsed.passphrase_file.absolute())
-    for setting in parsed.set or []:
-        option, equals, value = setting.partition("=")
-        if not equals:
-            raise ConfigError(f"--set wants OPTION=VALUE, not {setting!r}")
-        options[option.strip()] = _toml_value(value.strip())
-    return options
-
-
-def _toml_value(text: str) -> object:
-    """Read a value as TOML; what is not TOML is a text."""
-    try:
-        return msgspec.toml.decode(f"value = {text}")["value"]
-    except msgspec.DecodeError:
-        return text
+    return options | read_options(parsed.set or [])
 
 
 def _passphrase_for(parsed: argparse.Namespace, config_path: Path, home: Path) -> str | None:

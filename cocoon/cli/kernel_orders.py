@@ -12,7 +12,7 @@ from cocoon.cli.kernels import arrays_json, save_arrays, show_arrays
 from cocoon.cli.output import Output
 from cocoon.cli.progress import Steps
 from cocoon.cli.running import run_interruptible
-from cocoon.cli.settings import load_as_buyer
+from cocoon.cli.settings import load
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError, JobFailed, NoProvider, Refused, exit_code
 from cocoon.kernel_profiles import PROFILES, KernelDevice, KernelProfile
@@ -41,7 +41,7 @@ def submit_command(parsed: argparse.Namespace, output: Output) -> int:
     """Buy one run of a kernel."""
     job = _job(parsed)
     if parsed.dry_run:
-        work = partial(_look, load_as_buyer(parsed), job, parsed.device, output)
+        work = partial(_look, load(parsed), job, parsed.device, output)
         return run_interruptible(work)
     return _submit(parsed, job, output)
 

@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import trio
@@ -17,14 +18,19 @@ from cocoon.cli.running import Farewell, run_until_stopped
 from cocoon.cli.settings import load
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
-from cocoon.node import open_hub_node, open_node, open_seller
+from cocoon.node import Node, open_hub_node, open_node, open_seller
 from cocoon.observe.lookout import Lookout
+from cocoon.observe.service import SOCKET_NAME
 from cocoon.provider.execution import GRANTED_CHUNKS
+from cocoon.provider.service import Provider, Sale
+from cocoon.words import UNITS, counted
 from contracts.units import TICKER, format_coins
 from kernels.models import catalog
 from overlay.transport import Host
 
-LISTENING: Final = re.compile(r"/(?P<family>ip4|ip6)/(?P<host>[^/]+)/tcp/(?P<port>[0-9]{1,5})")
+LISTENING: Final = re.compile(
+    r"/(?P<family>ip4|ip6)/(?P<host>[^/]+)/tcp/(?P<port>[0-9]{1,5})(/ws)?"
+)
 CANNOT_BIND: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
 
 
@@ -38,7 +44,8 @@ def check_listening(addresses: Sequence[str]) -> None:
         found = LISTENING.fullmatch(address)
         if found is None:
             raise ConfigError(
-                f"network.listen_addresses: {address!r} is not like /ip4/0.0.0.0/tcp/4001"
+                f"network.listen_addresses: {address!r} is not like /ip4/0.0.0.0/tcp/4001 "
+                "or /ip4/0.0.0.0/tcp/8080/ws"
             )
         family = socket.AF_INET if found["family"] == "ip4" else socket.AF_INET6
         try:
@@ -70,9 +77,24 @@ def check_models(config: NodeConfig) -> None:
         assets.require(name, config.assets)
 
 
+def check_alone(home: Path) -> None:
+    """Refuse to run a second node with the same key: the swarm would know one, and meet two.
+
+    Raises:
+        ConfigError: a node runs on *home*.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(home / SOCKET_NAME))
+        except OSError:
+            return
+    raise ConfigError(f"a node runs on {home} already: stop it first, or use another --home")
+
+
 def node_command(parsed: argparse.Namespace, output: Output) -> int:
     """Run a plain node: a bootstrap peer for others."""
     config = load(parsed)
+    check_alone(config.home)
     check_listening(config.network.listen_addresses)
     lookout = Lookout(config)
 
@@ -85,7 +107,7 @@ def node_command(parsed: argparse.Namespace, output: Output) -> int:
             if config.hub.enabled:
                 output.say(f"hub      others set requester.via_hub = {node.identity.peer_id}")
             output.say("others join with --bootstrap and one of these; Ctrl-C stops")
-            _say_how_to_look(output, metrics_url)
+            _say_how_to_look(parsed, output, metrics_url)
             output.event(
                 "ready",
                 peer_id=node.identity.peer_id,
@@ -102,6 +124,7 @@ def provide_command(parsed: argparse.Namespace, output: Output) -> int:
     """Sell what the settings say."""
     config = load(parsed)
     check_models(config)
+    check_alone(config.home)
     check_listening(config.network.listen_addresses)
     lookout, farewell = Lookout(config), Farewell()
 
@@ -118,8 +141,8 @@ def provide_command(parsed: argparse.Namespace, output: Output) -> int:
             lookout.watch(node, provider) as metrics_url,
         ):
             farewell.say = partial(_drain, node.host, config.provider.drain_s, output)
-            _say_ready(config, output, node.identity.peer_id, node.host.addresses)
-            _say_how_to_look(output, metrics_url)
+            _say_ready(config, output, node, provider)
+            _say_how_to_look(parsed, output, metrics_url)
             output.event(
                 "ready",
                 peer_id=node.identity.peer_id,
@@ -142,17 +165,20 @@ async def _drain(host: Host, patience_s: float, output: Output) -> None:
         output.say("some had not ended; they are cut off, and paid up to their last piece")
 
 
-def _say_how_to_look(output: Output, metrics_url: str) -> None:
-    output.say("  watch it with `cocoon swarm`" + (f", {metrics_url}" if metrics_url else ""))
+def _say_how_to_look(parsed: argparse.Namespace, output: Output, metrics_url: str) -> None:
+    home = f" --home {parsed.home}" if parsed.home else ""
+    output.say(
+        f"  watch it with `cocoon swarm{home}`" + (f", {metrics_url}" if metrics_url else "")
+    )
 
 
-def _say_ready(
-    config: NodeConfig, output: Output, peer_id: str, addresses: tuple[str, ...]
-) -> None:
+def _say_ready(config: NodeConfig, output: Output, node: Node, provider: Provider) -> None:
     price = config.provider.price
-    output.say(f"selling as {peer_id}")
-    for address in addresses:
+    output.say(f"selling as {node.identity.peer_id}")
+    for address in node.host.addresses:
         output.say(f"  address {address}")
+    for sale in provider.sales:
+        output.say(f"  {_sale_words(sale)}")
     tokens = format_coins(price.output_token_nanoton_per_1000)
     audio = format_coins(price.audio_second_nanoton_per_1000)
     output.say(
@@ -161,6 +187,15 @@ def _say_ready(
     if config.provider.kernels.enabled:
         _say_kernels(config, output)
     output.say("  tier OPEN: you, the operator, could read the jobs; say so to whom you sell")
+
+
+def _sale_words(sale: Sale) -> str:
+    """Say what is sold, what runs it, and how fast that was at the start."""
+    ready, slots = sale.pool.ready, counted(sale.pool.size, "slot")
+    if ready is None:
+        return f"{sale.model.name}, {slots}"
+    speed = f"{ready.speed_milli_per_s / 1000:.0f}{UNITS[sale.model.kind]}"
+    return f"{sale.model.name} on {ready.device}, {slots}, {speed}"
 
 
 def _say_kernels(config: NodeConfig, output: Output) -> None:
@@ -184,6 +219,8 @@ def _in_words(name: str, fields: dict[str, object]) -> str:
             return f"job {fields['job']}: {fields['finish']}, {paid} {TICKER} paid{unpaid}"
         case "job_started":
             return f"job {fields['job']}: {fields['model']}"
+        case "announced":
+            return "announced: buyers can find it"
         case "refused":
             return f"refused: {fields['code']} {fields['detail']}"
         case "lost":

@@ -18,6 +18,8 @@ from rich.text import Text
 from cocoon.cli.printable import printable_text
 
 PIPE_COLUMNS: Final = 160
+WORD_COLUMNS_MAX: Final = 24
+"""Longer words are broken at the end of a line: hashes, paths."""
 
 
 class _Console(Console):
@@ -70,12 +72,19 @@ class Output:
 
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Lay out rows of text; what strangers wrote into them does nothing."""
+    """Lay out rows of text; what strangers wrote into them does nothing.
+
+    On a narrow terminal cells are broken between words; amounts and names stay whole, and lines
+    rather grow too long.
+    """
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable_text(cell)) for cell in row))
+    cells = [[printable_text(cell) for cell in row] for row in rows]
+    for number, column in enumerate(columns):
+        words = " ".join([column, *(row[number] for row in cells)]).split()
+        widest = max(map(len, words), default=0)
+        table.add_column(column, overflow="fold", min_width=min(widest, WORD_COLUMNS_MAX))
+    for row in cells:
+        table.add_row(*map(Text, row))
     return table
 
 

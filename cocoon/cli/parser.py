@@ -1,29 +1,18 @@
 """Every command and option. Light to import: a command's own module is loaded when it runs."""
 
 import argparse
+import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from textwrap import wrap
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from cocoon import __version__
-from cocoon.cli.lessons import (
-    ACCEPT_LESSON,
-    API_LESSON,
-    CHANNELS_LESSON,
-    CLAIM_LESSON,
-    CLOSE_LESSON,
-    EXIT_LESSON,
-    KERNEL_LESSON,
-    OPEN_LESSON,
-    PAY_LESSON,
-    RECOVER_LESSON,
-    RELEASE_LESSON,
-    RESTORE_LESSON,
-    SUBMIT_LESSON,
-    WALLET_LESSON,
-)
+from cocoon.cli.lessons import LESSONS
 from cocoon.cli.output import Output
 from cocoon.errors import EXIT_MEANINGS
 
@@ -49,11 +38,12 @@ API_JOBS_MAX: Final = 256
 
 EPILOG: Final = """\
 first steps
-  cocoon demo                      see a whole market work on this machine: no coins, no GPU
-  cocoon doctor                    say what is missing, and the command that mends it
-  cocoon init                      write a settings file, and make a node key and a wallet
+  cocoon demo                      see a whole market work: no coins, no GPU
+  cocoon doctor                    what is missing, and what mends it
+  cocoon init                      settings, a node key and a wallet
   cocoon provide                   sell compute
   cocoon ask "List three fruits."  buy an answer
+`cocoon COMMAND --help` shows how each is used; README.md is the tour.
 
 exit codes
 {codes}
@@ -102,7 +92,7 @@ class Adder:
                 called with the parsed arguments and the `Output`, returns the exit code.
             summary: one line.
             aliases: other names of the same command.
-            epilog: a lesson below the options.
+            epilog: what `--help` teaches below the options (default: what `LESSONS` has).
         """
         description = f"{summary[0].upper()}{summary[1:]}."
         parser = self._commands.add_parser(
@@ -111,8 +101,8 @@ class Adder:
             help=summary,
             description=description,
             aliases=aliases,
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=epilog or LESSONS.get(name, ""),
+            formatter_class=Lessons,
         )
         parser.set_defaults(run=run)
         return parser
@@ -122,11 +112,13 @@ class Verbs:
     """Adds the verbs of one command; each has its own help and the common options."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._command = parser.prog.rpartition(" ")[2]
         parser.set_defaults(action=None)
         self._verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="action")
 
-    def add(self, name: str, summary: str, lesson: str = "") -> argparse.ArgumentParser:
-        """Add one verb and return its parser; *lesson* says what happens, and to whose money."""
+    def add(self, name: str, summary: str) -> argparse.ArgumentParser:
+        """Add one verb and return its parser; its lesson says what happens, and to whose money."""
+        lesson = LESSONS.get(f"{self._command} {name}", "")
         description = f"{summary[0].upper()}{summary[1:]}." + (f"\n\n{lesson}" if lesson else "")
         return self._verbs.add_parser(
             name,
@@ -134,8 +126,33 @@ class Verbs:
             argument_default=argparse.SUPPRESS,
             help=summary,
             description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Lessons,
         )
+
+
+class Lessons(argparse.HelpFormatter):
+    """Fits the sentences of a lesson to the terminal, and leaves what is indented as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = []
+        for is_prose, group in groupby(text.splitlines(), key=_is_prose):
+            lines = list(group)
+            parts += wrap(" ".join(lines), width, break_on_hyphens=False) if is_prose else lines
+        return "\n".join(indent + part for part in parts)
+
+
+def _is_prose(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith(" ")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what was meant, when a word is almost one that there is."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        known = re.findall(r"[\w-]+", wrong[2]) if wrong else []
+        close = get_close_matches(wrong[1], known, n=1) if wrong else []
+        super().error(f"{message}; did you mean {close[0]!r}?" if close else message)
 
 
 def run_command(parsed: argparse.Namespace, output: Output) -> int:
@@ -153,12 +170,12 @@ def full_name(module: str) -> str:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser with every command in it."""
     codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_MEANINGS.items())
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="cocoon",
-        description="A peer-to-peer market for AI compute, paid in GRAM on TON. "
+        description="A peer-to-peer market for AI compute, paid in GRAM on TON.\n"
         "Not Telegram's Cocoon, and not compatible with it.",
         epilog=EPILOG.format(codes=codes),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Lessons,
     )
     parser.add_argument("--version", action="version", version=f"cocoon {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -238,6 +255,9 @@ def _add_prepare(adder: Adder) -> None:
     _add_network(doctor)
     config = adder.add("config", "prepare:config_command", "show the settings in force")
     config.add_argument("--explain", action="store_true", help="every option, unit and default")
+    config.add_argument(
+        "--set", action="append", metavar="OPTION=VALUE", help="change it in the settings file"
+    )
     assets = adder.add(
         "assets", "prepare:assets_command", "list or fetch model weights and the chain emulator"
     )
@@ -344,8 +364,19 @@ def _add_jobs(adder: Adder) -> None:
     quotes = adder.add("quotes", "ask:quotes_command", "watch what is for sale")
     quotes.add_argument("--model", help="only this model")
     quotes.add_argument("--once", action="store_true", help="print one table and stop")
+    _add_spend_max(ask, hear)
     _add_network(ask, hear, quotes)
     _add_api(adder)
+
+
+def _add_spend_max(*parsers: argparse.ArgumentParser) -> None:
+    for parser in parsers:
+        parser.add_argument(
+            "--spend-max",
+            metavar="COINS",
+            default=None,
+            help="most that this job may cost; whoever could come to more is passed over",
+        )
 
 
 def _add_api(adder: Adder) -> None:
@@ -353,7 +384,6 @@ def _add_api(adder: Adder) -> None:
         "api",
         "api:api_command",
         "let programs written for OpenAI's API buy from the swarm",
-        epilog=API_LESSON,
     )
     api.add_argument(
         "--address", default=API_ADDRESS, help=f"host:port to listen on ({API_ADDRESS})"
@@ -375,11 +405,10 @@ def _add_kernels(adder: Adder) -> None:
         "kernel",
         "kernels:kernel_command",
         "run a CUDA kernel of your own, here or at a provider",
-        epilog=KERNEL_LESSON,
     )
     verbs = Verbs(kernel)
     run = verbs.add("run", "compile, check and run what a manifest describes, here")
-    submit = verbs.add("submit", "have a provider run it, and pay for it", SUBMIT_LESSON)
+    submit = verbs.add("submit", "have a provider run it, and pay for it")
     for parser in (run, submit):
         parser.add_argument("manifest", type=Path, help="a job.toml, or the folder that holds one")
         parser.add_argument(
@@ -398,6 +427,7 @@ def _add_kernels(adder: Adder) -> None:
     submit.add_argument(
         "--dry-run", action="store_true", default=False, help="show what it would cost where"
     )
+    _add_spend_max(submit)
     _add_network(submit)
 
 
@@ -410,9 +440,7 @@ def _add_records(adder: Adder) -> None:
 
 
 def _add_money(adder: Adder) -> None:
-    wallet = adder.add(
-        "wallet", "money:wallet_command", "make a wallet, show it, send", epilog=WALLET_LESSON
-    )
+    wallet = adder.add("wallet", "money:wallet_command", "make a wallet, show it, send")
     verbs = Verbs(wallet)
     _add_network(wallet, *_wallet_verbs(verbs))
     channels = adder.add(
@@ -420,7 +448,6 @@ def _add_money(adder: Adder) -> None:
         "channels:channels_command",
         "payment channels: list, open, close, leave, back up",
         aliases=("channel",),
-        epilog=CHANNELS_LESSON,
     )
     verbs = Verbs(channels)
     paying, earning = _paying_verbs(verbs), _earning_verbs(verbs)
@@ -431,11 +458,7 @@ def _wallet_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
     show = verbs.add("show", "address and balance (this is the default)")
     address = verbs.add("address", "only the address; asks no chain")
     create = verbs.add("create", "make a new wallet and show its 24 words once")
-    import_ = verbs.add(
-        "import",
-        "make a wallet from 24 words that you have",
-        "The words are asked for on a terminal, or read from standard input.",
-    )
+    import_ = verbs.add("import", "make a wallet from 24 words that you have")
     for parser in (create, import_):
         parser.add_argument(
             "--passphrase-file", type=Path, default=None, help="file with the passphrase to be"
@@ -446,7 +469,7 @@ def _wallet_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
             default=False,
             help="unencrypted, without passphrase: for devnets and trials only",
         )
-    send = verbs.add("send", "send coins", "Waits until the chain has it. A crash pays once.")
+    send = verbs.add("send", "send coins")
     send.add_argument("amount", nargs="?", default=None, help="in GRAM, such as 0.25")
     send.add_argument("--to", default=None, metavar="ADDRESS", help="who gets it")
     faucet = verbs.add("faucet", "take a devnet's play money")
@@ -455,47 +478,43 @@ def _wallet_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
 
 
 def _paying_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
-    list_ = verbs.add(
-        "list",
-        "channels, money at risk, when funds are back (the default)",
-        "Reads the journals only, also while a node runs.",
-    )
-    open_ = verbs.add("open", "open a channel to somebody", OPEN_LESSON)
+    list_ = verbs.add("list", "channels, money at risk, when funds are back (the default)")
+    open_ = verbs.add("open", "open a channel to somebody")
     open_.add_argument("amount", help="what vouchers can spend, in GRAM")
     open_.add_argument(
         "--to", required=True, metavar="PAYEE", help="what `cocoon channels payee` printed for them"
     )
-    top_up = verbs.add("top-up", "add to a channel", "Comes back like the deposit, if not spent.")
-    pay = verbs.add("pay", "write a voucher by hand, as text", PAY_LESSON)
+    top_up = verbs.add("top-up", "add to a channel")
+    pay = verbs.add("pay", "write a voucher by hand, as text")
     for parser in (top_up, pay):
         parser.add_argument("channel", help="its address, or how that begins")
         parser.add_argument("amount", help="how much more, in GRAM")
-    close = verbs.add("close", "close together with the payee", CLOSE_LESSON)
+    close = verbs.add("close", "close together with the payee")
     close.add_argument("channel", nargs="?", default=None, help="its address (default: all)")
     said = "what the payee's `release` printed"
     close.add_argument("--release", default=None, metavar="TEXT", help=said)
     ask_close = verbs.add("ask-close", "write the wish to close, as text, for `release`")
     ask_close.add_argument("channel", help="its address, or how that begins")
-    exit_ = verbs.add("exit", "leave alone: works with the payee dead", EXIT_LESSON)
+    exit_ = verbs.add("exit", "leave alone: works with the payee dead")
     exit_.add_argument("channel", nargs="?", default=None, help="its address (default: all)")
-    recover = verbs.add("recover", "find channels of this wallet on the chain", RECOVER_LESSON)
+    recover = verbs.add("recover", "find channels of this wallet on the chain")
     return [list_, open_, top_up, pay, close, ask_close, exit_, recover]
 
 
 def _earning_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
     payee = verbs.add("payee", "print what others need to open a channel to us")
-    accept = verbs.add("accept", "keep a voucher that came as text", ACCEPT_LESSON)
+    accept = verbs.add("accept", "keep a voucher that came as text")
     accept.add_argument("voucher", help="what the payer's `pay` printed")
-    claim = verbs.add("claim", "cash vouchers on the chain now", CLAIM_LESSON)
+    claim = verbs.add("claim", "cash vouchers on the chain now")
     claim.add_argument("channel", nargs="?", default=None, help="its address (default: all)")
-    release = verbs.add("release", "agree to close a channel that pays us", RELEASE_LESSON)
+    release = verbs.add("release", "agree to close a channel that pays us")
     release.add_argument("request", help="what the payer's `ask-close` printed")
     return [payee, accept, claim, release]
 
 
 def _copying_verbs(verbs: Verbs) -> list[argparse.ArgumentParser]:
     backup = verbs.add("backup", "copy the journals into a folder, also while a node runs")
-    restore = verbs.add("restore", "fill a new home's journals from a folder", RESTORE_LESSON)
+    restore = verbs.add("restore", "fill a new home's journals from a folder")
     for parser in (backup, restore):
         parser.add_argument("folder", nargs="?", default=None, help="where the copies are")
     return [backup, restore]

@@ -4,6 +4,7 @@ import argparse
 import platform
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import trio
 from cocoon import assets
 from cocoon.cli.output import Output
 from cocoon.cli.reach import report_network
-from cocoon.cli.settings import load
+from cocoon.cli.settings import change_settings, load, read_options, settings_file
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig, explain
 from cocoon.errors import CocoonError, MissingAsset
@@ -20,15 +21,17 @@ from contracts.errors import ContractError
 
 
 def config_command(parsed: argparse.Namespace, output: Output) -> int:
-    """Show settings: those in force, or what each means."""
+    """Show settings: those in force, or what each means; or change some."""
     if parsed.explain:
         options = explain()
-        output.table(
-            "every option, with its unit in its name",
-            ("option", "type and bounds", "default", "what it is for"),
-            [(o.name, o.kind, o.default, o.description) for o in options],
-        )
+        for each in options:
+            output.say(f"{each.name} = {each.default}\n    {each.description} ({each.kind})")
         output.result(options)
+        return 0
+    if parsed.set:
+        path = change_settings(parsed, read_options(parsed.set))
+        output.note(f"{path} is changed; a node that runs reads it when it starts again")
+        output.result({"config": str(path)})
         return 0
     config = load(parsed)
     output.say(msgspec.json.format(msgspec.json.encode(config)).decode())
@@ -86,16 +89,25 @@ def _check_python() -> Finding:
     return Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
 
 
-def _check_assets(config: NodeConfig) -> list[Finding]:
+def _check_assets(config: NodeConfig, *, needed: Collection[str]) -> list[Finding]:
+    """Look for what the demo plays with and what is sold here; only *needed* ones must be there."""
     return [
         Finding(
             name,
             assets.is_present(name, config.assets),
             str(assets.directory_of(name, config.assets)),
             f"cocoon assets fetch {name}",
+            optional=name not in needed,
         )
-        for name in assets.GROUPS["demo"]
+        for name in dict.fromkeys([*assets.GROUPS["demo"], *config.provider.models])
+        if name in assets.names()
     ]
+
+
+def _needed_assets(config: NodeConfig, *, has_settings: bool) -> Collection[str]:
+    """Return what this node cannot do without; who has no settings yet is about to try the demo."""
+    chain = (assets.EMULATOR,) if config.chain.is_liteserver else ()
+    return (*config.provider.models, *chain) if has_settings else assets.GROUPS["demo"]
 
 
 def _check_cpu_engine() -> Finding:
@@ -189,13 +201,22 @@ def doctor_command(parsed: argparse.Namespace, output: Output) -> int:
     config = load(parsed)
     if parsed.about == "network":
         return report_network(config, output)
-    findings = [_check_python(), *_check_assets(config), *_check_home(config)]
+    needed = _needed_assets(config, has_settings=settings_file(parsed).exists())
+    findings = [_check_python(), *_check_assets(config, needed=needed), *_check_home(config)]
     findings += [_check_chain(config), _check_cpu_engine(), _check_ptx()]
     findings += [_check_gpu(), _check_kernels()]
+    findings = [with_this_pip(each) for each in findings]
     output.table(
-        "",
-        ("", "what", "found", "to mend it"),
-        [(f.mark, f.what, f.detail, "" if f.good else f.remedy) for f in findings],
+        "", ("", "what", "found"), [(each.mark, each.what, each.detail) for each in findings]
     )
+    remedies = {each.remedy: each.what for each in findings if not each.good and each.remedy}
+    for remedy, what in remedies.items():
+        output.say(f"for {what}: {remedy}")
     output.result(findings)
     return 3 if any(f.mark == "missing" for f in findings) else 0
+
+
+def with_this_pip(finding: Finding) -> Finding:
+    """Return it with a remedy that installs where this program runs, whatever is activated."""
+    pip = f"{sys.executable} -m pip install"
+    return msgspec.structs.replace(finding, remedy=finding.remedy.replace("pip install", pip))

@@ -33,7 +33,7 @@ def receipts_command(parsed: argparse.Namespace, output: Output) -> int:
     config = load(parsed)
     files = parsed.files or sorted(config.receipts.glob("*.receipt"))
     if parsed.action == "list":
-        for path in files:
+        for path in files or [f"no receipts yet in {config.receipts}: a job leaves one"]:
             output.say(str(path))
         output.result([str(path) for path in files])
         return 0

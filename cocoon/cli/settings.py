@@ -3,14 +3,22 @@
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from cocoon.config import CONFIG_FILE, NodeConfig, load_config, parse_config
+from cocoon.config import (
+    CONFIG_FILE,
+    NodeConfig,
+    changed_config,
+    default_home,
+    load_config,
+    parse_config,
+)
 from cocoon.errors import ConfigError
-from overlay.private_file import create_private_file
+from overlay.private_file import create_private_file, replace_private_file
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -33,19 +41,6 @@ def load(parsed: argparse.Namespace) -> NodeConfig:
     if path is None and parsed.home is not None and (parsed.home / CONFIG_FILE).exists():
         path = parsed.home / CONFIG_FILE
     return _with_options(load_config(path, environ=environ), parsed)
-
-
-def load_as_buyer(parsed: argparse.Namespace) -> NodeConfig:
-    """Return the settings for a short visit to the swarm.
-
-    A buyer only dials out; a fixed port would clash with a provider on this machine.
-    """
-    config = load(parsed)
-    listening = tuple(a.rsplit("/", 1)[0] + "/0" for a in config.network.listen_addresses)
-    network = msgspec.structs.replace(
-        config.network, listen_addresses=listening, relays=(), relay=False
-    )
-    return msgspec.structs.replace(config, network=network)
 
 
 def _chain_url(given: str | None) -> str | None:
@@ -87,6 +82,52 @@ def _with_option(section: S, said: S, name: str) -> S:
     if below:
         value = _with_option(getattr(section, key), value, below)
     return msgspec.structs.replace(section, **{key: value})
+
+
+def read_options(settings: Sequence[str]) -> dict[str, object]:
+    """Read what ``--set`` was given, OPTION=VALUE each.
+
+    Raises:
+        ConfigError: one of them is not like that.
+    """
+    options = {}
+    for setting in settings:
+        option, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set wants OPTION=VALUE, not {setting!r}")
+        options[option.strip()] = _toml_value(value.strip())
+    return options
+
+
+def _toml_value(text: str) -> object:
+    """Read a value as TOML; what is not TOML is a text."""
+    try:
+        return msgspec.toml.decode(f"value = {text}")["value"]
+    except msgspec.DecodeError:
+        return text
+
+
+def settings_file(parsed: argparse.Namespace) -> Path:
+    """Return which file `load` reads, or would read."""
+    home: Path = parsed.home or default_home(environment())
+    return (parsed.config or home.expanduser() / CONFIG_FILE).absolute()
+
+
+def change_settings(parsed: argparse.Namespace, options: dict[str, object]) -> Path:
+    """Change options in the settings file; return where it is.
+
+    Raises:
+        ConfigError: there is none, or it would be wrong; then it stays as it is.
+    """
+    path = settings_file(parsed)
+    try:
+        text = path.read_text(encoding="utf-8")
+        replace_private_file(path, changed_config(text, options, source=str(path)).encode())
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no {path}; `cocoon init` writes one") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return path
 
 
 def write_private(path: Path, text: str) -> None:

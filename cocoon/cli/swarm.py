@@ -15,6 +15,7 @@ from cocoon.cli.running import run_interruptible
 from cocoon.cli.settings import load
 from cocoon.observe.service import read_status
 from cocoon.observe.status import NodeStatus
+from cocoon.words import counted
 from contracts.units import TICKER, NanoTon, format_coins
 
 REFRESH_S: Final = 1.0
@@ -75,7 +76,7 @@ def _headline(status: NodeStatus) -> str:
     return (
         f"{status.role} {status.peer_id[-8:]} of {status.network!r}, "
         f"up {hours} h {rest_s // 60} min; "
-        f"{len(status.peers)} peers, {status.quotes_known} quotes{earned}"
+        f"{counted(len(status.peers), 'peer')}, {counted(status.quotes_known, 'quote')}{earned}"
     )
 
 

@@ -39,6 +39,9 @@ IDLE_LOOK_EVERY: Final = 30
 RELEASE_PATIENCE_S: Final = 600.0
 """A released channel that the payer has not closed by then is claimed."""
 
+REFUSED_AGAIN_S: Final = 600.0
+"""A claim that was refused is tried again after this: it may have been a server's word only."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -70,7 +73,7 @@ class Claiming:
         self.claim_margin_s = claim_margin_s
         self._claim_worth = claim_worth
         self._timeout_s = timeout_s
-        self._refused: dict[str, NanoTon] = {}
+        self._refused: dict[str, tuple[NanoTon, float]] = {}
         self._released_at_s: dict[str, float] = {}
         self._tried_at_s: dict[str, float] = {}
         self._looks: Turns[str] = Turns()
@@ -163,11 +166,16 @@ class Claiming:
                 # What we hold is on the disk already: to claim it needs no writing.
                 _log.error("channel %s is claimed from all the same: %s", address, error)
                 state, worth = self._store.book.channels[address].state, NO_MONEY
-            if await self._must_claim(state):
+            must = await self._must_claim(state)
+            if must:
                 worth = NO_MONEY
             for claim in state.claim(worth=worth):
-                if state.close_at_unix_s or self._refused.get(address) != claim.worth:
+                if must or state.close_at_unix_s or not self._refused_lately(address, claim.worth):
                     await self._claim(address, state, claim)
+
+    def _refused_lately(self, address: str, worth: NanoTon) -> bool:
+        refused, at_s = self._refused.get(address, (NO_MONEY, 0.0))
+        return refused == worth and trio.current_time() - at_s < REFUSED_AGAIN_S
 
     async def _observe(self, address: str) -> Payee:
         held = self._store.book.channels[address]
@@ -271,8 +279,8 @@ class Claiming:
             await self._send(address, claim)
             await self._observe(address)
         except MessageRejected as error:
-            # Too small to pay for its own transaction: not again until the voucher grows.
-            self._refused[address] = claim.worth
+            # Too small to pay for its own transaction: not again soon, unless the voucher grows.
+            self._refused[address] = claim.worth, trio.current_time()
             _log.warning(
                 "%d nanoton of %s cannot be claimed (exit code %s) as of %d",
                 state.unclaimed,

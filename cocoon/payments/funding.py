@@ -28,7 +28,7 @@ from contracts.channel import (
 from contracts.channel_client import read_channel
 from contracts.delivery import wait_for_delivery
 from contracts.errors import ChainUnavailable, LocalContractError
-from contracts.units import NO_MONEY, NanoTon, format_coins
+from contracts.units import NO_MONEY, TICKER, NanoTon, format_coins
 from contracts.wallet import (
     SignedTransfer,
     Transfer,
@@ -130,7 +130,10 @@ class Funding:
         except LocalContractError as error:
             await self._settle(address, Lapsed())
             needed = format_coins(transfer.value_nanoton)
-            raise PaymentError(f"the wallet cannot pay {needed} into a channel: {error}") from error
+            raise PaymentError(
+                f"the wallet cannot pay {needed} {TICKER} into a channel: {error}; send it some "
+                "(on a devnet: cocoon wallet faucet 5), or set a smaller requester.deposit_coins"
+            ) from error
 
     async def _submit(self, address: str, signed: SignedTransfer) -> bool:
         """Return False when *signed* was not executed and never will be."""

@@ -211,7 +211,7 @@ class Provider:
                     quoter.due(
                         now_ms=self.now_ms(),
                         now_unix_s=int(self.clock()),
-                        crowd=self.directory.book.count(resource_class),
+                        crowd=self.directory.book.crowd(resource_class),
                     )
                 )
             for kind, quotes in due.items():

@@ -21,6 +21,7 @@ from cocoon.confidential.sealing import (
     SealKey,
     open_content_key,
     segments_of,
+    unpadded,
     wipe,
 )
 from cocoon.confidential.transcript import transcript_hash
@@ -283,8 +284,7 @@ class Session:
     def _consider(
         self, shelf: Shelf, request: RequestForOffer, request_hash: bytes
     ) -> Draft | Refusal:
-        objection = self._shop.debtors.objection(self._stream.peer_id, self._shop.clock())
-        if objection:
+        if objection := self._bad_record(self._stream.peer_id):
             return Refusal(code=RefusalCode.PAYMENT, detail=objection)
         if shelf.desk.free_slots > 0 and shelf.pool.free_slots < 1:
             return Refusal(code=RefusalCode.BUSY, detail="no worker is free")
@@ -296,6 +296,12 @@ class Session:
             policy_objection=self._shop.policy_objection(self._stream.peer_id),
             now_unix_s=self._now_unix_s(),
         )
+
+    def _bad_record(self, *owners: str) -> str:
+        """Return why a requester, by its peer id and payer key, is not served now, or ""."""
+        debtors, now_unix_s = self._shop.debtors, self._shop.clock()
+        found = (debtors.objection(owner, now_unix_s) for owner in owners)
+        return next(filter(None, found), "")
 
     async def _offer(self, shelf: Shelf, draft: Draft | Refusal) -> None:
         if isinstance(draft, Refusal):
@@ -311,6 +317,8 @@ class Session:
     async def _counter(self, shelf: Shelf, counter: CounterOffer) -> None:
         self._on_this_stream(counter.offer_hash)
         answer = shelf.desk.counter(self._stream.peer_id, counter, self._now_unix_s())
+        if isinstance(answer, Refusal) and answer.code is not RefusalCode.PRICE_TOO_LOW:
+            raise Refused(answer.code.value, answer.detail)  # else a stream could be kept for ever
         if isinstance(answer, Refusal):
             await self._send(answer)  # the first offer still stands
             return
@@ -362,6 +370,8 @@ class Session:
 
     async def _admit_and_run(self, deal: Deal) -> ReceiptFile:
         offer, payment = deal.agreement.offer, deal.accept.payment
+        if objection := self._bad_record(*self._owners(deal)):
+            raise Refused(RefusalCode.PAYMENT.value, objection)
         await self._shop.open_jobs.make_way(self._stream.peer_id, payment.channel_address)
         channel = await self._shop.payee.admit(
             payment,
@@ -370,11 +380,27 @@ class Session:
             spendable_min=NanoTon(offer.spendable_min_nanoton),
         )
         with channel:
+            refusal = deal.shelf.desk.begin(deal.agreement.offer_hash)
+            if refusal is not None:
+                raise Refused(refusal.code.value, refusal.detail)
             async with _borrowed(deal.shelf) as worker:
-                job_input, request_hash = await self._read_input(deal)
+                job_input, request_hash = await self._input_of(deal)
                 kind = deal.shelf.model.kind
                 job = job_for_worker(kind, offer.limits, deal.request, job_input)
                 return await self._run(deal, job, worker, JobTill(channel), request_hash)
+
+    def _owners(self, deal: Deal) -> tuple[str, str]:
+        """Return what the requester's record is kept under."""
+        return self._stream.peer_id, deal.accept.payment.payer_key.hex()
+
+    async def _input_of(self, deal: Deal) -> tuple[JobInput, bytes]:
+        """Receive the input; remember who took a slot and did not bring one."""
+        try:
+            return await self._read_input(deal)
+        except (PeerUnavailable, PeerMisbehaved, RemoteProtocolError, Refused):
+            for owner in self._owners(deal):
+                self._shop.debtors.wasted(owner, self._shop.clock())
+            raise
 
     async def _read_input(self, deal: Deal) -> tuple[JobInput, bytes]:
         """Receive and open the input; its size was agreed, and is enforced here."""
@@ -383,8 +409,7 @@ class Session:
             raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
         opener = Opener(deal.content_key, deal.transcript, Direction.INPUT, accept.input_prefix)
         data = bytearray()
-        patience_s = INPUT_PATIENCE_S + limit_bytes / INPUT_RATE_MIN_BYTES_PER_S
-        with self._stream.patient(patience_s) as scope:
+        with self._stream.patient(INPUT_PATIENCE_S) as scope:
             for index in range(accept.input_segments):
                 segment = decode_from_requester(await self._stream.receive())
                 if not isinstance(segment, InputSegment):
@@ -392,12 +417,13 @@ class Session:
                 data += opener.open(segment.data, last=index == accept.input_segments - 1)
                 if len(data) > limit_bytes:
                     raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
+                scope.deadline += len(segment.data) / INPUT_RATE_MIN_BYTES_PER_S
         if scope.cancelled_caught:
             raise PeerUnavailable("the input did not come in time")
         opener.finish()
         if opener.digest() != accept.input_hash:
             raise PeerMisbehaved("not the input that was announced")
-        return decode_input(bytes(data)), accept.input_hash
+        return decode_input(unpadded(bytes(data))), accept.input_hash
 
     # --- the job ---
 
@@ -430,14 +456,14 @@ class Session:
         except JournalError:
             raise  # our disk, not their purse
         except (PeerMisbehaved, RemoteProtocolError, PaymentError):
-            self._remember_debt(execution)
+            self._remember_debt(deal, execution)
             raise
         except WorkerFailed as error:
             code = RefusalCode.INPUT if error.bad_input else RefusalCode.INTERNAL
             raise Refused(code.value, str(error)) from error
         finally:
             self._tell_end(job.job_id, execution)
-        self._remember_debt(execution)
+        self._remember_debt(deal, execution)
         deal.shelf.measured(execution.speed_milli_per_s)
         return self._receipt_file(deal, execution, signed)
 
@@ -477,9 +503,9 @@ class Session:
             with trio.move_on_after(COUNTERSIGN_TIMEOUT_S):
                 await execution.wait_countersigned()
 
-    def _remember_debt(self, execution: Execution) -> None:
-        lost = execution.lease.at_risk_nanoton
-        self._shop.debtors.add(self._stream.peer_id, lost, self._shop.clock())
+    def _remember_debt(self, deal: Deal, execution: Execution) -> None:
+        for owner in self._owners(deal):
+            self._shop.debtors.add(owner, execution.lease.at_risk_nanoton, self._shop.clock())
 
     def _receipt(
         self, deal: Deal, execution: Execution, request_hash: bytes, started_at_unix_s: int

@@ -78,6 +78,7 @@ class ReceiptDesk:
     network: str
     identity: Identity
     clock: Clock
+    begun_unix_s: int
 
     def check(self, end: JobEnd, watch: MeterWatch, response_hash: bytes, finish: Finish) -> bytes:
         """Return our countersignature.
@@ -91,6 +92,7 @@ class ReceiptDesk:
             view,
             network=self.network,
             now_unix_s=int(self.clock()),
+            begun_unix_s=self.begun_unix_s,
             finish=finish,
         )
         return countersign(self.identity, self.network, end.receipt).signature
@@ -150,6 +152,7 @@ def _watch(agreed: Agreed, request: JobRequest, progress: Progress, limits: Limi
             prompt_tokens_max=0,
             output_tokens_max=0,
             audio_ms_max=_audio_ms_left(request, progress),
+            skip_ms=progress.skip_ms,
         )
     if isinstance(request, KernelRequest):
         return MeterWatch(
@@ -245,7 +248,7 @@ async def prepare(
         open_output=partial(Opener, content_key, transcript, Direction.OUTPUT),
         watch=watch,
         purse=ChannelPurse(channel, payment, part_id),
-        check_receipt=ReceiptDesk(view, network, identity, clock).check,
+        check_receipt=ReceiptDesk(view, network, identity, clock, int(clock())).check,
         stall_timeout_s=stall_timeout_s,
         dial=dial if outlives_connection(model.kind, len(segments)) else None,
         tell=tell,

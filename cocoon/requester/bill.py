@@ -26,6 +26,10 @@ class Bill:
         """So much more was signed away."""
         self.paid_nanoton = NanoTon(self.paid_nanoton + paid_nanoton)
 
+    def left_of(self, spend_max: NanoTon | None) -> NanoTon | None:
+        """Return what may still be spent of *spend_max*; None when there is no limit."""
+        return None if spend_max is None else NanoTon(max(0, spend_max - self.paid_nanoton))
+
     def note(self, event: JobProgress) -> None:
         """Take in a step of the job."""
         if isinstance(event, OutputCame):

@@ -111,6 +111,8 @@ class RunningJob:
     _payment_due: trio.Event = field(default_factory=trio.Event)
     _due: NanoTon | None = None
     _ended: bool = False
+    _leaving: bool = False
+    """We were cancelled, and have said so; what the provider says now is the end of the job."""
 
     async def _send(self, message: Message) -> None:
         with self.line.patient(SEND_TIMEOUT_S if self.dial is None else DARK_S):
@@ -236,6 +238,10 @@ class RunningJob:
                 nursery.start_soon(self._stop_politely, reading)
                 try:
                     await self._read_output(opener, sink)
+                except (OverlayError, CocoonError) as error:
+                    if not self._leaving:
+                        raise
+                    logger.info("the provider ended a cancelled job: %s", error)
                 finally:
                     self._ended = True
             nursery.cancel_scope.cancel()
@@ -254,6 +260,7 @@ class RunningJob:
             await trio.sleep_forever()
         finally:
             if not self._ended:
+                self._leaving = True
                 reading.deadline = trio.current_time() + FAREWELL_S
                 with trio.CancelScope(shield=True, deadline=reading.deadline):
                     await self._try_send(Cancel())

@@ -34,7 +34,6 @@ from cocoon.messages import (
     CloseRelease,
     CloseRequest,
     Finish,
-    Limits,
     LossReason,
     OutputPiece,
     PriceSchedule,
@@ -85,6 +84,7 @@ from cocoon.requester.plan import (
     size_of,
 )
 from cocoon.requester.rounds import Rounds
+from cocoon.requester.stakes import Stakes
 from cocoon.requester.talks import Agreed, Talks, hang_up, hold_slot
 from cocoon.requester.tracks import Tracks
 from contracts.errors import ChainUnavailable, ContractError
@@ -114,6 +114,7 @@ class _Job:
     deadline_unix_s: int
     rounds: Rounds
     bill: Bill
+    spend_max: NanoTon | None = None
     progress: Progress = field(default_factory=Progress)
     attempts: list[Attempt] = field(default_factory=list)
     failovers: list[FailOver] = field(default_factory=list)
@@ -141,7 +142,12 @@ class Requester:
     finder: Finder
 
     async def run(
-        self, request: JobRequest, listener: Listener, bill: Bill | None = None
+        self,
+        request: JobRequest,
+        listener: Listener,
+        bill: Bill | None = None,
+        *,
+        spend_max: NanoTon | None = None,
     ) -> JobResult:
         """Get *request* done and return the result.
 
@@ -151,6 +157,9 @@ class Requester:
             request: what to buy.
             listener: hears of every step. What it raises ends the job.
             bill: learns what is paid; also of a job that fails or is cancelled.
+            spend_max: the most that the job may cost, over all providers: whose terms could
+                cost more is not asked. None: what the ceiling prices allow. What comes back
+                of a new channel's deposit, and the fees of the chain, are not counted.
 
         Raises:
             NoProvider: nobody could or would do it; the message lists the reasons.
@@ -168,6 +177,7 @@ class Requester:
                 self.config.requester.attempts_max, patience_s=self.config.requester.busy_wait_s
             ),
             bill=bill or Bill(),
+            spend_max=spend_max,
         )
         with trio.move_on_after(timeout_s):
             await self._work(job)
@@ -256,9 +266,10 @@ class Requester:
         if first:
             await job.listener(Discovered(found, tuple(c.quote for c in candidates)))
         prefs, size = job.rounds.begin(self._preferences(job)), size_of(job.request, job.progress)
-        acceptable, too_large = self._by_chunk(job, candidates)
+        stakes = self._stakes(job, size)
+        acceptable, too_large = stakes.sort(candidates)
         chosen = shortlist(acceptable, prefs, self._tracks(job), size, self.rng)
-        talks = self._talks(job, prefs, size, chosen.asked)
+        talks = self._talks(job, prefs, stakes, chosen.asked)
         agreed = await talks.run()
         losses = [*too_large, *chosen.passed_over, *job.rounds.turned_down.values()]
         losses += talks.core.losses
@@ -280,18 +291,13 @@ class Requester:
             return None
         try:
             check_tier(agreed.statement, prefs.tier_min)
-            worst = NanoTon(worst_case_cost(agreed.offer.schedule, size) + self._hub_fee_max)
-            await job.listener(Negotiated(agreed.peer, agreed.offer.schedule, worst, explanation))
+            schedule = agreed.offer.schedule
+            worst = stakes.worst_case(schedule)
+            await job.listener(Negotiated(agreed.peer, schedule, worst, explanation))
         except BaseException:
             await hang_up(agreed.line)
             raise
         return agreed
-
-    @property
-    def _hub_fee_max(self) -> NanoTon:
-        """The most that a route to a provider may cost beside the job; 0 without a hub."""
-        settings = self.config.requester
-        return parse_coins(settings.hub_fee_coins_max) if settings.via_hub else NO_MONEY
 
     async def _wait_for_slot(self, job: _Job, losses: list[Loss]) -> None:
         """Wait, when all that is missing is a free slot.
@@ -311,31 +317,27 @@ class Requester:
         tracks = self.tracks.view()
         return without_speeds(tracks) if isinstance(job.request, KernelRequest) else tracks
 
-    def _chunk_objection(self, job: _Job, limits: Limits) -> str:
+    def _stakes(self, job: _Job, size: JobSize) -> Stakes:
+        """Return what this round may put at stake; a route through a hub costs a fee beside."""
         settings = self.config.requester
-        ours = ChunkLimits(
-            tokens_max=settings.chunk_tokens_max,
-            audio_s_max=settings.chunk_audio_s_max,
-            kernel_ms_max=settings.chunk_gpu_ms_max,
+        return Stakes(
+            kind=kind_of_job(job.request),
+            size=size,
+            chunks=ChunkLimits(
+                tokens_max=settings.chunk_tokens_max,
+                audio_s_max=settings.chunk_audio_s_max,
+                kernel_ms_max=settings.chunk_gpu_ms_max,
+            ),
+            left=job.bill.left_of(job.spend_max),
+            fee_max=parse_coins(settings.hub_fee_coins_max) if settings.via_hub else NO_MONEY,
         )
-        return ours.objection(kind_of_job(job.request), limits)
-
-    def _by_chunk(self, job: _Job, candidates: list[Listing]) -> tuple[list[Listing], list[Loss]]:
-        """Leave out who would have more at stake at once than we allow."""
-        acceptable, losses = [], []
-        for listing in candidates:
-            if objection := self._chunk_objection(job, listing.quote.limits):
-                losses.append(Loss(listing.quote.peer_id, LossReason.OVER_CEILING, objection))
-            else:
-                acceptable.append(listing)
-        return acceptable, losses
 
     def _talks(
-        self, job: _Job, prefs: Preferences, size: JobSize, asked: tuple[Listing, ...]
+        self, job: _Job, prefs: Preferences, stakes: Stakes, asked: tuple[Listing, ...]
     ) -> Talks:
         request = request_for_offer(
             job.request,
-            size,
+            stakes.size,
             nonce=secrets.token_bytes(16),
             chain_network_id=self.chain_network_id,
             tier_min=prefs.tier_min,
@@ -360,7 +362,7 @@ class Requester:
             core=core,
             request_bytes=request_bytes,
             clock=self.clock,
-            objection=lambda offer: self._chunk_objection(job, offer.limits),
+            objection=lambda offer: stakes.objection(offer.schedule, offer.limits),
             background=self.background,
         )
 

@@ -29,6 +29,7 @@ from cocoon.messages import (
     JOB_PROTOCOL,
     CounterOffer,
     Decline,
+    Hash,
     Hold,
     LossReason,
     Offer,
@@ -114,7 +115,8 @@ class Talks:
     background: trio.Nursery
     """Where polite refusals to losers go on after the winner is known."""
     _streams: dict[str, Stream] = field(default_factory=dict)
-    _offers: dict[str, tuple[Signed, Statement, Signed]] = field(default_factory=dict)
+    _offers: dict[Hash, tuple[Signed, Statement, Signed]] = field(default_factory=dict)
+    """By offer, not by peer: the answer to a counter-offer may come just after the choice."""
 
     async def run(self) -> Agreed | None:
         """Negotiate; return the winner, or None (see `core.losses`).
@@ -178,7 +180,7 @@ class Talks:
                 self._decline(peer, LossReason.NOT_DRAWN, "the negotiation ended")
         if choice is None:
             return None
-        signed_offer, statement, signed_statement = self._offers[choice.peer]
+        signed_offer, statement, signed_statement = self._offers[choice.offer_hash]
         return Agreed(
             choice.peer,
             choice.offer,
@@ -232,8 +234,9 @@ class Talks:
             self._decline(peer, LossReason.OVER_CEILING, objection)
             return PeerFailed(peer, LossReason.OVER_CEILING, objection)
         statement, signed = await self.directory.statement(PeerId(peer), offer.statement_id)
-        self._offers[peer] = (answer.offer, statement, signed)
-        return OfferReceived(peer, offer, message_hash(answer.offer.body), statement)
+        offer_hash = message_hash(answer.offer.body)
+        self._offers[offer_hash] = (answer.offer, statement, signed)
+        return OfferReceived(peer, offer, offer_hash, statement)
 
     def _failure(self, peer: str, error: Exception) -> PeerFailed:
         reason, detail = _why(error)

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from cocoon.errors import UNDECODABLE
 from cocoon.market.match import Track
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Tracks:
     def _read(self) -> dict[str, _Entry]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Entry])
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (OSError, *UNDECODABLE):
             return {}
 
     def view(self) -> dict[str, Track]:

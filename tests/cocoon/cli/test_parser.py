@@ -2,6 +2,8 @@
 
 import argparse
 import inspect
+import re
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -9,6 +11,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
+from cocoon.cli.lessons import LESSONS
 from cocoon.cli.parser import (
     CHAT_MODEL,
     DEVNET_PORT,
@@ -24,6 +27,7 @@ from cocoon.market import quotes
 from cocoon.requester import inputs
 from kernels.custom import job
 
+SIMULATIONS = {each.name for each in entry_points(group=EXTENSIONS)}
 HEAVY = ("libp2p", "numpy", "httpx", "wasmtime", "pytoniq_core", "tokenizers", "starlette")
 
 
@@ -61,6 +65,38 @@ def test_every_command_has_a_function_that_takes_arguments_and_output(name: str)
     run = getattr(import_module(full_name(module)), function)
     assert list(inspect.signature(run).parameters) == ["parsed", "output"]
     assert run.__doc__
+
+
+def test_every_command_teaches_by_lines_that_can_be_typed(capsys) -> None:
+    lesson_lines = re.compile(
+        r"^  (?:payee +|payer +)?(cocoon .*?)(?:   *\S.*| [<>] .*)?$", re.MULTILINE
+    )
+    for name in commands().keys() - {"channel"}:
+        with pytest.raises(SystemExit):
+            make_parser().parse_args([name, "--help"])
+        lines = [shlex.split(each) for each in lesson_lines.findall(capsys.readouterr().out)]
+        assert lines or name == "peers" or name in SIMULATIONS, name
+        for words in lines:
+            make_parser().parse_args(words[1:])
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
+def test_what_is_taught_fits_a_terminal(lesson: str) -> None:
+    indented = [line for line in lesson.splitlines() if line.startswith(" ")]
+    assert [line for line in indented if len(line) >= 80] == []
+
+
+def test_every_lesson_belongs_to_a_command_that_shows_it(capsys) -> None:
+    for name, lesson in LESSONS.items():
+        with pytest.raises(SystemExit):
+            make_parser().parse_args([*name.split(), "--help"])
+        assert lesson.split()[-1] in capsys.readouterr().out
+
+
+def test_a_word_that_is_almost_a_command_is_understood(capsys) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["aks", "hi"])
+    assert "did you mean 'ask'?" in capsys.readouterr().err
 
 
 def test_every_exit_code_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +141,7 @@ def test_the_defaults_agree_with_the_modules_that_are_not_loaded_for_help() -> N
         ["ask", "hi", "--seed", "4294967296"],
         ["devnet", "--port", "65536"],
         ["wallet", "steal"],
+        ["ask", "hi", "--spend-max"],
         ["kernel", "submit"],
         ["kernel", "submit", "job", "--ms", "600001"],
         ["kernel", "submit", "job", "--device", "tpu"],

@@ -10,12 +10,12 @@ import trio.testing
 
 from cocoon.errors import PaymentError
 from cocoon.messages import VoucherMessage
-from cocoon.payments import payee_side
+from cocoon.payments import claiming, payee_side
 from cocoon.payments.channel import Phase
 from cocoon.payments.closing import channel_ref
 from cocoon.payments.journal import Journal, JournalError
 from cocoon.payments.limits import PayeeLimits
-from contracts.errors import ChainUnavailable
+from contracts.errors import ChainUnavailable, MessageRejected
 from contracts.units import NanoTon, parse_coins
 from contracts.voucher import sign_voucher
 
@@ -35,6 +35,7 @@ class Faulty:
         deaf_for: accounts that it does not answer for.
         history_to_lt: it shows no later transactions, while its states are new; 0: all.
         sent_at_once_max: the most messages that were on their way at one time.
+        refuses: says of every message that the contract refuses it.
     """
 
     def __init__(self, chain) -> None:
@@ -47,6 +48,7 @@ class Faulty:
         self.deaf_for = set()
         self.history_to_lt = 0
         self.sending = self.sent_at_once_max = 0
+        self.refuses = False
 
     async def _ask(self) -> None:
         self.asked += 1
@@ -71,6 +73,8 @@ class Faulty:
         self.sent_at_once_max = max(self.sent_at_once_max, self.sending)
         try:
             await self._ask()
+            if self.refuses:
+                raise MessageRejected("too small", exit_code=54)
             return await self._chain.send(message_boc)
         finally:
             self.sending -= 1
@@ -229,6 +233,20 @@ async def test_a_claim_does_not_wait_for_a_history_that_the_server_lacks(world, 
             before = world.balance(world.payee_address)
             await payer.exit_alone(channel)
             await until(lambda: world.balance(world.payee_address) > before)
+
+
+async def test_a_refusal_that_only_the_server_made_up_does_not_hold_a_claim_up_for_ever(
+    world, faulty, monkeypatch
+):
+    async with world.both() as (payer, payee):
+        channel = await world.channel(payer)
+        await world.pay(channel, payee, "0.1")
+        faulty.refuses = True
+        assert (await payee.settle_all()).unclaimed == TENTH
+        faulty.refuses = False
+        assert (await payee.settle_all()).unclaimed == TENTH  # not again soon
+        monkeypatch.setattr(claiming, "REFUSED_AGAIN_S", 0.0)
+        assert (await payee.settle_all()).unclaimed == 0
 
 
 async def several(payer, payee, world, count: int):

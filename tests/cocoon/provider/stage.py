@@ -311,6 +311,7 @@ class Job:
                 audio_ms_max=self.audio_ms_max,
                 kernel_ms_max=self.job.ms_max if isinstance(self.job, RunKernel) else 0,
                 output_bytes=self.output_bytes,
+                skip_ms=self.job.skip_ms if isinstance(self.job, RunSpeech) else 0,
             ),
             purse=self.purse,
             check_receipt=lambda *_: b"c" * 64,

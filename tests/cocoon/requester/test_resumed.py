@@ -170,7 +170,7 @@ async def test_a_requester_that_stays_away_frees_all_it_held_and_is_not_waited_f
     await until(lambda: desk.free_slots == pool.free_slots == 1)
     assert not provider.payee._active
     assert not market.events(1, "job_ended"), "it never began, and nothing was paid"
-    assert len(provider.debtors) == 0
+    assert not provider.debtors.owed_by(requester.identity.peer_id, provider.clock())
     assert provider.open_jobs._has_lapsed(requester.identity.peer_id)
     result = await requester.run(request(), _silent)
     assert result.finish is Finish.STOP
