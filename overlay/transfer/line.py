@@ -44,6 +44,8 @@ class Line:
         self._stream = stream
         self._tally = Tally()
         self._patience_s = 0.0
+        self._first_s = math.inf
+        self._began_at_s = 0.0
         self._dial: Dial | None = None
         self._greet: Greet | None = None
         self._up = True
@@ -60,17 +62,25 @@ class Line:
         self._changed = trio.Event()
 
     def begin(
-        self, patience_s: float, *, dial: Dial | None = None, greet: Greet | None = None
+        self,
+        patience_s: float,
+        *,
+        first_s: float = math.inf,
+        dial: Dial | None = None,
+        greet: Greet | None = None,
     ) -> None:
         """Count from here on, and outlive losses of the connection for *patience_s* in all.
 
         Args:
             patience_s: 0 for a line that ends with its stream.
+            first_s: a line that has not lasted for so long yet waits for so long, another
+                for as long as it has lasted: who leaves early cannot hold up others for long.
             dial: makes the next connection; None on the side that waits for it.
             greet: goes with *dial*.
         """
-        self._tally, self._patience_s = Tally(), patience_s
+        self._tally, self._patience_s, self._first_s = Tally(), patience_s, first_s
         self._dial, self._greet = dial, greet
+        self._began_at_s = trio.current_time()
 
     def disown(self) -> None:
         """The frame that came last was sent before the peer began to count."""
@@ -223,6 +233,11 @@ class Line:
             self._fault = PeerUnavailable(why)
             self._wake()
 
+    @property
+    def _gives_up_at_s(self) -> float:
+        deserved_s = max(self._first_s, self._lost_at_s - self._began_at_s)
+        return self._lost_at_s + min(self._patience_s, deserved_s)
+
     def _lose(self, stream: Stream, error: Exception) -> None:
         """Note that the connection is gone, and interrupt who uses it.
 
@@ -259,7 +274,7 @@ class Line:
         self._changed = trio.Event()
 
     async def _wait_for_peer(self) -> None:
-        with trio.move_on_at(self._lost_at_s + self._patience_s):
+        with trio.move_on_at(self._gives_up_at_s):
             await self._changed.wait()
             return
         self._fail()
@@ -267,7 +282,7 @@ class Line:
     async def _restore(self, dial: Dial) -> None:
         """Dial until a connection stands."""
         again_s = DIAL_AGAIN_S
-        with trio.move_on_at(self._lost_at_s + self._patience_s):
+        with trio.move_on_at(self._gives_up_at_s):
             while not await self._try_once(dial):
                 await trio.sleep(again_s)
                 again_s = min(2 * again_s, DIAL_AGAIN_S_MAX)

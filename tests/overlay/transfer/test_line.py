@@ -178,6 +178,18 @@ async def test_nobody_who_comes_back_ends_the_line_after_its_patience(autojump_c
         assert lines[side].over
 
 
+@pytest.mark.parametrize(("lasted_s", "waits_s"), [(0, 2), (3, 3), (50, PATIENCE_S)])
+async def test_a_line_waits_for_as_long_as_it_has_lasted(autojump_clock, lasted_s, waits_s) -> None:
+    _, theirs = Wire([]).connect()
+    line = Line(theirs)
+    line.begin(PATIENCE_S, first_s=2)
+    await trio.sleep(lasted_s)
+    theirs._raw.break_off()
+    with pytest.raises(PeerUnavailable):
+        await line.receive()
+    assert trio.current_time() == lasted_s + waits_s
+
+
 async def test_patience_is_for_all_losses_together(autojump_clock) -> None:
     async with trio.open_nursery() as nursery:
         wire = Wire([])
