@@ -215,12 +215,13 @@ class Line:
 
     async def _hand_over(self, stream: Stream, greet: Greet) -> None:
         async with self._sending:
-            came = await greet(stream, self._tally.received)
-            for frame in self._tally.rest(came):
+            rest = self._tally.rest(await greet(stream, self._tally.received))
+            if stream is not self._stream or self._fault is not None:
+                return
+            self._come_up()  # who receives goes on now: the peer has a rest to send, too
+            for frame in rest:
                 with trio.fail_after(FRAME_S):
                     await stream.send(frame)
-            if stream is self._stream and self._fault is None:
-                self._come_up()
 
     async def replaced(self, stream: Stream) -> None:
         """Wait until this line has no use for *stream* any more."""
