@@ -45,6 +45,7 @@ from contracts.voucher import (
     ChannelRef,
     sign_release,
 )
+from contracts.wallet import Wallet
 
 __all__ = ["Earnings", "PayeeChannel", "PayeeService", "open_payee"]
 
@@ -269,6 +270,7 @@ async def open_payee(
     limits: PayeeLimits = NO_PAYEE_LIMITS,
     cache_s: float = CACHE_S,
     timeout_s: float = CHAIN_TIMEOUT_S,
+    wallet: Wallet | None = None,
 ) -> AsyncGenerator[PayeeService]:
     """Run the payee's side for the length of the ``async with`` block.
 
@@ -286,6 +288,7 @@ async def open_payee(
         limits: what others may owe us.
         cache_s: how long a look at a channel lets jobs start without another one.
         timeout_s: longest wait for one effect on chain.
+        wallet: carries claims of locks that need more gas than an external message has.
 
     Raises:
         ConfigError: the times leave no room to claim.
@@ -312,6 +315,7 @@ async def open_payee(
             claim_margin_s=claim_margin_s,
             claim_worth=claim_worth,
             timeout_s=timeout_s,
+            wallet=wallet,
         )
         service = PayeeService(
             store,
