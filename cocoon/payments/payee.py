@@ -278,8 +278,7 @@ async def open_payee(
         chain: where the money is.
         payee_seed: Ed25519 seed of the key that signs releases, 32 bytes.
         payee_address: where claims are paid to; raw form.
-        journal_path: the file that holds the vouchers; made with mode 0600. Losing it
-            loses what is not claimed yet.
+        journal_path: holds the vouchers, mode 0600; who loses it loses what is not claimed.
         clock: unix time; only for the log.
         claim_margin_s: a claim must be on chain so long before a channel closes.
         watch_interval_s: how often channels with something unclaimed are looked at.
@@ -292,8 +291,7 @@ async def open_payee(
 
     Raises:
         ConfigError: the times leave no room to claim.
-        JournalLocked: another process uses this journal.
-        JournalCorrupt: the journal is damaged; the message says what to do.
+        JournalLocked, JournalCorrupt: another process uses the journal, or it is damaged.
     """
     _check_times(claim_margin_s, watch_interval_s, challenge_s_min)
     terms = PayeeTerms(
@@ -302,8 +300,7 @@ async def open_payee(
         payee_address=payee_address,
         challenge_s_min=challenge_s_min,
     )
-    journal = await trio.to_thread.run_sync(_open_journal, journal_path)
-    with journal:
+    with await trio.to_thread.run_sync(_open_journal, journal_path) as journal:
         book = PayeeBook(journal.records)
         store = PayeeStore(book, DurableLog(journal, book))
         claiming = Claiming(
