@@ -433,6 +433,7 @@ async def open_till(
             unseen_max=settings.unseen_nanoton_max,
         ),
         watch_interval_s=PAYEE_WATCH_S,
+        wallet=account.wallet,
     ) as payee:
         yield payee
 

@@ -11,6 +11,7 @@ can not tell "absent" from "not shown".
 Source: TON whitepaper (TVM) 3.1.2-3.1.7; TON `crypto/vm/cells/MerkleProof.cpp`.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - an adapter
@@ -30,7 +31,7 @@ from contracts._pytoniq import (
     decode_roots,
     refusing,
 )
-from contracts.cells import Cell, Slice
+from contracts.cells import Builder, Cell, Slice
 from contracts.errors import InvalidData
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "LibraryCell",
     "ProofCell",
     "ProofSlice",
+    "decode_as_far_as_read",
     "decode_cells",
     "decode_proof",
     "find",
@@ -148,6 +150,48 @@ def decode_cells(data: bytes, *, size_bytes_max: int, roots_max: int) -> list[Ce
     ordinary = frozenset({CellTypes.library_ref})
     cells = decode_roots(data, StrictCell, ordinary, roots_max=roots_max, check_sum=True)
     return [Cell.of(cell) for cell in cells]
+
+
+def decode_as_far_as_read(
+    data: bytes, *, size_bytes_max: int, roots_max: int
+) -> list[tuple[bytes, Cell]]:
+    """Parse a bag with several roots; return each with its hash.
+
+    Anybody can send an account Merkle cells, in places that nobody reads. They become ordinary
+    cells of their hash, so the tree can be read beside them.
+
+    Raises:
+        InvalidData: it is too long, malformed, or has too many roots.
+    """
+    try:
+        cells = decode_cells(data, size_bytes_max=size_bytes_max, roots_max=roots_max)
+        return [(cell.hash, cell) for cell in cells]
+    except InvalidData:
+        if len(data) > size_bytes_max:
+            raise
+    roots = decode_roots(data, ProofCell, PROOF_CELLS, roots_max=roots_max, check_sum=True)
+    made = _ordinary(roots)
+    return [(root.get_hash(0), Cell.of(made[id(root)])) for root in roots]
+
+
+def _ordinary(roots: Sequence[LibraryCell]) -> dict[int, StrictCell]:
+    """Return what each cell below becomes, by the cell's `id`."""
+    made: dict[int, StrictCell] = {}
+    stack = list(roots)
+    while stack:
+        cell = stack[-1]
+        merkle = cell.type_ not in (CellTypes.ordinary, CellTypes.library_ref)
+        missing = [] if merkle else [ref for ref in cell.refs if id(ref) not in made]
+        stack += missing
+        if missing:
+            continue
+        stack.pop()
+        if merkle:
+            made[id(cell)] = Builder().raw(cell.hash).uint(1, 1).end().inner
+        else:
+            refs: list[LibraryCell] = [made[id(ref)] for ref in cell.refs]
+            made[id(cell)] = StrictCell(cell.bits, refs, cell.type_)
+    return made
 
 
 def first_hash(data: bytes) -> bytes | None:

@@ -39,7 +39,9 @@ from pytoniq_core.tlb.tlb import TlbError  # noqa: TID251 - the adapter
 
 from contracts.errors import ContractError, InvalidData
 
-DEPTH_MAX: Final = 512
+DEPTH_MAX: Final = 1 << 10
+"""TON's own limit is 1024, of a message 512: a transaction is a little deeper than its message."""
+
 BOC_CELLS_MAX: Final = 1 << 15
 """Each takes up to 1.2 kB of memory once it is parsed: 40 MB for the worst bag."""
 

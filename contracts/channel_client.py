@@ -34,6 +34,9 @@ from contracts.locks import LockedVoucher, Witness, is_settled, lock_id
 from contracts.units import NO_MONEY, NanoTon
 from contracts.wallet import SignedTransfer, Transfer, Wallet, send_transfers, submit_transfer
 
+_OUT_OF_GAS = -14
+"""The exit code of an external message that is not accepted within the gas it may use on credit."""
+
 Journal = Callable[[SignedTransfer], Awaitable[None]]
 
 
@@ -137,7 +140,7 @@ async def top_up(
         if await read_channel(chain, address) is None:
             raise InvalidData(f"no channel at {address}")
         sent = await send_transfers(chain, wallet, [payment], timeout_s=timeout_s, journal=journal)
-        return await _topped_up(chain, sent, address)
+        return await _arrived(chain, sent, address)
 
 
 async def finish_top_up(
@@ -151,7 +154,7 @@ async def finish_top_up(
     """
     with _deadline(f"channel {address} is not topped up", timeout_s):
         sent = await submit_transfer(chain, signed, timeout_s=timeout_s)
-        return await _topped_up(chain, sent, address)
+        return await _arrived(chain, sent, address)
 
 
 async def claim(
@@ -178,12 +181,14 @@ async def claim_locked(
     witnesses: Sequence[Witness | None],
     *,
     timeout_s: float,
+    wallet: Wallet | None = None,
 ) -> ChannelStep:
-    """Cash a locked voucher by external message.
+    """Cash a locked voucher by external message, or when that may not use so much gas, by *wallet*.
 
-    For up to `channel.EXTERNAL_LOCKS_MAX` witnesses; more go by `send_transfers`, from a
-    wallet, with `channel.locked_claim_fee` attached. An under-funded channel pays what it
-    has, and remembers the locks: look at the state.
+    Without a wallet for up to `channel.EXTERNAL_LOCKS_MAX` witnesses, and only as long as the
+    channel does not remember too many locks: the payer can see to it that it does, with a few
+    whose digests begin as the one that matters. An under-funded channel pays what it has, and
+    remembers the locks: look at the state.
 
     Raises:
         MessageRejected: the contract refuses it; its exit code says why.
@@ -203,7 +208,16 @@ async def claim_locked(
         return noted and state.paid_nanoton >= voucher.total_nanoton + worth
 
     body = channel.locked_claim_body(voucher, witnesses)
-    return await _step(chain, address, body, done, timeout_s)
+    try:
+        return await _step(chain, address, body, done, timeout_s)
+    except MessageRejected as error:
+        if wallet is None or error.exit_code != _OUT_OF_GAS:
+            raise
+    fee = channel.locked_claim_fee(len(voucher.locks))
+    with _deadline(f"no effect on channel {address}", timeout_s):
+        message = Transfer(destination=address, value_nanoton=fee, body=body)
+        sent = await send_transfers(chain, wallet, [message], timeout_s=timeout_s)
+        return await _arrived(chain, sent, address)
 
 
 async def cooperative_close(
@@ -278,11 +292,11 @@ async def _delivered(chain: Chain, sent: TransactionRecord, address: str) -> Tra
     return await wait_for_delivery(chain, sent, address)
 
 
-async def _topped_up(chain: Chain, sent: TransactionRecord, address: str) -> ChannelStep:
+async def _arrived(chain: Chain, sent: TransactionRecord, address: str) -> ChannelStep:
     received = await _delivered(chain, sent, address)
     state = await _read_since(chain, address, received.lt)
     if received.aborted:
-        raise MessageRejected(f"no channel took {address}'s top-up", exit_code=received.exit_code)
+        raise MessageRejected(f"channel {address} did not take it", exit_code=received.exit_code)
     return ChannelStep(state, (sent, received))
 
 

@@ -25,7 +25,7 @@ from contracts import tlb
 from contracts._proof_cells import (
     LibraryCell,
     ProofSlice,
-    decode_cells,
+    decode_as_far_as_read,
     decode_proof,
     find,
     find_from,
@@ -325,11 +325,11 @@ def check_transactions(
         Unreadable: one is of a kind that we do not read.
     """
     page: list[Linked] = []
-    for cell in _blaming(_decode_page, answer.transactions, hash_):
-        if cell.hash != hash_:
+    for found, cell in _blaming(_decode_page, answer.transactions, hash_):
+        if found != hash_:
             raise InvalidData("a transaction that does not follow from the one after it")
         try:
-            linked = read_transaction(workchain, cell)
+            linked = read_transaction(workchain, cell, found)
         except InvalidData as error:
             raise Unreadable(str(error)) from error
         if linked.record.lt != lt:
@@ -371,16 +371,16 @@ def check_transaction(answer: TransactionInfo, block: BlockId, address: str, lt:
     leaf.skip_currencies()
     hash_ = leaf.below().get_hash(0)
     cells = _blaming(_decode_page, answer.transaction, hash_)
-    if [cell.hash for cell in cells] != [hash_]:
+    if [found for found, _ in cells] != [hash_]:
         raise InvalidData("a transaction that is not the proven one")
     try:
-        return read_transaction(workchain, cells[0])
+        return read_transaction(workchain, cells[0][1], hash_)
     except InvalidData as error:
         raise Unreadable(str(error)) from error
 
 
-def _decode_page(data: bytes) -> list[Cell]:
-    return decode_cells(data, size_bytes_max=BOC_BYTES_MAX, roots_max=TRANSACTIONS_MAX)
+def _decode_page(data: bytes) -> list[tuple[bytes, Cell]]:
+    return decode_as_far_as_read(data, size_bytes_max=BOC_BYTES_MAX, roots_max=TRANSACTIONS_MAX)
 
 
 # --- masterchain blocks ---

@@ -29,13 +29,18 @@ class Linked(msgspec.Struct, frozen=True):
     ended: bool = False
 
 
-def read_transaction(workchain: int, cell: Cell) -> Linked:
+def read_transaction(workchain: int, cell: Cell, hash_: bytes = b"") -> Linked:
     """Read a ``Transaction`` cell; everything in the result is under its hash.
+
+    Args:
+        workchain: of the account.
+        cell: the transaction.
+        hash_: of the transaction, when some cells that are not read are not as they were.
 
     Raises:
         InvalidData: it is not an ordinary transaction.
     """
-    info = tlb.parse_transaction(cell)
+    info = tlb.parse_transaction(tlb.without_inbound(cell))
     reader = cell.parse()
     reader.uint(4)
     account = join_address(workchain, reader.raw(32))
@@ -43,11 +48,12 @@ def read_transaction(workchain: int, cell: Cell) -> Linked:
     before_hash, before_lt = reader.raw(32), reader.uint(64)
     reader.uint(32 + 15 + 2)
     ended = reader.uint(2) == _NONEXIST
-    message = in_message(cell)
+    inbound = cell.refs[0].parse().maybe_ref()
+    message = None if inbound is None else tlb.read_message(inbound)
     record = TransactionRecord(
         account=account,
         lt=info.lt,
-        hash=cell.hash,
+        hash=hash_ or cell.hash,
         now_unix_s=info.now_unix_s,
         fees_nanoton=NanoTon(info.fees_nanoton),
         gas_used=info.gas_used,

@@ -22,7 +22,7 @@ from pytoniq_core.tlb.transaction import (  # noqa: TID251 - an adapter
 )
 
 from contracts._pytoniq import refusing
-from contracts.cells import EMPTY, Builder, Cell, internal_address
+from contracts.cells import EMPTY, Builder, Cell, Slice, internal_address
 from contracts.errors import InvalidData
 
 _STATUS: Final = {
@@ -93,6 +93,9 @@ class AccountInfo(msgspec.Struct, frozen=True, kw_only=True):
     last_transaction_hash: bytes = bytes(32)
 
 
+_NO_MESSAGE = Builder().uint(0b10, 2).uint(0, 2).address("0:" + "00" * 32).coins(0).uint(0, 2).end()
+"""An external message that says nothing."""
+
 NO_ACCOUNT = Builder().ref(Builder().uint(0, 1).end()).uint(0, 256).uint(0, 64).end()
 """The ``ShardAccount`` of an address that nothing was ever sent to."""
 
@@ -147,6 +150,73 @@ def parse_message(cell: Cell) -> Message:
     _check_external(info.dest)
     source, lt = internal_address(info.src), info.created_lt
     return Message(source, "", 0, 0, lt, bounced=False, body=body, cell=cell)
+
+
+def read_message(cell: Cell) -> Message:
+    """Read an inbound message, past what whoever sent it may have put in to make that hard.
+
+    Of a ``StateInit`` and of extra currencies nothing is read: they may be of any size.
+
+    Raises:
+        InvalidData: it is none.
+    """
+    reader = cell.parse()
+    external = reader.flag()
+    if external and reader.flag():
+        raise InvalidData("not an inbound message")
+    source, value, fees, lt, bounced = "", 0, 0, 0, False
+    if external:
+        _skip_external_address(reader)
+        destination = reader.address()
+        reader.coins()
+    else:
+        reader.uint(2)
+        bounced, source, destination = reader.flag(), reader.address(), reader.address()
+        value = reader.coins()
+        reader.maybe_ref()
+        fees = reader.coins() + reader.coins()
+        lt = reader.uint(64)
+        reader.uint(32)
+    if reader.flag():
+        _skip_init(reader)
+    body = reader.ref() if reader.flag() else reader.rest()
+    return Message(source, destination, value, fees, lt, bounced, body, cell)
+
+
+def _skip_external_address(reader: Slice) -> None:
+    kind = reader.uint(2)
+    if kind > 1:
+        raise InvalidData("an internal address where an external one belongs")
+    if kind:
+        reader.uint(reader.uint(9))
+
+
+def _skip_init(reader: Slice) -> None:
+    """Read ``Either StateInit ^StateInit`` past."""
+    if reader.flag():
+        reader.ref()
+        return
+    if reader.flag():
+        reader.uint(5)
+    if reader.flag():
+        reader.uint(2)
+    for _ in range(3):  # code, data, libraries
+        reader.maybe_ref()
+
+
+def without_inbound(transaction: Cell) -> Cell:
+    """Return a ``Transaction`` with another inbound message, that can be read.
+
+    Raises:
+        InvalidData: it is none.
+    """
+    if len(transaction.refs) != 3:
+        raise InvalidData("not an ordinary transaction, with its fees in coins")
+    messages = transaction.refs[0]
+    if not messages.parse().flag():
+        return transaction
+    fields = Cell(messages.bits, messages.size_bits, (_NO_MESSAGE, *messages.refs[1:]))
+    return Cell(transaction.bits, transaction.size_bits, (fields, *transaction.refs[1:]))
 
 
 def _check_external(address: object) -> None:

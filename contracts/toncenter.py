@@ -16,8 +16,9 @@ import msgspec
 import trio
 
 from contracts._http import Answer, Http, NotConnected, open_http
+from contracts._proof_cells import decode_as_far_as_read
 from contracts.address import friendly_address, parse_address
-from contracts.cells import decode_boc, join_address, split_address
+from contracts.cells import BOC_BYTES_MAX, decode_boc, join_address, split_address
 from contracts.chain import Account, MethodResult, TransactionRecord
 from contracts.decoding import decode_json
 from contracts.errors import (
@@ -476,9 +477,10 @@ def _account(address: str, information: _Information) -> Account:
 
 
 def _transaction(address: str, transaction: _Transaction) -> Linked:
-    cell = decode_boc(_bytes(transaction.data))
-    linked = read_transaction(split_address(address)[0], cell)
-    if cell.hash != _bytes(transaction.transaction_id.hash) or linked.record.account != address:
+    data = _bytes(transaction.data)
+    ((hash_, cell),) = decode_as_far_as_read(data, size_bytes_max=BOC_BYTES_MAX, roots_max=1)
+    linked = read_transaction(split_address(address)[0], cell, hash_)
+    if hash_ != _bytes(transaction.transaction_id.hash) or linked.record.account != address:
         raise InvalidData(f"a transaction of {address} that is not what it is called")
     return linked
 

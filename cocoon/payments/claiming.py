@@ -32,6 +32,7 @@ from contracts.delivery import hand_in
 from contracts.errors import ChainUnavailable, ContractError, InvalidData, MessageRejected
 from contracts.locks import LockedVoucher, Witness, is_settled
 from contracts.units import NO_MONEY, NanoTon
+from contracts.wallet import Wallet
 
 LOOKS_AT_ONCE: Final = 16
 """Channels that are looked at, and claimed from, side by side: many may leave together."""
@@ -73,6 +74,7 @@ class Claiming:
         claim_margin_s: int,
         claim_worth: NanoTon,
         timeout_s: float,
+        wallet: Wallet | None = None,
     ) -> None:
         self._store = store
         self._chain = chain
@@ -82,6 +84,7 @@ class Claiming:
         self.claim_margin_s = claim_margin_s
         self._claim_worth = claim_worth
         self._timeout_s = timeout_s
+        self._wallet = wallet
         self._refused: dict[str, tuple[NanoTon, float]] = {}
         self._unseen_at_s: dict[str, float] = {}
         self._released_at_s: dict[str, float] = {}
@@ -279,7 +282,9 @@ class Claiming:
             total_nanoton=claim.total, locks=claim.locks, signature=claim.signature
         )
         for witnesses in await self._openable(address, claim):
-            await claim_locked(self._chain, address, voucher, witnesses, timeout_s=timeout_s)
+            await claim_locked(
+                self._chain, address, voucher, witnesses, timeout_s=timeout_s, wallet=self._wallet
+            )
 
     async def _openable(self, address: str, claim: Claim) -> list[list[Witness | None]]:
         """Return the witnesses to show, in one claim after another."""

@@ -45,6 +45,7 @@ from contracts.voucher import (
     ChannelRef,
     sign_release,
 )
+from contracts.wallet import Wallet
 
 __all__ = ["Earnings", "PayeeChannel", "PayeeService", "open_payee"]
 
@@ -268,6 +269,7 @@ async def open_payee(
     limits: PayeeLimits = NO_PAYEE_LIMITS,
     cache_s: float = CACHE_S,
     timeout_s: float = CHAIN_TIMEOUT_S,
+    wallet: Wallet | None = None,
 ) -> AsyncGenerator[PayeeService]:
     """Run the payee's side for the length of the ``async with`` block.
 
@@ -275,8 +277,7 @@ async def open_payee(
         chain: where the money is.
         payee_seed: Ed25519 seed of the key that signs releases, 32 bytes.
         payee_address: where claims are paid to; raw form.
-        journal_path: the file that holds the vouchers; made with mode 0600. Losing it
-            loses what is not claimed yet.
+        journal_path: holds the vouchers, mode 0600; who loses it loses what is not claimed.
         clock: unix time; only for the log.
         claim_margin_s: a claim must be on chain so long before a channel closes.
         watch_interval_s: how often channels with something unclaimed are looked at.
@@ -285,11 +286,11 @@ async def open_payee(
         limits: what others may owe us.
         cache_s: how long a look at a channel lets jobs start without another one.
         timeout_s: longest wait for one effect on chain.
+        wallet: carries claims of locks that need more gas than an external message has.
 
     Raises:
         ConfigError: the times leave no room to claim.
-        JournalLocked: another process uses this journal.
-        JournalCorrupt: the journal is damaged; the message says what to do.
+        JournalLocked, JournalCorrupt: another process uses the journal, or it is damaged.
     """
     _check_times(claim_margin_s, watch_interval_s, challenge_s_min)
     terms = PayeeTerms(
@@ -298,8 +299,7 @@ async def open_payee(
         payee_address=payee_address,
         challenge_s_min=challenge_s_min,
     )
-    journal = await trio.to_thread.run_sync(_open_journal, journal_path)
-    with journal:
+    with await trio.to_thread.run_sync(_open_journal, journal_path) as journal:
         book = PayeeBook(journal.records)
         store = PayeeStore(book, DurableLog(journal, book))
         claiming = Claiming(
@@ -311,6 +311,7 @@ async def open_payee(
             claim_margin_s=claim_margin_s,
             claim_worth=claim_worth,
             timeout_s=timeout_s,
+            wallet=wallet,
         )
         service = PayeeService(
             store,

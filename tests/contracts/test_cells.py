@@ -129,7 +129,7 @@ def test_a_long_chain_of_cells_needs_no_recursion() -> None:
 def test_cells_that_nest_too_deeply_are_refused() -> None:
     cell = EMPTY
     with pytest.raises(LocalContractError, match="deep"):
-        for _ in range(600):
+        for _ in range(1100):
             cell = Cell(0, 0, (cell,))
 
 

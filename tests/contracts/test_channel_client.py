@@ -26,7 +26,7 @@ from contracts.errors import (
     LocalContractError,
     MessageRejected,
 )
-from contracts.locks import HashLock, LockedVoucher, Preimage
+from contracts.locks import HashLock, KeyLock, LockedVoucher, Preimage, sign_key_payment
 from contracts.toncenter import DevnetControl, Toncenter
 from contracts.units import NanoTon
 from contracts.voucher import (
@@ -255,6 +255,55 @@ async def test_a_locked_claim_is_done_once_and_may_be_repeated(
     assert step.state.settled_nanoton == {locks[0].digest: COIN}
     again = await claim_locked(toncenter, state.address, held, witnesses, timeout_s=WAIT_S)
     assert again == ChannelStep(step.state, ())
+
+
+def beside(key: bytes, count: int) -> list[bytes]:
+    """Return secrets whose digests have 0, 1, 2, ... bits in common with *key*."""
+    found: dict[int, bytes] = {}
+    for number in range(1 << 20):
+        secret = number.to_bytes(32)
+        differs = int.from_bytes(sha256(secret).digest()) ^ int.from_bytes(key)
+        found.setdefault(256 - differs.bit_length(), secret)
+        if set(range(count)) <= set(found):
+            break
+    return [found[bits] for bits in range(count)]
+
+
+async def test_a_claim_that_the_payer_made_too_dear_for_an_external_message_goes_by_wallet(
+    chain: EmbeddedChain, toncenter: Toncenter, payer: Wallet, payee: Wallet, params: ChannelParams
+) -> None:
+    """A dozen locks of its own, beside the one that matters, make each look at that a long way."""
+    state, ref = await opened(toncenter, payer, params)
+    deadline = chain.now_unix_s + 600
+    payment = sign_key_payment(PAYER_SEED, toncenter.network_id, COIN)
+    lock = KeyLock(key=payer.public_key, amount_nanoton=COIN, deadline_unix_s=deadline)
+    secrets = beside(lock.key, 12)
+    dust = [
+        HashLock(digest=sha256(each).digest(), amount_nanoton=NanoTon(1), deadline_unix_s=deadline)
+        for each in secrets
+    ]
+
+    def held(total: int, locks: list) -> LockedVoucher:
+        signature = sign_locked_voucher(PAYER_SEED, ref, NanoTon(total), locks)
+        return LockedVoucher(total_nanoton=NanoTon(total), locks=tuple(locks), signature=signature)
+
+    body = channel.locked_claim_body(held(COIN, dust), [Preimage(each) for each in secrets])
+    fee = channel.locked_claim_fee(len(dust))
+    message = Transfer(destination=state.address, value_nanoton=fee, body=body)
+    await send_transfers(toncenter, payer, [message], timeout_s=WAIT_S)
+    chain.faucet(payee.address, COIN)
+    voucher = held(COIN, [lock])
+    with pytest.raises(MessageRejected) as refused:
+        await claim_locked(toncenter, state.address, voucher, [payment], timeout_s=WAIT_S)
+    assert refused.value.exit_code == -14
+    had = await balance(toncenter, payee)
+    for _ in range(2):  # and again, for nothing
+        step = await claim_locked(
+            toncenter, state.address, voucher, [payment], timeout_s=WAIT_S, wallet=payee
+        )
+        assert step.state is not None
+        assert step.state.paid_nanoton == 2 * COIN
+    assert await balance(toncenter, payee) > had + COIN * 9 // 10
 
 
 async def test_a_top_up_that_was_journaled_is_finished_once_after_a_crash(

@@ -1,5 +1,6 @@
 """Proofs of the ledger, checked by us and by pytoniq-core; and every way to forge one."""
 
+import base64
 from collections.abc import Callable
 
 import msgspec
@@ -11,6 +12,7 @@ from nacl.signing import SigningKey
 from pytoniq_core.boc.address import Address  # noqa: TID251 - an oracle
 from pytoniq_core.boc.cell import Cell as LibraryCell  # noqa: TID251 - an oracle
 from pytoniq_core.boc.cell import CellError  # noqa: TID251 - an oracle
+from pytoniq_core.boc.hashmap.hashmap import HashMap  # noqa: TID251 - an oracle
 from pytoniq_core.proof.check_proof import (  # noqa: TID251 - an oracle
     check_account_proof,
     check_block_signatures,
@@ -25,11 +27,11 @@ from pytoniq_core.tlb.config import (  # noqa: TID251 - an oracle
 )
 
 from contracts import lite_messages as lite
-from contracts import proofs
+from contracts import proofs, toncenter
 from contracts._merkle import encode_roots, merkle_proof
 from contracts._proof_cells import ProofCell, decode_proof, find, proven_root
 from contracts.blocks import Block, Moment, Validator, make_block
-from contracts.cells import Builder, Cell, encode_boc, join_address
+from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address
 from contracts.config import with_validators
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import Emulator
@@ -142,6 +144,60 @@ def test_transactions_follow_from_the_account(chain: EmbeddedChain) -> None:
     shuffled = lite.TransactionList((), encode_roots(cells[::-1]))
     with pytest.raises(InvalidData, match="does not follow"):
         proofs.check_transactions(shuffled, 0, last.lt, last.hash)
+
+
+def graft(cell: LibraryCell, replaced: bytes, by: LibraryCell) -> LibraryCell:
+    """Return a tree with another cell in place of the one with the hash *replaced*."""
+    if cell.hash == replaced:
+        return by
+    return ProofCell(cell.bits.copy(), [graft(ref, replaced, by) for ref in cell.refs], cell.type_)
+
+
+def libraries(count: int) -> Cell:
+    """Return a dictionary of so many libraries, none of which is one."""
+    entries = HashMap(256)
+    for number in range(count):
+        entries.set_int_key(number, Builder().uint(0, 1).end().inner)
+    return Cell.of(entries.serialize())
+
+
+MARK = Builder().uint(0x5EED, 16).end()
+
+
+@pytest.mark.parametrize("where", ["init", "libraries", "body", "currencies"])
+@pytest.mark.parametrize("large", [False, True])
+def test_who_sends_what_nobody_reads_hides_nothing_that_is_read(
+    chain: EmbeddedChain, ledger: Ledger, where: str, large: bool
+) -> None:
+    """Merkle cells, or dictionaries without an end, beside a claim: it is found all the same."""
+    said = Builder().uint(0x434C4B31, 32).end()
+    body = Builder().inline(said).ref(MARK).end() if where == "body" else said
+    header = Builder().uint(0b0110, 4).address(FRIEND).address(WALLET.address).coins(COIN)
+    header = header.maybe_ref(MARK if where == "currencies" else None)
+    header = header.coins(0).coins(0).uint(7, 64).uint(0, 32)
+    if where in ("init", "libraries"):
+        header = header.uint(0b10, 2).uint(0, 2).maybe_ref(MARK if where == "init" else None)
+        header = header.maybe_ref(None).maybe_ref(MARK if where == "libraries" else None)
+    else:
+        header = header.uint(0, 1)
+    message = header.uint(1, 1).ref(body).end()
+
+    stored = chain.stored_transactions(WALLET.address)[-1]
+    whole = decode_boc(stored.boc)
+    old = whole.refs[0].refs[0]
+    hostile = libraries(1100).inner if large else header_proof(ledger.last.master)
+    received = graft(message.inner, MARK.hash, hostile)
+    sent = graft(whole.inner, old.hash, received)
+    answer = lite.TransactionList((), encode_roots([sent]))
+    (linked,) = proofs.check_transactions(answer, 0, stored.record.lt, sent.get_hash(0))
+    record = linked.record
+    assert (record.hash, record.source, record.value_nanoton) == (sent.get_hash(0), FRIEND, COIN)
+    assert linked.sent_lt == 7
+    assert decode_boc(record.body).parse().uint(32) == 0x434C4B31
+    assert record.out_messages == stored.record.out_messages
+    name = toncenter._TransactionId(record.lt, base64.b64encode(record.hash).decode())
+    told = toncenter._Transaction(name, base64.b64encode(answer.transactions).decode())
+    assert toncenter._transaction(WALLET.address, told) == linked
 
 
 # --- what is false is not ---

@@ -11,12 +11,13 @@ import trio.testing
 from cocoon.errors import PaymentError
 from cocoon.messages import VoucherMessage
 from cocoon.payments import claiming, payee_side
-from cocoon.payments.channel import Phase
+from cocoon.payments.channel import Claim, Phase
 from cocoon.payments.closing import channel_ref
 from cocoon.payments.journal import Journal, JournalError
 from cocoon.payments.limits import PayeeLimits
 from contracts.cells import EMPTY, encode_boc
 from contracts.errors import ChainUnavailable, InvalidData, MessageRejected
+from contracts.locks import KeyLock
 from contracts.units import NanoTon, parse_coins
 from contracts.voucher import sign_voucher
 
@@ -263,6 +264,21 @@ async def test_from_a_channel_that_cannot_be_read_is_claimed_all_the_same(world,
         assert world.balance(world.payee_address) > TENTH - COST
         faulty.garbles = False
         assert (await payee.settle_all()).unclaimed == 0
+
+
+async def test_locked_claims_may_go_by_the_payees_wallet(world, faulty, monkeypatch):
+    """The payer can make them too dear for external messages (`contracts.channel_client`)."""
+    lock = KeyLock(key=bytes(32), amount_nanoton=TENTH, deadline_unix_s=2**32 - 1)
+    held = Claim(total=TENTH, signature=bytes(64), worth=TENTH, locks=(lock,), witnesses=(None,))
+    carried = []
+
+    async def claim_locked(_chain, _address, voucher, _witnesses, *, timeout_s, wallet):
+        carried.append((voucher.locks, timeout_s, wallet))
+
+    monkeypatch.setattr(claiming, "claim_locked", claim_locked)
+    async with world.payee(wallet=world.payee_wallet) as payee:
+        await payee._claiming._send(world.payee_address, held)
+    assert carried == [((lock,), 5, world.payee_wallet)]
 
 
 async def several(payer, payee, world, count: int):
