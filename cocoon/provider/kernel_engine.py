@@ -39,6 +39,7 @@ from kernels.custom import (
 )
 from kernels.custom.job import TIME_MS_MAX, Limits, Usage, arrays_bytes, output_bytes
 from kernels.custom.oversight import Order, Reading
+from kernels.device import PTX_REMEDY
 from kernels.errors import InvalidInput, KernelError
 
 TICK_S: Final = 0.25
@@ -47,7 +48,6 @@ CPU_SLOWDOWN_MAX: Final = 4
 """On a CPU a kernel is stopped after this many times what its instructions should take."""
 CPU_GRACE_MS: Final = 2_000
 NOTE_MAX: Final = 500
-NEEDED: Final = "pip install 'cocoon-node[ptx]'"
 
 SELF_TEST: Final = """
 extern "C" __global__ void self_test(unsigned* x) {
@@ -165,7 +165,7 @@ def open_kernel_engine(device: str) -> KernelEngine:
     try:
         engine.self_test()
     except ImportError as error:
-        raise SandboxUnavailable(f"kernels need more packages: {NEEDED} ({error})") from error
+        raise SandboxUnavailable(f"kernels need more packages: {PTX_REMEDY} ({error})") from error
     return engine
 
 
