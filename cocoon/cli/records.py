@@ -1,6 +1,7 @@
 """Commands about what is over: explain, receipts. They need no network."""
 
 import argparse
+from pathlib import Path
 
 import msgspec
 
@@ -21,11 +22,18 @@ def explain_command(parsed: argparse.Namespace, output: Output) -> int:
     if not paths:
         raise ConfigError(f"no {f'job {parsed.job}' if parsed.job else 'job yet'} in {directory}")
     chosen = paths if parsed.job else paths[-1:]
-    records = [msgspec.json.decode(path.read_bytes(), type=Explanation) for path in chosen]
+    records = [_read(path) for path in chosen]
     for record in records:
         output.table(f"job {record.job_id}", HEADER, render(record)[1:])
     output.result(records)
     return 0
+
+
+def _read(path: Path) -> Explanation:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Explanation)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is damaged ({error}); explain another job by its id") from error
 
 
 def receipts_command(parsed: argparse.Namespace, output: Output) -> int:
