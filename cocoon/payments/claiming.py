@@ -22,7 +22,7 @@ from contracts.channel_client import claim as claim_on_chain
 from contracts.channel_client import claim_locked, read_channel
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
 from contracts.locks import LockedVoucher, Witness, is_settled
-from contracts.units import NO_MONEY, NanoTon
+from contracts.units import NO_MONEY, TICKER, NanoTon, format_coins
 
 LOOKS_AT_ONCE: Final = 16
 """Channels that are looked at, and claimed from, side by side: many may leave together."""
@@ -274,9 +274,10 @@ class Claiming:
             # Too small to pay for its own transaction: not again until the voucher grows.
             self._refused[address] = claim.worth
             _log.warning(
-                "%d nanoton of %s cannot be claimed (exit code %s) as of %d",
-                state.unclaimed,
+                "%s %s of %s waits for more: so little does not pay for its own claim "
+                "(exit code %s)",
+                format_coins(state.unclaimed),
+                TICKER,
                 address,
                 error.exit_code,
-                self.clock(),
             )
