@@ -321,7 +321,7 @@ class ProviderConfig(Section, frozen=True):
         ),
     ] = 50_000
     step_max_ppm: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="largest change of the price in one window")
+        int, Meta(ge=1, le=100_000, description="largest change of the price in one window")
     ] = 20_000
     window_s: Annotated[
         int, Meta(ge=1, le=86_400, description="how often the price is set anew")

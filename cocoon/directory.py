@@ -351,6 +351,8 @@ class Directory:
         now_unix_s = int(self._clock())
         cached = self._statements.get(wanted_id, now_unix_s)
         if cached is not None:
+            if cached[0].peer_id != peer_id:
+                raise PeerMisbehaved("it names the statement of another peer")
             return cached
         try:
             with trio.fail_after(ASK_TIMEOUT_S):

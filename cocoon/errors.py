@@ -14,6 +14,8 @@ CocoonError
 import errno
 from typing import Final
 
+import msgspec
+
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
 from overlay.errors import (
     IdentityError,
@@ -22,6 +24,9 @@ from overlay.errors import (
     PeerUnavailable,
     RemoteProtocolError,
 )
+
+UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding raises for bytes that are not what was asked for (bad UTF-8 is a ValueError)."""
 
 
 class CocoonError(Exception):

@@ -10,12 +10,15 @@ and the type of the message (`cocoon.signing.signing_bytes`).
 Unknown fields are refused: a new field is a new protocol version (ADR 3).
 """
 
-import enum
 import hashlib
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
+from cocoon.errors import UNDECODABLE
+from cocoon.kinds import Kind as Kind  # noqa: PLC0414  (it is one of ours)
+from cocoon.kinds import Tier as Tier  # noqa: PLC0414  (it is one of ours)
+from cocoon.kinds import resource_class as resource_class  # noqa: PLC0414  (it is one of ours)
 from cocoon.outcomes import Finish as Finish  # noqa: PLC0414  (it is one of ours)
 from cocoon.outcomes import LossReason as LossReason  # noqa: PLC0414  (it is one of ours)
 from cocoon.outcomes import RefusalCode as RefusalCode  # noqa: PLC0414  (it is one of ours)
@@ -33,6 +36,7 @@ STATEMENT_BYTES_MAX: Final = 16 * 1024
 CONTROL_BYTES_MAX: Final = 64 * 1024
 SEGMENT_BYTES_MAX: Final = 256 * 1024
 """Plaintext of one sealed segment, in bytes."""
+FRAME_BYTES_MAX: Final = SEGMENT_BYTES_MAX + 4096
 
 PER_UNITS: Final = 1000
 """Prices are integer nanotons for this many units (tokens, seconds, milliseconds)."""
@@ -51,35 +55,6 @@ Name = Annotated[str, msgspec.Meta(max_length=128)]
 Detail = Annotated[str, msgspec.Meta(max_length=512)]
 AddressText = Annotated[str, msgspec.Meta(max_length=80)]
 ClassText = Annotated[str, msgspec.Meta(max_length=160)]
-
-
-class Kind(enum.Enum):
-    """What a job asks for."""
-
-    CHAT = "chat"
-    TRANSCRIBE = "transcribe"
-    KERNEL = "kernel"
-
-
-def resource_class(kind: Kind, model_id: str) -> str:
-    """Return the resource class of a model: what quotes, topics and DHT keys go by.
-
-    For kernels the model is a profile, see `cocoon.kernel_profiles`.
-
-    >>> resource_class(Kind.CHAT, "b1" * 32)[:12]
-    'chat/b1b1b1b'
-    """
-    return f"{kind.value}/{model_id}"
-
-
-class Tier(enum.IntEnum):
-    """What the requester's own node has checked of a provider (see design: trust tiers)."""
-
-    OPEN = 0
-    SIM = 1
-    CPU_TEE = 2
-    GPU_TEE = 3
-    VETTED = 4
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -315,7 +290,7 @@ class Decline(Message, frozen=True, tag="decline", tag_field="type"):
 
 
 class PaymentRef(Message, frozen=True):
-    """The channel that pays for a job."""
+    """The channel that pays for a job, or that a route to its payee ends with."""
 
     chain_network_id: int
     channel_address: AddressText
@@ -323,6 +298,8 @@ class PaymentRef(Message, frozen=True):
     payer_key: Key
     signed_total_nanoton: Amount
     """The channel's cumulative total before this job: what the first voucher adds to."""
+    routed: bool = False
+    """A route through a hub pays: key and total are the route's own."""
 
 
 class Accept(Message, frozen=True, tag="accept", tag_field="type"):
@@ -332,6 +309,8 @@ class Accept(Message, frozen=True, tag="accept", tag_field="type"):
         sealed_key: HPKE(offer.seal_key, content key, info=transcript hash).
         payer_signature: by `payment.payer_key` over the transcript hash: whoever
             names a channel must own it.
+        input_hash: sha256 over the sealed input segments, in order: what the input is
+            called, until the receipt repeats it as `request_hash`.
     """
 
     offer_hash: Hash
@@ -341,6 +320,7 @@ class Accept(Message, frozen=True, tag="accept", tag_field="type"):
     payer_signature: Signature
     input_segments: Annotated[int, msgspec.Meta(ge=1, le=4096)]
     input_prefix: Annotated[bytes, msgspec.Meta(min_length=7, max_length=7)]
+    input_hash: Hash
 
 
 # --- the job -------------------------------------------------------------------------
@@ -356,6 +336,24 @@ class Accepted(Message, frozen=True, tag="accepted", tag_field="type"):
     """The provider has the input and starts; its output stream begins with this prefix."""
 
     output_prefix: Annotated[bytes, msgspec.Meta(min_length=7, max_length=7)]
+
+
+class Resume(Message, frozen=True, tag="resume", tag_field="type"):
+    """The first frame of a new stream: the connection of an accepted job was lost, we are back.
+
+    Attributes:
+        input_hash: names the job, see `Accept`; only whoever accepted it may come back to it.
+        received: how many of the provider's frames came since the acceptance.
+    """
+
+    input_hash: Hash
+    received: Count
+
+
+class Resumed(Message, frozen=True, tag="resumed", tag_field="type"):
+    """The job is still there; `received` counts the requester's frames since its acceptance."""
+
+    received: Count
 
 
 class OutputSegment(Message, frozen=True, tag="output", tag_field="type"):
@@ -520,16 +518,16 @@ FromRequester: TypeAlias = (
     | VoucherMessage
     | Cancel
     | Countersigned
+    | Resume
 )
-FromProvider: TypeAlias = Refusal | SignedOffer | SlotHeld | Accepted | OutputSegment | JobEnd
+FromProvider: TypeAlias = (
+    Refusal | SignedOffer | SlotHeld | Accepted | Resumed | OutputSegment | JobEnd
+)
 
 ChannelAnswer: TypeAlias = CloseRelease | Refusal
 
 T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder()
-_from_requester: msgspec.msgpack.Decoder[FromRequester] = msgspec.msgpack.Decoder(FromRequester)
-_from_provider: msgspec.msgpack.Decoder[FromProvider] = msgspec.msgpack.Decoder(FromProvider)
-_channel_answer: msgspec.msgpack.Decoder[ChannelAnswer] = msgspec.msgpack.Decoder(ChannelAnswer)
 _decoders: dict[type, "msgspec.msgpack.Decoder[object]"] = {}
 
 
@@ -538,25 +536,21 @@ def encode(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
-def _checked(decoder: "msgspec.msgpack.Decoder[T]", data: bytes, size_bytes_max: int) -> T:
-    if len(data) > size_bytes_max:
-        raise RemoteProtocolError(f"message of {len(data)} bytes, at most {size_bytes_max}")
-    try:
-        return decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise RemoteProtocolError(f"bad message: {error}") from error
-
-
 def decode(kind: type[T], data: bytes, *, size_bytes_max: int = CONTROL_BYTES_MAX) -> T:
     """Parse and validate one message of the given type from a stranger.
 
     Raises:
         RemoteProtocolError: anything at all is wrong with *data*.
     """
+    if len(data) > size_bytes_max:
+        raise RemoteProtocolError(f"message of {len(data)} bytes, at most {size_bytes_max}")
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
-    return _checked(decoder, data, size_bytes_max)  # type: ignore[return-value]  # keyed by kind
+    try:
+        return decoder.decode(data)  # type: ignore[return-value]  # keyed by kind
+    except UNDECODABLE as error:
+        raise RemoteProtocolError(f"bad message: {error}") from error
 
 
 def decode_from_requester(data: bytes) -> FromRequester:
@@ -565,7 +559,7 @@ def decode_from_requester(data: bytes) -> FromRequester:
     Raises:
         RemoteProtocolError: anything at all is wrong with *data*.
     """
-    return _checked(_from_requester, data, SEGMENT_BYTES_MAX + 4096)
+    return decode(FromRequester, data, size_bytes_max=FRAME_BYTES_MAX)  # type: ignore[arg-type]
 
 
 def decode_from_provider(data: bytes) -> FromProvider:
@@ -574,7 +568,7 @@ def decode_from_provider(data: bytes) -> FromProvider:
     Raises:
         RemoteProtocolError: anything at all is wrong with *data*.
     """
-    return _checked(_from_provider, data, SEGMENT_BYTES_MAX + 4096)
+    return decode(FromProvider, data, size_bytes_max=FRAME_BYTES_MAX)  # type: ignore[arg-type]
 
 
 def decode_channel_answer(data: bytes) -> ChannelAnswer:
@@ -583,7 +577,7 @@ def decode_channel_answer(data: bytes) -> ChannelAnswer:
     Raises:
         RemoteProtocolError: anything at all is wrong with *data*.
     """
-    return _checked(_channel_answer, data, CONTROL_BYTES_MAX)
+    return decode(ChannelAnswer, data)  # type: ignore[arg-type]  # a union is no type
 
 
 def decode_input(data: bytes) -> JobInput:

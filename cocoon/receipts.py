@@ -42,6 +42,7 @@ from cocoon.messages import (
 )
 from cocoon.signing import kind_of, open_signed, sign, signing_bytes
 from cocoon.statements import verify_statement
+from contracts.locks import KeyLock, KeyPayment, fits
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef, verify_voucher
 from overlay.errors import RemoteProtocolError
@@ -116,6 +117,7 @@ def check_receipt(
     *,
     network: str,
     now_unix_s: int,
+    begun_unix_s: int,
     finish: Finish | None = None,
 ) -> Receipt:
     """Compare a provider's receipt with the requester's own view of the job.
@@ -125,6 +127,7 @@ def check_receipt(
         view: what the requester saw.
         network: name of the network.
         now_unix_s: the receipt must have been made just now.
+        begun_unix_s: when the requester accepted; the job cannot have started long before.
         finish: how the job ended, if the requester saw it.
 
     Raises:
@@ -152,6 +155,8 @@ def check_receipt(
             raise BadReceipt(f"{name}: the receipt says {_text(theirs)}, we saw {_text(ours)}")
     if abs(now_unix_s - receipt.finished_at_unix_s) > CLOCK_SKEW_S:
         raise BadReceipt("finished_at_unix_s: the receipt is not of now")
+    if receipt.started_at_unix_s < begun_unix_s - CLOCK_SKEW_S:
+        raise BadReceipt("started_at_unix_s: it started before it was agreed")
     if receipt.started_at_unix_s > receipt.finished_at_unix_s:
         raise BadReceipt("started_at_unix_s: it ended before it began")
     return receipt
@@ -474,11 +479,18 @@ def _voucher_problem(contents: _Contents) -> str:
     receipt, signature = contents.receipt, contents.file.voucher_signature
     if not signature:
         return "not paid" if receipt.cost_nanoton else ""
-    payment = receipt.payment
-    channel = ChannelRef(payment.chain_network_id, payment.channel_address, payment.opened_lt)
     total = NanoTon(receipt.voucher_total_nanoton)
-    signed = verify_voucher(payment.payer_key, channel, total, signature)
+    signed = _is_paid(receipt.payment, total, signature)
     return "" if signed else f"not the payer's voucher for {total} nanoton"
+
+
+def _is_paid(payment: PaymentRef, total: NanoTon, signature: bytes) -> bool:
+    """Return whether *signature* pays *total* over the channel, or over the route."""
+    if payment.routed:
+        lock = KeyLock(key=payment.payer_key, amount_nanoton=total, deadline_unix_s=0)
+        return fits(lock, KeyPayment(total, signature), payment.chain_network_id)
+    channel = ChannelRef(payment.chain_network_id, payment.channel_address, payment.opened_lt)
+    return verify_voucher(payment.payer_key, channel, total, signature)
 
 
 def _times_problem(receipt: Receipt) -> str:

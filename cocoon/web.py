@@ -1,5 +1,6 @@
 """Serves an ASGI application over HTTP on one address, under trio."""
 
+import ipaddress
 import logging
 import os
 import socket
@@ -67,6 +68,18 @@ def host_of(address: str, setting: str) -> tuple[str, int]:
     if not host or not port.isascii() or not port.isdigit() or int(port[:6]) > PORT_MAX:
         raise ConfigError(f"{setting}: {address!r} is not like 127.0.0.1:9464")
     return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether *host* names this machine alone.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "a.example")]
+    [True, True, True, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(address: str, setting: str) -> socket.socket:

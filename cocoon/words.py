@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from cocoon.confidential.tiers import shown_tier
 from cocoon.directory import Directory
 from cocoon.kernel_profiles import profile_of
 from cocoon.market.quotes import kind_of_class
@@ -13,15 +14,19 @@ from cocoon.requester.events import (
     AttemptFailed,
     ChannelReady,
     Discovered,
+    InputSent,
     JobProgress,
     JobResult,
     Negotiated,
+    Reconnected,
+    Reconnecting,
 )
 from contracts.units import TICKER, format_coins
 from overlay.ids import short
 
 UNITS: Final = {Kind.CHAT: " tok/s", Kind.TRANSCRIBE: "x", Kind.KERNEL: " ms/s"}
 """Of speeds."""
+MEGABYTE: Final = 1_000_000
 
 
 def counted(number: int, what: str) -> str:
@@ -52,6 +57,18 @@ def progress_words(event: JobProgress, name_of: Callable[[str], str] = short) ->
         case AttemptFailed(provider=provider, reason=reason, tokens=tokens):
             after = f" after {tokens} tokens" if tokens else ""
             return f"{name_of(provider)} failed{after} ({reason}); going on elsewhere"
+        case _:
+            return _wire_words(event, name_of)
+
+
+def _wire_words(event: JobProgress, name_of: Callable[[str], str]) -> str:
+    match event:
+        case InputSent(sent_bytes=sent, total_bytes=total):
+            return f"sent {sent / MEGABYTE:.1f} of {total / MEGABYTE:.1f} MB of input"
+        case Reconnecting(provider=provider):
+            return f"the connection to {name_of(provider)} was lost; dialing it again"
+        case Reconnected(provider=provider):
+            return f"{name_of(provider)} still has the job: going on where it was"
         case _:
             return ""
 
@@ -152,6 +169,6 @@ def _quote_row(quote: Quote, fault: str) -> tuple[str, ...]:
         _price_words(quote),
         speed + UNITS[kind_of_class(quote.resource_class)],
         f"{quote.free_slots}/{quote.inputs.slots}",
-        quote.tier.name,
+        shown_tier(quote.tier),
         fault,
     )

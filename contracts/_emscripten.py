@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 import wasmtime as wt
 
 from contracts import _invoke_shim
-from contracts.assets import write_atomically
+from contracts.durable_file import write_atomically
 
 _Extern = TypeVar("_Extern", wt.Func, wt.Table, wt.Memory)
 

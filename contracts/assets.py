@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from contracts.durable_file import write_atomically
 from contracts.errors import InvalidData, LocalContractError
 
 PACKAGE_BYTES_MAX: Final = 64 << 20
@@ -103,21 +104,6 @@ def extract(name: str, package_tgz: Path, into: Path) -> None:
         if sha256(data).hexdigest() != asset.files.get(file_name):
             raise InvalidData(f"{asset.package}: {file_name} is not the pinned one")
         write_atomically(into / file_name, data)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees all of it or the old one, also after a crash."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _members(package_tgz: Path, names: tuple[str, ...]) -> list[bytes]:

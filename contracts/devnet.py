@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol, TypeVar, cast
+from typing import Annotated, Any, Final, Protocol, cast
 
 import msgspec
 import trio
@@ -26,6 +26,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from contracts.decoding import decode_json
 from contracts.devnet_api import METHODS, Api
 from contracts.devnet_control import CONTROLS, LOOKS
 from contracts.devnet_file import Kept
@@ -38,8 +39,6 @@ REQUEST_BYTES_MAX: Final = 1 << 18
 REQUEST_S: Final = 10.0
 KEEP_ALIVE_S: Final = 30.0
 GRACE_S: Final = 1.0
-
-T = TypeVar("T")
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
@@ -60,8 +59,7 @@ class _Rpc(msgspec.Struct, frozen=True):
     id: str | int | None = None
 
 
-_parameters = msgspec.json.Decoder(dict[str, Any])
-_rpc = msgspec.json.Decoder(_Rpc)
+_NO_REQUEST: Final = "not a request"
 
 
 class TellsUrl(Protocol):
@@ -159,7 +157,7 @@ async def _run(handlers: Mapping[str, Handler], request: Request) -> object:
     if request.method == "POST":
         body = await _body(request)
         if body.strip():
-            sent: dict[str, Any] = _decode(_parameters, body)
+            sent: dict[str, Any] = decode_json(body, dict[str, Any], _NO_REQUEST)
             parameters |= sent
     return await handler(parameters)
 
@@ -168,7 +166,7 @@ async def _answer_rpc(handlers: Mapping[str, Handler], request: Request) -> Resp
     extra: dict[str, Any] = {"jsonrpc": "2.0", "id": None}
     try:
         with trio.fail_after(REQUEST_S):
-            call = _decode(_rpc, await _body(request))
+            call = decode_json(await _body(request), _Rpc, _NO_REQUEST)
             extra["id"] = call.id
             result = await _handler(handlers, call.method)(call.params)
             return _reply(200, {"ok": True, "result": result, **extra})
@@ -191,13 +189,6 @@ async def _body(request: Request) -> bytes:
             if len(body) > REQUEST_BYTES_MAX:
                 raise _Refused(413, f"a request has at most {REQUEST_BYTES_MAX} bytes")
     return bytes(body)
-
-
-def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    try:
-        return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _Refused(422, f"not a request: {error}") from error
 
 
 def _failure(error: Exception, extra: Mapping[str, Any]) -> Response:

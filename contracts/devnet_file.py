@@ -12,7 +12,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from contracts.assets import write_atomically
+from contracts.decoding import decode_msgpack
+from contracts.durable_file import write_atomically
 from contracts.embedded import EmbeddedChain, Snapshot
 from contracts.emulator import Emulator
 from contracts.errors import InvalidData, LocalContractError
@@ -44,20 +45,13 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             InvalidData: it is damaged.
         """
-        return _decode(self.state, Snapshot)
+        return decode_msgpack(self.state, Snapshot, "a snapshot that is damaged")
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal[2]
     state: Snapshot
     kept: dict[Annotated[int, msgspec.Meta(ge=1)], Kept]
-
-
-def _decode(data: bytes, kind: type[Snapshot]) -> Snapshot:
-    try:
-        return msgspec.msgpack.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidData(f"a snapshot that is damaged: {error}") from error
 
 
 def write_devnet(path: Path, state: Snapshot, kept: Mapping[int, Kept]) -> None:
@@ -81,8 +75,8 @@ def read_devnet(
     if path.stat().st_size > FILE_BYTES_MAX:
         raise InvalidData(f"{path.name} is too large for a devnet")
     try:
-        file = msgspec.msgpack.decode(path.read_bytes(), type=_File)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        file = decode_msgpack(path.read_bytes(), _File, path.name)
+    except InvalidData:
         return EmbeddedChain.load(emulator, path, real_blocks=real_blocks), {}
     state = file.state
     if not state.blocks:

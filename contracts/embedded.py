@@ -19,7 +19,6 @@ from typing import Final
 import msgspec
 
 from contracts import tlb
-from contracts.assets import write_atomically
 from contracts.block_draft import (
     EXTERNAL_MESSAGE_BYTES_MAX,
     MESSAGE_DEPTH_MAX,
@@ -31,6 +30,8 @@ from contracts.block_draft import (
 from contracts.blocks import BlockRef, Moment
 from contracts.cells import Builder, Cell, decode_boc, encode_boc, join_address, split_address
 from contracts.chain import Account, TransactionRecord
+from contracts.decoding import decode_msgpack
+from contracts.durable_file import write_atomically
 from contracts.emulator import Emulator, GetMethodResult
 from contracts.errors import InvalidData, LocalContractError
 from contracts.ledger import Done, Ledger
@@ -390,10 +391,7 @@ class EmbeddedChain:
             InvalidData: the file is damaged, or of another format or network.
             OSError: it cannot be read.
         """
-        try:
-            state = msgspec.msgpack.decode(path.read_bytes(), type=_State)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidData(f"{path.name} does not hold a chain: {error}") from error
+        state = decode_msgpack(path.read_bytes(), _State, f"{path.name} does not hold a chain")
         if state.format != _FORMAT:
             raise InvalidData(f"{path.name} has format {state.format}, not {_FORMAT}")
         chain = cls(emulator, unix_s=state.unix_s, seed=state.seed, real_blocks=real_blocks)

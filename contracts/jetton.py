@@ -5,7 +5,10 @@ those of `contracts.voucher` and `contracts.channel`; totals are in units of the
 differs:
 
 - every message is internal, and brings `TRANSFER_VALUE_NANOTON` for each transfer that it
-  causes (Close: two); what the transfers leave over returns to its sender;
+  causes (Close and ClaimLocked: twice that); what the transfers leave over returns to its
+  sender, but for the rent of the locks that a ClaimLocked lets the channel remember;
+- an address is opened once: Open is refused unless `open_by_unix_s` is less than a challenge
+  period away;
 - Open comes from the payer's own account and names the channel's jetton wallet. Before a payee
   serves, it asks the jetton's minter (`wallet_question`) and compares with `wallet_address`;
 - the deposit, and every top-up, is an ordinary jetton transfer to the channel, with
@@ -32,7 +35,7 @@ from contracts.cells import (
     split_address,
 )
 from contracts.chain import Account
-from contracts.channel import CHALLENGE_S_MAX, OP_OPEN, read_build
+from contracts.channel import CHALLENGE_S_MAX, OP_OPEN, SETTLED_MAX, read_build
 from contracts.errors import InvalidData, LocalContractError
 from contracts.units import NanoTon
 from contracts.vm_stack import StackSlice, decode_stack, encode_stack
@@ -57,6 +60,7 @@ class JettonParams(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         minter_address: of the jetton; raw form, basechain.
+        open_by_unix_s: less than *challenge_s* after the opening, or that is refused.
     """
 
     payer_key: bytes
@@ -207,7 +211,8 @@ def parse_jetton_channel(account: Account) -> JettonChannelState:
 
 def _parse_data(root: Slice, account: Account) -> JettonChannelState:
     paid, balance = root.coins(), root.coins()
-    settled = {key: value.coins() for key, value in root.dictionary(256).items()}
+    shown = root.dictionary(256, entries_max=SETTLED_MAX)
+    settled = {key: value.coins() for key, value in shown.items()}
     _domain, wallet = root.raw(32), root.raw(32)
     deadline_unix_s, opened_lt = root.uint(32), root.uint(64)
     terms = root.ref().parse()

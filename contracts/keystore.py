@@ -17,6 +17,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from contracts.decoding import decode_json
+from contracts.durable_file import create_private
 from contracts.errors import InvalidData, LocalContractError
 from contracts.voucher import KEY_BYTES
 
@@ -135,10 +137,7 @@ def _read(path: Path) -> _KeyFile:
         data = opened.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
         raise InvalidData(f"{path.name} is too long for a key file")
-    try:
-        return msgspec.json.decode(data, type=_KeyFile)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidData(f"{path.name} is not a key file: {error}") from error
+    return decode_json(data, _KeyFile, f"{path.name} is not a key file")
 
 
 def _open(file: _KeyFile, path: Path, passphrase: str | None) -> bytes:
@@ -161,7 +160,8 @@ def _derive(kdf: _Kdf, passphrase: str) -> bytes:
         lanes=kdf.lanes,
         memory_cost=kdf.memory_kib,
     )
-    return argon2.derive(passphrase.encode())
+    # What a terminal in another encoding types is no UTF-8; Python hands it on as surrogates.
+    return argon2.derive(passphrase.encode(errors="surrogateescape"))
 
 
 def _bound(address: str, kdf: _Kdf) -> bytes:
@@ -169,21 +169,4 @@ def _bound(address: str, kdf: _Kdf) -> bytes:
 
 
 def _create(path: Path, content: _KeyFile) -> None:
-    """Write a file that did not exist; it is there entirely or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(content))
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)  # unlike a rename, this fails when the name is taken
-    except FileExistsError as error:
-        raise LocalContractError(f"{path} exists; a key is never overwritten") from error
-    finally:
-        temporary.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    create_private(path, msgspec.json.encode(content))

@@ -11,7 +11,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from contracts.assets import write_atomically
+from contracts.decoding import decode_json
+from contracts.durable_file import write_atomically
 from contracts.errors import InvalidData, LocalContractError
 from contracts.lite_messages import MASTERCHAIN, WHOLE_SHARD, BlockId
 
@@ -81,10 +82,7 @@ def parse_global_config(data: bytes) -> LiteConfig:
     """
     if len(data) > CONFIG_BYTES_MAX:
         raise InvalidData("too long for a global configuration")
-    try:
-        found = msgspec.json.decode(data, type=_Global)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidData(f"not a global configuration of TON: {error}") from error
+    found = decode_json(data, _Global, "not a global configuration of TON")
     zero = _block(found.validator.zero_state)
     init = found.validator.init_block
     return LiteConfig(
@@ -152,8 +150,8 @@ def recall_trusted(path: Path, config: LiteConfig) -> BlockId:
     A file that is missing, damaged or of another network is as good as none.
     """
     try:
-        kept = msgspec.json.decode(path.read_bytes()[:CONFIG_BYTES_MAX], type=_Remembered)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        kept = decode_json(path.read_bytes()[:CONFIG_BYTES_MAX], _Remembered, path.name)
+    except (OSError, InvalidData):
         return config.trusted
     if kept.zero_root_hash != config.zero_state.root_hash or kept.seqno < config.trusted.seqno:
         return config.trusted

@@ -6,6 +6,7 @@ masterchain in which the account was, and then the transactions after that, each
 be in a block of the shard.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from contracts._proof_cells import decode_proof, proven_root
@@ -81,10 +82,10 @@ class LastSeen:
 
         Returns:
             The number of a block in which it was, and what it was; None when it is not found
-            as far back as the server goes, or the trusted key block.
+            as far back as the server goes, or the oldest trusted key block.
         """
         step = 1
-        while step <= LOOK_BACK_BLOCKS and seqno - step > self._trust.key_block.seqno:
+        while step <= LOOK_BACK_BLOCKS and seqno - step > self._trust.oldest_seqno:
             try:
                 account = await self.at(seqno - step)
             except ChainUnavailable:
@@ -114,20 +115,13 @@ class LastSeen:
             ChainUnavailable: the server does not have the blocks in between.
             InvalidData: it lies.
         """
-        found: list[Linked] = []
-        lt, hash_ = alive.info.last_transaction_lt, alive.info.last_transaction_hash
+        last_lt, later = alive.info.last_transaction_lt, list[Linked]()
         for block in await self._shard_blocks(alive.shard_block, gone.shard_block):
-            for later in await self._listed(block, lt):
-                query = GetOneTransaction(block, self._account, later)
+            for lt in await self._listed(block, later[-1].record.lt if later else last_lt):
+                query = GetOneTransaction(block, self._account, lt)
                 answer = await self._connection.ask(query, TransactionInfo)
-                linked = check_transaction(answer, block, self._address, later)
-                if (linked.before_lt, linked.before_hash) != (lt, hash_):
-                    raise InvalidData("a transaction is missing in between")
-                found.append(linked)
-                lt, hash_ = linked.record.lt, linked.record.hash
-        if not found:
-            raise InvalidData("an account that is gone without a last transaction")
-        return found
+                later.append(check_transaction(answer, block, self._address, lt))
+        return to_the_end(last_lt, alive.info.last_transaction_hash, later)
 
     async def _listed(self, block: BlockId, lt: int) -> list[int]:
         """Return when the account had transactions in *block*; a hint, not yet proven."""
@@ -135,6 +129,8 @@ class LastSeen:
         after = TransactionId3(account, lt)
         query = ListBlockTransactions(block, _IDS_AFTER, LIST_MAX, after)
         listed = await self._connection.ask(query, BlockTransactions)
+        if len(listed.ids) > LIST_MAX:
+            raise InvalidData(f"{len(listed.ids)} transactions listed, not {LIST_MAX}")
         return sorted(each.lt for each in listed.ids if each.account == account and each.lt)
 
     async def _shard_blocks(self, after: BlockId, until: BlockId) -> list[BlockId]:
@@ -148,3 +144,25 @@ class LastSeen:
             )
             blocks.append(read_previous(proven_root(proof, blocks[-1].root_hash)))
         return blocks[::-1]
+
+
+def to_the_end(lt: int, hash_: bytes, later: Iterable[Linked]) -> list[Linked]:
+    """Return what of *later* follows from the transaction at *lt*, up to the account's end.
+
+    What came to the address after that, in a later block, begins anew. It is left out: anybody
+    can send something there.
+
+    Raises:
+        InvalidData: a transaction is missing, in between or at the end.
+    """
+    found: list[Linked] = []
+    for linked in later:
+        if found and found[-1].ended and not linked.before_lt:
+            break
+        if (linked.before_lt, linked.before_hash) != (lt, hash_):
+            raise InvalidData("a transaction is missing in between")
+        found.append(linked)
+        lt, hash_ = linked.record.lt, linked.record.hash
+    if not found or not found[-1].ended:
+        raise InvalidData("an account that is gone without a last transaction")
+    return found

@@ -6,9 +6,12 @@ block that the user's configuration trusts (`contracts.proofs`); transactions fo
 their hashes. Get-methods run here, on the proven state. What can not be proven is not said.
 
 One server after another may die, lie or fall behind: the others are asked
-(`contracts.lite_roster`). Only all of them together can keep something back.
+(`contracts.lite_roster`). Only all of them together can keep something back: every connected
+server is looked at for the newest block, those that stand by get their turn when none comes,
+and a message is handed to all that are connected.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,9 +25,15 @@ from contracts.cells import decode_boc, encode_boc, split_address
 from contracts.chain import Account, MethodResult, TransactionRecord
 from contracts.embedded import method_id
 from contracts.emulator import Emulator, open_emulator
-from contracts.errors import ChainUnavailable, ContractError, InvalidData, LocalContractError
+from contracts.errors import (
+    ChainUnavailable,
+    ContractError,
+    InvalidData,
+    LocalContractError,
+    MessageRejected,
+)
 from contracts.lite_config import LiteConfig, recall_trusted, remember_trusted
-from contracts.lite_connection import LiteConnection, open_connection
+from contracts.lite_connection import LiteConnection, ServerFailure, open_connection
 from contracts.lite_history import LastSeen
 from contracts.lite_messages import (
     AccountId,
@@ -40,6 +49,7 @@ from contracts.lite_messages import (
     WaitMasterchainSeqno,
 )
 from contracts.lite_roster import Roster
+from contracts.long_history import Rest
 from contracts.private_nursery import open_private_nursery
 from contracts.proofs import (
     TRANSACTIONS_MAX,
@@ -60,7 +70,9 @@ ATTEMPTS_MAX: Final = 3
 CONNECTIONS_MAX: Final = 4
 """Servers that are kept connected; the others of a configuration stand by."""
 
-PAGES_MAX: Final = 400
+PAGES_MAX: Final = 2_000
+"""Of a history. Whoever wants to hide a transaction behind more of dust pays for more."""
+
 REASONS_MAX: Final = 8
 BEST_POLL_S: Final = 0.05
 SEEN_KEPT: Final = 1_024
@@ -68,8 +80,23 @@ LOOK_AGAIN_BLOCKS: Final = 256
 """An account that is not there and was not found in the past is looked for again after these."""
 
 CATCH_UP_MS: Final = 2_000
+LOOK_S: Final = 10.0
+"""How often each connected server is looked at for a newer block."""
+
+STALE_S: Final = 60.0
+"""Without a newer block for so long, servers that stand by are asked in place of the others."""
+
+TAKEN_GRACE_S: Final = 1.0
+"""For the other servers to answer when one says that it has handed a message on."""
 
 T = TypeVar("T")
+
+
+class NotKept(ChainUnavailable):
+    """A server can not tell of the past what was asked: another may, and it is no fault."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Liteserver:
@@ -88,6 +115,8 @@ class Liteserver:
         self._emulator: Emulator | None = None
         self._emulating = trio.Lock()
         self._first = trio.Event()
+        self._newer_at_s = 0.0
+        self._rest = Rest()
         self._network_id = 0
         self._alive: dict[str, tuple[int, ProvenAccount]] = {}
         self._gone: dict[str, tuple[int, list[Linked]]] = {}
@@ -132,10 +161,12 @@ class Liteserver:
         )
 
     async def send(self, message_boc: bytes) -> bytes:
-        """Hand in an external message; return its hash.
+        """Hand in an external message, at every connected server; return its hash.
+
+        One alone could say that it was taken, and drop it, or that the contract refuses it.
 
         Raises:
-            MessageRejected: the contract refused it; nothing was charged.
+            MessageRejected: the contract refused it, as all say that say anything.
             ChainUnavailable: no answer. The message may have arrived.
             LocalContractError: it is not a message.
         """
@@ -143,7 +174,10 @@ class Liteserver:
             hash_ = decode_boc(message_boc).hash
         except InvalidData as error:
             raise LocalContractError(f"not a message: {error}") from error
-        await self._anywhere(partial(_hand_in, message_boc))
+        await self._best()
+        refusals: list[MessageRejected] = []
+        if not await self._hand_in(message_boc, refusals):
+            raise refusals[0] if refusals else ChainUnavailable("no liteserver took the message")
         return hash_
 
     async def transactions(
@@ -157,8 +191,10 @@ class Liteserver:
         """
         del heir  # the end of an account is found by its own blocks
         raw = parse_address(address)
+        if page := self._rest.page(raw, since_lt, limit):
+            return page
         found = await self._anywhere(partial(self._history, raw, since_lt))
-        return [linked.record for linked in reversed(found)][:limit]
+        return self._rest.first(raw, [linked.record for linked in reversed(found)], limit)
 
     async def run_get_method(
         self, address: str, method: str | int, arguments: Sequence[StackValue] = ()
@@ -196,6 +232,31 @@ class Liteserver:
             self._emulator = open_emulator(self._assets, network_id=self._network_id)
         return self._emulator
 
+    async def _hand_in(self, message: bytes, refusals: list[MessageRejected]) -> bool:
+        """Tell whether a server took the message; note what the contract says otherwise."""
+        taken = False
+
+        async def hand_in(number: int, connection: LiteConnection, scope: trio.CancelScope) -> None:
+            nonlocal taken
+            try:
+                status = await connection.ask(SendMessage(message), SendStatus)
+            except MessageRejected as error:
+                refusals.append(error)
+            except ServerFailure as error:
+                _log.info("%s did not take a message: %s", self._config.servers[number], error)
+            except (ChainUnavailable, InvalidData) as error:
+                if self._connections.get(number) is connection:
+                    self._eject(number, str(error), lied=isinstance(error, InvalidData))
+            else:
+                taken |= status.status == 1
+                if taken:
+                    scope.deadline = min(scope.deadline, trio.current_time() + TAKEN_GRACE_S)
+
+        async with open_private_nursery() as nursery:
+            for number, connection in list(self._connections.items()):
+                nursery.start_soon(hand_in, number, connection, nursery.cancel_scope)
+        return taken
+
     # --- one server ---
 
     async def _head(self, connection: LiteConnection) -> Header:
@@ -206,7 +267,11 @@ class Liteserver:
             info = await connection.ask(GetMasterchainInfo(), MasterchainInfo, prefix=encode(wait))
             if info.last.seqno < self._trust.newest_seqno:
                 raise ChainUnavailable(f"the server is behind, at {info.last}")
-        return await prove(self._trust, connection, info.last)
+        newest = self._trust.newest_seqno
+        header = await prove(self._trust, connection, info.last)
+        if header.id.seqno > newest:
+            self._newer_at_s = trio.current_time()
+        return header
 
     async def _proven(self, address: str, connection: LiteConnection) -> ProvenAccount:
         head = await self._head(connection)
@@ -227,7 +292,10 @@ class Liteserver:
             return await self._pages(address, since_lt, proven, connection)
         seqno, found = self._gone.get(address, (-LOOK_AGAIN_BLOCKS, []))
         if not found and proven.master_seqno - seqno >= LOOK_AGAIN_BLOCKS:
-            found = await self._past(address, proven, connection)
+            try:
+                found = await self._past(address, proven, connection)
+            except ChainUnavailable as error:
+                raise NotKept(str(error)) from error
             self._gone[address] = proven.master_seqno, found
             while len(self._gone) > SEEN_KEPT:
                 del self._gone[next(iter(self._gone))]
@@ -275,6 +343,9 @@ class Liteserver:
             asked_at_s = trio.current_time()
             try:
                 answer = await ask(connection)
+            except NotKept as error:
+                reasons.append(f"{self._config.servers[number]}: {error}")
+                self._roster.answered(number, self._timeout_s)
             except Unreadable as error:
                 unreadable = error  # no lie, but another server may be readable, so that one is
                 self._roster.answered(number, self._timeout_s)  # asked first from now on
@@ -328,9 +399,20 @@ class Liteserver:
             self._connections[number] = connection
             self._roster.admit(number, trio.current_time() - asked_at_s)
             self._first.set()
-            await connection.closed.wait()
+            await self._look(connection)
             if self._connections.get(number) is connection:
                 self._eject(number, connection.why, lied=connection.lied)
+
+    async def _look(self, connection: LiteConnection) -> None:
+        """See what a server's newest block is, again and again, until the connection breaks."""
+        stand_by = len(self._config.servers) > CONNECTIONS_MAX
+        while True:
+            with trio.move_on_after(LOOK_S):
+                await connection.closed.wait()
+                return
+            await self._head(connection)
+            if stand_by and trio.current_time() - self._newer_at_s > STALE_S:
+                raise ChainUnavailable(f"no newer block for {STALE_S:.0f} s")
 
     def _check_network(self, header: Header) -> None:
         if not self._first.is_set():
@@ -341,12 +423,6 @@ class Liteserver:
     async def ready(self) -> None:
         """Wait for the first server that proves itself."""
         await self._first.wait()
-
-
-async def _hand_in(message: bytes, connection: LiteConnection) -> None:
-    status = await connection.ask(SendMessage(message), SendStatus)
-    if status.status != 1:
-        raise ChainUnavailable(f"the server did not hand the message on: {status.status}")
 
 
 @asynccontextmanager

@@ -30,6 +30,9 @@ import msgspec
 from contracts.errors import InvalidData, LocalContractError
 
 MESSAGE_BYTES_MAX: Final = 1 << 24
+VECTOR_MAX: Final = 1 << 12
+"""Elements: several times the signatures under a block, the longest vector that is ever read."""
+
 _LONG_BYTES: Final = 0xFE
 _TRUE: Final = 0x997275B5
 _FALSE: Final = 0xBC799737
@@ -223,8 +226,8 @@ def _codec(hint: Any) -> Codec:  # noqa: ANN401
 def _vector(element: Codec) -> Codec:
     def read(reader: Reader) -> tuple[Any, ...]:
         count = reader.number(4)
-        if 4 * count > reader.left:  # no element is shorter
-            raise InvalidData("a vector longer than its message")
+        if count > VECTOR_MAX or 4 * count > reader.left:  # no element is shorter
+            raise InvalidData("a vector that is too long, or longer than its message")
         return tuple(element.read(reader) for _ in range(count))
 
     def write(values: tuple[Any, ...]) -> bytes:

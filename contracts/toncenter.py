@@ -19,6 +19,7 @@ from contracts._http import Answer, Http, NotConnected, open_http
 from contracts.address import friendly_address, parse_address
 from contracts.cells import decode_boc, join_address, split_address
 from contracts.chain import Account, MethodResult, TransactionRecord
+from contracts.decoding import decode_json
 from contracts.errors import (
     ChainUnavailable,
     ContractError,
@@ -26,6 +27,7 @@ from contracts.errors import (
     LocalContractError,
     MessageRejected,
 )
+from contracts.long_history import Rest
 from contracts.records import Linked, read_transaction
 from contracts.rejection import exit_code_in
 from contracts.toncenter_stack import read_entry, write_argument
@@ -36,7 +38,9 @@ TIMEOUT_S: Final = 10.0
 ATTEMPTS_MAX: Final = 5
 BACKOFF_S: Final = 0.2
 PAGE: Final = 100
-PAGES_MAX: Final = 50
+PAGES_MAX: Final = 320
+"""Of a history. Whoever wants to hide a transaction behind more of dust pays for more."""
+
 HEIR_PAGES_MAX: Final = 20
 
 _API: Final = "/api/v2"
@@ -102,9 +106,6 @@ class _Config(msgspec.Struct, frozen=True):
     config: _Cell
 
 
-_reply = msgspec.json.Decoder(_Reply)
-
-
 @asynccontextmanager
 async def open_toncenter(
     url: str,
@@ -140,6 +141,7 @@ class Toncenter:
     def __init__(self, http: Http, network_id: int) -> None:
         self._http = http
         self._network_id = network_id
+        self._rest = Rest()
 
     @property
     def network_id(self) -> int:
@@ -190,11 +192,13 @@ class Toncenter:
             InvalidData: the answer makes no sense.
         """
         raw = parse_address(address)
+        if page := self._rest.page(raw, since_lt, limit):
+            return page
         found = await self._history(raw, since_lt, None)
         if not found and heir and not (await self.account(raw)).last_transaction_lt:
             last = await self._last_of(raw, parse_address(heir), since_lt)
             found = [] if last is None else await self._history(raw, since_lt, last)
-        return found[::-1][:limit]
+        return self._rest.first(raw, found[::-1], limit)
 
     async def run_get_method(
         self, address: str, method: str | int, arguments: Sequence[StackValue] = ()
@@ -432,17 +436,14 @@ def _result(answer: Answer, type_: type[T]) -> T:
         kind = _Busy if answer.status == 429 else ChainUnavailable
         raise kind(f"the server is busy: HTTP {answer.status}")
     try:
-        reply = _reply.decode(answer.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reply = decode_json(answer.body, _Reply, "not an answer of toncenter")
+    except InvalidData as error:
         if answer.status >= 400:
             raise ChainUnavailable(f"HTTP {answer.status}") from error
-        raise InvalidData(f"not an answer of toncenter: {error}") from error
+        raise
     if not reply.ok or answer.status != 200:
         raise _failure(answer.status, reply)
-    try:
-        return msgspec.json.decode(reply.result, type=type_)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidData(f"an answer that makes no sense: {error}") from error
+    return decode_json(reply.result, type_, "an answer that makes no sense")
 
 
 def _failure(status: int, reply: _Reply) -> ContractError:

@@ -29,17 +29,19 @@ from overlay import _libp2p_hardening as hardening
 from overlay import _libp2p_reach as reach
 from overlay._libp2p_addresses import bare, parse
 from overlay._libp2p_dial import ListeningPort
-from overlay._libp2p_forget import forget_forever
+from overlay._libp2p_forget import forget_forever, keep_ourselves
 from overlay._libp2p_host import make_host
+from overlay._libp2p_identify import remember_little_of_identify
 from overlay._libp2p_inbound import read_ipv6_addresses
 from overlay._libp2p_keepalive import KeepAlive, measure_no_round_trips
 from overlay._libp2p_punch import Punching
 from overlay._libp2p_quic import QuicStream
 from overlay._libp2p_relay import Relaying
+from overlay._libp2p_router import Router
 from overlay._libp2p_speed import install_speed_fixes, spare_the_collector
 from overlay._libp2p_trim import carries, trim_forever
 from overlay._libp2p_ws import refuse_shared_ports
-from overlay.addresses import prefix_of
+from overlay.addresses import is_quic, prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
@@ -157,6 +159,7 @@ class Libp2pDriver:
         self._swarm = swarm
         self._pubsub = pubsub
         self._port = port
+        self._quic = config.quic
         self._turnstile = turnstile
         self._dht_protocol = network_protocol(network)
         self.peer_id = PeerId(host.get_id().to_base58())
@@ -174,6 +177,7 @@ class Libp2pDriver:
             find=self.find_providers,
             provide=self.provide,
             source_for=port.source_for,
+            turnstile=turnstile,
             clock=clock,
             rng=rng,
         )
@@ -184,7 +188,7 @@ class Libp2pDriver:
         self._observations = reach.observe(host)
         reach.see_nobody_through_relays(host)
         self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self._dial_back).serve)
-        self._autonat = AutoNat2(self.where, self._ip_versions, self._dial_back, rng=rng)
+        self._autonat = AutoNat2(self.where, self._can_dial, self._dial_back, rng=rng)
         self.serve(REQUEST_PROTOCOL, self._autonat.serve_request)
         self.serve(BACK_PROTOCOL, self._autonat.serve_back)
         self._observations.shows_our_port = port.shows_our_port
@@ -290,9 +294,11 @@ class Libp2pDriver:
     async def _dial_back(self, peer_id: PeerId, address: str, nonce: int | None = None) -> Reply:
         return await reach.dial_back(self._swarm, peer_id, address, nonce)
 
-    def _ip_versions(self) -> set[int]:
-        """Return the versions of IP in which others reach us, so that we can dial in them."""
-        return {6 if each.startswith("/ip6/") else 4 for each in self.addresses}
+    def _can_dial(self, address: str) -> bool:
+        """Return whether we speak what *address* is of; of IP, in what others reach us."""
+        kind = address.split("/")[1]
+        known = any(each.split("/")[1] == kind for each in self.addresses)
+        return known and (self._quic or not is_quic(address))
 
     def _note_new_addresses(self) -> None:
         self._new_addresses.set()
@@ -321,7 +327,7 @@ class Libp2pDriver:
 
     async def drop(self, peer_id: PeerId) -> None:
         """Close every connection to *peer_id*, when strangers have a turn."""
-        await self._turnstile.take()
+        await self._turnstile.take(peer_id, peer_id)
         with shielded(STREAM_END_S):
             try:
                 await self._swarm.close_peer(ID.from_string(peer_id))
@@ -465,6 +471,8 @@ async def open_driver(
     spare_the_collector()
     measure_no_round_trips()
     read_ipv6_addresses()
+    remember_little_of_identify()
+    reach.see_who_comes_by_quic()
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     refuse_shared_ports(config.listen_addresses)
@@ -480,8 +488,9 @@ async def open_driver(
         turnstile=turnstile,
         transport=transport,
     )
+    keep_ourselves(swarm)
     rng = random.Random(identity.public_key)  # noqa: S311  (breaks ties, no secret)
-    router = gossip_fixes.Router(
+    router = Router(
         gossip_fixes.network_protocol(config.network), rng, PeerScores(gate_score(gate))
     )
     pubsub = gossip_fixes.SafePubsub(
@@ -506,6 +515,7 @@ async def open_driver(
             host, swarm, pubsub, config, port, turnstile=turnstile, clock=clock, rng=rng
         )
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(turnstile.run)
             nursery.start_soon(driver.run, config.connections_max, rng)
             nursery.start_soon(_keep_alive(swarm, config, rng).run)
             nursery.start_soon(forget_forever, swarm, pubsub, router, host.get_id())

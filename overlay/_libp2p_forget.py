@@ -18,14 +18,16 @@ from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
-from overlay._libp2p_gossip import Router, SafePubsub
+from overlay import _libp2p_hardening as hardening
+from overlay._libp2p_gossip import SafePubsub
+from overlay._libp2p_router import Router
 
 logger = logging.getLogger(__name__)
 
 SWEEP_S: Final = 30.0
 ABSENT_S: Final = 300.0
 """How long a peer that has no connection stays in the peer store; the DHT knows it longer."""
-ABSENT_MAX: Final = 4096
+ABSENT_MAX: Final = 1024
 """Beyond so many the first to leave are forgotten at once."""
 EQUIVOCATIONS_WATCHED: Final = 128
 """Messages that are kept to catch an author who uses a number twice."""
@@ -60,9 +62,18 @@ async def forget_forever(swarm: Swarm, pubsub: SafePubsub, router: Router, own_i
         forget_peers(swarm, absent, own_id)
         for connection in swarm.get_connections():
             forget_streams(getattr(connection, "muxed_conn", None))
-        for peer in list(pubsub.peers):
-            pubsub.forget_if_gone(peer)
+        pubsub.forget_all_gone()
         forget_gossip(router)
+
+
+def keep_ourselves(swarm: Swarm) -> None:
+    """Leave it to `forget_peers` whom the peer store forgets.
+
+    Upstream (0.8.1) forgets beyond 1000 peers first those without addresses, which we are
+    ourselves: then nobody hears from us any more what we are. And then whoever is connected for
+    longest. To drop: our own key is there after a thousand others came.
+    """
+    hardening.replace_attribute(swarm.peerstore, "_enforce_peer_limit", lambda: None)
 
 
 def forget_peers(swarm: Swarm, absent: Absent, own_id: ID) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import trio
 from libp2p import __version__ as libp2p_version
-from libp2p.abc import IMuxedConn, INetConn, INetStream
+from libp2p.abc import IMuxedConn, INetConn, INetStream, INetwork
 from libp2p.host.basic_host import BasicHost
 from libp2p.network.connection import swarm_connection
 from libp2p.network.connection.exceptions import RawConnError
@@ -363,7 +363,7 @@ def is_relayed(connection: Any) -> bool:
     return any(is_circuit(str(each)) for each in connection.get_transport_addresses() or ())
 
 
-def live_connections(swarm: Swarm, peer_id: ID) -> list[INetConn]:
+def live_connections(swarm: INetwork, peer_id: ID) -> list[INetConn]:
     """Return the open connections to *peer_id*."""
     return [each for each in swarm.get_connections(peer_id) if not each.is_closed]
 
@@ -376,7 +376,7 @@ def known_addresses(swarm: Swarm, peer_id: ID) -> list[Multiaddr]:
         return []
 
 
-def remote_address(swarm: Swarm, peer_id: ID) -> str:
+def remote_address(swarm: INetwork, peer_id: ID) -> str:
     """Return the IP address that a connected peer comes from, or "" if there is none."""
     found = (remote_ip(each.muxed_conn) for each in live_connections(swarm, peer_id))
     return next((each for each in found if each), "")

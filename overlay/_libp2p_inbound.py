@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import trio
+from libp2p.abc import IMuxedConn
 from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError, IOException
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.exceptions import SwarmException
 
+from overlay.addresses import prefix_of
 from overlay.limits.turnstile import Newcomer, Turnstile
 
 logger = logging.getLogger(__name__)
@@ -58,12 +60,17 @@ async def refuse(connection: Any) -> None:
 def take_turns(connection: Any, turnstile: Turnstile) -> None:
     """Have what a new inbound *connection* brings first wait for its turns.
 
-    Only what comes over a socket: a circuit is bounded by the limits of its relay.
+    Only what comes over a socket: for circuits see `overlay._libp2p_relay.CircuitSocket`.
     """
+    address = address_of(connection)
+    newcomer = Newcomer(turnstile, prefix_of(address) or address, address)
+    if isinstance(connection, IMuxedConn):
+        connection.newcomer = newcomer  # type: ignore[attr-defined]  # a `QuicLink`
+        return
     while connection is not None and not isinstance(connection, TrioTCPStream):
         connection = getattr(connection, "stream", None)
     if connection is not None:
-        setattr(connection, NEWCOMER, Newcomer(turnstile))
+        setattr(connection, NEWCOMER, newcomer)
 
 
 def is_fault(error: BaseException) -> bool:

@@ -32,6 +32,7 @@ from overlay.dht.records import provider_key
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError, PeerUnavailable
 from overlay.ids import PeerId, short
+from overlay.limits.turnstile import Newcomer, Turnstile
 from overlay.relay import client
 from overlay.relay.circuit import Circuit
 from overlay.relay.core import RelayConfig
@@ -64,18 +65,32 @@ _READ_BYTES: Final = 64 * 1024
 
 
 class CircuitSocket(ReadWriteCloser):
-    """A circuit where libp2p expects a socket."""
+    """A circuit where libp2p expects a socket.
 
-    def __init__(self, circuit: Circuit, relay_address: tuple[str, int] | None) -> None:
+    Args:
+        relay_address: the relay's.
+        newcomer: has what comes first wait for its turns; None if we dialed.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        relay_address: tuple[str, int] | None,
+        newcomer: Newcomer | None,
+    ) -> None:
         self._circuit = circuit
         self._relay_address = relay_address
+        self._newcomer = newcomer
 
     async def read(self, n: int | None = None) -> bytes:
         """Return 1 to *n* bytes, b"" at the end."""
         try:
-            return await self._circuit.read(n or _READ_BYTES)
+            data = await self._circuit.read(n or _READ_BYTES)
         except OverlayError as error:
             raise IOException(str(error)) from error
+        if self._newcomer is not None:
+            await self._newcomer.turn()
+        return data
 
     async def write(self, data: bytes) -> None:
         """Send all of *data*."""
@@ -106,6 +121,7 @@ class Relaying:
         connect: dials a peer and introduces us.
         find: returns who provides a key of the DHT; *provide* says that we do.
         source_for: says from which port to dial an address.
+        turnstile: where those wait that a relay brings.
     """
 
     def __init__(
@@ -120,6 +136,7 @@ class Relaying:
         find: Callable[[str, int], Awaitable[list[PeerAddress]]],
         provide: Callable[[str], Awaitable[int]],
         source_for: hardening.SourceFor,
+        turnstile: Turnstile,
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
@@ -131,6 +148,7 @@ class Relaying:
         self._find = find
         self._provide = provide
         self._source_for = source_for
+        self._turnstile = turnstile
         self._clock = clock
         self._rng = rng
         self._held: dict[PeerId, str] = {}
@@ -177,7 +195,7 @@ class Relaying:
         raw = await self._open_stream(relay_id, HOP_PROTOCOL)
         circuit = await client.dial(raw, PeerId(peer_id.to_base58()))
         return await self._swarm.upgrade_outbound_raw_conn(
-            self._as_connection(circuit, relay_id, initiator=True), peer_id
+            self._as_connection(circuit, relay_id, None), peer_id
         )
 
     async def serve_stop(self, raw: ByteStream) -> None:
@@ -191,20 +209,23 @@ class Relaying:
             return
         if circuit is not None:
             relay_id = ID.from_string(raw.peer_id)
-            connection = self._as_connection(circuit, relay_id, initiator=False)
+            newcomer = Newcomer(self._turnstile, raw.peer_id, circuit.peer_id)
+            connection = self._as_connection(circuit, relay_id, newcomer)
             await self._swarm._do_handle_inbound_connection(
                 connection,
                 Multiaddr(f"/p2p/{raw.peer_id}/p2p-circuit"),
                 None,  # type: ignore[arg-type]
             )
 
-    def _as_connection(self, circuit: Circuit, relay_id: ID, *, initiator: bool) -> RawConnection:
+    def _as_connection(
+        self, circuit: Circuit, relay_id: ID, newcomer: Newcomer | None
+    ) -> RawConnection:
         live = hardening.live_connections(self._swarm, relay_id)
         muxed: list[Any] = [each.muxed_conn for each in live]
         remote = next((each.get_remote_address() for each in muxed), None)
         route = Multiaddr(f"/p2p/{relay_id}/p2p-circuit")
-        socket = CircuitSocket(circuit, remote)
-        return RawConnection(socket, initiator, ConnectionType.RELAYED, [route])
+        socket = CircuitSocket(circuit, remote, newcomer)
+        return RawConnection(socket, newcomer is None, ConnectionType.RELAYED, [route])
 
     # -- being relayed --
 

@@ -8,6 +8,7 @@ Framing, record signatures, republication and gossip limits sit above it, once
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from overlay.gossip.shares import Neighbour
 from overlay.ids import PeerId
 from overlay.reach.dialback import Answer
 from overlay.transport import HostFigures, PeerAddress, Verdict
@@ -62,18 +63,26 @@ ByteStreamHandler = Callable[[ByteStream], Awaitable[None]]
 class GossipSink(Protocol):
     """Where a driver hands the gossip that it receives. Synchronous and never raising."""
 
-    def admit(self, forwarder: PeerId, topic: str, data_bytes: int) -> bool:
-        """Return whether a message is worth checking its signature; called first."""
+    def admit(self, forwarder: Neighbour, topic: str, data_bytes: int) -> bool:
+        """Return whether a message is worth a closer look; called first."""
         ...
 
-    def afford(self, author: PeerId) -> bool:
+    def afford(self, author: Neighbour) -> bool:
         """Return whether a neighbour may bring one more message that it wrote itself.
 
         Called before the signature is checked; `validate` counts what others bring.
         """
         ...
 
-    def validate(self, forwarder: PeerId, source: PeerId, topic: str, data: bytes) -> Verdict:
+    def share(self, forwarder: Neighbour, topic: str) -> bool:
+        """Return whether a neighbour may bring one more message that nobody brought before.
+
+        Called before the signature is checked. A refusal is nobody's fault: the message may
+        come again, from another neighbour.
+        """
+        ...
+
+    def validate(self, forwarder: Neighbour, source: PeerId, topic: str, data: bytes) -> Verdict:
         """Judge a signed message; REJECT is the forwarder's fault."""
         ...
 

@@ -8,6 +8,13 @@ OverlayError
     StreamClosed         the peer closed the stream in an orderly way
 """
 
+from typing import Final
+
+import msgspec
+
+DECODE_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises of bytes that it cannot decode: text may be broken, nesting endless."""
+
 
 class OverlayError(Exception):
     """Base of everything below."""

@@ -22,6 +22,7 @@ from overlay.dht.records import open_record, select_newest
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
 from overlay.errors import LocalProtocolError, PeerUnavailable, RemoteProtocolError
 from overlay.gossip.service import GossipService
+from overlay.gossip.shares import Neighbour
 from overlay.host import HostConfig
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
@@ -362,14 +363,17 @@ class MemoryDriver:
     ) -> None:
         """Judge, deliver and pass on one gossip message, the first time that it comes."""
         source = message_id[0]
-        if message_id in self._seen or not self._sink.admit(forwarder, topic, len(data)):
+        neighbour = Neighbour(forwarder)
+        if message_id in self._seen or not self._sink.admit(neighbour, topic, len(data)):
+            return
+        if forwarder == source and not self._sink.afford(neighbour):
+            return
+        if not self._sink.share(neighbour, topic):
             return
         self._seen[message_id] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
-        if forwarder == source and not self._sink.afford(source):
-            return
-        if self._sink.validate(forwarder, source, topic, data) is not Verdict.ACCEPT:
+        if self._sink.validate(neighbour, source, topic, data) is not Verdict.ACCEPT:
             return
         self._sink.deliver(source, topic, data)
         for peer_id in self._pass_on_to(forwarder, source):

@@ -45,11 +45,16 @@ def _draft_of(path: Path, data: bytes) -> Iterator[Path]:
         yield draft
     finally:
         draft.unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        sync_entry(path)
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_entry(path: Path) -> None:
+    """Put the entry of *path* in its directory on the disk.
+
+    Raises:
+        OSError: that cannot be done.
+    """
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

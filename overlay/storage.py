@@ -13,7 +13,7 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from overlay.errors import LocalProtocolError
+from overlay.errors import DECODE_ERRORS, LocalProtocolError
 from overlay.ids import PeerId
 from overlay.limits.standing import BANS_MAX, Ban
 from overlay.private_file import replace_private_file
@@ -108,7 +108,7 @@ class Storage:
             return msgspec.json.decode(data, type=kind)
         except FileNotFoundError:
             return None
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             aside = path.with_suffix(".damaged")
             path.replace(aside)
             logger.warning("%s is damaged (%s): put aside as %s", path, error, aside.name)

@@ -1,7 +1,6 @@
 """The command `cocoon api`: a local server in the shape of OpenAI's API."""
 
 import argparse
-import ipaddress
 from functools import partial
 
 import trio
@@ -16,7 +15,7 @@ from cocoon.gateway.key import KEY_FILE, load_or_create_key
 from cocoon.gateway.service import Gateway
 from cocoon.node import open_buyer
 from cocoon.nursery import open_private_nursery
-from cocoon.web import host_of, serve_app
+from cocoon.web import host_of, is_loopback, serve_app
 from cocoon.words import interrupted_words
 from contracts.units import TICKER, format_coins
 
@@ -29,7 +28,7 @@ def api_command(parsed: argparse.Namespace, output: Output) -> int:
     allowance = Allowance(limit=read_amount(parsed.spend_max, option="--spend-max"))
     host, _ = host_of(parsed.address, ADDRESS_OPTION)
     key = load_or_create_key(config.home)
-    if not _is_loopback(host):
+    if not is_loopback(host):
         output.say(
             f"careful: {parsed.address} can be reached from other machines, and the key and "
             "everything that is asked travel unencrypted; better an SSH tunnel to 127.0.0.1"
@@ -66,13 +65,6 @@ async def _serve(
         output.say(f"limit     {limit} {TICKER} in all, until this is started again; Ctrl-C stops")
         output.event("ready", base_url=f"{url}/v1", key_file=str(key_file))
         await trio.sleep_forever()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _in_words(name: str, fields: dict[str, object]) -> str:

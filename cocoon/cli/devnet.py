@@ -19,8 +19,8 @@ from cocoon.cli.settings import load
 from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.errors import ConfigError
-from contracts.assets import write_atomically
 from contracts.devnet_file import Kept, owning, read_devnet
+from contracts.durable_file import write_atomically
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import is_compiled, open_emulator
 from contracts.errors import InvalidData, LocalContractError

@@ -170,7 +170,7 @@ def full_name(module: str) -> str:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser with every command in it."""
     codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_MEANINGS.items())
-    parser = _Parser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="cocoon",
         description="A peer-to-peer market for AI compute, paid in GRAM on TON.\n"
         "Not Telegram's Cocoon, and not compatible with it.",

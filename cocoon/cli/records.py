@@ -7,7 +7,7 @@ import msgspec
 
 from cocoon.cli.output import Output
 from cocoon.cli.settings import load
-from cocoon.errors import ConfigError
+from cocoon.errors import UNDECODABLE, ConfigError
 from cocoon.kernel_profiles import profile_of
 from cocoon.market.explain import HEADER, Explanation, render
 from cocoon.messages import Kind
@@ -22,18 +22,18 @@ def explain_command(parsed: argparse.Namespace, output: Output) -> int:
     if not paths:
         raise ConfigError(f"no {f'job {parsed.job}' if parsed.job else 'job yet'} in {directory}")
     chosen = paths if parsed.job else paths[-1:]
-    records = [_read(path) for path in chosen]
+    records = [_explanation(path) for path in chosen]
     for record in records:
         output.table(f"job {record.job_id}", HEADER, render(record)[1:])
     output.result(records)
     return 0
 
 
-def _read(path: Path) -> Explanation:
+def _explanation(path: Path) -> Explanation:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Explanation)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is damaged ({error}); explain another job by its id") from error
+    except (OSError, *UNDECODABLE) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
 def receipts_command(parsed: argparse.Namespace, output: Output) -> int:

@@ -84,6 +84,11 @@ def claim_words(tier: Tier) -> str:
     return f"{tier.name}: {words.may_claim}. {words.residual_risk}"
 
 
+def shown_tier(claimed: Tier) -> str:
+    """Return how a tier is shown that only its provider's signature stands for."""
+    return claimed.name if claimed is Tier.OPEN else f"OPEN (says {claimed.name})"
+
+
 def verified_tier(statement: Statement) -> Tier:
     """Return the tier that this node can vouch for, whatever the statement says."""
     del statement  # no evidence is verified in this version, so nothing in it can help

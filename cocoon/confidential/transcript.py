@@ -68,6 +68,7 @@ def _payment_bytes(payment: PaymentRef) -> bytes:
         _number(payment.opened_lt),
         payment.payer_key,
         _number(payment.signed_total_nanoton),
+        _number(payment.routed),
     )
 
 

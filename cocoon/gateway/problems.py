@@ -15,6 +15,7 @@ from cocoon.errors import (
     Refused,
 )
 from contracts.errors import ChainUnavailable, ContractError
+from contracts.units import NanoTon
 from overlay.errors import OverlayError
 
 DETAIL_MAX: Final = 2000
@@ -84,7 +85,12 @@ SERVED: Final = tuple(kind for kind, _ in _ANSWERS)
 """What a job can end with that is told to the client; anything else is our bug."""
 
 
-def problem_of(error: Exception) -> ApiProblem:
-    """Return what to answer when a job ended with *error*, one of `SERVED`."""
+def problem_of(error: Exception, paid_nanoton: NanoTon) -> ApiProblem:
+    """Return what to answer when a job ended with *error*, one of `SERVED`.
+
+    Whatever it was, a job that has cost something is not for a client to repeat by itself:
+    it would pay for the same again.
+    """
     answer = next(answer for kind, answer in _ANSWERS if isinstance(error, kind))
-    return ApiProblem(answer.status, answer.code, str(error), retry=answer.retry)
+    retry = answer.retry and not paid_nanoton
+    return ApiProblem(answer.status, answer.code, str(error), retry=retry)

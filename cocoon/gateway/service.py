@@ -59,6 +59,8 @@ class Gateway:
     jobs_max: int
     tell: Tell
     _running: set[int] = field(default_factory=set)
+    _decoding: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1))
+    """An hour of audio is 230 MB while it is decoded."""
     _jobs_begun: int = 0
 
     def application(self) -> Starlette:
@@ -111,7 +113,7 @@ class Gateway:
         body = await read_body(request, AUDIO_BYTES_MAX)
         form = read_form(body, request.headers.get("content-type", ""))
         try:
-            job, as_text = await trio.to_thread.run_sync(read_speech, form)
+            job, as_text = await trio.to_thread.run_sync(read_speech, form, limiter=self._decoding)
         except ConfigError as error:
             raise ApiProblem(400, "invalid_audio", str(error), parameter="file") from error
 
@@ -173,7 +175,7 @@ class Gateway:
             result = await self.requester.run(job, listen, bill)
         except SERVED as error:
             self.tell("job_failed", {"reason": str(error)})
-            raise problem_of(error) from error
+            raise problem_of(error, bill.paid_nanoton) from error
         finally:
             self._running.discard(number)
             self.allowance.settle(number, bill.paid_nanoton)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from cocoon.errors import ConfigError
+from cocoon.errors import UNDECODABLE, ConfigError
 from cocoon.gateway.problems import ApiProblem
 from cocoon.messages import Finish, SamplingSettings, Turn
 from cocoon.requester.events import JobResult
@@ -144,11 +144,11 @@ def decode_chat(body: bytes) -> ChatCall:
     """
     try:
         fields = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise ApiProblem(400, "invalid_json", f"the body is not a JSON object: {error}") from error
     try:
         return msgspec.convert(_ours(fields), ChatCall)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise ApiProblem(400, "invalid_parameter", str(error)) from error
 
 

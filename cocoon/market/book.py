@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cocoon.market.price import follows, recompute, same_window, terms_changed
-from cocoon.market.quotes import CLOCK_SKEW_S, bad_times, malformed
+from cocoon.market.quotes import CLOCK_SKEW_S, bad_times, effective_crowd, malformed
 from cocoon.market.renewal import base_id, parts_of
 from cocoon.messages import CONTROL_BYTES_MAX, Quote, Signed
 
@@ -238,10 +238,15 @@ class QuoteBook:
             return Verdict(Outcome.FLAGGED, "; ".join(new.reasons))
         return Verdict(Outcome.NEW)
 
-    def count(self, resource_class: str) -> int:
-        """Return how many providers quote a class, as far as we have heard."""
-        shelf = self._shelves.get(resource_class)
-        return 0 if shelf is None else len(shelf.listings)
+    def crowd(self, resource_class: str) -> int:
+        """Return among how many the providers of a class share its topic; see `effective_crowd`."""
+        kind, separator, _ = resource_class.partition("/")
+        providers = {
+            key: len(shelf.listings)
+            for key, shelf in self._shelves.items()
+            if key.startswith(kind + separator)
+        }
+        return effective_crowd(resource_class, providers)
 
     def find_base(self, name: bytes) -> Listing | None:
         """Return the listing whose full quote has the id *name*."""

@@ -1,10 +1,11 @@
 """The provider's side of negotiation: requests in, offers or typed refusals out.
 
-An outstanding offer reserves nothing. A slot is taken when an offer is accepted,
-first come first served; until then at most a few offers are outstanding per peer.
+An outstanding offer reserves nothing, and neither does an accepted one before its
+payment is found good: until then it is only words, and free. A slot is taken when the
+job begins, first come first served; at most a few offers are outstanding per peer.
 Who chose an offer, and has to open a channel first, may have its slot held (adr/0014):
-until the offer expires, one hold for each peer and for each address prefix, and none
-for a while after a hold that no job came of.
+until the offer expires or is accepted and its job begins; one hold for each peer and for
+each address prefix, and none for a while after a hold that no job came of.
 """
 
 from collections import Counter
@@ -101,7 +102,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """An accepted offer: its slot is taken until `OfferDesk.release`."""
+    """An accepted offer: from `OfferDesk.begin` on it has a slot, until `OfferDesk.release`."""
 
     offer_hash: Hash
     requester: str
@@ -131,7 +132,8 @@ class OfferDesk:
     """Decides on requests, counter-offers and acceptances; keeps the slots.
 
     A request goes: `consider` -> `Draft.offer` -> (sign) -> `issued`, perhaps
-    `counter` -> the same again, then `accept`, and `release` when the job is over.
+    `counter` -> the same again, then `accept`, `begin` once the payment is found good,
+    and `release` when the job is over or came to nothing.
     """
 
     def __init__(self, terms: DeskTerms, *, slots: int) -> None:
@@ -141,6 +143,8 @@ class OfferDesk:
         self._slots = slots
         self._outstanding: dict[Hash, _Outstanding] = {}
         self._by_peer: Counter[str] = Counter()
+        self._accepted: dict[Hash, Agreement] = {}
+        """Accepted offers whose payment is still being checked."""
         self._running: dict[Hash, Agreement] = {}
         self._taken: dict[Hash, None] = {}
         self._holds: dict[Hash, frozenset[str]] = {}
@@ -240,7 +244,7 @@ class OfferDesk:
         return _changed(draft, counter.schedule, expires_at_unix_s, counter.offer_hash)
 
     def accept(self, peer: str, accept: Accept, now_unix_s: int) -> Agreement | Refusal:
-        """Take a slot for an accepted offer; the payment itself is checked by the caller."""
+        """Bind an accepted offer; the caller checks the payment, and then `begin` takes a slot."""
         if accept.offer_hash in self._taken:
             return _no(RefusalCode.PROTOCOL, "this offer was accepted before")
         held = self._held(peer, accept.offer_hash, now_unix_s)
@@ -251,16 +255,29 @@ class OfferDesk:
             return _wrong_network(network_id, self._terms.chain_network_id)
         self.drop_expired(now_unix_s)
         if accept.offer_hash not in self._holds and self.free_slots < 1:
-            return _no(RefusalCode.BUSY, f"all {self._slots} slots taken since the offer")
-        self._holds.pop(accept.offer_hash, None)
-        self._forget(accept.offer_hash)
+            return self._all_taken()
+        self._drop(accept.offer_hash)
         agreement = Agreement(accept.offer_hash, peer, held.offer)
-        self._running[accept.offer_hash] = agreement
+        self._accepted[accept.offer_hash] = agreement
         self._remember_taken(accept.offer_hash)
         return agreement
 
+    def begin(self, offer_hash: Hash) -> Refusal | None:
+        """Take the slot of an accepted offer that is paid for: the one held for it, or a free one.
+
+        Raises:
+            LocalProtocolError: it was not accepted, or has its slot already.
+        """
+        if offer_hash not in self._accepted:
+            raise LocalProtocolError("this offer is not about to begin")
+        if offer_hash not in self._holds and self.free_slots < 1:
+            return self._all_taken()
+        self._holds.pop(offer_hash, None)
+        self._running[offer_hash] = self._accepted.pop(offer_hash)
+        return None
+
     def hold(self, peer: str, prefix: str, offer_hash: Hash, now_unix_s: int) -> SlotHeld | Refusal:
-        """Keep a slot for a chosen offer until it expires, is accepted or is declined.
+        """Keep a slot for a chosen offer until it expires, its job begins or it is declined.
 
         Args:
             peer: the requester.
@@ -286,7 +303,7 @@ class OfferDesk:
 
     def _unheld(self, owners: frozenset[str], now_unix_s: int) -> Refusal | None:
         if self.free_slots < 1:
-            return _no(RefusalCode.BUSY, f"all {self._slots} slots taken since the offer")
+            return self._all_taken()
         if any(owners & others for others in self._holds.values()):
             return _no(RefusalCode.POLICY, "a slot is held for you already")
         if any(self._lapsed.get(owner, 0) > now_unix_s for owner in owners):
@@ -300,13 +317,15 @@ class OfferDesk:
             self._forget(offer_hash)
 
     def release(self, offer_hash: Hash) -> None:
-        """Give the slot of a finished job back.
+        """Give the slot of a finished job back, or that of one that never began.
 
         Raises:
-            LocalProtocolError: it has no slot.
+            LocalProtocolError: it was not accepted, or was released before.
         """
-        if self._running.pop(offer_hash, None) is None:
+        agreement = self._running.pop(offer_hash, None) or self._accepted.pop(offer_hash, None)
+        if agreement is None:
             raise LocalProtocolError("this offer holds no slot")
+        self._lapse(agreement.offer, offer_hash)
 
     def drop_expired(self, now_unix_s: int) -> int:
         """Forget expired offers; return how many."""
@@ -352,6 +371,9 @@ class OfferDesk:
             return _no(RefusalCode.BUSY, f"{self._terms.outstanding_max} offers are outstanding")
         return None
 
+    def _all_taken(self) -> Refusal:
+        return _no(RefusalCode.BUSY, f"all {self._slots} slots taken since the offer")
+
     # --- outstanding offers ----------------------------------------------------------
 
     def _held(self, peer: str, offer_hash: Hash, now_unix_s: int) -> _Outstanding | Refusal:
@@ -365,15 +387,23 @@ class OfferDesk:
         return held
 
     def _forget(self, offer_hash: Hash) -> None:
+        held = self._drop(offer_hash)
+        if held is not None:
+            self._lapse(held.offer, offer_hash)
+
+    def _drop(self, offer_hash: Hash) -> _Outstanding | None:
         held = self._outstanding.pop(offer_hash, None)
-        if held is None:
-            return
+        if held is not None:
+            peer = held.draft.requester
+            self._by_peer[peer] -= 1
+            if not self._by_peer[peer]:
+                del self._by_peer[peer]
+        return held
+
+    def _lapse(self, offer: Offer, offer_hash: Hash) -> None:
+        """Let the hold of an offer go, if it has one: no job came of it."""
         for owner in self._holds.pop(offer_hash, ()):
-            self._remember_lapsed(owner, held.offer.expires_at_unix_s + HOLD_AGAIN_S)
-        peer = held.draft.requester
-        self._by_peer[peer] -= 1
-        if not self._by_peer[peer]:
-            del self._by_peer[peer]
+            self._remember_lapsed(owner, offer.expires_at_unix_s + HOLD_AGAIN_S)
 
     def _remember_lapsed(self, owner: str, until_unix_s: int) -> None:
         self._lapsed.pop(owner, None)

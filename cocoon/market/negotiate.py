@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 
+from cocoon.confidential.transcript import evidence_id
 from cocoon.market.desk import OFFER_LIFETIME_S_MAX
 from cocoon.market.match import ANY_PRICE, Loss, OfferSeen, Preferences, Track, choose
 from cocoon.market.price import (
@@ -152,7 +153,7 @@ def offer_problem(
     return (
         _not_an_answer(offer, peer, request_hash, now_unix_s)
         or _not_as_quoted(offer, quote, now_unix_s)
-        or _not_as_stated(offer, statement)
+        or _not_as_stated(offer, statement, request)
         or _not_as_asked(offer, request)
     )
 
@@ -199,15 +200,24 @@ def _quoted_at_most(offer: Offer, quote: Quote, now_unix_s: int) -> PriceSchedul
     return schedule_at(inputs.base, min(level_ppm, max(inputs.cap_ppm, quote.level_ppm)))
 
 
-def _not_as_stated(offer: Offer, statement: Statement | None) -> tuple[LossReason, str] | None:
+def _not_as_stated(
+    offer: Offer, statement: Statement | None, request: RequestForOffer
+) -> tuple[LossReason, str] | None:
+    """Compare with the statement all that the receipt's check will compare, before any payment."""
     if statement is None:
         return None
-    if (offer.payee_address, offer.payee_key) != (statement.payment_address, statement.payee_key):
-        return LossReason.BAIT_AND_SWITCH, "another payee than the statement names"
-    if offer.challenge_s_min > statement.challenge_s_min:
-        wanted, stated = offer.challenge_s_min, statement.challenge_s_min
-        return LossReason.BAIT_AND_SWITCH, f"wants {wanted} s to challenge, stated {stated} s"
-    return None
+    payee = (statement.payment_address, statement.payee_key)
+    wanted_s, stated_s = offer.challenge_s_min, statement.challenge_s_min
+    checks = (
+        (statement.peer_id == offer.provider, "the statement of another provider"),
+        (statement.chain_network_id == request.chain_network_id, "it is paid on another chain"),
+        ((offer.payee_address, offer.payee_key) == payee, "another payee than the statement names"),
+        (wanted_s <= stated_s, f"wants {wanted_s} s to challenge, stated {stated_s} s"),
+        (offer.tier == statement.tier, f"tier {offer.tier.name}, stated {statement.tier.name}"),
+        (offer.evidence_id == evidence_id(statement.evidence), "evidence that is not stated"),
+    )
+    problem = next((words for holds, words in checks if not holds), "")
+    return (LossReason.BAIT_AND_SWITCH, problem) if problem else None
 
 
 def _not_as_asked(offer: Offer, request: RequestForOffer) -> tuple[LossReason, str] | None:

@@ -2,15 +2,17 @@
 
 In a small market a quote lives for a minute and is published again every quarter of
 one, and at once when its level or the number of free slots changes. The more
-providers quote a class, the longer each waits, so that all of them together
+providers quote the classes of a kind, the longer each waits, so that all of them together
 publish at most `REISSUES_PER_S` renewals and `CHANGES_PER_S` changes a second
-(as members of an RTP session share its bandwidth: RFC 3550, section 6.2).
+(as members of an RTP session share its bandwidth: RFC 3550, section 6.2). The classes
+share that rate max-min fairly: one with few providers hardly waits for a big one.
 Only a finished load window moves the level; a quote in between repeats the window
 of the last one.
 """
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,15 +32,18 @@ from cocoon.messages import (
     resource_class,
 )
 from overlay.errors import LocalProtocolError
+from overlay.gossip.shares import max_min
 
 LIFETIME_S: Final = 60
 LIFETIME_S_MAX: Final = 2500
 REISSUE_S: Final = 15
 REISSUE_S_MAX: Final = 1000
 REISSUES_PER_S: Final = 10
-"""Of all providers of a class, when nothing changes."""
+"""Of all providers of a kind, whose quotes share a topic, when nothing changes."""
 CHANGES_PER_S: Final = 50
 """The same, while levels and free slots change."""
+UNHURRIED: Final = REISSUES_PER_S * REISSUE_S
+"""So many providers may all renew every `REISSUE_S`."""
 FAREWELL_S: Final = 10
 """How long the last quote of a provider that leaves lives: long enough to be passed on."""
 REISSUE_S_MIN: Final = 1
@@ -97,8 +102,27 @@ def first_seq(now_unix_s: int) -> int:
     return now_unix_s * _SEQ_PER_SECOND
 
 
+def effective_crowd(resource_class: str, providers: Mapping[str, int]) -> int:
+    """Return among how many providers of a lone class one would wait as long as in this one.
+
+    Args:
+        resource_class: whose providers ask.
+        providers: how many each class of the kind has.
+
+    >>> effective_crowd("a", {"a": 40}), effective_crowd("a", {"a": 10_000})
+    (40, 10000)
+    >>> [effective_crowd(each, {"big": 9900, "small": 50}) for each in ("big", "small")]
+    [14850, 150]
+    """
+    count = providers.get(resource_class, 0)
+    part = max_min(providers, UNHURRIED).get(resource_class, 0.0)
+    if part >= count:
+        return min(sum(providers.values()), UNHURRIED)
+    return math.ceil(count * UNHURRIED / part)
+
+
 def reissue_s(crowd: int) -> int:
-    """Return how long an unchanged quote stands among *crowd* providers of its class, in seconds.
+    """Return how long an unchanged quote stands among *crowd* providers, in seconds.
 
     >>> reissue_s(10), reissue_s(10_000)
     (15, 1000)

@@ -3,7 +3,8 @@
 The socket (`node.sock`, mode 0600) answers every connection with one JSON document, the
 `NodeStatus`, and closes; it takes no commands. Metrics are served over HTTP only where
 ``observe.metrics_listen`` names an address; there is no authentication, so keep it on
-loopback or behind a firewall of your own.
+loopback or behind a firewall of your own. On loopback it answers under loopback names only:
+else a page in a browser, whose own name is made to point here, could read along.
 """
 
 import logging
@@ -21,10 +22,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cocoon.errors import UNDECODABLE
 from cocoon.nursery import open_private_nursery
 from cocoon.observe.metrics import CONTENT_TYPE, Metrics
 from cocoon.observe.status import NodeStatus
-from cocoon.web import TellsUrl, serve_app
+from cocoon.web import TellsUrl, host_of, is_loopback, serve_app
 from overlay.errors import PeerUnavailable
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ STATUS_BYTES_MAX: Final = 4 << 20
 ANSWER_S: Final = 5.0
 LOOKERS_MAX: Final = 16
 BACKLOG: Final = 16
+LISTEN_SETTING: Final = "observe.metrics_listen"
+MISDIRECTED: Final = 421
 
 
 # --- the socket in the home ---
@@ -107,7 +111,7 @@ async def read_status(home: Path) -> NodeStatus:
         return msgspec.json.decode(bytes(data), type=NodeStatus)
     except (OSError, trio.BrokenResourceError) as error:
         raise PeerUnavailable(hint) from error
-    except (trio.TooSlowError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (trio.TooSlowError, *UNDECODABLE) as error:
         raise PeerUnavailable(f"the node on {home} does not answer: {error}") from error
 
 
@@ -122,12 +126,15 @@ async def serve_metrics(
     Raises:
         ConfigError: the address is not like ``127.0.0.1:9464``, or cannot be bound.
     """
+    private = is_loopback(host_of(address, LISTEN_SETTING)[0])
 
-    async def answer(_: Request) -> Response:
+    async def answer(request: Request) -> Response:
+        if private and not is_loopback(request.url.hostname or ""):
+            return Response("ask for this under a loopback name\n", MISDIRECTED)
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     app = Starlette(routes=[Route("/metrics", answer)])
     async with open_private_nursery() as nursery:
-        serving = partial(serve_app, app, address, "observe.metrics_listen")
+        serving = partial(serve_app, app, address, LISTEN_SETTING)
         url: str = await nursery.start(serving)
         task_status.started(f"{url}/metrics")

@@ -26,10 +26,11 @@ import msgspec
 
 from cocoon.errors import PaymentError
 from cocoon.payments.channel import ENDED, Payee, Payer
-from cocoon.payments.journal import Journal, read_records, sync_directory
+from cocoon.payments.journal import Journal, read_records
 from cocoon.payments.payee_book import Held, PayeeBook, PayeeRecord, Restored
 from cocoon.payments.payer_book import Channel, PayerBook, PayerRecord
 from contracts.units import NanoTon
+from overlay.private_file import sync_entry
 
 FORMAT: Final = "cocoon-journal-backup/1"
 RECORD_BYTES_MAX: Final = 1 << 20
@@ -82,6 +83,7 @@ def write_backup(journal: Path, side: str, target: Path) -> int:
                 file.write(msgspec.msgpack.encode(one))
             file.flush()
             os.fsync(descriptor)
+        sync_entry(target)
     except OSError as error:
         target.unlink()  # half a backup would stand in the way of the next
         raise BackupError(f"{target} is not written: {error.strerror or error}") from error
@@ -130,7 +132,7 @@ def _fill(journal: Path, side: str, records: list[Any]) -> None:
             os.link(draft, journal)
         except FileExistsError as error:
             raise BackupError(f"{journal} exists; it was made just now") from error
-        sync_directory(journal)
+        sync_entry(journal)
     finally:
         draft.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)

@@ -26,7 +26,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from cocoon.errors import PaymentError
+from cocoon.errors import UNDECODABLE, PaymentError
+from overlay.private_file import sync_entry
 
 MAGIC: Final = b"COCOONJ\x01"
 FRAME_BYTES_MAX: Final = 1 << 20
@@ -101,7 +102,7 @@ class Journal(Generic[R]):
                 data_end = len(MAGIC)
             os.ftruncate(fd, data_end)
             os.fsync(fd)
-            sync_directory(self._path)
+            sync_entry(self._path)
         except BaseException:
             os.close(fd)
             raise
@@ -168,7 +169,7 @@ class Journal(Generic[R]):
         os.close(self._fd)
         self._fd, self._size_bytes = fd, size_bytes
         try:
-            sync_directory(self._path)
+            sync_entry(self._path)
         except OSError as error:
             # Which of the two files a crash would leave is open: promise nothing on it.
             self._broken = str(error)
@@ -241,7 +242,7 @@ def _load(fd: int, path: Path, decoder: "msgspec.msgpack.Decoder[list[R]]") -> t
     for start, payload in _frames(fd, position):
         try:
             records += decoder.decode(payload)
-        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        except UNDECODABLE as error:
             raise JournalCorrupt(
                 f"{path}: the record at byte {start} is of no kind known here ({error}); "
                 "it was written by another version, which can still read it"
@@ -321,12 +322,3 @@ def _write_all(fd: int, data: bytes, position: int) -> int:
     while written < len(data):
         written += os.pwrite(fd, data[written:], position + written)
     return written
-
-
-def sync_directory(path: Path) -> None:
-    """Put the entry of *path* in its directory on the disk. Blocks; raises OSError."""
-    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

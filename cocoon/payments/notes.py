@@ -9,13 +9,12 @@ the signatures in it.
 """
 
 import base64
-import binascii
 from hashlib import sha256
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from cocoon.errors import PaymentError
+from cocoon.errors import UNDECODABLE, PaymentError
 from cocoon.messages import (
     AddressText,
     CloseRelease,
@@ -95,7 +94,7 @@ def read_note(text: str, kind: type[N]) -> N:
         if data[:CHECKSUM_BYTES] != _checksum(body):
             raise PaymentError(f"the {prefix}… text was not copied whole")
         return msgspec.msgpack.decode(body, type=kind)
-    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise PaymentError(f"the {prefix}… text was not copied whole: {error}") from error
 
 

@@ -83,9 +83,8 @@ class PayeeService(PayeeRoutes):
         fault = reference_fault(payment, self._terms)
         if fault:
             raise PaymentError(fault)
-        route = await self.admit_route(payment, transcript_hash, payer_signature, spendable_min)
-        if route is not None:
-            return route
+        if payment.routed:
+            return await self.admit_route(payment, transcript_hash, payer_signature, spendable_min)
         address = payment.channel_address
         if not verify_ownership(
             payment.payer_key,

@@ -138,17 +138,17 @@ class PayeeRoutes(PayeeSide):
 
     async def admit_route(
         self, payment: PaymentRef, transcript_hash: bytes, signature: bytes, spendable_min: NanoTon
-    ) -> PayeeChannel | None:
-        """Take a route for a job; None when *payment* does not name one of ours.
+    ) -> PayeeChannel:
+        """Take a route for a job.
 
         Raises:
             PeerMisbehaved: the route's key did not sign this transcript.
-            PaymentError: another job uses it, or too little is left.
+            PaymentError: there is no such route, another job uses it, or too little is left.
         """
         held = self._store.book.channels.get(payment.channel_address)
         lock = None if held is None else _key_lock(held.state, payment.payer_key)
         if held is None or lock is None:
-            return None
+            raise PaymentError("there is no such route to us")
         if not verify_ownership(
             payment.payer_key,
             signature,

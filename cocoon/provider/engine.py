@@ -1,4 +1,7 @@
-"""Fits the models of `kernels` to what a worker needs. Blocks; runs in the worker only."""
+"""Fits the models of `kernels` to what a worker needs. Blocks; runs in the worker only.
+
+A worker serves one kind of job, and loads what that needs: a chat no sound, kernels no model.
+"""
 
 import hashlib
 import time
@@ -6,15 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import kernels
 from cocoon.messages import Kind, SamplingSettings, Turn
-from kernels.models.audio import SAMPLE_RATE_HZ, Audio, decode_audio
-from kernels.models.chat import ChatModel, Generation, open_chat_model
-from kernels.models.chat_template import ChatTurn
-from kernels.models.sampling import Sampling
-from kernels.models.whisper import SpeechModel, open_speech_model
+
+if TYPE_CHECKING:
+    from kernels.models.audio import Audio
+    from kernels.models.chat import ChatModel, Generation
+    from kernels.models.whisper import SpeechModel
 
 WARM_UP_TOKENS: Final = 12
 WARM_UP_PROMPT: Final = "Count from one to ten."
@@ -40,7 +43,7 @@ def engine_id(device: str, engine: str) -> bytes:
 class ChatEngine:
     """A chat model, as jobs see it."""
 
-    def __init__(self, model: ChatModel) -> None:
+    def __init__(self, model: "ChatModel") -> None:
         self._model = model
         self.model_id = bytes.fromhex(model.model_id)
         self.device = model.device
@@ -49,6 +52,8 @@ class ChatEngine:
 
     def encode(self, turns: Sequence[Turn], prefix_token_ids: Sequence[int]) -> list[int]:
         """Render the chat and return the tokens of the prompt, prefix included."""
+        from kernels.models.chat_template import ChatTurn  # noqa: PLC0415  (see above)
+
         chat = [ChatTurn(role=turn.role, content=turn.content) for turn in turns]
         return self._model.encode_chat(chat, continue_with=prefix_token_ids)
 
@@ -58,8 +63,10 @@ class ChatEngine:
         sampling: SamplingSettings,
         tokens_max: int,
         should_stop: Callable[[], bool],
-    ) -> Generation:
+    ) -> "Generation":
         """Return the answer in progress: an iterator of tokens, which knows why it ended."""
+        from kernels.models.sampling import Sampling  # noqa: PLC0415  (see above)
+
         settings = Sampling(
             temperature=sampling.temperature_milli / 1000,
             top_k=sampling.top_k,
@@ -87,25 +94,29 @@ class ChatEngine:
 class SpeechEngine:
     """A speech model, as jobs see it."""
 
-    def __init__(self, model: SpeechModel) -> None:
+    def __init__(self, model: "SpeechModel") -> None:
         self._model = model
         self.model_id = bytes.fromhex(model.model_id)
         self.device = model.device
         self.engine_id = engine_id(model.device, model.engine)
         self.context_tokens = 0
 
-    def load(self, data: bytes, audio_seconds_max: int) -> tuple[Audio, int]:
+    def load(self, data: bytes, audio_seconds_max: int) -> tuple["Audio", int]:
         """Decode an audio file; return it with its duration in milliseconds, rounded up."""
+        from kernels.models.audio import decode_audio  # noqa: PLC0415  (see above)
+
         audio = decode_audio(data, duration_s_max=audio_seconds_max)
         return audio, -(-round(audio.duration_s * 1_000_000) // 1000)
 
     def transcribe(
-        self, audio: Audio, skip_ms: int, should_stop: Callable[[], bool]
+        self, audio: "Audio", skip_ms: int, should_stop: Callable[[], bool]
     ) -> Iterator[tuple[float, float, str]]:
         """Yield (start_s, end_s, text) for each stretch after *skip_ms*.
 
         What comes before is not computed again; times count from the beginning.
         """
+        from kernels.models.audio import SAMPLE_RATE_HZ, Audio  # noqa: PLC0415  (see above)
+
         start = min(skip_ms * SAMPLE_RATE_HZ // 1000, len(audio.samples))
         offset_s, rest = start / SAMPLE_RATE_HZ, Audio(audio.samples[start:])
         for segment in self._model.transcribe(rest, should_stop=should_stop):
@@ -123,5 +134,9 @@ def open_engine(kind: Kind, path: Path, device: str) -> ChatEngine | SpeechEngin
         KernelError: the file is missing or damaged, or the device cannot be used.
     """
     if kind is Kind.CHAT:
+        from kernels.models.chat import open_chat_model  # noqa: PLC0415  (see above)
+
         return ChatEngine(open_chat_model(path, device=device))
+    from kernels.models.whisper import open_speech_model  # noqa: PLC0415  (see above)
+
     return SpeechEngine(open_speech_model(path, device=device))

@@ -53,6 +53,9 @@ PIECE_TEXT_MAX: Final = 16 * 1024
 NOTE_MAX: Final = 500
 GRANTED_CHUNKS: Final = 2
 """The device computes at most this many chunks ahead of what is paid."""
+PATIENCE_BACK_S: Final = 5.0
+"""What each voucher adds to the patience with its payer: who pays each voucher just before
+it would be too late shall not keep a slot all day for the price of one answer."""
 
 
 class JobWorker(Protocol):
@@ -120,6 +123,8 @@ class Execution:
     _granted: int = 0
     _changed: trio.Event = field(default_factory=trio.Event)
     _waiting: trio.CancelScope = field(default_factory=trio.CancelScope)
+    _waited_s: float = 0.0
+    """For vouchers, in all."""
     _stop: Finish | None = None
 
     # --- frames from the requester ---
@@ -301,9 +306,13 @@ class Execution:
         return end_ms - self.job.skip_ms
 
     async def _wait_for_room(self) -> None:
-        with trio.move_on_after(self.unpaid_timeout_s):
+        earned_s = PATIENCE_BACK_S * self.lease.vouchers_earned
+        patience_s = self.unpaid_timeout_s + min(0.0, earned_s - self._waited_s)
+        begun_s = trio.current_time()
+        with trio.move_on_after(max(0.0, patience_s)):
             while not self.lease.room() and self._stop is None:
                 await self._changed.wait()
+            self._waited_s += trio.current_time() - begun_s
             return
         await self._stop_with(Finish.UNPAID)
 

@@ -5,17 +5,16 @@ different quotes: that would be proof of cheating.
 """
 
 import logging
-import os
 from pathlib import Path
 
 from cocoon.market.quotes import malformed
 from cocoon.messages import Message, Quote, decode, encode
 from overlay.errors import RemoteProtocolError
+from overlay.private_file import replace_private_file
 
 logger = logging.getLogger(__name__)
 
 FILE_BYTES_MAX = 1 << 18
-FILE_MODE = 0o600
 
 
 class _File(Message, frozen=True):
@@ -41,13 +40,7 @@ class KeptQuotes:
             OSError: the disk refuses.
         """
         self._quotes[quote.resource_class] = quote
-        temporary = self._path.with_suffix(".new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with os.fdopen(os.open(temporary, flags, FILE_MODE), "wb") as file:
-            file.write(encode(_File(quotes=tuple(self._quotes.values()))))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        replace_private_file(self._path, encode(_File(quotes=tuple(self._quotes.values()))))
 
     def _read(self, peer_id: str) -> list[Quote]:
         try:

@@ -8,6 +8,7 @@ and how much it has used; it rests when that is more than what it may use so far
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Final
 
 import msgspec
@@ -36,6 +37,7 @@ from kernels.custom import (
     SandboxUnavailable,
     decode_job,
     kernel_hash,
+    run_job,
 )
 from kernels.custom.job import TIME_MS_MAX, Limits, Usage, arrays_bytes, output_bytes
 from kernels.custom.oversight import Order, Reading
@@ -110,7 +112,6 @@ class KernelEngine:
 
     def run(self, job: KernelJob, control: JobControl, tally: "Tally") -> KernelResult:
         """Run *job*; see `kernels.custom.run_job` for what it raises."""
-        from kernels.custom import run_job  # noqa: PLC0415  (LLVM; checked at the start)
 
         def oversee(reading: Reading) -> Order:
             used = self.profile.metered_ms(fuel=reading.fuel, card_ms=reading.card_ms)
@@ -160,12 +161,11 @@ def open_kernel_engine(device: str) -> KernelEngine:
     Raises:
         KernelError: nothing can, or strangers' code cannot be confined here.
     """
+    if find_spec("llvmlite") is None:  # the children need it
+        raise SandboxUnavailable(f"kernels need more packages: {PTX_REMEDY} (no llvmlite)")
     profile, name = _choose(device)
     engine = KernelEngine(profile, name)
-    try:
-        engine.self_test()
-    except ImportError as error:
-        raise SandboxUnavailable(f"kernels need more packages: {PTX_REMEDY} ({error})") from error
+    engine.self_test()
     return engine
 
 

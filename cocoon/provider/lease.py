@@ -88,6 +88,12 @@ class Lease:
         chunk = chunk_units(self.kind, self.limits)
         return max(0, chunk - (units_of(self.kind, self.sent) - self._paid_units))
 
+    @property
+    def vouchers_earned(self) -> int:
+        """Return how many vouchers the rule asks for what is paid: a first, and one a chunk."""
+        chunks = self._paid_units // chunk_units(self.kind, self.limits)
+        return chunks + bool(self._paid_units)
+
     def computable(self, chunks_ahead: int) -> int:
         """Return how many units in all the device may make, so far ahead of what is paid."""
         return self._paid_units + chunks_ahead * chunk_units(self.kind, self.limits)

@@ -40,6 +40,7 @@ from cocoon.payments.payee import PayeeService
 from cocoon.payments.payee_book import Earnings
 from cocoon.provider.debtors import Debtors
 from cocoon.provider.kept_quotes import KeptQuotes
+from cocoon.provider.open_jobs import OpenJobs
 from cocoon.provider.runner import WorkerDied, WorkerPool, WorkerSpec, open_pool
 from cocoon.provider.session import Session, Shelf, Shop
 from cocoon.provider.wire import WorkerReady
@@ -107,6 +108,7 @@ class Provider:
     statement_bytes: bytes = b""
     statement_expires_at_unix_s: int = 0
     debtors: Debtors = field(default_factory=Debtors)
+    open_jobs: OpenJobs = field(default_factory=OpenJobs)
 
     # --- statement ---
 
@@ -209,7 +211,7 @@ class Provider:
                     quoter.due(
                         now_ms=self.now_ms(),
                         now_unix_s=int(self.clock()),
-                        crowd=self.directory.book.count(resource_class),
+                        crowd=self.directory.book.crowd(resource_class),
                     )
                 )
             for kind, quotes in due.items():
@@ -270,6 +272,7 @@ class Provider:
             payee=self.payee,
             policy_objection=self._policy_objection,
             debtors=self.debtors,
+            open_jobs=self.open_jobs,
             unpaid_timeout_s=provider.unpaid_timeout_s,
             statement=lambda wanted: self.statements[wanted],
             keep_receipt=partial(_keep_receipt, self.config.receipts),

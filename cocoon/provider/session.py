@@ -21,6 +21,7 @@ from cocoon.confidential.sealing import (
     SealKey,
     open_content_key,
     segments_of,
+    unpadded,
     wipe,
 )
 from cocoon.confidential.transcript import transcript_hash
@@ -45,6 +46,7 @@ from cocoon.messages import (
     Refusal,
     RefusalCode,
     RequestForOffer,
+    Resume,
     Signed,
     SignedOffer,
     SlotHeld,
@@ -60,6 +62,7 @@ from cocoon.payments.payee import PayeeChannel, PayeeService
 from cocoon.provider.debtors import Debtors
 from cocoon.provider.execution import Execution, WorkerFailed
 from cocoon.provider.lease import Lease
+from cocoon.provider.open_jobs import OpenJobs
 from cocoon.provider.orders import job_for_worker
 from cocoon.provider.runner import Worker, WorkerDied, WorkerPool
 from cocoon.provider.wire import Job
@@ -69,6 +72,7 @@ from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NanoTon
 from overlay.errors import PeerUnavailable, RemoteProtocolError
 from overlay.identity import Identity
+from overlay.transfer.line import Line
 from overlay.transport import Stream
 
 logger = logging.getLogger(__name__)
@@ -126,6 +130,7 @@ class Shop:
     payee: PayeeService
     policy_objection: Callable[[str], str]
     debtors: Debtors
+    open_jobs: OpenJobs
     unpaid_timeout_s: float
     statement: Callable[[bytes], Signed]
     """Returns our signed statement by its id, for receipts."""
@@ -159,13 +164,14 @@ class Session:
 
     def __init__(self, shop: Shop, stream: Stream) -> None:
         self._shop = shop
-        self._stream = stream
+        self._first_stream = stream
+        self._stream = Line(stream)
         self._offered: dict[bytes, _Offered] = {}
 
     # --- frames ---
 
     async def _send(self, message: Refusal | SignedOffer | SlotHeld | Accepted | JobEnd) -> None:
-        with trio.move_on_after(SEND_TIMEOUT_S):
+        with self._stream.patient(SEND_TIMEOUT_S):
             await self._stream.send(encode(message))
             return
         raise PeerUnavailable("the requester does not read")
@@ -208,10 +214,15 @@ class Session:
         except (PeerMisbehaved, RemoteProtocolError) as error:
             logger.warning("%s misbehaved: %s", self._stream.peer_id, error)
             await self.refuse(RefusalCode.PROTOCOL, str(error))
+        finally:
+            self._shop.open_jobs.end(self._stream)
 
     async def _negotiate(self) -> None:
         request_bytes = await self._first_frame()
         request = decode_from_requester(request_bytes)
+        if isinstance(request, Resume):
+            await self._shop.open_jobs.go_on(self._first_stream, request)
+            return
         if not isinstance(request, RequestForOffer):
             raise PeerMisbehaved("a job stream begins with a request for an offer")
         shelf = self._shop.shelves.get(request.resource_class)
@@ -273,8 +284,7 @@ class Session:
     def _consider(
         self, shelf: Shelf, request: RequestForOffer, request_hash: bytes
     ) -> Draft | Refusal:
-        objection = self._shop.debtors.objection(self._stream.peer_id, self._shop.clock())
-        if objection:
+        if objection := self._shop.debtors.objection(self._stream.peer_id, self._shop.clock()):
             return Refusal(code=RefusalCode.PAYMENT, detail=objection)
         if shelf.desk.free_slots > 0 and shelf.pool.free_slots < 1:
             return Refusal(code=RefusalCode.BUSY, detail="no worker is free")
@@ -286,6 +296,9 @@ class Session:
             policy_objection=self._shop.policy_objection(self._stream.peer_id),
             now_unix_s=self._now_unix_s(),
         )
+
+    def _has_wasted(self, owner: str) -> bool:
+        return self._shop.debtors.has_wasted(owner, self._shop.clock())
 
     async def _offer(self, shelf: Shelf, draft: Draft | Refusal) -> None:
         if isinstance(draft, Refusal):
@@ -301,6 +314,8 @@ class Session:
     async def _counter(self, shelf: Shelf, counter: CounterOffer) -> None:
         self._on_this_stream(counter.offer_hash)
         answer = shelf.desk.counter(self._stream.peer_id, counter, self._now_unix_s())
+        if isinstance(answer, Refusal) and answer.code is not RefusalCode.PRICE_TOO_LOW:
+            raise Refused(answer.code.value, answer.detail)  # else a stream could be kept for ever
         if isinstance(answer, Refusal):
             await self._send(answer)  # the first offer still stands
             return
@@ -331,6 +346,8 @@ class Session:
         if isinstance(agreement, Refusal):
             raise Refused(agreement.code.value, agreement.detail)
         try:
+            trusted = not any(map(self._has_wasted, self._owners(accept)))
+            self._shop.open_jobs.begin(self._stream, accept, shelf.model.kind, trusted=trusted)
             transcript = transcript_hash(
                 agreement.offer.statement_id,
                 offered.signed.body,
@@ -350,19 +367,39 @@ class Session:
         await self._shop.keep_receipt(file)
 
     async def _admit_and_run(self, deal: Deal) -> ReceiptFile:
-        offer = deal.agreement.offer
+        offer, payment = deal.agreement.offer, deal.accept.payment
+        for owner in self._owners(deal.accept):
+            if objection := self._shop.debtors.objection(owner, self._shop.clock()):
+                raise Refused(RefusalCode.PAYMENT.value, objection)
+        await self._shop.open_jobs.make_way(self._stream.peer_id, payment.channel_address)
         channel = await self._shop.payee.admit(
-            deal.accept.payment,
+            payment,
             deal.transcript,
             deal.accept.payer_signature,
             spendable_min=NanoTon(offer.spendable_min_nanoton),
         )
         with channel:
+            refusal = deal.shelf.desk.begin(deal.agreement.offer_hash)
+            if refusal is not None:
+                raise Refused(refusal.code.value, refusal.detail)
             async with _borrowed(deal.shelf) as worker:
-                job_input, request_hash = await self._read_input(deal)
+                job_input, request_hash = await self._input_of(deal)
                 kind = deal.shelf.model.kind
                 job = job_for_worker(kind, offer.limits, deal.request, job_input)
                 return await self._run(deal, job, worker, JobTill(channel), request_hash)
+
+    def _owners(self, accept: Accept) -> tuple[str, str]:
+        """Return what the requester's record is kept under."""
+        return self._stream.peer_id, accept.payment.payer_key.hex()
+
+    async def _input_of(self, deal: Deal) -> tuple[JobInput, bytes]:
+        """Receive the input; remember who took a slot and did not bring one."""
+        try:
+            return await self._read_input(deal)
+        except (PeerUnavailable, PeerMisbehaved, RemoteProtocolError, Refused):
+            for owner in self._owners(deal.accept):
+                self._shop.debtors.wasted(owner, self._shop.clock())
+            raise
 
     async def _read_input(self, deal: Deal) -> tuple[JobInput, bytes]:
         """Receive and open the input; its size was agreed, and is enforced here."""
@@ -371,8 +408,7 @@ class Session:
             raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
         opener = Opener(deal.content_key, deal.transcript, Direction.INPUT, accept.input_prefix)
         data = bytearray()
-        patience_s = INPUT_PATIENCE_S + limit_bytes / INPUT_RATE_MIN_BYTES_PER_S
-        with trio.move_on_after(patience_s) as scope:
+        with self._stream.patient(INPUT_PATIENCE_S) as scope:
             for index in range(accept.input_segments):
                 segment = decode_from_requester(await self._stream.receive())
                 if not isinstance(segment, InputSegment):
@@ -380,10 +416,13 @@ class Session:
                 data += opener.open(segment.data, last=index == accept.input_segments - 1)
                 if len(data) > limit_bytes:
                     raise Refused(RefusalCode.SIZE.value, f"more than {limit_bytes} bytes of input")
+                scope.deadline += len(segment.data) / INPUT_RATE_MIN_BYTES_PER_S
         if scope.cancelled_caught:
             raise PeerUnavailable("the input did not come in time")
         opener.finish()
-        return decode_input(bytes(data)), opener.digest()
+        if opener.digest() != accept.input_hash:
+            raise PeerMisbehaved("not the input that was announced")
+        return decode_input(unpadded(bytes(data))), accept.input_hash
 
     # --- the job ---
 
@@ -416,14 +455,14 @@ class Session:
         except JournalError:
             raise  # our disk, not their purse
         except (PeerMisbehaved, RemoteProtocolError, PaymentError):
-            self._remember_debt(execution)
+            self._remember(deal, execution.lease)
             raise
         except WorkerFailed as error:
             code = RefusalCode.INPUT if error.bad_input else RefusalCode.INTERNAL
             raise Refused(code.value, str(error)) from error
         finally:
             self._tell_end(job.job_id, execution)
-        self._remember_debt(execution)
+        self._remember(deal, execution.lease)
         deal.shelf.measured(execution.speed_milli_per_s)
         return self._receipt_file(deal, execution, signed)
 
@@ -463,9 +502,9 @@ class Session:
             with trio.move_on_after(COUNTERSIGN_TIMEOUT_S):
                 await execution.wait_countersigned()
 
-    def _remember_debt(self, execution: Execution) -> None:
-        lost = execution.lease.at_risk_nanoton
-        self._shop.debtors.add(self._stream.peer_id, lost, self._shop.clock())
+    def _remember(self, deal: Deal, lease: Lease) -> None:
+        for owner in self._owners(deal.accept):
+            self._shop.debtors.job_over(owner, lease, self._shop.clock())
 
     def _receipt(
         self, deal: Deal, execution: Execution, request_hash: bytes, started_at_unix_s: int

@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from cocoon.errors import UNDECODABLE
 from cocoon.messages import Finish, Kind, Message, SamplingSettings, SpeechPiece, Turn
 
 HEADER_BYTES: Final = 4
@@ -190,7 +191,7 @@ def decode_command(body: bytes) -> Command:
     """
     try:
         return _commands.decode(body)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except UNDECODABLE as error:
         raise WorkerProtocolError(f"bad command: {error}") from error
 
 
@@ -202,5 +203,5 @@ def decode_event(body: bytes) -> Event:
     """
     try:
         return _events.decode(body)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except UNDECODABLE as error:
         raise WorkerProtocolError(f"bad event: {error}") from error

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from typing import BinaryIO, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeAlias
 
 from cocoon.messages import Finish, Kind, SpeechPiece
 from cocoon.provider.engine import ChatEngine, SpeechEngine, open_engine
@@ -45,7 +45,9 @@ from cocoon.provider.wire import (
     frame_length,
 )
 from kernels.errors import InvalidInput, KernelError
-from kernels.models.chat import Generation, TokenPiece
+
+if TYPE_CHECKING:
+    from kernels.models.chat import Generation, TokenPiece
 
 GATHER_S: Final = 0.05
 """Twenty times a second is as often as a reader of text can tell."""
@@ -119,7 +121,7 @@ class Gathered:
         self._pieces: list[TokenPiece] = []
         self._left_s = -GATHER_S
 
-    def add(self, piece: TokenPiece, *, hurry: bool) -> None:
+    def add(self, piece: "TokenPiece", *, hurry: bool) -> None:
         """Take one token; in a *hurry* nothing waits, for nothing may follow soon."""
         self._pieces.append(piece)
         if hurry or self._clock() - self._left_s >= GATHER_S:
@@ -159,7 +161,7 @@ def run_chat(
     out(JobEnded(job_id=job.job_id, finish=finish, speed_milli_per_s=pace.cap(speed)))
 
 
-def _next_token(answer: Generation, watch: Stopwatch, *, first: bool) -> TokenPiece | None:
+def _next_token(answer: "Generation", watch: Stopwatch, *, first: bool) -> "TokenPiece | None":
     """Compute one token; the first is not timed, for it takes the prompt with it."""
     if first:
         return next(answer, None)

@@ -1,6 +1,7 @@
 """From an agreed offer to a job that can run: transcript, sealed input, purse, receipt check."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from cocoon.confidential.sealing import (
 )
 from cocoon.confidential.transcript import transcript_hash
 from cocoon.errors import PeerMisbehaved
+from cocoon.kinds import outlives_connection
 from cocoon.messages import (
     VERSION,
     Accept,
@@ -46,12 +48,13 @@ from cocoon.requester.plan import (
     prompt_tokens_max,
     remaining_input,
 )
-from cocoon.requester.run import RunningJob
+from cocoon.requester.run import RunningJob, Tell
 from cocoon.requester.talks import Agreed
 from contracts.units import NanoTon
 from kernels.custom import kernel_hash
 from kernels.custom.job import output_bytes
 from overlay.identity import Identity
+from overlay.transport import Stream
 
 
 class ChannelPurse:
@@ -75,6 +78,7 @@ class ReceiptDesk:
     network: str
     identity: Identity
     clock: Clock
+    begun_unix_s: int
 
     def check(self, end: JobEnd, watch: MeterWatch, response_hash: bytes, finish: Finish) -> bytes:
         """Return our countersignature.
@@ -88,6 +92,7 @@ class ReceiptDesk:
             view,
             network=self.network,
             now_unix_s=int(self.clock()),
+            begun_unix_s=self.begun_unix_s,
             finish=finish,
         )
         return countersign(self.identity, self.network, end.receipt).signature
@@ -147,6 +152,7 @@ def _watch(agreed: Agreed, request: JobRequest, progress: Progress, limits: Limi
             prompt_tokens_max=0,
             output_tokens_max=0,
             audio_ms_max=_audio_ms_left(request, progress),
+            skip_ms=progress.skip_ms,
         )
     if isinstance(request, KernelRequest):
         return MeterWatch(
@@ -189,10 +195,13 @@ async def prepare(
     clock: Clock,
     part_id: str,
     stall_timeout_s: float,
+    dial: Callable[[], Awaitable[Stream]],
+    tell: Tell,
 ) -> Prepared:
     """Seal the input for the provider and bind everything in the transcript hash.
 
-    The caller ends with `Prepared.forget_key`.
+    The caller ends with `Prepared.forget_key`. *dial* opens another stream to the provider,
+    and *tell* hears of the upload.
 
     Raises:
         PeerMisbehaved: the offer's sealing key is not one, or the statement does not
@@ -214,6 +223,7 @@ async def prepare(
         payer_signature=channel.sign_transcript(transcript),
         input_segments=len(segments),
         input_prefix=sealer.prefix,
+        input_hash=sealer.digest(),
     )
     view = JobView(
         transcript_hash=transcript,
@@ -222,7 +232,7 @@ async def prepare(
         kind=model.kind,
         model_id=model.model_id,
         engine_id=model.engine_id,
-        request_hash=sealer.digest(),
+        request_hash=accept.input_hash,
         response_hash=bytes(32),
         tier=offer.tier,
         evidence_id=offer.evidence_id,
@@ -232,13 +242,15 @@ async def prepare(
         kernel_hash=kernel_hash(request.job) if isinstance(request, KernelRequest) else b"",
     )
     running = RunningJob(
-        stream=agreed.stream,
+        line=agreed.line,
         accept=accept,
         input_segments=segments,
         open_output=partial(Opener, content_key, transcript, Direction.OUTPUT),
         watch=watch,
         purse=ChannelPurse(channel, payment, part_id),
-        check_receipt=ReceiptDesk(view, network, identity, clock).check,
+        check_receipt=ReceiptDesk(view, network, identity, clock, int(clock())).check,
         stall_timeout_s=stall_timeout_s,
+        dial=dial if outlives_connection(model.kind, len(segments)) else None,
+        tell=tell,
     )
     return Prepared(running, agreed, network, content_key)

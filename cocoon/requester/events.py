@@ -38,6 +38,28 @@ class ChannelReady:
 
 
 @dataclass(frozen=True, slots=True)
+class InputSent:
+    """How much of a long input is on its way, sealed."""
+
+    sent_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The connection to the provider was lost in mid-job, and is dialed again."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The provider still has the job, which goes on where it was."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputCame:
     """New text (of a chat), or a transcribed stretch; `tokens` counts all so far."""
 
@@ -77,7 +99,16 @@ class AttemptFailed:
 
 
 JobProgress: TypeAlias = (
-    Discovered | AllBusy | Negotiated | ChannelReady | OutputCame | KernelCame | AttemptFailed
+    Discovered
+    | AllBusy
+    | Negotiated
+    | ChannelReady
+    | InputSent
+    | Reconnecting
+    | Reconnected
+    | OutputCame
+    | KernelCame
+    | AttemptFailed
 )
 
 

@@ -16,6 +16,14 @@ from contracts.units import NO_MONEY, NanoTon
 
 TEMPLATE_TOKENS_MAX: Final = 64
 """What a chat template may add to each turn, in tokens: a bound, not an estimate."""
+TOKEN_CHARACTERS_MAX: Final = 512
+"""No vocabulary has longer tokens. Text is not billed, so only a bound keeps it finite."""
+SPEECH_CHARACTERS_PER_S_MAX: Final = 1000
+"""Twice what a model of speech can write in its worst loop."""
+SPEECH_WINDOW_S: Final = 30
+"""Models of speech write for up to so much audio at once."""
+PIECE_CHARACTERS: Final = 16
+"""What a stretch of speech counts beside its text."""
 
 
 @dataclass(slots=True)
@@ -29,6 +37,7 @@ class MeterWatch:
         audio_ms_max: the length of the audio that was sent, as its header says.
         kernel_ms_max: how long a kernel of ours may run, in metered milliseconds.
         output_bytes: what our kernel writes, whole, when nothing fails.
+        skip_ms: of the audio, what another provider has written down.
     """
 
     kind: Kind
@@ -39,11 +48,13 @@ class MeterWatch:
     audio_ms_max: int
     kernel_ms_max: int = 0
     output_bytes: int = 0
+    skip_ms: int = 0
     seen: Meter = field(default_factory=Meter)
     paid_nanoton: NanoTon = NO_MONEY
     at_risk_max_nanoton: NanoTon = NO_MONEY
     _tokens_received: int = 0
     _bytes_received: int = 0
+    _characters_received: int = 0
     _units_paid: int = 0
 
     @property
@@ -57,18 +68,23 @@ class MeterWatch:
         Raises:
             PeerMisbehaved: the meter runs backwards, counts output that did not
                 come, exceeds what this job can possibly need, or makes more than
-                one chunk due at once. Nothing of the piece is due then.
+                one chunk due at once; or the text is more than so much output can
+                have. Nothing of the piece is due then.
         """
         received = self._tokens_received + len(piece.token_ids)
         bytes_received = self._bytes_received + len(piece.data)
         problem = self._problem(piece.meter, received) or self._excess(piece.meter)
         if problem:
             raise PeerMisbehaved(f"dishonest meter: {problem}")
+        characters = self._characters_received + _characters(piece)
+        if problem := self._strange_text(piece, characters, received):
+            raise PeerMisbehaved(problem)
         if bytes_received > self.output_bytes:
             raise PeerMisbehaved(f"more than the {self.output_bytes} bytes that the kernel writes")
         if piece.finish is Finish.STOP and bytes_received < self.output_bytes:
             raise PeerMisbehaved(f"{bytes_received} bytes of {self.output_bytes} came")
         self._tokens_received, self._bytes_received = received, bytes_received
+        self._characters_received = characters
         self.seen = piece.meter
         unpaid = NanoTon(cost(self.schedule, self.seen) - self.paid_nanoton)
         self.at_risk_max_nanoton = max(self.at_risk_max_nanoton, unpaid)
@@ -83,6 +99,20 @@ class MeterWatch:
         if unpaid <= allowed:
             return ""
         return f"{unpaid} nanoton due at once, one chunk costs {allowed}"
+
+    def _strange_text(self, piece: OutputPiece, characters: int, tokens_received: int) -> str:
+        """Say whether the text cannot be that of what is billed, or lies beyond it."""
+        audio_ms = piece.meter.audio_ms
+        allowed = 0
+        if self.kind is Kind.CHAT:
+            allowed = TOKEN_CHARACTERS_MAX * tokens_received
+        elif self.kind is Kind.TRANSCRIBE:
+            allowed = SPEECH_CHARACTERS_PER_S_MAX * (audio_ms // 1000 + SPEECH_WINDOW_S)
+        if characters > allowed:
+            return f"{characters} characters of text came, at most {allowed} can be"
+        if any(each.end_ms - self.skip_ms > audio_ms for each in piece.speech):
+            return f"it wrote down what comes after the {audio_ms} ms that it bills"
+        return ""
 
     def _problem(self, meter: Meter, tokens_received: int) -> str:
         seen, prompt_tokens = self.seen, meter.prompt_tokens + meter.cached_tokens
@@ -123,6 +153,11 @@ class MeterWatch:
             return None
         self.paid_nanoton, self._units_paid = total, units
         return total
+
+
+def _characters(piece: OutputPiece) -> int:
+    speech = sum(PIECE_CHARACTERS + len(each.text) for each in piece.speech)
+    return len(piece.text) + speech
 
 
 def _grew(before: Meter, after: Meter) -> bool:

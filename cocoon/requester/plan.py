@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
+from cocoon.confidential.sealing import padded_size
 from cocoon.kernel_profiles import PROFILES, KernelDevice, KernelProfile
 from cocoon.market.sizes import JobSize, bucket
 from cocoon.messages import (
@@ -200,7 +201,7 @@ def prompt_tokens_max(request: ChatRequest, progress: Progress) -> int:
 
 def size_of(request: JobRequest, progress: Progress) -> JobSize:
     """Return upper bounds of what is left, rounded up so that they tell less."""
-    input_bytes = bucket(len(encode(remaining_input(request, progress))))
+    input_bytes = bucket(padded_size(len(encode(remaining_input(request, progress)))))
     if isinstance(request, SpeechRequest):
         seconds = -(-(request.duration_ms + AUDIO_HEADER_SLACK_MS) // 1000)
         return JobSize(input_bytes_max=input_bytes, audio_seconds_max=max(1, bucket(seconds)))

@@ -1,5 +1,8 @@
 """One accepted job on one provider: input out, output in, vouchers along the way, receipt.
 
+When its connection is lost, a job with more than one segment of input, and any kernel's, goes
+on over another (`overlay.transfer`): nothing that came is sent again, in either direction.
+
 The requester pays as `cocoon.provider.lease` states. Reading and paying are two
 tasks, so that a slow disk never holds up the text.
 """
@@ -26,6 +29,8 @@ from cocoon.messages import (
     OutputPiece,
     OutputSegment,
     Refusal,
+    Resume,
+    Resumed,
     SignedOffer,
     VoucherMessage,
     decode,
@@ -33,9 +38,11 @@ from cocoon.messages import (
     encode,
 )
 from cocoon.nursery import open_private_nursery
+from cocoon.requester.events import InputSent, JobProgress, Reconnected, Reconnecting
 from cocoon.requester.meter import MeterWatch
 from contracts.units import NanoTon
 from overlay.errors import OverlayError, PeerUnavailable
+from overlay.transfer.line import Line
 from overlay.transport import Stream
 
 logger = logging.getLogger(__name__)
@@ -43,8 +50,16 @@ logger = logging.getLogger(__name__)
 ACCEPT_TIMEOUT_S: Final = 20.0
 STALL_TIMEOUT_S: Final = 30.0
 SEND_TIMEOUT_S: Final = 30.0
+DARK_S: Final = 45.0
+"""Longer than the overlay takes to see that a silent connection is dead (30 s)."""
+OPEN_TIMEOUT_S: Final = 6.0
+GREETING_S: Final = 15.0
 VOUCHER_TIMEOUT_S: Final = 10.0
 FAREWELL_S: Final = 4.0
+RECONNECT_S: Final = 60.0
+"""How long a lost connection is dialed again, over all losses in one job."""
+TOLD_EVERY_S: Final = 5.0
+"""So often a long upload says how far it is."""
 OUTPUT_PIECE_BYTES_MAX: Final = 256 * 1024
 
 
@@ -57,15 +72,27 @@ class Purse(Protocol):
 
 
 Sink = Callable[[OutputPiece], Awaitable[None]]
+Tell = Callable[[JobProgress], Awaitable[None]]
 CheckReceipt = Callable[[JobEnd, MeterWatch, bytes, Finish], bytes]
 """(end, watch, response hash, finish) -> our countersignature; raises BadReceipt."""
 
 
+async def _nobody(_event: JobProgress) -> None:
+    await trio.lowlevel.checkpoint()
+
+
 @dataclass(slots=True)
 class RunningJob:
-    """What a job needs while it runs; made by `cocoon.requester.service`."""
+    """What a job needs while it runs; made by `cocoon.requester.service`.
 
-    stream: Stream
+    Attributes:
+        line: to the provider.
+        dial: opens another stream to it; None for a job that ends with its connection.
+        tell: hears of the upload.
+        finish: how the provider said that the job ended, with its last piece of output.
+    """
+
+    line: Line
     accept: Accept
     input_segments: list[bytes]
     open_output: Callable[[bytes], Opener]
@@ -73,33 +100,37 @@ class RunningJob:
     purse: Purse
     check_receipt: CheckReceipt
     stall_timeout_s: float = STALL_TIMEOUT_S
+    dial: Callable[[], Awaitable[Stream]] | None = None
+    tell: Tell = _nobody
     finish: Finish | None = None
-    """How the provider said that the job ended, with its last piece of output."""
     vouchers: list[VoucherMessage] = field(default_factory=list)
     end: JobEnd | None = None
     countersignature: bytes = b""
-    _sending: trio.Lock = field(default_factory=trio.Lock)
+    _sent_bytes: int = 0
+    _dialing: bool = False
     _payment_due: trio.Event = field(default_factory=trio.Event)
     _due: NanoTon | None = None
     _ended: bool = False
+    _leaving: bool = False
+    """We were cancelled, and have said so; what the provider says now is the end of the job."""
 
     async def _send(self, message: Message) -> None:
-        async with self._sending:
-            with trio.move_on_after(SEND_TIMEOUT_S):
-                await self.stream.send(encode(message))
-                return
+        with self.line.patient(SEND_TIMEOUT_S if self.dial is None else DARK_S):
+            await self.line.send(encode(message))
+            return
         raise PeerUnavailable("the provider does not read")
 
     async def _send_whole(self, message: Message) -> None:
         """Send even when cancelled: half a frame would end the stream, and the job with it."""
+        await self.line.until_up()
         with trio.CancelScope(shield=True, deadline=trio.current_time() + VOUCHER_TIMEOUT_S):
             await self._send(message)
             return
         raise PeerUnavailable("the provider does not read")
 
     async def _receive(self, timeout_s: float, waiting_for: str) -> FromProvider:
-        with trio.move_on_after(timeout_s):
-            return decode_from_provider(await self.stream.receive())
+        with self.line.patient(timeout_s):
+            return decode_from_provider(await self.line.receive())
         raise PeerUnavailable(f"no {waiting_for} within {timeout_s:.0f} s")
 
     # --- the three steps ---
@@ -112,16 +143,69 @@ class RunningJob:
             OverlayError: it went away, or spoke out of turn.
         """
         await self._send(self.accept)
-        for segment in self.input_segments:
-            await self._send(InputSegment(data=segment))
-        answer = await self._receive(ACCEPT_TIMEOUT_S, "acceptance")
+        if self.dial is None:
+            await self._send_input()
+            answer = await self._receive(ACCEPT_TIMEOUT_S, "acceptance")
+        else:
+            answer = await self._start_resumably()
         if isinstance(answer, SignedOffer):  # to a counter-offer that we stopped waiting for
+            self.line.disown()
             answer = await self._receive(ACCEPT_TIMEOUT_S, "acceptance")
         if isinstance(answer, Refusal):
             raise Refused(answer.code.value, answer.detail)
         if not isinstance(answer, Accepted):
             raise PeerMisbehaved(f"answered an acceptance with {type(answer).__name__}")
         return answer.output_prefix
+
+    async def _start_resumably(self) -> FromProvider:
+        """Hand over the input, over several connections if need be."""
+        self.line.begin(RECONNECT_S, dial=self._dial, greet=self._greet)
+        try:
+            await self._send_input()
+            return await self._receive(DARK_S, "acceptance")
+        except PeerUnavailable as error:
+            how_far = f"{self._sent_bytes} of {self._input_bytes} bytes of input were sent"
+            raise PeerUnavailable(f"{how_far}, and then: {error}") from error
+
+    async def _send_input(self) -> None:
+        told_s = trio.current_time()
+        for segment in self.input_segments:
+            await self._send(InputSegment(data=segment))
+            self._sent_bytes += len(segment)
+            if trio.current_time() - told_s >= TOLD_EVERY_S:
+                told_s = trio.current_time()
+                await self.tell(InputSent(self._sent_bytes, self._input_bytes))
+
+    @property
+    def _input_bytes(self) -> int:
+        return sum(map(len, self.input_segments))
+
+    async def _dial(self) -> Stream:
+        if self.dial is None:
+            raise PeerUnavailable("this job ends with its connection")
+        if not self._dialing:
+            self._dialing = True
+            await self.tell(Reconnecting(self.line.peer_id))
+        with trio.fail_after(OPEN_TIMEOUT_S):
+            return await self.dial()
+
+    async def _greet(self, stream: Stream, received: int) -> int:
+        """Say which job we come back to; return how many of our frames its provider has.
+
+        Raises:
+            Refused: it does not know the job any more.
+        """
+        with trio.fail_after(GREETING_S):
+            resume = Resume(input_hash=self.accept.input_hash, received=received)
+            await stream.send(encode(resume))
+            answer = decode_from_provider(await stream.receive())
+        if isinstance(answer, Refusal):
+            raise Refused(answer.code.value, f"it cannot be gone on with: {answer.detail}")
+        if not isinstance(answer, Resumed):
+            raise PeerMisbehaved(f"answered our return with {type(answer).__name__}")
+        self._dialing = False
+        await self.tell(Reconnected(self.line.peer_id))
+        return answer.received
 
     async def stream_output(self, prefix: bytes, sink: Sink) -> None:
         """Pass output to *sink* until the job ends, paying chunk by chunk.
@@ -154,6 +238,10 @@ class RunningJob:
                 nursery.start_soon(self._stop_politely, reading)
                 try:
                     await self._read_output(opener, sink)
+                except (OverlayError, CocoonError) as error:
+                    if not self._leaving:
+                        raise
+                    logger.info("the provider ended a cancelled job: %s", error)
                 finally:
                     self._ended = True
             nursery.cancel_scope.cancel()
@@ -172,6 +260,7 @@ class RunningJob:
             await trio.sleep_forever()
         finally:
             if not self._ended:
+                self._leaving = True
                 reading.deadline = trio.current_time() + FAREWELL_S
                 with trio.CancelScope(shield=True, deadline=reading.deadline):
                     await self._try_send(Cancel())
@@ -247,12 +336,12 @@ class RunningJob:
         self._due = self.watch.take_due(ended=True) or self._due
         try:
             await self._pay_now()
-        except OverlayError as error:
+        except (OverlayError, Refused) as error:
             logger.info("the provider left before its last voucher: %s", error)
 
     async def _try_send(self, message: Message) -> None:
         """Send what the peer would like to have and we do not depend on."""
         try:
             await self._send_whole(message)
-        except OverlayError as error:
+        except (OverlayError, Refused) as error:
             logger.info("the provider left early: %s", error)

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import trio
@@ -29,6 +30,7 @@ from cocoon.market.price import worst_case_cost
 from cocoon.market.sizes import JobSize
 from cocoon.messages import (
     CHANNEL_PROTOCOL,
+    JOB_PROTOCOL,
     CloseRelease,
     CloseRequest,
     Finish,
@@ -83,19 +85,18 @@ from cocoon.requester.plan import (
 )
 from cocoon.requester.rounds import Rounds
 from cocoon.requester.stakes import Stakes
-from cocoon.requester.talks import Agreed, Talks, hold_slot
-from cocoon.requester.tracks import Tracks
+from cocoon.requester.talks import Agreed, Talks, hang_up, hold_slot
+from cocoon.requester.tracks import BLAMELESS, Tracks
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NO_MONEY, NanoTon, parse_coins
 from overlay.errors import OverlayError, PeerUnavailable
 from overlay.identity import Identity
 from overlay.ids import PeerId, short
-from overlay.transport import Host, Stream
+from overlay.transport import Host
 
 logger = logging.getLogger(__name__)
 
 RELEASE_TIMEOUT_S: Final = 15.0
-HANG_UP_S: Final = 2.0
 JOURNAL_S: Final = 5.0
 HUB_WATCH_S: Final = 5.0
 
@@ -211,7 +212,7 @@ class Requester:
             else:
                 return
             finally:
-                await _hang_up(agreed.stream)
+                await hang_up(agreed.line)
         reasons = "; ".join(f"{a.provider[-8:]}: {a.failure}" for a in job.attempts)
         raise JobFailed(f"{len(job.attempts)} providers failed: {reasons}")
 
@@ -229,7 +230,7 @@ class Requester:
             job.rounds.lost_slot(attempt.provider)
         elif not expired:  # opening a channel may outlast an offer: ask for another
             job.excluded[attempt.provider] = attempt.failure
-        if not isinstance(error, Refused):
+        if not isinstance(error, Refused) or error.code not in BLAMELESS:
             self.tracks.failed(attempt.provider)
         logger.info("%s failed: %s", attempt.provider, attempt.failure)
         tokens = len(job.progress.token_ids)
@@ -294,7 +295,7 @@ class Requester:
             worst = stakes.worst_case(schedule)
             await job.listener(Negotiated(agreed.peer, schedule, worst, explanation))
         except BaseException:
-            await _hang_up(agreed.stream)
+            await hang_up(agreed.line)
             raise
         return agreed
 
@@ -458,6 +459,8 @@ class Requester:
             clock=self.clock,
             part_id=part_id,
             stall_timeout_s=self.config.requester.stall_timeout_s,
+            dial=partial(self.host.open_stream, PeerId(agreed.peer), JOB_PROTOCOL),
+            tell=job.listener,
         )
 
         async def take(piece: OutputPiece) -> None:
@@ -555,11 +558,6 @@ class Requester:
         return await self.payer.close(
             self.payer.channel(address), ask, release_timeout_s=RELEASE_TIMEOUT_S
         )
-
-
-async def _hang_up(stream: Stream) -> None:
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_UP_S):
-        await stream.aclose()
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ from cocoon.messages import (
     JOB_PROTOCOL,
     CounterOffer,
     Decline,
+    Hash,
     Hold,
     LossReason,
     Offer,
@@ -46,6 +47,7 @@ from cocoon.nursery import open_private_nursery
 from cocoon.signing import open_signed
 from overlay.errors import OverlayError, PeerUnavailable, RemoteProtocolError
 from overlay.ids import PeerId
+from overlay.transfer.line import Line
 from overlay.transport import Host, Stream
 
 logger = logging.getLogger(__name__)
@@ -60,14 +62,20 @@ EVENTS_MAX: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The winner: its offer as received, and the stream that is still open to it."""
+    """The winner: its offer as received, and what is still open to it."""
 
     peer: str
     offer: Offer
     signed_offer: Signed
     statement: Statement
     signed_statement: Signed
-    stream: Stream
+    line: Line
+
+
+async def hang_up(stream: Stream) -> None:
+    """Close a stream, even when cancelled."""
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_UP_S):
+        await stream.aclose()
 
 
 async def hold_slot(agreed: Agreed) -> bool:
@@ -80,10 +88,10 @@ async def hold_slot(agreed: Agreed) -> bool:
     """
     offer_hash = message_hash(agreed.signed_offer.body)
     with trio.move_on_after(ANSWER_TIMEOUT_S):
-        await agreed.stream.send(encode(Hold(offer_hash=offer_hash)))
-        answer = decode_from_provider(await agreed.stream.receive())
+        await agreed.line.send(encode(Hold(offer_hash=offer_hash)))
+        answer = decode_from_provider(await agreed.line.receive())
         while isinstance(answer, SignedOffer):  # to a counter-offer that we stopped waiting for
-            answer = decode_from_provider(await agreed.stream.receive())
+            answer = decode_from_provider(await agreed.line.receive())
         if isinstance(answer, Refusal) and answer.code is not RefusalCode.POLICY:
             raise Refused(answer.code.value, answer.detail)
         if not isinstance(answer, Refusal | SlotHeld):
@@ -107,7 +115,8 @@ class Talks:
     background: trio.Nursery
     """Where polite refusals to losers go on after the winner is known."""
     _streams: dict[str, Stream] = field(default_factory=dict)
-    _offers: dict[str, tuple[Signed, Statement, Signed]] = field(default_factory=dict)
+    _offers: dict[Hash, tuple[Signed, Statement, Signed]] = field(default_factory=dict)
+    """By offer, not by peer: the answer to a counter-offer may come just after the choice."""
 
     async def run(self) -> Agreed | None:
         """Negotiate; return the winner, or None (see `core.losses`).
@@ -171,14 +180,14 @@ class Talks:
                 self._decline(peer, LossReason.NOT_DRAWN, "the negotiation ended")
         if choice is None:
             return None
-        signed_offer, statement, signed_statement = self._offers[choice.peer]
+        signed_offer, statement, signed_statement = self._offers[choice.offer_hash]
         return Agreed(
             choice.peer,
             choice.offer,
             signed_offer,
             statement,
             signed_statement,
-            self._streams[choice.peer],
+            Line(self._streams[choice.peer]),
         )
 
     # --- one peer ---
@@ -225,8 +234,9 @@ class Talks:
             self._decline(peer, LossReason.OVER_CEILING, objection)
             return PeerFailed(peer, LossReason.OVER_CEILING, objection)
         statement, signed = await self.directory.statement(PeerId(peer), offer.statement_id)
-        self._offers[peer] = (answer.offer, statement, signed)
-        return OfferReceived(peer, offer, message_hash(answer.offer.body), statement)
+        offer_hash = message_hash(answer.offer.body)
+        self._offers[offer_hash] = (answer.offer, statement, signed)
+        return OfferReceived(peer, offer, offer_hash, statement)
 
     def _failure(self, peer: str, error: Exception) -> PeerFailed:
         reason, detail = _why(error)

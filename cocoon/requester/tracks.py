@@ -10,7 +10,9 @@ from typing import Final
 
 import msgspec
 
+from cocoon.errors import UNDECODABLE
 from cocoon.market.match import Track
+from cocoon.messages import RefusalCode
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +21,11 @@ COUNT_MAX: Final = 1000
 """Counts are halved here, so that what happened long ago weighs less."""
 
 
+BLAMELESS: Final = frozenset(
+    code.value for code in (RefusalCode.BUSY, RefusalCode.EXPIRED, RefusalCode.INPUT)
+)
+"""Refusals after an offer that say nothing of a provider; for others a channel may have been
+opened in vain, which costs us, and it nothing."""
 CHANNELS_MAX: Final = 64
 """Channels to one provider: one for each job that ran beside others, as long as it is open."""
 
@@ -42,7 +49,7 @@ class Tracks:
     def _read(self) -> dict[str, _Entry]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Entry])
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (OSError, *UNDECODABLE):
             return {}
 
     def view(self) -> dict[str, Track]:

@@ -67,13 +67,13 @@ def _answer(request: RunRequest, progress: _Progress) -> RunAnswer:
 
 def _on_cpu(request: RunRequest, progress: _Progress, *, confined: bool) -> RunAnswer:
     job = request.job
-    module = Module(Translation.unpack(request.translation))
     arena = Arena(sum(each.size_bytes + PAGE for each in job.arguments) + PAGE)
     arguments = _placed(job, arena)
     env = shared_env(request.gauge) if request.gauge >= 0 else None
     limit_resources(memory_bytes=request.memory_bytes + arena.size_bytes, cpu_s=request.cpu_s)
     if confined:
         confine()
+    module = Module(Translation.unpack(request.translation))  # machine code of a stranger's
     progress.begin()
     try:
         report = module.entry(job.entry).launch(

@@ -22,6 +22,8 @@ DONE: Final = b"D"
 STARTUP_S: Final = 60.0
 ANSWER_S: Final = 60.0
 """For the results, once the kernel is over."""
+EXIT_S: Final = 10.0
+"""For the end of a process that has closed its output: it gives back gigabytes."""
 LAST_WORDS_MAX: Final = 500
 POLL_S: Final = 0.02
 """How often it is asked whether the child may go on."""
@@ -125,8 +127,13 @@ class _Talk:
                 done()
                 work_s = ANSWER_S
             answer = self._read(process.stdout, answer_bytes_max + 1, work_s)
-        process.wait(5)
-        if process.returncode == 0 and 0 < len(answer) <= answer_bytes_max:
+        if len(answer) > answer_bytes_max:
+            raise ChildDied(f"answered with more than {answer_bytes_max} bytes")
+        try:
+            process.wait(EXIT_S)
+        except subprocess.TimeoutExpired:
+            raise ChildDied("answered and did not end") from None
+        if process.returncode == 0 and answer:
             return answer
         raise ChildDied(_how(process.returncode, words.text()))
 
@@ -196,7 +203,7 @@ class _Collector:
         return lines[-1][:LAST_WORDS_MAX] if lines else "it said nothing"
 
 
-def _how(status: int | None, words: str) -> str:
-    if status is not None and status < 0:
+def _how(status: int, words: str) -> str:
+    if status < 0:
         return f"ended by signal {-status}: {words}"
     return f"ended with status {status}: {words}"

@@ -16,6 +16,7 @@ from kernels.custom.child import Ask, ChildDied, ask_child
 from kernels.custom.errors import KernelRejected, LimitExceeded, SandboxUnavailable
 from kernels.custom.job import KernelJob, Language
 from kernels.custom.oversight import Order
+from kernels.decoding import UNREADABLE
 
 COMPILE_CPU_S: Final = 10
 COMPILE_MEMORY_BYTES: Final = 3 << 30
@@ -114,7 +115,7 @@ def _in_child(code: str, *, must_confine: bool, ask: Ask) -> str:
         raise KernelRejected(f"the compiler {error}") from error
     try:
         answer = msgspec.msgpack.decode(data, type=CompileAnswer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise KernelRejected(f"the compiler's process spoke nonsense: {error}") from error
     if answer.unconfined:
         raise SandboxUnavailable(answer.unconfined)

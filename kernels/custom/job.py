@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 from kernels.custom.errors import BadManifest
+from kernels.decoding import UNREADABLE
 
 SOURCE_BYTES_MAX: Final = 256 << 10
 ARGUMENTS_MAX: Final = 64
@@ -165,7 +166,7 @@ def decode_job(data: bytes) -> KernelJob:
         raise BadManifest(f"a job of {len(data)} bytes")
     try:
         job = _jobs.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadManifest(f"not a job: {error}") from error
     check_job(job)
     return job

@@ -37,11 +37,9 @@ from kernels.custom.job import (
     written,
 )
 from kernels.custom.oversight import Order, Oversee, Reading, let_it_run
-from kernels.custom.vetting import vet
+from kernels.custom.translating import translate_ptx
+from kernels.decoding import UNREADABLE
 from kernels.device import probe_gpu
-from kernels.ptx.errors import PtxError, TranslationFailed
-from kernels.ptx.mode import Mode
-from kernels.ptx.translator import translation_of
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 
@@ -50,7 +48,6 @@ CHILD_MEMORY_BYTES: Final = 2 << 30
 GRACE_S: Final = 0.5
 ANSWER_OVERHEAD_BYTES: Final = 64 << 10
 SIGXCPU: Final = 24
-TRANSLATE_CPU_S: Final = 30
 CLOCK_LAG_MS: Final = 50
 """By how much less we say, while a kernel runs on a card, than has passed here since its start.
 The bill is by the card's own clock, and must not be less than what was told, and paid, before."""
@@ -121,13 +118,14 @@ def run_job(
         raise SandboxUnavailable(missing)
     kind = _device(device)
     began_s = time.monotonic()
+
+    def ask() -> Order:
+        return oversee(Reading())  # nothing of it has run yet
+
     tell("compiling")
-    ptx = compile_source(
-        job, must_confine=must_confine, cache=cache, keep=keep, ask=lambda: oversee(Reading())
-    )
-    vet(job, ptx)
+    ptx = compile_source(job, must_confine=must_confine, cache=cache, keep=keep, ask=ask)
     tell(f"translating for the {kind}")
-    code = _translate(job, ptx, cache, keep=keep) if kind == "cpu" else ptx.encode() + b"\0"
+    code = translate_ptx(job, ptx, kind, must_confine=must_confine, cache=cache, keep=keep, ask=ask)
     compile_ms = round(1000 * (time.monotonic() - began_s))
     tell("running")
     with _open_meter(job, kind, compile_ms) as meter:
@@ -197,23 +195,6 @@ def _device(choice: DeviceChoice) -> Literal["cpu", "cuda"]:
     return "cpu"
 
 
-def _translate(job: KernelJob, ptx: str, cache: Path | None, *, keep: bool) -> bytes:
-    try:
-        found = translation_of(
-            ptx,
-            mode=Mode.MASKED,
-            entries=(job.entry,),
-            cache=cache,
-            cpu_s=TRANSLATE_CPU_S,
-            keep=keep,
-        )
-    except TranslationFailed as error:
-        raise LimitExceeded(f"the translator gave up: {error}") from error
-    except PtxError as error:
-        raise KernelRejected(str(error)) from error
-    return found.pack()
-
-
 def _run(
     job: KernelJob,
     kind: str,
@@ -249,6 +230,8 @@ def _run(
             environment=card_environment() if kind == "cuda" else {},
         )
     except ChildDied as error:
+        if meter.began_s is None:  # it had not begun with the customer's code
+            raise SandboxUnavailable(f"the kernel's process {error}") from error
         if f"signal {SIGXCPU}" in str(error):
             raise LimitExceeded(
                 f"the kernel used {time_s:.1f} s of processor time", meter.usage()
@@ -259,7 +242,7 @@ def _run(
         raise
     try:
         answer = msgspec.msgpack.decode(data, type=RunAnswer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise KernelFault(f"the kernel's process spoke nonsense: {error}", meter.usage()) from error
     _check(job, answer, meter)
     return answer

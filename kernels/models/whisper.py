@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.decoding import UNREADABLE
 from kernels.errors import DeviceUnavailable, InvalidInput, InvalidModelFile, ModelUnavailable
 from kernels.models.audio import SAMPLE_RATE_HZ, Audio
 from kernels.models.binary import let_go
@@ -393,5 +394,5 @@ def _read_json(path: Path, kind: type[_Side]) -> _Side:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as error:
         raise ModelUnavailable(f"{path.name} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidModelFile(f"{path.name}: {error}") from error

@@ -10,18 +10,21 @@ Three modes: `Mode.FAST` for kernels that we trust, `Mode.MASKED` for those of s
 `Mode.STRICT`, which finds mistakes. See docs/ptx.md.
 """
 
-from kernels.ptx.arena import Arena, Block
-from kernels.ptx.errors import (
-    FaultReason,
-    InvalidPtx,
-    LaunchFault,
-    PtxError,
-    TranslationFailed,
-    UnsupportedPtx,
-)
-from kernels.ptx.mode import Mode
-from kernels.ptx.run import Entry, LaunchReport, Module
-from kernels.ptx.translator import translate
+import typing
+
+if typing.TYPE_CHECKING:
+    from kernels.ptx.arena import Arena, Block
+    from kernels.ptx.errors import (
+        FaultReason,
+        InvalidPtx,
+        LaunchFault,
+        PtxError,
+        TranslationFailed,
+        UnsupportedPtx,
+    )
+    from kernels.ptx.mode import Mode
+    from kernels.ptx.run import Entry, LaunchReport, Module
+    from kernels.ptx.translator import translate
 
 __all__ = [
     "Arena",
@@ -38,3 +41,28 @@ __all__ = [
     "UnsupportedPtx",
     "translate",
 ]
+
+_MODULES = {
+    "kernels.ptx.arena": ("Arena", "Block"),
+    "kernels.ptx.errors": (
+        "FaultReason",
+        "InvalidPtx",
+        "LaunchFault",
+        "PtxError",
+        "TranslationFailed",
+        "UnsupportedPtx",
+    ),
+    "kernels.ptx.mode": ("Mode",),
+    "kernels.ptx.run": ("Entry", "LaunchReport", "Module"),
+    "kernels.ptx.translator": ("translate",),
+}
+"""Who has kernels run in another process loads neither LLVM nor NumPy."""
+
+
+def __getattr__(name: str) -> object:
+    module = next((each for each, names in _MODULES.items() if name in names), None)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415  (no public name of this package)
+
+    return getattr(import_module(module), name)

@@ -45,11 +45,11 @@ def answer(request: Request) -> Answer:
     from kernels.ptx.compiler import compile_ptx  # noqa: PLC0415 - LLVM, after the limits
 
     try:
-        found = compile_ptx(request.text, Mode(request.mode), request.entries)
+        found = compile_ptx(request.text, Mode(request.mode), request.entries).pack()
     except (InvalidPtx, UnsupportedPtx) as error:
         kind = next(name for name, each in ERRORS.items() if isinstance(error, each))
         return Answer(error=kind, message=error.bare_message, line=error.line)
-    return Answer(translation=found.pack())
+    return Answer(translation=found)
 
 
 def main() -> None:

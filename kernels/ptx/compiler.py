@@ -26,6 +26,16 @@ NOT_INTERLEAVED = '!3 = !{!"llvm.loop.interleave.count", i32 1}\n'
 """Rows of threads are short."""
 
 
+def prepare(scheduler: bytes = b"") -> bytes:
+    """Load and open all that `compile_ptx` needs, so that it works in a process without files.
+
+    Returns:
+        *scheduler*, compiled if it is not given.
+    """
+    compile_text("")
+    return scheduler or scheduler_code()
+
+
 def lower(text: str, mode: Mode, entries: tuple[str, ...] = ()) -> tuple[str, Translation]:
     """Return the LLVM text of a PTX module, and what the host must know about it.
 
@@ -87,11 +97,14 @@ def _info(entry: Function, layout: EntryLayout, code: EntryCode) -> EntryInfo:
     )
 
 
-def compile_ptx(text: str, mode: Mode, entries: tuple[str, ...] = ()) -> Translation:
+def compile_ptx(
+    text: str, mode: Mode, entries: tuple[str, ...] = (), scheduler: bytes = b""
+) -> Translation:
     """Translate and compile; see `lower`.
 
-    Strict code is compiled with less effort: it is run a few times and never for speed.
+    Strict code is compiled with less effort: it is run a few times and never for speed. The
+    *scheduler* is compiled too, if it is not given (`scheduler_code`, always the same).
     """
     module, translation = lower(text, mode, entries)
     code = compile_text(module, level=1 if mode is Mode.STRICT else 3)
-    return translation.with_code(code, scheduler_code())
+    return translation.with_code(code, scheduler or scheduler_code())

@@ -4,8 +4,12 @@ from typing import Final
 
 import msgspec
 
+from kernels.decoding import UNREADABLE
+from kernels.ptx.errors import InvalidPtx, TranslationFailed
+
 FORMAT: Final = 1
 TRANSLATION_BYTES_MAX: Final = 128 * 2**20
+"""Of a packed translation."""
 
 
 class StopRow(msgspec.Struct, frozen=True, array_like=True):
@@ -66,17 +70,26 @@ class Translation(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, code=code, scheduler=scheduler)
 
     def pack(self) -> bytes:
-        """Return it as bytes."""
-        return msgspec.msgpack.encode(self)
+        """Return it as bytes.
+
+        Raises:
+            InvalidPtx: it is larger than `TRANSLATION_BYTES_MAX`, and so nobody reads it.
+        """
+        packed = msgspec.msgpack.encode(self)
+        if len(packed) > TRANSLATION_BYTES_MAX:
+            raise InvalidPtx(f"it becomes {len(packed)} bytes, at most {TRANSLATION_BYTES_MAX}")
+        return packed
 
     @classmethod
     def unpack(cls, data: bytes) -> "Translation":
         """Read what `pack` wrote.
 
         Raises:
-            msgspec.DecodeError: something else wrote it.
+            TranslationFailed: something else wrote it.
         """
+        if len(data) > TRANSLATION_BYTES_MAX:
+            raise TranslationFailed(f"a translation of {len(data)} bytes")
         try:
             return msgspec.msgpack.decode(data, type=cls)
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise msgspec.DecodeError(str(error)) from error
+        except UNREADABLE as error:
+            raise TranslationFailed(f"not a translation: {error}") from error

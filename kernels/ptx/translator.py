@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from kernels.compile import CodeCache, default_cache
+from kernels.decoding import UNREADABLE
 from kernels.ptx._child import ERRORS, Answer, Request
 from kernels.ptx.errors import TranslationFailed
 from kernels.ptx.lexer import TEXT_BYTES_MAX
@@ -95,7 +96,7 @@ def _read(kept: CodeCache, key: str) -> Translation | None:
         return None
     try:
         return Translation.unpack(data)
-    except msgspec.DecodeError:
+    except TranslationFailed:
         return None
 
 
@@ -112,7 +113,10 @@ def _in_child(request: Request) -> Translation:
         raise TranslationFailed(f"no answer in {2 * request.cpu_s + 10} s") from None
     if done.returncode:
         raise TranslationFailed(_last_words(done.returncode, done.stderr))
-    answer = msgspec.msgpack.decode(done.stdout, type=Answer)
+    try:
+        answer = msgspec.msgpack.decode(done.stdout, type=Answer)
+    except UNREADABLE as error:
+        raise TranslationFailed(f"the translator spoke nonsense: {error}") from error
     if answer.error:
         raise ERRORS[answer.error](answer.message, answer.line)
     return Translation.unpack(answer.translation)
@@ -126,14 +130,14 @@ def _last_words(status: int, stderr: bytes) -> str:
 
 def _key(request: Request) -> str:
     digest = hashlib.sha256()
-    for part in (request.text, request.mode, *request.entries, _translator_hash()):
+    for part in (request.text, request.mode, *request.entries, translator_hash()):
         data = part.encode()
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
 
 
 @functools.cache
-def _translator_hash() -> str:
+def translator_hash() -> str:
     """Return a hash of this package and of what its code depends on."""
     from kernels.ptx._llvm import host_name  # noqa: PLC0415 - loads LLVM
 

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import msgspec
 
 from overlay.dht.keys import POSITIONS, value_wire_key
-from overlay.errors import LocalProtocolError, RemoteProtocolError
+from overlay.errors import DECODE_ERRORS, LocalProtocolError, RemoteProtocolError
 from overlay.identity import SIGNATURE_BYTES, Identity, verify
 from overlay.ids import PeerId
 
@@ -158,7 +158,7 @@ def _decode(data: bytes) -> tuple[RecordBody, SignedRecord]:
     try:
         signed = _signed_decoder.decode(data)
         return _body_decoder.decode(signed.body), signed
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise RemoteProtocolError(f"bad record: {error}") from error
 
 

@@ -192,9 +192,7 @@ def _peers(field: Any) -> tuple[PeerAddress, ...]:  # noqa: ANN401
 
 
 def _address_texts(field: Any) -> tuple[str, ...]:  # noqa: ANN401
-    short = (each for each in field[:ADDRESSES_MAX] if len(each) <= _ADDRESS_BYTES_MAX)
-    texts = (address_text(each) for each in short)
-    return tuple(dict.fromkeys(text for text in texts if text))
+    return tuple(dict.fromkeys(decode_addresses(field, ADDRESSES_MAX)))
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -230,9 +228,17 @@ def decode_addresses(field: Sequence[bytes], addresses_max: int) -> tuple[str, .
     return tuple(text for each in field[:addresses_max] if (text := address_text(each)))
 
 
-@functools.lru_cache(maxsize=16_384)
 def address_text(data: bytes) -> str:
-    """Return a binary multiaddr as text without its own /p2p part, "" if it does not parse."""
+    """Return a binary multiaddr as text without its own /p2p part.
+
+    Returns:
+        "" if it does not parse or is longer than any sound one, which is not to be remembered.
+    """
+    return _address_text(data) if len(data) <= _ADDRESS_BYTES_MAX else ""
+
+
+@functools.lru_cache(maxsize=16_384)
+def _address_text(data: bytes) -> str:
     try:
         return without_peer(str(Multiaddr(data)))
     except (MultiaddrError, ValueError, IndexError, KeyError):

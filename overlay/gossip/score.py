@@ -59,6 +59,10 @@ class _Peer:
     behaviour: _Fading = field(default_factory=lambda: _Fading(BEHAVIOUR_HALF_LIFE_S))
 
 
+def _is_bad(known: _Peer, now_s: float) -> bool:
+    return known.invalid.read(now_s) >= 1 or known.behaviour.read(now_s) >= 1
+
+
 def _nobody(_peer: Hashable) -> float:
     return 0.0
 
@@ -78,6 +82,10 @@ class PeerScores:
 
     def __len__(self) -> int:
         return len(self._peers) + len(self._left)
+
+    def counted(self) -> list[Hashable]:
+        """Return the neighbours that were not `disconnected`."""
+        return list(self._peers)
 
     def connected(self, peer: Hashable, prefix: str) -> None:
         """Begin to count a neighbour at an address of *prefix*; "" is not counted."""
@@ -99,10 +107,18 @@ class PeerScores:
                 del self._prefixes[known.prefix]
         known.prefix = ""
         known.mesh_since_s.clear()
-        if known.invalid.read(now_s) >= 1 or known.behaviour.read(now_s) >= 1:
+        if _is_bad(known, now_s):
             self._left[peer] = known
-            if len(self._left) > RETAINED_MAX:
-                self._left.popitem(last=False)
+            self._left.move_to_end(peer)
+        self._forget_faded(now_s)
+
+    def _forget_faded(self, now_s: float) -> None:
+        """Forget of those who left the first whose faults faded, and the first of too many."""
+        while self._left:
+            peer, known = next(iter(self._left.items()))
+            if len(self._left) <= RETAINED_MAX and _is_bad(known, now_s):
+                return
+            del self._left[peer]
 
     def joined_mesh(self, peer: Hashable, topic: str, now_s: float) -> None:
         """Note that a peer is in our mesh of *topic*."""

@@ -15,7 +15,14 @@ import trio
 from overlay.cleanup import shielded
 from overlay.driver import Driver
 from overlay.errors import LocalProtocolError
-from overlay.gossip.limits import PEERS_REMEMBERED_MAX, Rate, RateLimits
+from overlay.gossip.limits import (
+    PEERS_REMEMBERED_MAX,
+    TOPIC_CHARS_MAX,
+    TOPICS_MAX,
+    Rate,
+    RateLimits,
+)
+from overlay.gossip.shares import Neighbour, Shares
 from overlay.ids import PeerId, short
 from overlay.transport import GossipMessage, Validator, Verdict
 
@@ -39,7 +46,7 @@ class GossipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         source_first: the same, at once of an author that we have not heard of.
         forwarder_rate_per_s: messages that one neighbour may hand us, per second.
         forwarder_burst: the same, at once after a silence.
-        topic_rate_per_s: messages of one topic that we judge, per second.
+        topic_rate_per_s: new messages of one topic, per second; all neighbours have a share.
         topic_burst: the same, at once after a silence.
     """
 
@@ -83,9 +90,8 @@ class GossipService:
             Rate(config.forwarder_rate_per_s, config.forwarder_burst),
             keys_max=PEERS_REMEMBERED_MAX,
         )
-        self._topics = RateLimits(
-            Rate(config.topic_rate_per_s, config.topic_burst), keys_max=PEERS_REMEMBERED_MAX
-        )
+        self._topic_rate = Rate(config.topic_rate_per_s, config.topic_burst)
+        self._shares: dict[str, Shares] = {}
         self._subscribers: dict[str, list[_Subscriber]] = {}
         self._membership = trio.Lock()
         self.dropped: Counter[str] = Counter()
@@ -97,7 +103,12 @@ class GossipService:
     async def subscribe(
         self, driver: Driver, topic: str, validate: Validator, *, queued_max: int
     ) -> AsyncGenerator[trio.MemoryReceiveChannel[GossipMessage]]:
-        """Join *topic* for the length of the block; see `overlay.transport.Host`."""
+        """Join *topic* for the length of the block; see `overlay.transport.Host`.
+
+        Raises:
+            LocalProtocolError: its name is too long, or we follow too many.
+        """
+        self._check_topic(topic)
         send, receive = trio.open_memory_channel[GossipMessage](queued_max)
         subscriber = _Subscriber(validate, send)
         async with send, receive:
@@ -134,40 +145,62 @@ class GossipService:
             return True
         return False
 
-    def admit(self, forwarder: PeerId, topic: str, data_bytes: int) -> bool:
-        """Apply the limits that need no signature check."""
-        if forwarder == self._own_peer_id:
+    def admit(self, forwarder: Neighbour, topic: str, data_bytes: int) -> bool:
+        """Apply the limits that ask nothing of the message."""
+        peer_id = forwarder.peer_id
+        if peer_id == self._own_peer_id:
             return True  # checked in `publish`
-        if not self._forwarders.take(forwarder, self._now_s()):
-            return self._refuse("forwarder rate", forwarder)
+        if not self._forwarders.take(peer_id, self._now_s()):
+            return self._refuse("forwarder rate", peer_id)
         if data_bytes > MESSAGE_BYTES_MAX:
-            return self._refuse("size", forwarder)
-        return self._topic(topic) is not None or self._refuse("topic", forwarder)
+            return self._refuse("size", peer_id)
+        return self._topic(topic) is not None or self._refuse("topic", peer_id)
 
-    def afford(self, author: PeerId) -> bool:
+    def afford(self, author: Neighbour) -> bool:
         """Apply the budget of a neighbour that brings what it wrote, before its signature.
 
         What others bring in its name is counted in `validate`: else they could spend it.
         """
-        if author == self._own_peer_id:
+        if author.peer_id == self._own_peer_id:
             return True  # counted in `publish`
-        return self._sources.take(author, self._now_s()) or self._refuse("author rate", author)
+        return self._may_write(author.peer_id, author) or self._refuse(
+            "author rate", author.peer_id
+        )
 
-    def validate(self, forwarder: PeerId, source: PeerId, topic: str, data: bytes) -> Verdict:
-        """Apply the budgets of the author and of the topic, and then the validators."""
+    def share(self, forwarder: Neighbour, topic: str) -> bool:
+        """Apply a neighbour's share of the topic's budget, before the author's is touched.
+
+        Else whoever is over its share could spend the budget of an honest author.
+        """
+        if forwarder.peer_id == self._own_peer_id:
+            return True  # counted in `publish`
+        shares = self._shares.get(self._topic(topic) or "")
+        allowed = shares is not None and shares.take(forwarder, self._now_s())
+        return allowed or self._refuse("topic rate", forwarder.peer_id)
+
+    def validate(self, forwarder: Neighbour, source: PeerId, topic: str, data: bytes) -> Verdict:
+        """Apply the budget of the author, and then the validators.
+
+        What is not accepted costs the author nothing: else whoever repeats its old messages
+        could spend its budget.
+        """
         if source == self._own_peer_id:
             return Verdict.ACCEPT  # judged in `publish`
         name = self._topic(topic)
         if name is None:
             return self._ignore("topic", source)
-        if source != forwarder and not self._sources.take(source, self._now_s()):
+        brought = source != forwarder.peer_id
+        if brought and not self._sources.has(source, self._now_s()):
             return self._ignore("source rate", source)
-        if not self._topics.take(name, self._now_s()):
-            return self._ignore("topic rate", source)
         verdict = self._judge(source, name, data)
         if verdict is not Verdict.ACCEPT:
             self._refuse("rejected" if verdict is Verdict.REJECT else "invalid", source)
+        elif brought:
+            self._may_write(source, forwarder)
         return verdict
+
+    def _may_write(self, source: PeerId, forwarder: Neighbour) -> bool:
+        return self._sources.take(source, self._now_s(), owner=forwarder.group)
 
     def deliver(self, source: PeerId, topic: str, data: bytes) -> None:
         """Queue a validated message for every subscriber that has room."""
@@ -182,6 +215,13 @@ class GossipService:
                 self.dropped[name] += 1
             except trio.BrokenResourceError:
                 continue  # the reader closed its end early: it wants no more
+
+    def _check_topic(self, topic: str) -> None:
+        """Refuse what neighbours would not take note of, so that we heard nothing."""
+        if len(self._prefix + topic) > TOPIC_CHARS_MAX:
+            raise LocalProtocolError(f"the topic {topic[:64]}… has more than {TOPIC_CHARS_MAX}")
+        if topic not in self._subscribers and len(self._subscribers) >= TOPICS_MAX:
+            raise LocalProtocolError(f"we follow {TOPICS_MAX} topics, which is the most")
 
     def _topic(self, topic: str) -> str | None:
         name = topic.removeprefix(self._prefix)
@@ -212,6 +252,7 @@ class GossipService:
         async with self._membership:
             subscribers = self._subscribers.setdefault(topic, [])
             subscribers.append(subscriber)
+            self._shares.setdefault(topic, Shares(self._topic_rate))
             if len(subscribers) == 1:
                 await driver.join(self._prefix + topic)
 
@@ -221,7 +262,7 @@ class GossipService:
             if subscriber in subscribers:
                 subscribers.remove(subscriber)
             if topic in self._subscribers and not subscribers:
-                del self._subscribers[topic]
+                del self._subscribers[topic], self._shares[topic]
                 await driver.leave(self._prefix + topic)
 
 

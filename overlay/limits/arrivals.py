@@ -23,7 +23,8 @@ import msgspec
 from overlay.addresses import LOCAL, prefix_of
 
 SOURCES_MAX: Final = 16_384
-"""Addresses and prefixes remembered. Whoever has more addresses meets its prefix, which stays."""
+"""Addresses and prefixes remembered: those that may do less than a stranger. Whoever has more
+addresses meets its prefix, which stays."""
 PREFIX_FACTOR: Final = 4
 IPV6_CUSTOMER_BITS: Final = 64
 BANNED_NOW_FAULTS: Final = 3
@@ -87,7 +88,11 @@ class Arrivals:
 
     def __init__(self, config: ArrivalsConfig) -> None:
         self._config = config
+        self._refill_s = max(config.burst / config.per_s, config.faults_burst / config.faults_per_s)
         self._sources: OrderedDict[str, _Source] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._sources)
 
     def admit(self, address: str, now_unix_s: float) -> str | None:
         """Count a new connection; return None, or why it is to be closed at once.
@@ -125,7 +130,18 @@ class Arrivals:
         left_s = source.refused_until_unix_s - now_unix_s
         return 0 < left_s <= self._config.refuse_max_s
 
+    def _forget_strangers(self, now_unix_s: float) -> None:
+        """Forget who may do as much as a stranger again; the first to fall silent come first."""
+        while self._sources:
+            name, source = next(iter(self._sources.items()))
+            quiet_s = now_unix_s - source.refused_until_unix_s
+            still_known = source.steps * self._config.refuse_max_s > quiet_s
+            if still_known or now_unix_s - source.at_unix_s < self._refill_s:
+                return
+            del self._sources[name]
+
     def _sources_of(self, address: str, now_unix_s: float) -> list[_Source]:
+        self._forget_strangers(now_unix_s)
         named = names_of(address, self._config.local_factor)
         found = [self._source(name, factor, now_unix_s) for name, factor in named]
         while len(self._sources) > SOURCES_MAX:

@@ -16,6 +16,8 @@ PEERS_MAX: Final = 4096
 BANS_MAX: Final = 4096
 HALF_LIFE_S: Final = 3600.0
 SCORE_MAX: Final = 100.0
+FORGOTTEN_SCORE: Final = 0.1
+"""A score that faded so far is none: the point of one request after three and a half hours."""
 TRUSTED_SCORE: Final = 5.0
 """From here on a peer is no stranger: it needs no ticket under load."""
 BAN_SCORE: Final = -50.0
@@ -115,5 +117,13 @@ class Standing:
     def _set(self, peer_id: PeerId, points: float, now_unix_s: float) -> None:
         self._scores[peer_id] = _Score(points, now_unix_s)
         self._scores.move_to_end(peer_id)
-        if len(self._scores) > PEERS_MAX:
-            self._scores.popitem(last=False)
+        self._forget_faded(now_unix_s)
+
+    def _forget_faded(self, now_unix_s: float) -> None:
+        """Forget those that count for nothing any more, and the oldest of too many."""
+        while self._scores:
+            oldest = next(iter(self._scores))
+            faded = abs(self.score(oldest, now_unix_s)) < FORGOTTEN_SCORE
+            if not faded and len(self._scores) <= PEERS_MAX:
+                return
+            del self._scores[oldest]

@@ -6,10 +6,15 @@ comes a pause in which all others are served: `PAUSE_S`, or four times as long a
 that is seen. So a message of a peer that we know waits for one turn of one stranger, and not for
 those of all; and strangers that gossip get a fifth of a core at most, all together.
 
+Among themselves the groups of strangers take turns in rounds, and in each group its members: a
+group is an address prefix, or a relay, whose members are those who come through it. So a crowd
+behind one relay holds up nobody who comes through another one, or directly.
+
 A lone stranger hardly notices: what it sends is further apart than that by itself.
 """
 
-from typing import Final
+from collections import deque
+from typing import Final, Generic, TypeVar
 
 PAUSE_S: Final = 0.002
 """A handshake has about 15 turns, which a lone newcomer takes one by one without waiting long."""
@@ -20,6 +25,46 @@ SPENT_S_MAX: Final = 0.002
 NEWCOMER_TURNS: Final = 32
 """How many times a new connection waits for a turn: twice what proving its id, identify and a
 first question take."""
+_Who = TypeVar("_Who")
+
+
+class Line(Generic[_Who]):
+    """Who waits, and who is next: each group once in a round, in each group each member once.
+
+    Invariant: whoever joins as the only one of its member is called after fewer than G x M others,
+    with G groups and M members in each, however many join meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[str, deque[_Who]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def join(self, group: str, member: str, who: _Who) -> None:
+        """Let *who* wait."""
+        self._groups.setdefault(group, {}).setdefault(member, deque()).append(who)
+
+    def call(self) -> _Who:
+        """Return who is next, and go on to the next group; somebody must wait."""
+        group, members = next(iter(self._groups.items()))
+        member, waiting = next(iter(members.items()))
+        who = waiting.popleft()
+        del self._groups[group], members[member]
+        if waiting:
+            members[member] = waiting
+        if members:
+            self._groups[group] = members
+        return who
+
+    def leave(self, group: str, member: str, who: _Who) -> None:
+        """Let *who*, which waits, wait no more."""
+        members = self._groups[group]
+        members[member].remove(who)
+        if not members[member]:
+            del members[member]
+        if not members:
+            del self._groups[group]
 
 
 class Turns:

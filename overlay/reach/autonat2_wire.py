@@ -19,7 +19,6 @@ ADDRESSES_MAX: Final = 16
 DATA_BYTES_MAX: Final = 4096
 """Of one message that pays a toll."""
 BACK_BYTES_MAX: Final = 64
-_ADDRESS_BYTES_MAX: Final = 256
 
 
 class Status(enum.IntEnum):
@@ -136,7 +135,7 @@ def decode(data: bytes) -> Message:
     wire = parse(_Message(), data, what="AutoNAT message", size_bytes_max=MESSAGE_BYTES_MAX)
     if wire.HasField("dialRequest"):
         request = wire.dialRequest
-        return Question(tuple(map(_address, request.addrs[:ADDRESSES_MAX])), request.nonce)
+        return Question(tuple(map(address_text, request.addrs[:ADDRESSES_MAX])), request.nonce)
     if wire.HasField("dialResponse"):
         return _answer(wire.dialResponse)
     if wire.HasField("dialDataRequest"):
@@ -169,10 +168,6 @@ def was_taken(data: bytes) -> bool:
     """
     wire = parse(_DialBackResponse(), data, what="dial back", size_bytes_max=BACK_BYTES_MAX)
     return int(wire.status) == 0
-
-
-def _address(data: bytes) -> str:
-    return address_text(data) if len(data) <= _ADDRESS_BYTES_MAX else ""
 
 
 def _answer(wire: Any) -> Answer:  # noqa: ANN401

@@ -14,7 +14,7 @@ for ever.
 import math
 import statistics
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -110,7 +110,8 @@ class _Flood:
 
     def words(self) -> str:
         """Say how much of the flood really came about."""
-        each = {name: value / self._attacks for name, value in self.counted.items()}
+        each = defaultdict[str, float](float)  # nothing of a kind may have happened
+        each.update({name: value / self._attacks for name, value in self.counted.items()})
         seconds = self._chunks * CHUNK_S
         return (
             f"offered {each['offered'] / seconds:.0f}/s, "

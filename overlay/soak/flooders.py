@@ -180,14 +180,16 @@ def _dialing_from_anywhere() -> Iterator[None]:
 def messages_of(identity: Identity, kind: str) -> Iterator[bytes]:
     """Yield framed GossipSub RPCs of one message each, without end.
 
-    They are "forged" (bad signatures), "replayed" (one good message again and again) or "sound"
-    (each new, and signed by who sends it).
+    They are "forged" (bad signatures), "replayed" (one good message again and again), "sound"
+    (each new, and signed by who sends it) or "throw-away" (each new, of an author of its own).
     """
     rng = random.Random(identity.public_key)  # noqa: S311  (garbage)
-    author = bytes.fromhex("002408011220") + identity.public_key
     topic = f"cocoon/soak/{TOPIC}".encode()
     same = rng.randbytes(16)
     while True:
+        if kind == "throw-away":
+            identity = generate_identity()
+        author = bytes.fromhex("002408011220") + identity.public_key
         source = author if kind != "forged" else author[:6] + rng.randbytes(32)
         data = same if kind == "replayed" else rng.randbytes(16)
         parts = [(1, source), (2, data), (3, rng.randbytes(8)), (4, topic)]

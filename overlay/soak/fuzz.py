@@ -21,13 +21,6 @@ from overlay.rpc.frame import FrameReader, encode_frame
 from overlay.soak.fuzz_reach import reach_targets
 from overlay.soak.fuzz_tls import tls_targets
 from overlay.soak.rows import Row, resident_mib
-from overlay.transfer.core import (
-    Receiving,
-    decode_manifest,
-    decode_missing,
-    encode_manifest,
-    make_manifest,
-)
 from overlay.transport import PeerAddress
 
 GROWTH_MIB_MAX: Final = 64.0
@@ -51,7 +44,6 @@ def targets() -> list[Target]:
     key = record_key(owner.peer_id, name)
     peer = PeerAddress(owner.peer_id, ("/ip4/8.8.8.8/tcp/4001", "/ip6/2001:4860::1/tcp/1"))
     message = Message(Kind.PUT_VALUE, key.encode(), record, (peer,), (peer,))
-    manifest = make_manifest([b"content"])
     server = DhtServer(RoutingTable(owner.peer_id), "main", lambda: EPOCH_UNIX_S)
     server_input = encode(message)
     return [
@@ -60,13 +52,6 @@ def targets() -> list[Target]:
         ("DHT handler", lambda data: _serve(server, data), server_input),
         ("record", lambda data: open_record(data, "main", key, now_unix_s=EPOCH_UNIX_S), record),
         ("frames", _read_frames, encode_frame(b"body") * 2),
-        (
-            "manifest",
-            lambda d: decode_manifest(d, size_bytes_max=1 << 30),
-            encode_manifest(manifest),
-        ),
-        ("bit map", lambda data: decode_missing(data, 77), bytes(10)),
-        ("chunk", lambda data: Receiving(manifest).take(data), bytes(4) + b"content"),
         ("ticket", read_challenge, bytes(17)),
         ("peer id", lambda d: public_key_from_peer_id(d.decode("latin-1")), owner.peer_id.encode()),
         ("address", lambda data: prefix_of(data.decode("latin-1")), b"/ip4/8.8.8.8/tcp/1"),

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from overlay.errors import DECODE_ERRORS
 from overlay.soak.rows import Row
 from overlay.soak.scenario import Options, Scenario
 
@@ -146,7 +147,7 @@ def read(path: Path) -> list[Line]:
     for line in path.read_bytes().splitlines():
         try:
             found.append(_lines.decode(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except DECODE_ERRORS:
             continue
     return found
 

@@ -1,1 +1,1 @@
-"""Large contents from peer to peer: named by their hash, checked, resumable, bounded."""
+"""Streams that outlive their connections: what was on its way is sent again, and nothing twice."""

@@ -46,6 +46,7 @@ class Attempt:
         self.finish: Finish | None = None
         self.asked_hold = False
         self.accepted = False
+        self.accepted_unix_s = 0
         self.end_message: JobEnd | None = None
         self.tokens = 0
         self.over = False

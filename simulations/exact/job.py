@@ -406,6 +406,7 @@ class Job:
             ),
             input_segments=1,
             input_prefix=bytes(7),
+            input_hash=hashlib.sha256(segment).digest(),
         )
         attempt.watch = MeterWatch(
             kind=Kind.CHAT,
@@ -415,6 +416,7 @@ class Job:
             output_tokens_max=output_tokens_left(self.request, self.progress),
             audio_ms_max=0,
         )
+        attempt.accepted_unix_s = buyer.now_unix_s()
         attempt.view = view_of(attempt, buyer.peer_id, transcript, segment, payment)
         attempt.talk.end.send(encode(accept))
         attempt.talk.end.send(encode(InputSegment(data=segment)))
@@ -510,7 +512,12 @@ class Job:
         now_unix_s = self.buyer.now_unix_s()
         try:
             check_receipt(
-                message.receipt, view, network=NETWORK, now_unix_s=now_unix_s, finish=finish
+                message.receipt,
+                view,
+                network=NETWORK,
+                now_unix_s=now_unix_s,
+                begun_unix_s=attempt.accepted_unix_s,
+                finish=finish,
             )
         except BadReceipt as error:
             self._failed(attempt, str(error))

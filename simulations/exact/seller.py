@@ -181,7 +181,7 @@ class Seller(Node):
 
     def _quote(self) -> None:
         """Publish the quotes that are due; what is published is remembered over a crash."""
-        crowd = self.directory.book.count(self._offering().resource_class)
+        crowd = self.directory.book.crowd(self._offering().resource_class)
         now_ms, now_unix_s = self.now_ms, self.now_unix_s()
         for quote in self.quoter.due(now_ms=now_ms, now_unix_s=now_unix_s, crowd=crowd):
             self._kept = quote  # KeptQuotes has it on the disk before it leaves
@@ -227,6 +227,7 @@ class Seller(Node):
 
     def started(self, agreement: Agreement) -> None:
         """A job took a slot."""
+        self.desk.begin(agreement.offer_hash)
         self.quoter.started(self.now_ms)
         self.world.checkers.offer_accepted(agreement.offer_hash, self.running, self.slots)
 

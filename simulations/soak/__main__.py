@@ -4,10 +4,18 @@ import sys
 from typing import Final
 
 from overlay.soak import command
-from overlay.soak.scenario import OVERLAY, Beside, Scenario
-from simulations.soak import decoders, provider
+from overlay.soak.scenario import OVERLAY, Beside, Options, Scenario
+from simulations.soak import decoders, kernels, provider
 
 PACKAGES: Final = ("overlay", "contracts", "kernels", "cocoon", "simulations")
+
+
+INPUTS_PER_KERNEL: Final = 2_000
+"""So many damaged messages for each kernel: it takes some processes, and seconds."""
+
+
+def _kernels(options: Options) -> int:
+    return max(16, options.live_inputs // INPUTS_PER_KERNEL)
 
 
 MARKET: Final = (
@@ -26,6 +34,15 @@ MARKET: Final = (
         Beside.WORK,
         lambda options: provider.run(options.live_inputs, seed=options.seed),
         lambda options: 20 + options.live_inputs / 450,
+        ("live_inputs", "seed"),
+        PACKAGES,
+    ),
+    Scenario(
+        "kernels",
+        "kernels that do harm, and customers that cheat, to a provider of kernels",
+        Beside.WORK,
+        lambda options: kernels.run(_kernels(options), seed=options.seed),
+        lambda options: 20 + 1.5 * _kernels(options),
         ("live_inputs", "seed"),
         PACKAGES,
     ),

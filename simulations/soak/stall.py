@@ -1,16 +1,16 @@
 """A provider and its customers on real sockets, with real payments on a chain in this process.
 
-The node is put together as `cocoon.node` does it; the chain is the TVM's; only the device is left
-out: `simulations.whole.stub` says "tok" at a steady rate and keeps every rule of a worker.
+The node is put together as `cocoon.node` does it; the chain is the TVM's. Of chats only the device
+is left out: `simulations.whole.stub` says "tok" at a steady rate and keeps every rule of a worker.
+Of kernels nothing is left out.
 """
 
 import hashlib
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from cocoon.config import (
     ProviderConfig,
     RequesterConfig,
 )
+from cocoon.config_kernels import KernelsConfig
 from cocoon.config_network import NetworkConfig
 from cocoon.directory import open_directory
 from cocoon.messages import Kind, Turn
@@ -37,7 +38,8 @@ from cocoon.payments.ownership import public_key
 from cocoon.payments.payee import PayeeService
 from cocoon.payments.payee_book import PayeeBook, PayeeRecord
 from cocoon.payments.payer import PayerService, open_payer
-from cocoon.provider.service import Provider, open_provider
+from cocoon.provider.runner import WorkerPool
+from cocoon.provider.service import KERNELS, Provider, open_provider, open_workers
 from cocoon.requester.plan import ChatRequest
 from cocoon.requester.service import Requester, open_requester
 from cocoon.statements import Payee as PayeeIdentity
@@ -62,10 +64,14 @@ TOKENS: Final = 20
 CHUNK: Final = 8
 CHALLENGE_S: Final = 600
 TOKENS_PER_S: Final = 4000.0
-PRICES: Final = {"prompt_token": 100_000_000, "output_token": 2_000_000_000}
-"""Nanotons for 1000 tokens: one job costs more than the chain's fees."""
+PRICES: Final = {
+    "prompt_token": 100_000_000,
+    "output_token": 2_000_000_000,
+    "gpu_ms": 5_000_000_000,
+}
+"""Nanotons for 1000 of each: one job costs more than the chain's fees."""
 UNPAID_S: Final = 2
-DEPOSIT: Final = "2"
+DEPOSIT: Final = "60"
 PURSE: Final = "10000"
 ROOMY: Final = Ceilings(
     arrivals=ArrivalsConfig(local_factor=100_000),
@@ -145,8 +151,12 @@ async def _echo(stream: Stream) -> None:
 
 
 @asynccontextmanager
-async def open_stall(home: Path) -> AsyncIterator[Stall]:
+async def open_stall(home: Path, kernels: KernelsConfig | None = None) -> AsyncIterator[Stall]:
     """Run a chain and a provider that is a hub as well, for the length of the block.
+
+    Args:
+        home: its folder.
+        kernels: how it sells kernels, too; those are run by real worker processes.
 
     Raises:
         LocalContractError: the emulator is not on this machine; `cocoon assets fetch tests`.
@@ -162,6 +172,7 @@ async def open_stall(home: Path) -> AsyncIterator[Stall]:
             limits=LimitsConfig(context_tokens=4096, output_tokens_max=256, chunk_tokens=CHUNK),
             unpaid_timeout_s=UNPAID_S,
             challenge_s_min=CHALLENGE_S,
+            kernels=kernels or KernelsConfig(),
         ),
         hub=HubConfig(enabled=True),
     )
@@ -181,6 +192,7 @@ async def open_stall(home: Path) -> AsyncIterator[Stall]:
             chain_network_id=chain.network_id,
             challenge_s_min=CHALLENGE_S,
         )
+        host.gate.blame = lambda *_: None  # type: ignore[method-assign]  # it bans nobody
         host.serve(ECHO, _echo, streams_max=256)
         async with (
             open_till(config, account) as payee,
@@ -195,11 +207,17 @@ async def open_stall(home: Path) -> AsyncIterator[Stall]:
                 config=config,
                 clock=wall_clock,
                 tell=lambda name, fields: told.append((name, fields)),
-                open_pool_of=partial(open_stub_pool, tokens_per_s=TOKENS_PER_S),
+                open_pool_of=_open_pool,
             ) as provider,
         ):
             serve_releases(host, payee)
             yield Stall(home, devnet, host, provider, payee, told)
+
+
+def _open_pool(config: NodeConfig, name: str) -> AbstractAsyncContextManager[WorkerPool]:
+    if name == KERNELS:
+        return open_workers(config, name)
+    return open_stub_pool(config, name, tokens_per_s=TOKENS_PER_S)
 
 
 @asynccontextmanager
@@ -237,6 +255,8 @@ async def open_customer(
                 **{f"{each}_nanoton_per_1000": 4 * price for each, price in PRICES.items()}
             ),
             deposit_coins=DEPOSIT,
+            channel_coins_max=PURSE,
+            peer_coins_max=PURSE,
             challenge_s=CHALLENGE_S,
             compare_timeout_s=1,
         ),
@@ -246,7 +266,7 @@ async def open_customer(
         await stall.devnet.faucet(wallet.address, parse_coins(PURSE))
     async with (
         _open_host(identity) as host,
-        open_directory(host, network=NETWORK, clock=wall_clock, kinds=(Kind.CHAT,)) as directory,
+        open_directory(host, network=NETWORK, clock=wall_clock, kinds=tuple(Kind)) as directory,
         _open_payer(config, stall.chain, wallet) as payer,
         open_requester(
             disguise(host, payer),

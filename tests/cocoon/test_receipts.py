@@ -46,6 +46,7 @@ from cocoon.receipts import (
 )
 from cocoon.signing import sign, signing_bytes
 from cocoon.statements import Payee, build_statement, sign_statement
+from contracts.locks import sign_key_payment
 from contracts.units import NanoTon
 from contracts.voucher import ChannelRef, sign_voucher
 from overlay.errors import RemoteProtocolError
@@ -165,7 +166,9 @@ def broken(file: ReceiptFile) -> set[str]:
 
 
 def check(signed: Signed, view: JobView = VIEW, finish: Finish | None = None) -> Receipt:
-    return check_receipt(signed, view, network=NETWORK, now_unix_s=NOW + 5, finish=finish)
+    return check_receipt(
+        signed, view, network=NETWORK, now_unix_s=NOW + 5, begun_unix_s=NOW, finish=finish
+    )
 
 
 KERNEL_VIEW: dict[str, object] = {
@@ -218,6 +221,30 @@ def test_the_requester_names_the_binding_that_a_provider_lies_about(name: str) -
     lie = msgspec.structs.replace(RECEIPT, **{name: LIES[name]})
     with pytest.raises(BadReceipt, match=f"^{name}: "):
         check(sign_receipt(PROVIDER, NETWORK, lie), finish=Finish.STOP)
+
+
+def test_a_job_that_is_said_to_have_started_long_before_it_was_agreed_is_a_lie() -> None:
+    """Its statement was not signed then: nobody could ever verify such a receipt."""
+    early = msgspec.structs.replace(RECEIPT, started_at_unix_s=NOW - 2000)
+    assert broken(file_of(early)) == {"statement"}
+    with pytest.raises(BadReceipt, match=r"^started_at_unix_s: it started before"):
+        check(sign_receipt(PROVIDER, NETWORK, early), finish=Finish.STOP)
+
+
+@pytest.mark.parametrize("routed", [False, True])
+@pytest.mark.parametrize("paid_by_route", [False, True])
+def test_a_route_is_paid_by_its_key_and_a_channel_by_vouchers(
+    routed: bool, paid_by_route: bool
+) -> None:
+    """A payment of the one kind is worth nothing over the other."""
+    payment = msgspec.structs.replace(PAYMENT, routed=routed)
+    view = msgspec.structs.replace(VIEW, payment=payment, transcript_hash=agreed(payment=payment))
+    receipt = build_receipt(view, finish=Finish.STOP, started_at_unix_s=NOW, finished_at_unix_s=NOW)
+    total = NanoTon(receipt.voucher_total_nanoton)
+    by_route = sign_key_payment(PAYER_SEED, PAYMENT.chain_network_id, total).signature
+    signature = by_route if paid_by_route else voucher_for(receipt)
+    file = msgspec.structs.replace(file_of(receipt), voucher_signature=signature)
+    assert broken(file) == (set() if routed == paid_by_route else {"voucher"})
 
 
 def test_a_receipt_signed_by_another_or_for_another_network_is_bad() -> None:

@@ -87,11 +87,3 @@ def test_a_tampered_emulator_is_not_run(
     (tmp_path / "emulator.wasm").write_bytes(wasm)
     with pytest.raises(InvalidData, match="not the pinned"):
         emulator.open_emulator(tmp_path)
-
-
-def test_an_atomic_write_replaces_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    target = tmp_path / "file"
-    assets.write_atomically(target, b"old")
-    assets.write_atomically(target, b"new")
-    assert target.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [target]

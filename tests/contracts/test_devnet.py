@@ -288,6 +288,7 @@ async def test_a_snapshot_brings_back_money_and_time(
         ("/jsonRPC", b'{"method": "nothing"}', 404),
         ("/jsonRPC", b"", 422),
         ("/jsonRPC", b"\xff\xfe", 422),
+        ("/jsonRPC", b'{"method": "\xff\xfe"}', 422),
         ("/jsonRPC", b"[" * 100_000, 422),
         ("/jsonRPC", b'{"method": "getAddressInformation", "params": []}', 422),
         ("/getAddressInformation", b"", 422),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -10,18 +11,29 @@ import pytest
 import trio
 from lite_rig import LOOPBACK, SEED, LiteRig, open_rig
 
-from contracts import devnet_liteserver, lite_roster, proofs, trusted_chain
+from contracts import (
+    compiler,
+    devnet_liteserver,
+    lite_roster,
+    liteserver,
+    proofs,
+    tlb,
+    trusted_chain,
+)
 from contracts import lite_messages as lite
 from contracts.adnl_stream import AdnlStream, accept_adnl, open_adnl
-from contracts.cells import Cell, join_address
+from contracts.cells import EMPTY, Builder, Cell, decode_boc, encode_boc, join_address
 from contracts.devnet_liteserver import LiteApi, server_seed
 from contracts.embedded import EmbeddedChain
 from contracts.emulator import Emulator
-from contracts.errors import ChainUnavailable, InvalidData
+from contracts.errors import ChainUnavailable, InvalidData, MessageRejected
 from contracts.lite_config import LiteServer, recall_trusted
-from contracts.liteserver import open_liteserver
+from contracts.lite_history import to_the_end
+from contracts.liteserver import Liteserver, open_liteserver
+from contracts.records import Linked
 from contracts.tl import Boxed, decode, encode
 from contracts.units import NanoTon
+from contracts.wallet import Transfer, Wallet
 
 COIN = NanoTon(10**9)
 FRIEND = join_address(0, b"\x0f" * 32)
@@ -237,15 +249,7 @@ async def test_another_zero_state_is_refused(rig: LiteRig) -> None:
 
 async def test_no_state_before_one_that_was_seen_is_told(rig: LiteRig) -> None:
     """A server that is behind is asked to wait; if it stays behind, it is not believed."""
-    frozen: list[lite.BlockId] = []
-
-    def stuck(answer: Boxed, _rig: LiteRig) -> Boxed:
-        if isinstance(answer, lite.MasterchainInfo):
-            frozen.append(answer.last)
-            return replace(answer, last=frozen[0])
-        return answer
-
-    behind, honest = await twisted_server(rig, stuck), await good_server(rig)
+    behind, honest = await twisted_server(rig, stuck()), await good_server(rig)
     async with open_liteserver(rig.config_of(behind, honest), timeout_s=5) as chain:
         await until(lambda: len(chain.roster.usable()) == 2)
         await rig.devnet.faucet(FRIEND, COIN)
@@ -254,6 +258,183 @@ async def test_no_state_before_one_that_was_seen_is_told(rig: LiteRig) -> None:
         chain.roster.standings[0].latency_s = 0.0
         assert (await chain.account(FRIEND)).balance_nanoton == 2 * COIN
         assert chain.roster.standings[0].reason.startswith("the server is behind")
+
+
+def stuck() -> Twist:
+    """An answer to every question about the newest block: the first one."""
+    frozen: list[lite.BlockId] = []
+
+    def twist(answer: Boxed, _rig: LiteRig) -> Boxed:
+        if isinstance(answer, lite.MasterchainInfo):
+            frozen.append(answer.last)
+            return replace(answer, last=frozen[0])
+        return answer
+
+    return twist
+
+
+async def sees(chain: Liteserver, coins: int) -> None:
+    """Wait until the client knows of so much money."""
+    with trio.fail_after(20):
+        while True:
+            with suppress(ChainUnavailable):
+                if (await chain.account(FRIEND)).balance_nanoton == coins:
+                    return
+            await trio.sleep(0.02)
+
+
+async def test_one_server_alone_cannot_keep_the_newest_blocks_back(
+    rig: LiteRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the fastest, which is asked for everything."""
+    monkeypatch.setattr(liteserver, "LOOK_S", 0.05)
+    behind, honest = await twisted_server(rig, stuck()), await good_server(rig)
+    async with open_liteserver(rig.config_of(behind, honest), timeout_s=5) as chain:
+        await until(lambda: len(chain.roster.usable()) == 2)
+        chain.roster.standings[0].latency_s = -1e30
+        await rig.devnet.faucet(FRIEND, COIN)
+        await sees(chain, 2 * COIN)
+        assert chain.roster.standings[0].reason.startswith("the server is behind")
+
+
+async def test_servers_that_stand_by_are_asked_when_no_newer_block_comes(
+    rig: LiteRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("LOOK_S", 0.05), ("STALE_S", 0.2), ("CONNECTIONS_MAX", 1)):
+        monkeypatch.setattr(liteserver, name, value)
+    admitted = trio.Event()
+
+    async def late(adnl: AdnlStream) -> None:
+        if not admitted.is_set():
+            raise ChainUnavailable("not yet")
+        await devnet_liteserver._talk(LiteApi(rig.devnet), adnl)
+
+    behind, honest = await twisted_server(rig, stuck()), await raw_server(rig, late)
+    async with open_liteserver(rig.config_of(behind, honest), timeout_s=5) as chain:
+        assert chain.roster.usable() == [0]
+        admitted.set()
+        await rig.devnet.faucet(FRIEND, COIN)
+        await sees(chain, 2 * COIN)
+
+
+REFUSAL = lite.Failure(0, "cannot apply external message to current state : exitcode=54, ")
+
+
+@pytest.mark.parametrize("says", [lite.SendStatus(1), REFUSAL, lite.Failure(651, "not ready")])
+async def test_one_server_alone_cannot_keep_a_message_back(rig: LiteRig, says: Boxed) -> None:
+    """Whether it says that it was taken, or that the contract refuses it."""
+
+    class Deaf(LiteApi):
+        async def answer(self, message: bytes) -> Boxed:
+            query = decode(message, lite.Query).data
+            sent = query.startswith(lite.SendMessage.NUMBER.to_bytes(4, "little"))
+            return says if sent else await super().answer(message)
+
+    deaf = await raw_server(rig, lambda adnl: devnet_liteserver._talk(Deaf(rig.devnet), adnl))
+    wallet = Wallet(b"\x09" * 32)
+    await rig.devnet.faucet(wallet.address, COIN)
+    gift = Transfer(destination=FRIEND, value_nanoton=NanoTon(1000), bounce=False)
+    message = wallet.transfer_message(0, [gift], 2**32 - 1)
+    async with open_liteserver(rig.config_of(deaf, await good_server(rig))) as chain:
+        await until(lambda: len(chain.roster.usable()) == 2)
+        chain.roster.standings[0].latency_s = -1e30
+        await chain.send(message)
+        await sees(chain, COIN + 1000)
+        if says != lite.SendStatus(1):
+            with pytest.raises(MessageRejected):  # as all say that say anything
+                await chain.send(wallet.transfer_message(7, [gift], 2**32 - 1))
+
+
+async def mortal(rig: LiteRig) -> str:
+    """Make an account that has ended, in the block of the transaction before."""
+    code = decode_boc(compiler.compile_tolk("mortal.tolk", Path(__file__).with_name("tolk")))
+    init = Builder().uint(0b00110, 5).ref(code).ref(EMPTY).end()
+    address = join_address(0, init.hash)
+    for body in (EMPTY, Builder().uint(1, 32).end()):
+        message = tlb.internal_message(
+            FRIEND, address, COIN, body=body, init=init, bounce=True, created_lt=0, created_unix_s=0
+        )
+        rig.embedded.send_internal(encode_boc(message))
+        await rig.devnet.warp(1)
+    return address
+
+
+async def test_the_last_transaction_of_an_account_cannot_be_hidden(
+    rig: LiteRig, require_asset: Callable[[str], None]
+) -> None:
+    require_asset(compiler.ASSET)
+    ended = await mortal(rig)
+
+    def hide(answer: Boxed, _rig: LiteRig) -> Boxed:
+        if isinstance(answer, lite.BlockTransactions):
+            return replace(answer, ids=answer.ids[:1])
+        return answer
+
+    hiding, honest = await twisted_server(rig, hide), await good_server(rig)
+    async with open_liteserver(rig.config_of(hiding, honest)) as chain:
+        await until(lambda: len(chain.roster.usable()) == 2)
+        chain.roster.standings[0].latency_s = -1e30
+        assert len(await chain.transactions(ended)) == 3
+        assert chain.roster.standings[0].lied == 1
+
+
+async def test_a_past_that_a_server_does_not_keep_turns_us_against_nobody(
+    rig: LiteRig, require_asset: Callable[[str], None]
+) -> None:
+    """Who closes a channel while we sleep must not blind us to the others."""
+    require_asset(compiler.ASSET)
+    ended = await mortal(rig)
+
+    def forgets(answer: Boxed, _rig: LiteRig) -> Boxed:
+        listed = isinstance(answer, lite.BlockTransactions)
+        return lite.Failure(651, "block is not in db") if listed else answer
+
+    async with open_liteserver(rig.config_of(await twisted_server(rig, forgets))) as chain:
+        with pytest.raises(ChainUnavailable, match="not in db"):
+            await chain.transactions(ended)
+        assert chain.roster.usable() == [0]
+
+
+async def test_a_block_before_the_newest_key_block_is_proven_from_an_older_one(
+    rig: LiteRig,
+) -> None:
+    """A channel that closes as the validators change has a history all the same."""
+    async with open_liteserver(await rig.config()) as chain:
+        head = rig.embedded.ledger.last.master.id
+        await rig.devnet.warp(1)
+        asked: list[Boxed] = []
+        connection = chain._connections[0]
+
+        class Recorded:
+            async def ask(self, query: Boxed, kind: type) -> Boxed:
+                asked.append(query)
+                return await connection.ask(query, kind)
+
+        newer = replace(head, seqno=head.seqno + 1000)
+        header = proofs.Header(
+            id=newer, network_id=1, key_block=True, unix_s=1, end_lt=1, state_hash=bytes(32)
+        )
+        trust = trusted_chain.TrustedChain(chain._trust._key_blocks[0], lambda _block: None)
+        trust._note(header)
+        assert trust.key_block == newer
+        assert (await trusted_chain.prove(trust, Recorded(), head)).id == head
+        assert [query.known_block.seqno for query in asked] == [0]
+
+
+async def test_a_history_ends_where_the_account_did(rig: LiteRig) -> None:
+    """Whoever writes to the address after that turns us against no server that tells of it."""
+    (received,) = [item.record for item in await rig.devnet.transactions(FRIEND)]
+
+    def linked(lt: int, before_lt: int, *, ended: bool = False) -> Linked:
+        record = replace(received, lt=lt, hash=bytes([lt]) * 32)
+        return Linked(record, before_lt, bytes([before_lt]) * 32, ended=ended)
+
+    life = [linked(3, 2), linked(5, 3, ended=True)]
+    assert to_the_end(2, bytes([2]) * 32, life) == life
+    assert to_the_end(2, bytes([2]) * 32, [*life, linked(7, 0, ended=True)]) == life
+    for wrong in (life[:1], life[1:], [], [*life, linked(7, 6)], [linked(7, 0, ended=True)]):
+        with pytest.raises(InvalidData):
+            to_the_end(2, bytes([2]) * 32, wrong)
 
 
 async def test_many_questions_share_one_connection(rig: LiteRig) -> None:

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,7 +6,7 @@ from pytoniq_core.tl.generator import TlGenerator  # noqa: TID251 - an oracle
 
 from contracts import lite_messages as lite
 from contracts.errors import InvalidData, LocalContractError
-from contracts.tl import Boxed, Reader, decode, encode, write_data
+from contracts.tl import VECTOR_MAX, Boxed, Reader, decode, encode, write_data
 
 SCHEMAS = TlGenerator.with_default_schemas().generate()
 HASH = bytes(range(32))
@@ -182,3 +183,13 @@ def test_no_change_of_a_message_does_more_than_be_refused(message: Boxed, data) 
         decode(cut, *NAMES.values())
     except InvalidData:
         return
+
+
+def test_a_vector_of_more_than_anybody_needs_is_refused_before_it_is_made() -> None:
+    """Each element may take four bytes of the message, and a hundred of ours."""
+    empty = lite.TransactionId(0)
+    listed = lite.BlockTransactions(BLOCK, 3, False, (empty,) * VECTOR_MAX, b"")
+    assert decode(encode(listed), lite.BlockTransactions) == listed
+    more = msgspec.structs.replace(listed, ids=(empty,) * (VECTOR_MAX + 1))
+    with pytest.raises(InvalidData, match="vector"):
+        decode(encode(more), lite.BlockTransactions)

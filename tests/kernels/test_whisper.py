@@ -202,6 +202,7 @@ def test_each_mel_filter_has_unit_area() -> None:
         {"config.json": b"[" * 100_000},
         {"tokenizer.json": b'{"model": {"vocab": {}}, "added_tokens": []}'},
         {"tokenizer.json": b"\xff"},
+        {"tokenizer.json": b'{"model": {"vocab": {"\xff": 1}}, "added_tokens": []}'},
         {"model.bin": ct2_bytes({})},
         {"model.bin": ct2_bytes(whisper_variables(vocabulary_size=255))},
     ],

@@ -4,7 +4,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from cocoon.errors import PeerMisbehaved
+from cocoon.errors import UNDECODABLE, PeerMisbehaved
 from cocoon.messages import (
     CONTROL_BYTES_MAX,
     AddressText,
@@ -142,5 +142,5 @@ def decode_hub(data: bytes) -> HubMessage:
         raise PeerMisbehaved(f"a hub message of {len(data)} bytes")
     try:
         return _DECODER.decode(data)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except UNDECODABLE as error:
         raise PeerMisbehaved(f"not a hub message: {error}") from error

@@ -108,8 +108,9 @@ class RouteChannel(PayerChannel):
     @property
     def ref(self) -> PaymentRef:
         """What to put into `Accept`."""
-        paid = self._route.paid
-        return msgspec.structs.replace(self._payment, payer_key=self.key, signed_total_nanoton=paid)
+        return msgspec.structs.replace(
+            self._payment, payer_key=self.key, signed_total_nanoton=self._route.paid, routed=True
+        )
 
     @property
     def signed_total(self) -> NanoTon:

@@ -163,7 +163,7 @@ def test_files_that_are_gone_or_damaged_are_no_bugs_of_ours(
     assert run(["ask", "hi", *other]) == 2
     shown = capsys.readouterr().err
     assert "Traceback" not in shown
-    for words in ("is damaged", "file: File exists", "wallet.passphrase_file: "):
+    for words in ("ab-1.json cannot be read", "file: File exists", "wallet.passphrase_file: "):
         assert words in shown
 
 
@@ -271,6 +271,15 @@ def test_the_doctor_says_what_mends_each_finding(
     assert cpu["good"] == ("native" in cpu["detail"])
     assert cpu["good"] or cpu["remedy"]
     assert "never run on a card by us" in gpu["detail"]
+
+
+def test_half_an_explanation_is_named_and_not_a_fault_of_ours(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made / "jobs").mkdir()
+    (made / "jobs" / "j1-1.json").write_bytes(b'{"job_id": "j1", "at_un')
+    assert run(["explain", "--home", str(made)]) == 2
+    assert "j1-1.json cannot be read" in capsys.readouterr().err
 
 
 def test_explained_settings_warn_of_mainnet(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocoon.confidential.sealing import (
+    PAD_STEP_BYTES,
     PREFIX_BYTES,
     SEAL_PUBLIC_BYTES,
     SEALED_KEY_BYTES,
@@ -20,14 +21,16 @@ from cocoon.confidential.sealing import (
     load_seal_public,
     open_content_key,
     open_input,
+    padded_size,
     seal_content_key,
     seal_input,
     segments_of,
     stream_key,
+    unpadded,
     wipe,
 )
 from cocoon.errors import PeerMisbehaved
-from cocoon.messages import SEGMENT_BYTES_MAX
+from cocoon.messages import SEGMENT_BYTES_MAX, Meter, OutputPiece, encode
 from overlay.errors import LocalProtocolError
 
 KEY = SealKey.generate()
@@ -191,20 +194,67 @@ def test_output_pieces_of_any_size_come_out_as_they_went_in(pieces: list[bytes])
 
 @pytest.mark.parametrize(
     "size_bytes",
-    [0, 1, SEGMENT_BYTES_MAX - 1, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MAX + 1, 2 * SEGMENT_BYTES_MAX],
+    [0, 1, 255, 256, *(SEGMENT_BYTES_MAX + n for n in (-1, 0, 1)), 2 * SEGMENT_BYTES_MAX - 1],
 )
 def test_inputs_round_trip_at_every_segment_border(size_bytes: int) -> None:
     data = b"\x5a" * size_bytes
     out = sealer(Direction.INPUT)
     segments = seal_input(data, out)
     into = opener(Direction.INPUT)
-    assert len(segments) == segments_of(size_bytes)
+    assert len(segments) == segments_of(padded_size(size_bytes))
     assert open_input(segments, len(segments), into) == data
     assert into.digest() == out.digest()
 
 
-def test_a_segment_is_sixteen_bytes_longer_than_its_content() -> None:
-    assert len(seal_output(b"abc")[0][0]) == 3 + TAG_BYTES
+# --- sizes ---
+
+
+def test_sealed_output_of_one_token_is_as_long_as_that_of_another() -> None:
+    sizes = {len(seal_output(_piece(text))[0][0]) for text in ("", "a", " antidisestablishment")}
+    assert sizes == {PAD_STEP_BYTES + TAG_BYTES}
+
+
+def _piece(text: str) -> bytes:
+    meter = Meter(prompt_tokens=60_000, output_tokens=60_000)
+    return encode(OutputPiece(meter=meter, token_ids=(250_000,), text=text))
+
+
+def test_the_sizes_of_a_sealed_input_tell_its_size_only_roughly() -> None:
+    totals = {
+        sum(map(len, seal_input(bytes(size), sealer(Direction.INPUT))))
+        for size in range(9_000, 10_000)
+    }
+    assert len(totals) <= 3
+
+
+@given(st.integers(0, 1 << 27))
+def test_padding_costs_little_and_keeps_few_sizes_apart(size_bytes: int) -> None:
+    padded = padded_size(size_bytes)
+    assert padded - 1 - size_bytes < max(PAD_STEP_BYTES, size_bytes // 16 + 1)
+    assert padded_size(padded - 1) == padded
+    assert padded % PAD_STEP_BYTES == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        bytes(PAD_STEP_BYTES),
+        b"x" * PAD_STEP_BYTES,
+        b"x\x01",
+        b"x\x01" + bytes(PAD_STEP_BYTES),
+        b"x\x01" + bytes(2 * PAD_STEP_BYTES - 2),
+    ],
+)
+def test_padding_to_any_but_the_one_right_size_is_refused(data: bytes) -> None:
+    with pytest.raises(SealBroken, match="not padded"):
+        unpadded(data)
+
+
+def test_a_provider_that_does_not_pad_is_refused() -> None:
+    plain = opener()._aead.encrypt(PREFIX + bytes(4) + b"\x01", b"abc", opener()._associated)
+    with pytest.raises(SealBroken, match="not padded"):
+        opener().open(plain, last=True)
 
 
 def test_the_prefix_is_random_unless_given() -> None:
@@ -351,14 +401,15 @@ def test_both_sides_have_the_same_digest_after_every_segment() -> None:
     assert len(set(digests)) == 4
 
 
-def test_digests_tell_jobs_directions_and_prefixes_apart() -> None:
+def test_digests_tell_jobs_directions_prefixes_and_keys_apart() -> None:
     streams = [
         sealer(),
         sealer(Direction.INPUT),
         sealer(th=OTHER_TH),
         sealer(prefix=b"another"),
+        sealer(cek=bytearray(32)),
     ]
-    assert len({stream.digest() for stream in streams}) == 4
+    assert len({stream.digest() for stream in streams}) == 5
 
 
 @settings(deadline=None)

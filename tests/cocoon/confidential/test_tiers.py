@@ -3,7 +3,14 @@
 import msgspec
 import pytest
 
-from cocoon.confidential.tiers import CLAIM, WORDS, check_tier, claim_words, verified_tier
+from cocoon.confidential.tiers import (
+    CLAIM,
+    WORDS,
+    check_tier,
+    claim_words,
+    shown_tier,
+    verified_tier,
+)
 from cocoon.errors import Refused
 from cocoon.messages import Statement, Tier
 
@@ -69,3 +76,9 @@ def test_unprotected_tiers_are_never_sold_as_private(tier: Tier) -> None:
 
 def test_the_general_claim_admits_what_open_providers_can_do() -> None:
     assert "OPEN providers can read your job" in CLAIM
+
+
+@pytest.mark.parametrize("claimed", Tier)
+def test_a_claimed_tier_is_never_shown_as_if_it_were_checked(claimed: Tier) -> None:
+    assert shown_tier(claimed).startswith("OPEN")
+    assert claimed.name in shown_tier(claimed)

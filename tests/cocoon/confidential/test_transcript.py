@@ -53,6 +53,7 @@ def test_every_bit_of_every_part_counts(name: str) -> None:
         {"opened_lt": 8},
         {"payer_key": bytes(32)},
         {"signed_total_nanoton": 6},
+        {"routed": True},
     ],
     ids=str,
 )

@@ -4,9 +4,12 @@ import httpx
 import pytest
 import trio
 
+from cocoon.errors import NoProvider, Refused
 from cocoon.gateway import service
 from cocoon.gateway.allowance import Allowance
+from cocoon.gateway.problems import problem_of
 from cocoon.gateway.service import EventStream, Gateway, JobResponse
+from contracts.errors import ChainUnavailable
 from contracts.units import NanoTon
 
 
@@ -35,6 +38,12 @@ async def test_every_answer_has_the_shape_that_clients_know(gateway, method, pat
     answer = await call(gateway, method, path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert "access-control-allow-origin" not in answer.headers, "pages of a browser are not asked"
+
+
+@pytest.mark.parametrize("error", [ChainUnavailable("silent"), NoProvider("none"), Refused("busy")])
+def test_a_client_shall_not_repeat_by_itself_what_has_cost_something(error):
+    assert problem_of(error, NanoTon(0)).headers() == {"x-should-retry": "true"}
+    assert problem_of(error, NanoTon(1)).headers() == {"x-should-retry": "false"}
 
 
 async def test_a_client_that_reads_nothing_more_ends_its_job(autojump_clock):

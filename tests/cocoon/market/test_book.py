@@ -242,6 +242,15 @@ def test_all_classes_together_are_bounded_and_a_watched_one_still_gets_room():
     assert len(book) == 1
 
 
+def test_the_classes_of_a_kind_wait_for_each_other_and_not_for_another_kind():
+    book = QuoteBook()
+    for number in range(6):
+        put(book, quote(f"p{number}", model=number % 2))
+    (first, second) = book.classes(NOW)
+    assert book.crowd(first) == book.crowd(second) == 6
+    assert book.crowd(first.replace("chat", "transcribe")) == 0
+
+
 def test_one_peer_holds_a_bounded_number_of_classes():
     book = QuoteBook()
     outcomes = [put(book, quote("p", model=n)).outcome for n in range(CLASSES_PER_PEER_MAX + 1)]

@@ -114,6 +114,7 @@ def accept_of(offer_hash: bytes, network=NETWORK) -> Accept:
         payer_signature=bytes(64),
         input_segments=1,
         input_prefix=bytes(7),
+        input_hash=bytes(32),
     )
 
 
@@ -138,10 +139,16 @@ def test_an_offer_freezes_the_quoted_price_and_survives_the_wire():
     assert decode(Offer, decode(SignedOffer, encode(signed)).offer.body) == offer
 
 
+def started(one: OfferDesk, peer: str, offer_hash: bytes, now=NOW) -> Refusal | None:
+    """Accept, find the payment good, begin."""
+    answer = one.accept(peer, accept_of(offer_hash), now)
+    return answer if isinstance(answer, Refusal) else one.begin(offer_hash)
+
+
 def full_desk() -> OfferDesk:
     one = desk(slots=1)
     _, offer_hash = issue(one, consider(one))
-    one.accept("r", accept_of(offer_hash), NOW)
+    assert started(one, "r", offer_hash) is None
     return one
 
 
@@ -217,16 +224,41 @@ def test_every_no_to_an_acceptance_has_its_code(peer, now, network, unknown, cod
     assert one.free_slots == 2
 
 
-def test_an_offer_reserves_nothing_and_the_first_to_accept_gets_the_slot():
+ALL_TAKEN = Refusal(code=RefusalCode.BUSY, detail="all 1 slots taken since the offer")
+
+
+def test_an_offer_reserves_nothing_and_the_first_to_begin_gets_the_slot():
     one = desk(slots=1)
-    _, first = issue(one, consider(one, "a"))
-    _, second = issue(one, consider(one, "b"), b"b")
-    assert one.free_slots == 1
-    assert isinstance(one.accept("b", accept_of(second), NOW), Agreement)
-    late = one.accept("a", accept_of(first), NOW)
-    assert late == Refusal(code=RefusalCode.BUSY, detail="all 1 slots taken since the offer")
-    one.release(second)
+    first, second, third = offers_to(one, "a", "b", "c")
     assert isinstance(one.accept("a", accept_of(first), NOW), Agreement)
+    assert one.free_slots == 1  # until the payment is found good, it is only words
+    assert started(one, "b", second) is None
+    assert one.begin(first) == started(one, "c", third) == ALL_TAKEN
+    one.release(second)
+    assert one.begin(first) is None
+    assert (one.free_slots, one.running) == (0, 1)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_only_an_accepted_offer_begins_and_only_once(accepted):
+    one = desk()
+    (first,) = offers_to(one, "a")
+    if accepted:
+        assert started(one, "a", first) is None
+    with pytest.raises(LocalProtocolError):
+        one.begin(first)
+
+
+def test_an_offer_whose_payment_is_not_good_leaves_nothing_behind():
+    one = desk(slots=1, outstanding_per_peer_max=1)
+    (first,) = offers_to(one, "a")
+    one.accept("a", accept_of(first), NOW)
+    one.release(first)
+    with pytest.raises(LocalProtocolError):
+        one.begin(first)
+    assert (one.free_slots, one.running, one.outstanding) == (1, 0, 0)
+    (again,) = offers_to(one, "a", now=NOW + 1)
+    assert started(one, "a", again) is None
 
 
 def test_an_offer_is_accepted_once_even_after_its_job_is_over():
@@ -346,6 +378,9 @@ def test_a_held_slot_is_kept_from_others_and_is_there_for_its_holder():
     assert code_of(one.hold("b", "", second, NOW)) is RefusalCode.BUSY
     assert code_of(consider(one, "c")) is RefusalCode.BUSY
     assert isinstance(one.accept("a", accept_of(first), NOW + 29), Agreement)
+    one.drop_expired(NOW + 60)  # while the payment is looked at, the slot is still held
+    assert (one.free_slots, one.running) == (0, 0)
+    assert one.begin(first) is None
     assert (one.free_slots, one.running) == (0, 1)
     one.release(first)
     assert one.free_slots == 1
@@ -411,9 +446,22 @@ def test_a_hold_that_a_job_came_of_is_held_against_nobody():
     one = desk(slots=2)
     (first,) = offers_to(one, "a")
     one.hold("a", "8.8.8.0/24", first, NOW)
-    one.accept("a", accept_of(first), NOW)
+    started(one, "a", first)
     second = issue(one, consider(one, "a"), b"second")[1]
     assert isinstance(one.hold("a", "8.8.8.0/24", second, NOW), SlotHeld)
+
+
+def test_a_hold_is_not_made_good_by_accepting_with_a_payment_that_is_not():
+    one = desk(slots=2)
+    (first,) = offers_to(one, "a")
+    one.hold("a", "8.8.8.0/24", first, NOW)
+    one.accept("a", accept_of(first), NOW + 29)
+    one.release(first)
+    assert one.free_slots == 2
+    for peer, salt in (("a", b"again"), ("b", b"neighbour")):
+        offer_hash = issue(one, consider(one, peer, now=NOW + 30), salt)[1]
+        answer = one.hold(peer, "8.8.8.0/24", offer_hash, NOW + 30)
+        assert code_of(answer) is RefusalCode.POLICY
 
 
 def test_a_hold_of_an_offer_to_somebody_else_is_refused():
@@ -441,7 +489,10 @@ class Requesters(RuleBasedStateMachine):
         self.desk = desk(slots=2, outstanding_per_peer_max=2, outstanding_max=5)
         self.now = NOW
         self.offers: list[tuple[str, bytes]] = []
+        self.accepted: list[bytes] = []
         self.running: list[bytes] = []
+        self.kept: set[bytes] = set()
+        """Accepted, and held: until they begin or come to nothing."""
         self.holds: dict[bytes, int] = {}
 
     def _issue(self, peer, answer):
@@ -470,10 +521,31 @@ class Requesters(RuleBasedStateMachine):
         answer = self.desk.accept(peer, accept_of(offer_hash), self.now)
         if self.holds.pop(offer_hash, 0) > self.now:
             assert isinstance(answer, Agreement)
+            self.kept.add(offer_hash)
         if isinstance(answer, Agreement):
-            assert offer_hash not in self.running
+            assert offer_hash not in self.running + self.accepted
             assert answer.offer.expires_at_unix_s > self.now
+            self.accepted.append(offer_hash)
+
+    @precondition(lambda self: self.accepted)
+    @rule(data=st.data())
+    def begin(self, data):
+        offer_hash = data.draw(st.sampled_from(self.accepted))
+        free = self.desk.free_slots
+        refusal = self.desk.begin(offer_hash)
+        assert (refusal is None) == (offer_hash in self.kept or free > 0)
+        if refusal is None:
+            self.accepted.remove(offer_hash)
+            self.kept.discard(offer_hash)
             self.running.append(offer_hash)
+
+    @precondition(lambda self: self.accepted)
+    @rule(data=st.data())
+    def find_the_payment_bad(self, data):
+        offer_hash = data.draw(st.sampled_from(self.accepted))
+        self.accepted.remove(offer_hash)
+        self.kept.discard(offer_hash)
+        self.desk.release(offer_hash)
 
     @precondition(lambda self: self.offers)
     @rule(data=st.data(), prefix=st.sampled_from(["", "8.8.8.0/24"]))
@@ -505,7 +577,7 @@ class Requesters(RuleBasedStateMachine):
     @invariant()
     def slots_and_offers_stay_within_bounds(self):
         self.desk.drop_expired(self.now)
-        held = sum(until > self.now for until in self.holds.values())
+        held = len(self.kept) + sum(until > self.now for until in self.holds.values())
         assert self.desk.running == len(self.running)
         assert self.desk.free_slots == 2 - len(self.running) - held
         assert self.desk.free_slots >= 0

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from offerings import offering, quote_of
 
+from cocoon.confidential.transcript import evidence_id
 from cocoon.market.load import Load
 from cocoon.market.match import ANY_PRICE, Preferences
 from cocoon.market.negotiate import (
@@ -78,7 +79,7 @@ def offer(of: Quote, price=None, **changes) -> Offer:
         limits=of.limits,
         quote_seq=of.seq,
         tier=of.tier,
-        evidence_id=bytes(32),
+        evidence_id=evidence_id(b""),
         payee_address="0:payee",
         payee_key=bytes(32),
         challenge_s_min=600,
@@ -182,6 +183,8 @@ BROKEN = LossReason.PROTOCOL_VIOLATION
         ({"statement_id": b"x" * 32}, BAIT, "another statement than the quote names"),
         ({"payee_key": b"x" * 32}, BAIT, "another payee than the statement names"),
         ({"payee_address": "0:thief"}, BAIT, "another payee than the statement names"),
+        ({"evidence_id": bytes(32)}, BAIT, "evidence that is not stated"),
+        ({"tier": Tier.SIM}, BAIT, "tier SIM, stated OPEN"),
         ({"challenge_s_min": 601}, BAIT, "wants 601 s to challenge, stated 600 s"),
         ({"spendable_min_nanoton": 100_001}, BAIT, "wants 100001 nanoton locked, at most 100000"),
         ({"limits": Limits()}, LossReason.TOO_SMALL, "1000 input bytes wanted, at most 0 taken"),
@@ -194,11 +197,26 @@ def test_what_is_wrong_with_an_offer_is_told(changes, reason, told):
     assert found[1].startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"peer_id": "q"}, "the statement of another provider"),
+        ({"chain_network_id": -239}, "it is paid on another chain"),
+        ({"evidence": b"some"}, "evidence that is not stated"),
+        ({"tier": Tier.GPU_TEE}, "tier OPEN, stated GPU_TEE"),
+    ],
+)
+def test_an_offer_whose_receipt_could_not_be_checked_by_its_statement_is_none(changes, told):
+    """Each of these would show only when somebody verifies the receipt of a paid job."""
+    assert problem(offer(quote()), statement=replace(STATEMENT, **changes)) == (BAIT, told)
+
+
 def test_a_tier_below_the_quoted_or_the_wanted_one_is_no_offer():
     quoted = quote(tier=Tier.CPU_TEE)
     assert problem(offer(quoted, tier=Tier.SIM), of=quoted)[0] is BAIT
     wanted = replace(REQUEST, tier_min=Tier.GPU_TEE)
-    found = problem(offer(quoted), of=quoted, request=wanted)
+    stated = replace(STATEMENT, tier=Tier.CPU_TEE)
+    found = problem(offer(quoted), of=quoted, request=wanted, statement=stated)
     assert found == (LossReason.TIER_TOO_LOW, "CPU_TEE, wanted GPU_TEE")
 
 

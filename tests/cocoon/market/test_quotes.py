@@ -10,12 +10,18 @@ from msgspec.structs import replace
 from cocoon.market.load import Load
 from cocoon.market.price import PPM, follows, recompute
 from cocoon.market.quotes import (
+    CHANGES_PER_S,
     LIFETIME_S_MAX,
     REISSUE_S,
+    REISSUES_PER_S,
+    UNHURRIED,
     Offering,
     PriceTerms,
     Quoter,
+    change_s,
+    effective_crowd,
     make_quote,
+    reissue_s,
     validate_quote,
 )
 from cocoon.messages import Kind, Limits, ModelOnOffer, PriceSchedule, Quote, Tier, decode, encode
@@ -196,3 +202,26 @@ def test_whatever_a_provider_does_its_quotes_follow_the_rule(steps, booted_ms):
         ):
             stepped_at = one.issued_at_unix_s
         assert one.level_ppm <= 4 * PPM
+
+
+@given(st.dictionaries(st.integers(), st.integers(1, 400), max_size=12).filter(
+    lambda providers: sum(providers.values()) <= 2000))  # fmt: skip
+def test_all_classes_of_a_kind_together_have_the_rate_of_one(sizes) -> None:
+    providers = {str(name): count for name, count in sizes.items()}
+    crowds = {name: effective_crowd(name, providers) for name in providers}
+    renewals = sum(count / reissue_s(crowds[name]) for name, count in providers.items())
+    changes = sum(count / change_s(crowds[name]) for name, count in providers.items())
+    assert renewals <= REISSUES_PER_S + 1e-6
+    assert changes <= CHANGES_PER_S + 1e-6
+
+
+@given(st.integers(1, 20_000))
+def test_a_lone_class_waits_as_its_own_crowd_asks(count: int) -> None:
+    assert effective_crowd("one", {"one": count}) == count
+
+
+@given(st.integers(1, 10), st.integers(200, 10_000))
+def test_a_small_class_renews_at_its_pace_beside_a_big_one(small: int, big: int) -> None:
+    crowd = effective_crowd("small", {"small": small, "big": big})
+    assert crowd <= UNHURRIED
+    assert reissue_s(crowd) == REISSUE_S

@@ -2,6 +2,7 @@
 
 import socket
 import stat
+from functools import partial
 
 import httpx
 import pytest
@@ -114,6 +115,26 @@ async def test_what_answers_with_garbage_is_no_node(tmp_path) -> None:
         with pytest.raises(PeerUnavailable, match="does not answer"):
             await read_status(tmp_path)
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:9464", 200),
+        ("[::1]:9464", 200),
+        ("page.example:9464", 421),
+        ("127.0.0.1.page.example", 421),
+    ],
+)
+async def test_a_page_whose_name_points_to_loopback_reads_no_metrics(host, status) -> None:
+    metrics = Metrics(Lookout(NodeConfig()).status)
+    async with trio.open_nursery() as nursery, httpx.AsyncClient() as client:
+        url = await nursery.start(partial(serve_metrics, "127.0.0.1:0", metrics))
+        answer = await client.get(url, headers={"Host": host})
+        nursery.cancel_scope.cancel()
+    assert answer.status_code == status
+    assert ("cocoon_" in answer.text) == (status == 200)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999999", "127.0.0.1:x", ":"])

@@ -10,12 +10,13 @@ import trio.testing
 
 from cocoon.errors import PaymentError
 from cocoon.messages import VoucherMessage
-from cocoon.payments import payee_side
+from cocoon.payments import claiming, payee_side
 from cocoon.payments.channel import Phase
 from cocoon.payments.closing import channel_ref
 from cocoon.payments.journal import Journal, JournalError
 from cocoon.payments.limits import PayeeLimits
-from contracts.errors import ChainUnavailable
+from contracts.cells import EMPTY, encode_boc
+from contracts.errors import ChainUnavailable, InvalidData, MessageRejected
 from contracts.units import NanoTon, parse_coins
 from contracts.voucher import sign_voucher
 
@@ -35,6 +36,8 @@ class Faulty:
         deaf_for: accounts that it does not answer for.
         history_to_lt: it shows no later transactions, while its states are new; 0: all.
         sent_at_once_max: the most messages that were on their way at one time.
+        refuses: says of every message that the contract refuses it.
+        garbles: shows accounts whose data does not parse.
     """
 
     def __init__(self, chain) -> None:
@@ -47,6 +50,7 @@ class Faulty:
         self.deaf_for = set()
         self.history_to_lt = 0
         self.sending = self.sent_at_once_max = 0
+        self.refuses = self.garbles = False
 
     async def _ask(self) -> None:
         self.asked += 1
@@ -64,13 +68,16 @@ class Faulty:
             raise ChainUnavailable(f"nothing about {address}")
         account = await self._chain.account(address)
         balance = NanoTon(max(0, account.balance_nanoton + self.lie))
-        return msgspec.structs.replace(account, balance_nanoton=balance)
+        data = encode_boc(EMPTY) if self.garbles and account.data else account.data
+        return msgspec.structs.replace(account, balance_nanoton=balance, data=data)
 
     async def send(self, message_boc):
         self.sending += 1
         self.sent_at_once_max = max(self.sent_at_once_max, self.sending)
         try:
             await self._ask()
+            if self.refuses:
+                raise MessageRejected("too small", exit_code=54)
             return await self._chain.send(message_boc)
         finally:
             self.sending -= 1
@@ -229,6 +236,33 @@ async def test_a_claim_does_not_wait_for_a_history_that_the_server_lacks(world, 
             before = world.balance(world.payee_address)
             await payer.exit_alone(channel)
             await until(lambda: world.balance(world.payee_address) > before)
+
+
+async def test_a_refusal_that_only_the_server_made_up_does_not_hold_a_claim_up_for_ever(
+    world, faulty, monkeypatch
+):
+    async with world.both() as (payer, payee):
+        channel = await world.channel(payer)
+        await world.pay(channel, payee, "0.1")
+        faulty.refuses = True
+        assert (await payee.settle_all()).unclaimed == TENTH
+        faulty.refuses = False
+        assert (await payee.settle_all()).unclaimed == TENTH  # not again soon
+        monkeypatch.setattr(claiming, "REFUSED_AGAIN_S", 0.0)
+        assert (await payee.settle_all()).unclaimed == 0
+
+
+async def test_from_a_channel_that_cannot_be_read_is_claimed_all_the_same(world, faulty):
+    """The payer could have made it so, and be leaving."""
+    async with world.both() as (payer, payee):
+        channel = await world.channel(payer)
+        await world.pay(channel, payee, "0.1")
+        faulty.garbles = True
+        with pytest.raises(InvalidData):
+            await payee.settle_all()
+        assert world.balance(world.payee_address) > TENTH - COST
+        faulty.garbles = False
+        assert (await payee.settle_all()).unclaimed == 0
 
 
 async def several(payer, payee, world, count: int):

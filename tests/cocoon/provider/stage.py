@@ -40,6 +40,7 @@ from cocoon.requester.run import RunningJob
 from contracts.units import NanoTon
 from overlay.identity import Identity
 from overlay.memory import EPOCH_UNIX_S, MemoryNetwork, open_network
+from overlay.transfer.line import Line
 from overlay.transport import Host, Stream
 
 REQUESTER, PROVIDER, OTHER = (Identity(bytes([n]) * 32) for n in (11, 12, 13))
@@ -297,7 +298,7 @@ class Job:
             unpaid_timeout_s=self.unpaid_timeout_s,
         )
         self.running = RunningJob(
-            stream=requester,
+            line=Line(requester),
             accept=None,  # type: ignore[arg-type]  # the job was accepted before
             input_segments=[],
             open_output=lambda prefix: Opener(KEY, TRANSCRIPT, Direction.OUTPUT, prefix),
@@ -310,6 +311,7 @@ class Job:
                 audio_ms_max=self.audio_ms_max,
                 kernel_ms_max=self.job.ms_max if isinstance(self.job, RunKernel) else 0,
                 output_bytes=self.output_bytes,
+                skip_ms=self.job.skip_ms if isinstance(self.job, RunSpeech) else 0,
             ),
             purse=self.purse,
             check_receipt=lambda *_: b"c" * 64,

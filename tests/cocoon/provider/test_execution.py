@@ -35,7 +35,9 @@ from cocoon.messages import (
     VoucherMessage,
     encode,
 )
-from cocoon.provider.execution import WorkerFailed
+from cocoon.provider.execution import PIECE_TEXT_MAX, WorkerFailed
+from cocoon.provider.wire import TokensOut
+from cocoon.requester.meter import TOKEN_CHARACTERS_MAX
 from overlay.errors import PeerUnavailable, RemoteProtocolError
 
 PRICES = st.sampled_from([0, 1, 1000, 77_777])
@@ -189,6 +191,23 @@ async def test_a_requester_that_stops_paying_gets_one_chunk_and_no_more(autojump
     assert lease.sent.output_tokens <= 8
 
 
+async def test_who_pays_each_voucher_just_in_time_does_not_keep_the_slot(autojump_clock):
+    worker = ScriptedWorker(started(), *[token(n) for n in range(100)], ended())
+    job = Job(worker, purse=SlowPurse(19.0), unpaid_timeout_s=20, deadline_s=10**6)
+    with pytest.raises(ExceptionGroup):
+        await job.play()
+    assert job.execution.finish is Finish.UNPAID
+    assert trio.current_time() < 60  # and not 19 s for each of 25 chunks
+
+
+async def test_a_payer_that_is_steadily_slow_is_served_to_the_end(autojump_clock):
+    worker = ScriptedWorker(started(), *[token(n) for n in range(100)], ended())
+    job = Job(worker, purse=SlowPurse(3.9), unpaid_timeout_s=7, deadline_s=10**6)
+    await job.play()
+    assert job.execution.finish is Finish.STOP
+    assert trio.current_time() > 10 * 3.9
+
+
 async def test_a_requester_that_vanishes_stops_the_device(autojump_clock):
     worker = ScriptedWorker(started(), token(1), 1.0, *[token(n) for n in range(90)], ended())
     job = Job(worker)
@@ -309,11 +328,13 @@ async def test_a_bad_voucher_is_the_requesters_fault(autojump_clock):
 
 
 async def test_long_texts_are_cut_so_that_they_fit_a_segment(autojump_clock):
-    words = [token(n, str(n % 10) * 60_000) for n in range(8)]
-    job = Job(ScriptedWorker(started(), *words, ended()), limits=Limits(chunk_tokens=100))
-    job.job = chat_job(granted_tokens=200)
+    texts = ("x" * TOKEN_CHARACTERS_MAX,) * 120
+    words = [TokensOut(job_id="j", token_ids=(n,) * 120, texts=texts) for n in range(8)]
+    job = Job(ScriptedWorker(started(), *words, ended()), limits=Limits(chunk_tokens=1000))
+    job.job = chat_job(granted_tokens=2000)
     await job.play()
-    assert len(job.text) == 8 * 60_000
+    assert len(job.text) == 8 * 120 * TOKEN_CHARACTERS_MAX
+    assert len(job.pieces) >= 8 * 120 * TOKEN_CHARACTERS_MAX // PIECE_TEXT_MAX
 
 
 async def test_a_requester_that_does_not_read_is_gone_after_a_while(autojump_clock):

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from cocoon.errors import PeerMisbehaved
 from cocoon.market.price import chunk_cost, cost
-from cocoon.messages import Finish, Kind, Limits, Meter, OutputPiece, PriceSchedule
+from cocoon.messages import (
+    Finish,
+    Kind,
+    Limits,
+    Meter,
+    OutputPiece,
+    PriceSchedule,
+    SpeechPiece,
+)
 from cocoon.provider.lease import Lease, units_of
 from cocoon.requester.meter import MeterWatch
 from contracts.units import NanoTon
@@ -228,6 +236,14 @@ def test_a_voucher_is_due_for_the_first_piece_then_for_each_full_chunk_and_at_th
     assert dues[-1] == 10 + 2 * 19
 
 
+def said(start_ms: int, end_ms: int, text: str) -> SpeechPiece:
+    return SpeechPiece(start_ms=start_ms, end_ms=end_ms, text=text)
+
+
+def speech(end_ms: int, text: str, *, audio_ms: int) -> OutputPiece:
+    return OutputPiece(meter=Meter(audio_ms=audio_ms), speech=(said(0, end_ms, text),))
+
+
 def kernel_watch() -> MeterWatch:
     return MeterWatch(
         kind=Kind.KERNEL,
@@ -274,3 +290,48 @@ def test_a_kernel_is_paid_first_then_chunk_by_chunk_and_a_failed_one_may_have_no
 def test_bytes_that_belong_to_no_kernel_are_refused():
     with pytest.raises(PeerMisbehaved, match="more than the 0 bytes"):
         watch().receive(OutputPiece(meter=Meter(), data=b"x"))
+
+
+@pytest.mark.parametrize(
+    ("account", "piece", "words"),
+    [
+        (watch(), OutputPiece(meter=Meter(prompt_tokens=9), text="x"), "at most 0 can be"),
+        (
+            watch(),
+            OutputPiece(
+                meter=Meter(prompt_tokens=9, output_tokens=1), token_ids=(1,), text="x" * 513
+            ),
+            "513 characters of text came, at most 512",
+        ),
+        (watch(Kind.TRANSCRIBE), speech(1000, "x" * 32_000, audio_ms=1000), "at most 31000"),
+        (
+            watch(Kind.TRANSCRIBE),
+            OutputPiece(meter=Meter(audio_ms=1), speech=(said(0, 0, ""),) * 2000),
+            "32000 characters",
+        ),
+        (watch(Kind.TRANSCRIBE), speech(1001, "x", audio_ms=1000), "after the 1000 ms"),
+        (watch(Kind.TRANSCRIBE, skip_ms=70), speech(1071, "x", audio_ms=1000), "after the 1000 ms"),
+        (kernel_watch(), OutputPiece(meter=Meter(gpu_ms=1), text="x"), "at most 0 can be"),
+        (kernel_watch(), OutputPiece(meter=Meter(), speech=(said(0, 0, ""),)), "at most 0 can be"),
+    ],
+)
+def test_text_that_cannot_come_of_what_is_billed_is_refused(account, piece, words):
+    with pytest.raises(PeerMisbehaved, match=words):
+        account.receive(piece)
+    assert account.take_due(ended=True) is None
+
+
+def test_free_text_does_not_add_up():
+    account = watch()
+    account.receive(tokens(1, prompt_tokens=9, output_tokens=1))
+    flood = OutputPiece(meter=account.seen, text="x" * 100)
+    with pytest.raises(PeerMisbehaved, match="characters of text came"):
+        for _ in range(6):
+            account.receive(flood)
+
+
+def test_as_much_text_as_so_much_output_can_have_is_fine():
+    chat, heard = watch(), watch(Kind.TRANSCRIBE, skip_ms=70)
+    meter = Meter(prompt_tokens=9, output_tokens=2)
+    chat.receive(OutputPiece(meter=meter, token_ids=(1, 2), text="x" * 1024))
+    heard.receive(speech(1070, "x" * 30_000, audio_ms=1000))

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 import trio
-from shop import ask, replaced, until
+from shop import LIMITS, ask, replaced, until
 
 from cocoon.confidential.sealing import Direction, Sealer, seal_content_key, seal_input
 from cocoon.confidential.transcript import transcript_hash
@@ -19,13 +19,16 @@ from cocoon.messages import (
     Decline,
     Hold,
     InputSegment,
+    JobEnd,
     LossReason,
     Offer,
+    OutputSegment,
     PaymentRef,
     PriceSchedule,
     Refusal,
     RefusalCode,
     RequestForOffer,
+    Resume,
     Signed,
     SignedOffer,
     SlotHeld,
@@ -38,13 +41,13 @@ from cocoon.messages import (
     encode,
     message_hash,
 )
-from cocoon.provider.debtors import PEERS_MAX, Debtors
+from cocoon.provider.debtors import OWNERS_MAX, WASTED_MAX, Debtors
 from contracts.units import NanoTon, parse_coins
 from overlay.errors import PeerUnavailable
 from overlay.identity import Identity
 
 GENEROUS = PriceSchedule(**dict.fromkeys(PriceSchedule.__struct_fields__, 10**9))
-STRANGER = Identity(b"stranger".ljust(32, b"!"))
+STRANGER, OTHER = (Identity(name.ljust(32, b"!")) for name in (b"stranger", b"other"))
 
 
 class Stranger:
@@ -115,6 +118,7 @@ class Stranger:
             payer_signature=channel.sign_transcript(th),
             input_segments=len(segments),
             input_prefix=sealer.prefix,
+            input_hash=sealer.digest(),
         )
         return replaced(accept, **changes), segments
 
@@ -220,7 +224,10 @@ async def test_a_counter_offer_that_is_too_low_leaves_the_first_offer_standing(s
     answer = await stranger.answer(stream)
     assert answer.code is RefusalCode.PRICE_TOO_LOW
     assert stranger.sale.desk.outstanding == 1
-    await stream.reset()
+    await stream.send(encode(counter))  # and it is the only one: nobody haggles a stream open
+    assert (await stranger.answer(stream)).code is RefusalCode.PROTOCOL
+    with pytest.raises(PeerUnavailable):
+        await stranger.answer(stream)
     await nothing_is_left(stranger)
 
 
@@ -287,6 +294,24 @@ async def test_an_accepted_offer_runs_once(stranger, payer):
     await nothing_is_left(stranger)
 
 
+async def test_nobody_comes_back_to_a_job_that_is_not_there_or_in_the_middle_of_one(
+    stranger, payer
+):
+    resume = encode(Resume(input_hash=bytes(32), received=0))
+    first = await stranger.open()
+    await first.send(resume)
+    assert "ask for another offer" in await stranger.refused(first, RefusalCode.EXPIRED)
+    stream, _ = await run_job(stranger, payer)
+    assert isinstance(await stranger.answer(stream), Accepted)
+    await stream.send(resume)
+    answer = await stranger.answer(stream)
+    while isinstance(answer, OutputSegment):
+        answer = await stranger.answer(stream)
+    assert isinstance(answer, Refusal)
+    assert answer.code is RefusalCode.PROTOCOL
+    await nothing_is_left(stranger)
+
+
 @pytest.mark.parametrize(
     ("job_input", "changes", "code"),
     [
@@ -295,6 +320,7 @@ async def test_an_accepted_offer_runs_once(stranger, payer):
         (CHAT, {"sealed_key": b""}, RefusalCode.PROTOCOL),
         (CHAT, {"job_nonce": b"m" * 16}, RefusalCode.PROTOCOL),
         (CHAT, {"input_prefix": b"another"}, RefusalCode.PROTOCOL),
+        (CHAT, {"input_hash": bytes(32)}, RefusalCode.PROTOCOL),
         (CHAT, {"input_segments": 4096}, RefusalCode.SIZE),
         (b"\xc1 not an input", {}, RefusalCode.PROTOCOL),
         (b"x" * 5000, {}, RefusalCode.SIZE),
@@ -315,7 +341,98 @@ async def test_a_bad_acceptance_or_input_is_refused_and_frees_all(
     assert answer.code is code, answer
     await stream.aclose()
     await nothing_is_left(stranger)
-    assert len(stranger.provider.debtors) == 0
+    now_unix_s = stranger.market.network.clock()
+    assert stranger.provider.debtors.owed_by(STRANGER.peer_id, now_unix_s) == 0
+
+
+async def test_an_accepted_offer_has_no_slot_before_its_payment_is_found_good(
+    stranger, payer, monkeypatch
+):
+    """Else words alone would keep every slot, for as long as the chain takes to answer."""
+    channel, chain = await stranger.channel(payer), stranger.market.world.payee_chain
+    asked, may_answer, desk = chain._ask, trio.Event(), stranger.sale.desk
+
+    async def slow() -> None:
+        await may_answer.wait()
+        await asked()
+
+    monkeypatch.setattr(chain, "_ask", slow)
+    stream, signed, offer = await stranger.offered()
+    accept, segments = stranger.accept(signed, offer, channel, CHAT)
+    await stream.send(encode(accept))
+    await until(lambda: desk.outstanding == 0)
+    assert (desk.free_slots, desk.running) == (1, 0)
+    may_answer.set()
+    for segment in segments:
+        await stream.send(encode(InputSegment(data=segment)))
+    assert isinstance(await stranger.answer(stream), Accepted)
+    assert (desk.free_slots, desk.running) == (0, 1)
+    await stream.reset()
+    await nothing_is_left(stranger)
+
+
+async def test_a_hold_is_not_had_again_by_accepting_with_a_channel_of_somebody_else(
+    stranger, payer
+):
+    channel = await stranger.channel(payer)
+    stream, signed, offer = await stranger.offered()
+    await stream.send(encode(Hold(offer_hash=message_hash(signed.body))))
+    assert isinstance(await stranger.answer(stream), SlotHeld)
+    accept, _ = stranger.accept(signed, offer, channel, CHAT, payer_signature=bytes(64))
+    await stream.send(encode(accept))
+    await stranger.refused(stream, RefusalCode.PROTOCOL)
+    await nothing_is_left(stranger)
+    again, signed, _ = await stranger.offered()
+    await again.send(encode(Hold(offer_hash=message_hash(signed.body))))
+    assert (await stranger.answer(again)).code is RefusalCode.POLICY
+    await again.reset()
+    await nothing_is_left(stranger)
+
+
+async def test_who_takes_slots_and_brings_no_input_is_soon_refused(stranger, payer):
+    channel = await stranger.channel(payer)
+    for _ in range(WASTED_MAX + 1):
+        stream, signed, offer = await stranger.offered()
+        accept, _ = stranger.accept(signed, offer, channel, CHAT)
+        await stream.send(encode(accept))
+        await until(lambda: stranger.sale.desk.running == 1)
+        await stream.reset()
+        await nothing_is_left(stranger)
+    stream = await stranger.open()
+    await stream.send(encode(stranger.request()))
+    assert "nothing came of them" in await stranger.refused(stream, RefusalCode.PAYMENT)
+    other = Stranger(stranger.market, stranger.provider, (await stranger.market.host(OTHER))[0])
+    stream, signed, offer = await other.offered()  # a new peer id costs nothing
+    accept, _ = other.accept(signed, offer, channel, CHAT)
+    await stream.send(encode(accept))
+    assert "nothing came of them" in await other.refused(stream, RefusalCode.PAYMENT)
+    await nothing_is_left(stranger)
+
+
+async def test_who_leaves_before_the_first_token_again_and_again_is_soon_refused(stranger, payer):
+    """The prompt is computed by then, and nothing is due for it."""
+    for _ in range(WASTED_MAX + 1):
+        stream, _ = await run_job(stranger, payer)
+        await stream.send(encode(Cancel()))  # it is there before the worker can have said a word
+        while not isinstance(await stranger.answer(stream), JobEnd):
+            pass
+        await stream.reset()
+        await nothing_is_left(stranger)
+    assert {end["cost_nanoton"] for end in stranger.market.events(1, "job_ended")} == {0}
+    stream = await stranger.open()
+    await stream.send(encode(stranger.request()))
+    assert "nothing came of them" in await stranger.refused(stream, RefusalCode.PAYMENT)
+
+
+async def test_an_input_has_as_long_as_it_keeps_coming_and_no_longer(stranger, payer, monkeypatch):
+    monkeypatch.setattr("cocoon.provider.session.INPUT_PATIENCE_S", 0.2)
+    channel = await stranger.channel(payer)
+    stream, signed, offer = await stranger.offered(input_bytes_max=LIMITS.input_bytes_max)
+    accept, _ = stranger.accept(signed, offer, channel, CHAT)  # the whole would have 128 s more
+    await stream.send(encode(accept))
+    with pytest.raises(PeerUnavailable):
+        await stranger.answer(stream)
+    await nothing_is_left(stranger)
 
 
 async def test_a_channel_that_does_not_exist_pays_for_nothing(stranger, payer):
@@ -352,6 +469,9 @@ async def test_garbage_instead_of_a_voucher_ends_the_job_and_is_remembered(stran
     refused = await stranger.open()
     await refused.send(encode(stranger.request()))
     assert "was not paid" in await stranger.refused(refused, RefusalCode.PAYMENT)
+    other = Stranger(stranger.market, stranger.provider, (await stranger.market.host(OTHER))[0])
+    again, _ = await run_job(other, payer)  # a new peer id costs nothing; the channel is the same
+    assert "was not paid" in await other.refused(again, RefusalCode.PAYMENT)
 
 
 async def test_an_operators_policy_is_a_refusal_with_its_own_code(market):
@@ -417,10 +537,31 @@ def test_debts_add_up_and_are_forgiven_after_a_while():
     assert len(debtors) == 0
 
 
+def test_a_slot_that_was_wasted_once_or_twice_is_nobodys_habit():
+    debtors = Debtors(forgiven_after_s=100)
+    for n in range(WASTED_MAX):
+        debtors.wasted("eve", n)
+    assert debtors.objection("eve", WASTED_MAX) == ""
+    debtors.wasted("eve", WASTED_MAX)
+    assert f"{WASTED_MAX + 1} slots" in debtors.objection("eve", 50)
+    assert debtors.objection("eve", WASTED_MAX + 100) == ""
+
+
+def test_a_job_that_is_paid_makes_wasted_slots_good_and_no_debt():
+    debtors = Debtors()
+    for n in range(WASTED_MAX + 1):
+        debtors.wasted("many users behind one node", n)
+    debtors.paid("many users behind one node", WASTED_MAX + 1)
+    assert debtors.objection("many users behind one node", WASTED_MAX + 2) == ""
+    debtors.add("eve", NanoTon(5), 0)
+    debtors.paid("eve", 1)
+    assert debtors.owed_by("eve", 2) == 5
+
+
 def test_a_flood_of_debtors_is_bounded_and_the_oldest_go_first():
     debtors = Debtors()
-    for n in range(PEERS_MAX + 10):
+    for n in range(OWNERS_MAX + 10):
         debtors.add(f"peer{n}", NanoTon(1), n / 1000)
-    assert len(debtors) == PEERS_MAX
+    assert len(debtors) == OWNERS_MAX
     assert debtors.owed_by("peer0", 5) == 0
-    assert debtors.owed_by(f"peer{PEERS_MAX}", 5) == 1
+    assert debtors.owed_by(f"peer{OWNERS_MAX}", 5) == 1

@@ -27,11 +27,11 @@ async def test_two_jobs_over_one_channel_are_counted_once_each(market, monkeypat
     requester = await market.requester()
     allowance = Allowance(limit=parse_coins("1"))
     gateway = Gateway(requester, "key", allowance, jobs_max=4, tell=lambda *_: None)
-    hang_up, over, other_is_done, results = service._hang_up, trio.Event(), trio.Event(), []
+    hang_up, over, other_is_done, results = service.hang_up, trio.Event(), trio.Event(), []
 
     async def late(stream) -> None:
         """The first job is over and its channel free, but it has not been added up yet."""
-        monkeypatch.setattr(service, "_hang_up", hang_up)
+        monkeypatch.setattr(service, "hang_up", hang_up)
         await hang_up(stream)
         over.set()
         await other_is_done.wait()
@@ -39,7 +39,7 @@ async def test_two_jobs_over_one_channel_are_counted_once_each(market, monkeypat
     async def first() -> None:
         results.append(await gateway._run(ask(provider), silent))
 
-    monkeypatch.setattr(service, "_hang_up", late)
+    monkeypatch.setattr(service, "hang_up", late)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(first)
         await over.wait()

@@ -4,6 +4,7 @@ import random
 
 import pytest
 import trio
+from msgspec.structs import replace
 from stage import open_hosts
 
 from cocoon.confidential.sealing import SealKey
@@ -12,7 +13,7 @@ from cocoon.directory import open_directory
 from cocoon.errors import PeerMisbehaved, Refused
 from cocoon.market.desk import DeskTerms, OfferDesk
 from cocoon.market.match import Preferences
-from cocoon.market.negotiate import Negotiation
+from cocoon.market.negotiate import Choose, Negotiation
 from cocoon.market.quotes import Offering, PriceTerms, make_quote
 from cocoon.messages import (
     JOB_PROTOCOL,
@@ -42,6 +43,7 @@ from cocoon.statements import Payee, build_statement, sign_statement
 from overlay.errors import PeerUnavailable, RemoteProtocolError
 from overlay.identity import Identity
 from overlay.memory import EPOCH_UNIX_S
+from overlay.transfer.line import Line
 
 BASE = PriceSchedule(prompt_token=1000, output_token=2000)
 LIMITS = Limits(context_tokens=2048, output_tokens_max=512, input_bytes_max=10_000, chunk_tokens=16)
@@ -139,8 +141,6 @@ class Seller:
         return draft.offer(SEAL_KEY)
 
     def answers(self, data: bytes) -> list[bytes]:
-        from msgspec.structs import replace
-
         offer = self.offer(data)
         dear = PriceSchedule(prompt_token=1000, output_token=2001)
         changed = {
@@ -330,6 +330,8 @@ async def test_a_statement_that_its_provider_does_not_serve_is_found_in_the_dht(
             assert trio.current_time() == began_s  # remembered
             with pytest.raises(PeerMisbehaved, match="not the one"):
                 await directory.statement(other.peer_id, b"?" * 32)
+            with pytest.raises(PeerMisbehaved, match="another peer"):
+                await directory.statement(REQUESTER.peer_id, wanted)  # remembered, but not its own
 
 
 HELD = SlotHeld(offer_hash=bytes(32), until_unix_s=1)
@@ -355,7 +357,7 @@ class Answers:
 def chosen(stream: Answers) -> Agreed:
     seller = Seller(1)
     signed = sign(seller.identity, "memory", NO_OFFER)
-    return Agreed(seller.peer_id, NO_OFFER, signed, NO_OFFER, seller.statement, stream)
+    return Agreed(seller.peer_id, NO_OFFER, signed, NO_OFFER, seller.statement, Line(stream))
 
 
 @pytest.mark.parametrize(
@@ -382,3 +384,34 @@ async def test_a_hold_is_granted_declined_or_refused_and_always_ends(
     (hold,) = stream.sent
     assert hold.offer_hash == message_hash(agreed.signed_offer.body)
     assert trio.current_time() < 20
+
+
+async def test_an_answer_to_a_counter_offer_after_the_choice_does_not_change_what_was_chosen(
+    autojump_clock,
+):
+    """The choice and the answer may fall into one moment, and then the core has not seen it."""
+    seller = Seller(1)
+    async with open_hosts(REQUESTER, seller.identity) as (_, (host, other)):
+        other.serve(STATEMENT_PROTOCOL, seller.serve_statement, streams_max=4)
+        async with open_directory(host, network="memory", clock=clock, kinds=()) as directory:
+            talks = Talks(
+                host=host,
+                directory=directory,
+                network="memory",
+                core=None,
+                request_bytes=b"",
+                clock=clock,
+                objection=lambda _: "",
+                background=None,
+            )
+            offers = [seller.offer(encode(request())) for _ in range(2)]
+            offers[1] = replace(offers[1], final=True)
+            stream = Answers(
+                *(SignedOffer(offer=sign(seller.identity, "memory", each)) for each in offers)
+            )
+            first = await talks._answer(seller.peer_id, stream)
+            await talks._answer(seller.peer_id, stream)
+            talks._streams[seller.peer_id] = stream
+            agreed = talks._agreed(Choose(seller.peer_id, first.offer, first.offer_hash))
+    assert agreed.offer == first.offer
+    assert message_hash(agreed.signed_offer.body) == first.offer_hash

@@ -6,6 +6,7 @@ from shop import ask, until
 from cocoon.config import CeilingPrices, Prices
 from cocoon.payments.channel import Phase
 from cocoon.payments.hub.terms import route_fee
+from cocoon.receipts import verify_file
 from cocoon.requester.bill import Bill
 from contracts.units import NanoTon, parse_coins
 
@@ -36,6 +37,8 @@ async def test_jobs_at_two_providers_are_paid_through_one_channel_to_a_hub(marke
     assert one.paid_nanoton > 0
     market.network.partition(requester.identity.peer_id, second.identity.peer_id)
     other = await requester.run(ask(first, text="again"), silent)
+    for result in (one, other):
+        assert verify_file(market.home / result.attempts[0].receipt).require().payment.routed
     assert [one.provider, other.provider] == [second.identity.peer_id, first.identity.peer_id]
     assert one.paid_nanoton > 0
     assert other.paid_nanoton > one.paid_nanoton

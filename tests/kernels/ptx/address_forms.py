@@ -90,7 +90,7 @@ BASES = [
 ]  # fmt: skip
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def modules(body: str) -> tuple[Module, Module]:
     """Return *body* as it is translated, and with all masks."""
     text = kernel(HEAD + body, KINDS)

@@ -11,7 +11,16 @@ import pytest
 from ptx_source import HEAD, Bench, kernel
 
 from kernels.errors import KernelError, LaunchError
-from kernels.ptx import InvalidPtx, Mode, TranslationFailed, UnsupportedPtx, _llvm, translate
+from kernels.ptx import (
+    InvalidPtx,
+    Mode,
+    TranslationFailed,
+    UnsupportedPtx,
+    _child,
+    _llvm,
+    translate,
+    translation,
+)
 from kernels.ptx.compiler import lower
 from kernels.ptx.runtime import SCHEDULER
 
@@ -75,6 +84,17 @@ def test_a_child_that_runs_out_of_its_limits_is_a_typed_error(tmp_path: Path) ->
     for limits in ({"memory_bytes": 2**27}, {"cpu_s": 0}):
         with pytest.raises(TranslationFailed, match="ended"):
             translate(ADD_ONE, mode=Mode.MASKED, cache=tmp_path, **limits)
+
+
+def test_a_translation_that_is_too_large_is_refused_before_it_is_sent(monkeypatch) -> None:
+    """In the child, and where a file or another process could bring a larger one."""
+    monkeypatch.setattr(translation, "TRANSLATION_BYTES_MAX", 1000)
+    answer = _child.answer(_child.Request(ADD_ONE, Mode.MASKED.value, (), 2**32, 60))
+    assert answer.translation == b""
+    with pytest.raises(InvalidPtx, match=r"\d+ bytes, at most 1000"):
+        raise _child.ERRORS[answer.error](answer.message)
+    with pytest.raises(TranslationFailed, match="1001 bytes"):
+        translation.Translation.unpack(bytes(1001))
 
 
 def test_only_the_wanted_kernels_are_translated(tmp_path: Path) -> None:

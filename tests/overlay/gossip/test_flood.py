@@ -1,6 +1,7 @@
 """What a flood of gossip may cost a node, counted on whole nodes in virtual time."""
 
 import itertools
+import math
 from collections import Counter
 from contextlib import AsyncExitStack
 
@@ -54,7 +55,7 @@ async def flooded(kind: str, monkeypatch, packed: int = 1, *, jammed: bool = Fal
         await attacker.connect(target.addresses)
         await trio.sleep(3)
         if jammed:
-            await target._driver._pubsub._turnstile._queue.acquire()
+            target._driver._pubsub._turnstile._turns.begin(math.inf)
         nursery.start_soon(_publish, honest)
         rpcs = _packed(messages_of(attacker_id, kind), packed)
         counted["sent"] = packed * await _flood(attacker, target, rpcs)
@@ -145,12 +146,14 @@ async def test_an_honest_neighbour_does_not_wait_for_a_turn(
     assert counted["honest"] == HONEST
 
 
-@pytest.mark.parametrize("kind", ["forged", "replayed", "sound"])
+@pytest.mark.parametrize("kind", ["forged", "replayed", "sound", "throw-away"])
 def test_a_kind_of_flood_is_what_it_says(kind: str) -> None:
     messages = list(itertools.islice(messages_of(generate_identity(), kind), 5))
-    ids = set()
+    ids, authors = set(), set()
     for each in messages:
         message = _libp2p_gossip.rpc_pb2.RPC.FromString(_unframed(each)).publish[0]
         ids.add(_libp2p_gossip.content_id(message))
+        authors.add(message.from_id)
         assert _libp2p_gossip.signed_by_its_author(message) == (kind != "forged")
     assert len(ids) == (1 if kind == "replayed" else 5)
+    assert len(authors) == (5 if kind in ("forged", "throw-away") else 1)

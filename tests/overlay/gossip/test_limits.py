@@ -62,6 +62,7 @@ def test_to_forget_who_was_silent_changes_no_verdict(rate, burst, steps) -> None
         now_s += gap_s
         left, at_s = tokens.get(key, (burst, now_s))
         left = min(burst, left + (now_s - at_s) * rate)
+        assert limits.has(key, now_s) == (left >= 1)
         assert limits.take(key, now_s) == (left >= 1)
         tokens[key] = (left - 1 if left >= 1 else left), now_s
 
@@ -78,3 +79,28 @@ def test_somebody_known_is_no_newcomer_after_a_pause_and_is_one_after_a_long_one
     assert [limits.take("p", 0.0) for _ in range(2)] == [True, False]
     assert [limits.take("p", KNOWN_S) for _ in range(6)] == [True] * 5 + [False]
     assert [limits.take("p", 2 * KNOWN_S + 1) for _ in range(2)] == [True, False]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), max_size=300))
+def test_names_that_one_owner_brings_push_out_nobody_whom_a_modest_one_brought(script) -> None:
+    """Owner 0 is modest: four keys of sixteen, beside three that bring as many as come."""
+    limits = RateLimits(Rate(rate_per_s=0.001, burst=1), keys_max=16)
+    modest = set()
+    for owner, number in script:
+        key = (owner, number % 4 if owner == 0 else number)
+        limits.take(key, 0.0, owner=owner)
+        modest |= {key} if owner == 0 else set()
+        assert len(limits) <= 16
+        assert modest <= set(limits._buckets)
+        assert sum(limits._owned.values()) == len(limits)
+
+
+def test_a_name_goes_over_to_whoever_has_fewer_and_not_back() -> None:
+    limits = RateLimits(Rate(rate_per_s=0.001, burst=1), keys_max=4)
+    for number in range(3):
+        limits.take(number, 0.0, owner="flooder")
+    limits.take(0, 0.0, owner="modest")
+    limits.take(0, 0.0, owner="flooder")
+    for number in range(10, 20):
+        limits.take(number, 0.0, owner="flooder")
+    assert not limits.take(0, 0.0, owner="flooder"), "still remembered, and spent"

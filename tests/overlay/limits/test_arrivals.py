@@ -141,3 +141,30 @@ def test_a_clock_set_back_does_not_lock_anybody_out() -> None:
     exhaust_faults(arrivals, GOOGLE, NOW)
     assert arrivals.admit(GOOGLE, NOW) == REFUSED
     assert arrivals.admit(GOOGLE, NOW - 3600) is None
+
+
+class Unforgetting(Arrivals):
+    def _forget_strangers(self, now_unix_s: float) -> None:
+        """Keep everybody."""
+
+
+@given(st.lists(st.tuples(st.booleans(), addresses, st.sampled_from([0, 0.1, 3, 40, 400])),
+                max_size=200))  # fmt: skip
+def test_to_forget_who_is_as_good_as_a_stranger_changes_no_verdict(script) -> None:
+    config = ArrivalsConfig(burst=4, per_s=0.5, faults_burst=2, faults_per_s=0.2, local_factor=2)
+    arrivals, reference, now = Arrivals(config), Unforgetting(config), NOW
+    for blames, address, pause in script:
+        now += pause
+        if blames:
+            arrivals.blame(address, now)
+            reference.blame(address, now)
+        else:
+            assert arrivals.admit(address, now) == reference.admit(address, now)
+        assert len(arrivals) <= len(reference)
+
+
+def test_addresses_that_come_and_go_take_no_memory() -> None:
+    arrivals = Arrivals(CONFIG)
+    for number in range(1000):
+        arrivals.admit(f"8.{number >> 8}.{number & 255}.1", NOW + 4 * number)
+    assert len(arrivals) < 40
