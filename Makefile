@@ -47,6 +47,7 @@ conformance: tools  ## clients that we did not write use our chain and our API; 
 	$(PIP) --require-hashes -r requirements/conformance.txt
 	$(PIP) --require-hashes -r requirements/clients.txt
 	$(BIN)/python -m pytest -rs tests/end_to_end/test_api.py
+	$(BIN)/python -m pytest -rs tests/test_readme.py -k pages
 	$(BIN)/python -m pytest -rs tests/contracts/test_tonlib.py tests/contracts/test_ton_client.py
 	COCOON_NAMESPACES=1 $(BIN)/python -m pytest -rs tests/end_to_end/test_namespaces.py \
 		tests/overlay/reach/test_holes.py tests/overlay/reach/test_router.py tests/overlay/reach/test_ipv6.py \

@@ -113,8 +113,9 @@ EXIT_MEANINGS: Final = {
 
 MACHINE_ERRNOS: Final = frozenset({
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE,
+    errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,
 })  # fmt: skip
-"""Errors of the operating system that are no bug: a full disk, a folder that is not ours."""
+"""Errors of the operating system that are no bug: a full disk, a folder that is a file."""
 
 
 def exit_code(error: BaseException) -> int:

@@ -253,12 +253,20 @@ def _not_joined_words(bootstrap: tuple[str, ...]) -> str:
 # --- money ---
 
 
+def _secret(path: Path, option: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{option}: {path} cannot be read: {why}") from error
+
+
 def _passphrase(config: NodeConfig) -> str | None:
     if not read_public(config.wallet_keyfile).encrypted:
         return None
     path = config.passphrase_file
     if path is not None:
-        return path.read_text(encoding="utf-8").strip()
+        return _secret(path, "wallet.passphrase_file")
     if not sys.stdin.isatty():
         raise ConfigError("the wallet is encrypted: set wallet.passphrase_file, or use a terminal")
     return getpass.getpass("passphrase of the wallet: ")
@@ -281,7 +289,7 @@ def payee_seed(wallet_seed: bytes) -> bytes:
 
 
 def _api_key(path: Path | None) -> str | None:
-    return path.read_text(encoding="utf-8").strip() if path is not None else None
+    return _secret(path, "chain.api_key_file") if path is not None else None
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ import numpy as np
 
 from cocoon.cli.running import Stop, run_interruptible
 from cocoon.config import load_config
-from cocoon.errors import JobFailed, NoProvider, PaymentError
+from cocoon.errors import CocoonError, exit_code
 from cocoon.messages import Turn
 from cocoon.node import open_buyer
 from cocoon.requester.bill import Bill
@@ -24,8 +24,10 @@ from cocoon.requester.events import JobResult, Negotiated, OutputCame
 from cocoon.requester.inputs import CHAT_MODEL, model_id, speech_request
 from cocoon.requester.kernels import outputs_of
 from cocoon.requester.plan import ChatRequest, JobRequest, KernelRequest
+from contracts.errors import ContractError
 from contracts.units import TICKER, format_coins, parse_coins
-from kernels.custom import read_manifest
+from kernels.custom import BadManifest, read_manifest
+from overlay.errors import OverlayError
 
 
 def request_for(kind: str, what: str) -> JobRequest:
@@ -62,21 +64,21 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--spend-max", default="0.01")
     given = parser.parse_args()
-    request, bill, stop = request_for(given.kind, given.what), Bill(), Stop()
+    bill, stop = Bill(), Stop()
     try:
+        request = request_for(given.kind, given.what)
         work = partial(buy, given.home, request, given.spend_max, bill, stop)
         result = run_interruptible(work, stop)
         for array in outputs_of(request.job, result) if given.kind == "kernel" else ():
             print(array.name, np.frombuffer(array.data, array.dtype.value))
-    except NoProvider as error:  # nobody could, or would for that money: nothing was paid
-        print(f"not bought: {error}", file=sys.stderr)
-        return 4
-    except PaymentError as error:  # the wallet is empty, for instance
-        print(f"cannot pay: {error}", file=sys.stderr)
-        return 5
-    except JobFailed as error:  # it began; what came until then was paid
-        print(f"failed: {error}", file=sys.stderr)
-        return 7
+    except (CocoonError, ContractError, OverlayError, BadManifest) as error:
+        # NoProvider: nobody could, or would for that money; nothing was paid. PaymentError: the
+        # wallet is empty, for instance. JobFailed: it began, and what came until then was paid.
+        # The others: settings, or a chain or swarm that is not there.
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2 if isinstance(error, BadManifest) else exit_code(error)
+    except KeyboardInterrupt as error:
+        return exit_code(error)
     finally:
         print(f"\npaid {format_coins(bill.paid_nanoton)} {TICKER}", file=sys.stderr)
     print(f"receipts: {[each.receipt for each in result.attempts]}", file=sys.stderr)

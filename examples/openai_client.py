@@ -12,12 +12,13 @@ import openai
 
 base_url, key, recording = sys.argv[1:]
 client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=2)
-model = client.models.list().data[0].id
 try:
+    model = client.models.list().data[0].id
     with client.chat.completions.create(
         model=model,
         messages=[{"role": "user", "content": "List three fruits."}],
         max_tokens=64,  # with the prices of whoever is chosen: what it can cost at most
+        temperature=0,
         stream=True,
     ) as stream:
         for chunk in stream:
@@ -25,5 +26,5 @@ try:
     print(f"\npaid {chunk.cocoon['paid_nanoton']} nanoton")  # also: provider, receipts
     said = client.audio.transcriptions.create(model="whisper-tiny.en", file=Path(recording))
     print(said.text)
-except openai.APIStatusError as error:  # 402: the limit of `cocoon api --spend-max` is reached
+except openai.APIStatusError as error:  # 402: `cocoon api --spend-max` is reached, or no money
     sys.exit(f"{error.status_code}: {error.message}")

@@ -1,6 +1,6 @@
 """The ``cpu`` device that runs the CUDA kernels themselves: NVRTC to PTX to this processor.
 
-It needs NVRTC and llvmlite (``pip install 'cocoon-node[ptx]'``); without them the ``cpu`` device
+It needs NVRTC and llvmlite (`kernels.device.PTX_REMEDY`); without them the ``cpu`` device
 is that of `kernels._cpu`, which runs the NumPy references. This one is what the tests compare
 with those references, in `Mode.STRICT`, and what customers' kernels run on.
 """

@@ -31,8 +31,10 @@ PLANS_MAX: Final = 1024
 SELF_TEST_S: Final = 60
 """Seconds that the start of a card may take in the probe's child process."""
 
-PTX_REMEDY: Final = "pip install 'cocoon-node[ptx]'"
-"""What mends all that `probe_ptx` finds."""
+PTX_REMEDY: Final = "pip install llvmlite nvidia-cuda-nvrtc"
+"""What mends all that `probe_ptx` finds. Here and below by name, not by our extras: for those pip
+would build a package that libp2p pins (requirements/README.md)."""
+GPU_REMEDY: Final = "PATH=/usr/local/cuda/bin:$PATH pip install pycuda nvidia-cuda-nvrtc"
 
 UNPROVEN: Final = "the GPU path is built and emulated, and was never run on a card by us"
 
@@ -207,12 +209,11 @@ def judge_gpu(facts: GpuFacts) -> GpuReport:
 def _troubles(facts: GpuFacts) -> list[tuple[str, str]]:
     """Return (reason, remedy) for all that is missing, the deepest first."""
     found = []
-    extra = "PATH=/usr/local/cuda/bin:$PATH pip install 'cocoon-node[gpu]'"
     if facts.driver_version is None or facts.driver_trouble:
         why = facts.driver_trouble or "its library libcuda.so.1 is missing"
         found.append((f"the NVIDIA driver does not work: {why}", _driver_command()))
     if not facts.has_pycuda:
-        found.append(("PyCUDA is not installed (building it needs a CUDA toolkit)", extra))
+        found.append(("PyCUDA is not installed (building it needs a CUDA toolkit)", GPU_REMEDY))
     if facts.nvrtc_major is None:
         found.append(
             ("the CUDA compiler library NVRTC is missing", "pip install nvidia-cuda-nvrtc")

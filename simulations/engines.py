@@ -123,7 +123,7 @@ def missing(error: ModuleNotFoundError, what: str) -> Exception:
     """Turn a missing package into words that say how to get it."""
     if (error.name or "").partition(".")[0] not in EXTRA:
         return error
-    return MissingAsset(f"{what} needs {error.name}: pip install 'cocoon-node[sim]'")
+    return MissingAsset(f"{what} needs {error.name}: pip install matplotlib numba pyarrow")
 
 
 def _events_bytes(scenario: Scenario) -> int:

@@ -63,6 +63,13 @@ def test_the_unit_starts_a_command_that_there_is_and_heeds_its_exit_codes() -> N
     assert "PrivateDevices" not in unit["Service"], "a GPU is a device"
 
 
+def test_the_steps_at_the_head_of_the_unit_are_commands() -> None:
+    steps = re.findall(r"^#   as \S+/bin/cocoon (.*)$", UNIT.read_text(), re.MULTILINE)
+    assert len(steps) == 3
+    for step in steps:
+        make_parser().parse_args(shlex.split(step))
+
+
 @pytest.fixture
 def series() -> dict[str, list[dict[str, str]]]:
     """Labels of every time series of a node, by name."""

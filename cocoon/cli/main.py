@@ -20,8 +20,9 @@ HINTS: Final = {
     errno.ENOSPC: "free some space and try again; what was signed is on the disk",
     errno.EDQUOT: "free some space and try again; what was signed is on the disk",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "may this user write there?"),
 }
-"""What mends trouble of the operating system; the others are about who may write where."""
+"""What mends trouble of the operating system."""
 BUG: Final = 70
 INTERRUPTED: Final = 130
 
@@ -50,8 +51,8 @@ def _os_words(error: BaseException) -> str:
     if not isinstance(error, OSError) or error.errno not in MACHINE_ERRNOS:
         return ""
     place = f"{error.filename}: " if error.filename else ""
-    hint = HINTS.get(error.errno, "may this user write there?")
-    return f"{place}{os.strerror(error.errno)}; {hint}"
+    hint = f"; {HINTS[error.errno]}" if error.errno in HINTS else ""
+    return f"{place}{os.strerror(error.errno)}{hint}"
 
 
 def report(error: BaseException, output: Output, *, verbose: int) -> int:

@@ -139,11 +139,11 @@ def _check_kernels() -> Finding:
     """Say whether customers' kernels can be compiled and confined here."""
     from kernels.compile import find_nvrtc  # noqa: PLC0415  (looks for libraries)
     from kernels.custom.confinement import can_confine  # noqa: PLC0415
+    from kernels.device import PTX_REMEDY  # noqa: PLC0415
 
     name = "own kernels (optional)"
     if find_nvrtc() is None:
-        remedy = "pip install 'cocoon-node[ptx]'"
-        return Finding(name, False, "no CUDA compiler (NVRTC)", remedy, optional=True)
+        return Finding(name, False, "no CUDA compiler (NVRTC)", PTX_REMEDY, optional=True)
     if missing := can_confine():
         return Finding(name, False, missing, "a newer Linux kernel", optional=True)
     return Finding(name, True, "compiled and confined here", optional=True)

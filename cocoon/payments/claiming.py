@@ -31,7 +31,7 @@ from contracts.channel_client import claim_locked, read_channel
 from contracts.delivery import hand_in
 from contracts.errors import ChainUnavailable, ContractError, InvalidData, MessageRejected
 from contracts.locks import LockedVoucher, Witness, is_settled
-from contracts.units import NO_MONEY, NanoTon
+from contracts.units import NO_MONEY, TICKER, NanoTon, format_coins
 from contracts.wallet import Wallet
 
 LOOKS_AT_ONCE: Final = 16
@@ -319,9 +319,10 @@ class Claiming:
             # Too small to pay for its own transaction: not again soon, unless the voucher grows.
             self._refused[address] = claim.worth, trio.current_time()
             _log.warning(
-                "%d nanoton of %s cannot be claimed (exit code %s) as of %d",
-                state.unclaimed,
+                "%s %s of %s waits for more: so little does not pay for its own claim "
+                "(exit code %s)",
+                format_coins(state.unclaimed),
+                TICKER,
                 address,
                 error.exit_code,
-                self.clock(),
             )

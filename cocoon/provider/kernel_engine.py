@@ -41,6 +41,7 @@ from kernels.custom import (
 )
 from kernels.custom.job import TIME_MS_MAX, Limits, Usage, arrays_bytes, output_bytes
 from kernels.custom.oversight import Order, Reading
+from kernels.device import PTX_REMEDY
 from kernels.errors import InvalidInput, KernelError
 
 TICK_S: Final = 0.25
@@ -49,7 +50,6 @@ CPU_SLOWDOWN_MAX: Final = 4
 """On a CPU a kernel is stopped after this many times what its instructions should take."""
 CPU_GRACE_MS: Final = 2_000
 NOTE_MAX: Final = 500
-NEEDED: Final = "pip install 'cocoon-node[ptx]'"
 
 SELF_TEST: Final = """
 extern "C" __global__ void self_test(unsigned* x) {
@@ -162,7 +162,7 @@ def open_kernel_engine(device: str) -> KernelEngine:
         KernelError: nothing can, or strangers' code cannot be confined here.
     """
     if find_spec("llvmlite") is None:  # the children need it
-        raise SandboxUnavailable(f"kernels need more packages: {NEEDED} (no llvmlite)")
+        raise SandboxUnavailable(f"kernels need more packages: {PTX_REMEDY} (no llvmlite)")
     profile, name = _choose(device)
     engine = KernelEngine(profile, name)
     engine.self_test()

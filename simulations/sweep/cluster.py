@@ -26,9 +26,7 @@ def open_cluster(address: str) -> Iterator[Executor]:
     try:
         module: Any = import_module("distributed")  # of the extra `dask`, and large
     except ModuleNotFoundError as error:
-        raise MissingAsset(
-            "a sweep on a cluster needs Dask: pip install 'cocoon-node[dask]'"
-        ) from error
+        raise MissingAsset("a sweep on a cluster needs Dask: pip install distributed") from error
     try:
         client = module.Client(address, timeout=CONNECT_TIMEOUT_S)
     except (OSError, TimeoutError, ValueError) as error:

@@ -196,7 +196,7 @@ def open_card(route: str) -> Device:
     """Open the PTX route in strict mode, or a real card; skip where it cannot be."""
     if route == "ptx":
         if find_nvrtc() is None or importlib.util.find_spec("llvmlite") is None:
-            pytest.skip("NVRTC or llvmlite is missing (pip install 'cocoon-node[ptx]')")
+            pytest.skip("NVRTC or llvmlite is missing (pip install llvmlite nvidia-cuda-nvrtc)")
         from kernels._cpu_ptx import PtxDevice
         from kernels.ptx import Mode
 

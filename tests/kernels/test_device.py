@@ -47,7 +47,7 @@ def test_a_machine_without_a_card_is_told_so_and_offered_no_command() -> None:
     [
         (without(driver_version=None, driver_trouble="no file"), "no file", "driver"),
         (without(driver_version=None), "libcuda", "driver"),
-        (without(has_pycuda=False), "PyCUDA", "cocoon-node[gpu]"),
+        (without(has_pycuda=False), "PyCUDA", "pip install pycuda"),
         (without(nvrtc_major=None), "NVRTC", "nvidia-cuda-nvrtc"),
         (without(driver_version=12_040), "CUDA 12", "driver"),
         (without(start_trouble="out of memory"), "out of memory", "nvidia-smi"),
@@ -107,7 +107,7 @@ def test_the_port_is_cheap_to_import() -> None:
 def device(request: pytest.FixtureRequest) -> Device:
     if request.param == "references":
         return CpuDevice()
-    pytest.importorskip("llvmlite", reason="pip install 'cocoon-node[ptx]'")
+    pytest.importorskip("llvmlite", reason="pip install llvmlite nvidia-cuda-nvrtc")
     from kernels._cpu_ptx import PtxDevice
 
     if missing := probe_ptx():

@@ -93,7 +93,7 @@ def test_a_run_that_would_not_fit_says_so_before_it_starts() -> None:
 def test_a_missing_package_of_the_extra_is_named_with_its_remedy() -> None:
     absent = missing(ModuleNotFoundError(name="numba.core"), "this")
     assert isinstance(absent, MissingAsset)
-    assert "pip install 'cocoon-node[sim]'" in str(absent)
+    assert "pip install matplotlib numba pyarrow" in str(absent)
     ours = ModuleNotFoundError(name="simulations.typo")
     assert missing(ours, "this") is ours
 

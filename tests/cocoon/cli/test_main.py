@@ -147,6 +147,26 @@ def test_a_key_file_that_cannot_be_used_is_no_bug_of_ours(
     assert "move it away for a new key" in capsys.readouterr().err
 
 
+def test_files_that_are_gone_or_damaged_are_no_bugs_of_ours(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made / "jobs").mkdir()
+    (made / "jobs" / "ab-1.json").write_text("{")
+    assert run(["explain", "ab", "--home", str(made)]) == 2
+    (tmp_path / "file").write_text("")
+    assert run(["init", "--devnet-wallet", "--home", str(tmp_path / "file")]) == 2
+    gone = tmp_path / "passphrase"
+    gone.write_text("correct horse")
+    other = ["--home", str(tmp_path / "other")]
+    assert run(["init", *other, "--passphrase-file", str(gone), "--chain-url", NOBODY]) == 0
+    gone.unlink()
+    assert run(["ask", "hi", *other]) == 2
+    shown = capsys.readouterr().err
+    assert "Traceback" not in shown
+    for words in ("ab-1.json cannot be read", "file: File exists", "wallet.passphrase_file: "):
+        assert words in shown
+
+
 # --- what needs no network ---
 
 

@@ -26,7 +26,7 @@ Found = dict[str, Any]
 @pytest.fixture(scope="module")
 def found() -> Found:
     if find_nvrtc() is None or importlib.util.find_spec("llvmlite") is None:
-        pytest.skip("NVRTC or llvmlite is missing (pip install 'cocoon-node[ptx]')")
+        pytest.skip("NVRTC or llvmlite is missing (pip install llvmlite nvidia-cuda-nvrtc)")
     try:
         library, package = fixture.build()
     except fixture.CannotBuild as error:

@@ -7,4 +7,4 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # ptx_source.py, beside us
 
 if importlib.util.find_spec("llvmlite") is None:
-    collect_ignore_glob = ["test_*.py"]  # pip install 'cocoon-node[ptx]'
+    collect_ignore_glob = ["test_*.py"]  # pip install llvmlite nvidia-cuda-nvrtc

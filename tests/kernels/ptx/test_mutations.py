@@ -69,7 +69,7 @@ def mutations() -> Iterator[Mutation]:
 @pytest.mark.parametrize("mutation", list(mutations()), ids=lambda each: each.name)
 def test_a_mutant_is_noticed(mutation: Mutation) -> None:
     if find_nvrtc() is None or importlib.util.find_spec("llvmlite") is None:
-        pytest.skip("NVRTC or llvmlite is missing (pip install 'cocoon-node[ptx]')")
+        pytest.skip("NVRTC or llvmlite is missing (pip install llvmlite nvidia-cuda-nvrtc)")
     assert any(notices(mutation, name) for name in kernels_of(mutation)), mutation.name
 
 
