@@ -1,6 +1,7 @@
 """The books of a stall after customers that cheat: every nanoton must be where it belongs."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from cocoon.market.price import chunk_cost, cost
 from cocoon.messages import Kind, Meter, PriceSchedule
@@ -9,7 +10,7 @@ from contracts.voucher import ChannelRef, verify_voucher
 from overlay.soak.rows import Row
 from simulations.soak.stall import Customer, Stall
 
-PROMPT_TOKENS_MAX = 64
+PROMPT_TOKENS_MAX: Final = 64
 
 
 async def add_up(stall: Stall, payers: Sequence[Customer]) -> Row:

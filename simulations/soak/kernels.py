@@ -12,6 +12,7 @@ import random
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,6 @@ from cocoon.requester.bill import Bill
 from cocoon.requester.events import JobProgress, Negotiated
 from cocoon.requester.plan import JobRequest
 from contracts.assets import assets_directory
-from contracts.units import NO_MONEY
 from overlay.soak.rows import Row
 from simulations.soak.books import add_up
 from simulations.soak.cheats import (
@@ -137,35 +137,10 @@ class _Attack:
 
     async def _order(self, payer: Customer, order: HostileOrder) -> None:
         """Buy what does harm, and note what is wrong with how it ends, or with its price."""
-        bill, prices = Bill(), [PriceSchedule()]
-
-        async def listen(event: JobProgress) -> None:
-            await trio.lowlevel.checkpoint()
-            if isinstance(event, Negotiated):
-                prices.append(event.schedule)
-
-        end, note, metered_ms = "unended", "", 0
-        with trio.move_on_after(ORDER_S):
-            try:
-                result = await payer.requester.run(order.request, listen, bill)
-            except TYPED as error:
-                end, note = _refusal(error), str(error)
-            else:
-                end, note, metered_ms = result.finish.value, result.note, result.metered_ms
+        ended = await _buy_harm(payer, order)
         self.kinds.add(order.kind)
-        self.done.outcomes[end] += 1
-        due = cost(prices[-1], Meter(gpu_ms=metered_ms)) if metered_ms else NO_MONEY
-        most_ms = order.request.job.limits.time_ms
-        if end == LIMIT and any(words in note for words in STOOD_STILL):
-            self.done.outcomes["stopped by the clock"] += 1
-        elif end not in order.ends:
-            self.done.faults.append(f"{order.kind!r} ended {end!r}: {note}"[:300])
-        elif end == LIMIT and metered_ms != most_ms:
-            self.done.faults.append(f"{order.kind!r} was stopped after {metered_ms} ms")
-        if metered_ms > most_ms:
-            self.done.faults.append(f"{order.kind!r} was billed for {metered_ms} ms")
-        if bill.paid_nanoton != due:
-            self.done.faults.append(f"{order.kind!r} cost {bill.paid_nanoton}, not {due} nanoton")
+        self.done.outcomes[ended.how] += 1
+        self.done.faults += [f"{order.kind!r} {fault}"[:300] for fault in ended.faults(order)]
 
     def row(self, growth: Held, doubled: dict[str, str], bugs: Bugs) -> Row:
         """Return what came of it."""
@@ -180,9 +155,55 @@ class _Attack:
         return row_of_jobs(name, self.done, growth, doubled, bugs)
 
 
-def _refusal(error: Exception) -> str:
-    """Return how a job ended that has no receipt: refused, unless the provider failed."""
-    return "failed" if RefusalCode.INTERNAL.value in str(error) else REFUSED
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How an order ended, and what it cost.
+
+    Attributes:
+        how: see `HostileOrder.ends`; "failed" when the provider was at fault.
+        due_nanoton: what its milliseconds cost by the offer.
+    """
+
+    how: str
+    note: str
+    metered_ms: int
+    paid_nanoton: int
+    due_nanoton: int
+
+    def faults(self, order: HostileOrder) -> Iterator[str]:
+        """Yield what must not be."""
+        most_ms = order.request.job.limits.time_ms
+        stood_still = self.how == LIMIT and any(words in self.note for words in STOOD_STILL)
+        if self.how not in order.ends and not stood_still:
+            yield f"ended {self.how!r}: {self.note}"
+        if self.metered_ms > most_ms:
+            yield f"was billed for {self.metered_ms} ms"
+        if self.how == LIMIT and self.metered_ms < most_ms and not stood_still:
+            yield f"was stopped after {self.metered_ms} ms"
+        if self.paid_nanoton != self.due_nanoton:
+            yield f"cost {self.paid_nanoton}, not {self.due_nanoton} nanoton"
+
+
+async def _buy_harm(payer: Customer, order: HostileOrder) -> _Ended:
+    bill, schedule = Bill(), PriceSchedule()
+
+    async def listen(event: JobProgress) -> None:
+        nonlocal schedule
+        await trio.lowlevel.checkpoint()
+        if isinstance(event, Negotiated):
+            schedule = event.schedule
+
+    how, note, metered_ms = "unended", "", 0
+    with trio.move_on_after(ORDER_S):
+        try:
+            result = await payer.requester.run(order.request, listen, bill)
+        except TYPED as error:
+            note = str(error)
+            how = "failed" if RefusalCode.INTERNAL.value in note else REFUSED
+        else:
+            how, note, metered_ms = result.finish.value, result.note, result.metered_ms
+    due = cost(schedule, Meter(gpu_ms=metered_ms))
+    return _Ended(how, note, metered_ms, bill.paid_nanoton, due)
 
 
 async def _buy_kernel(terms: Terms, customer: Customer) -> int:

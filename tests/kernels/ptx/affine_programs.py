@@ -94,9 +94,14 @@ def global_stores(draw) -> str:
     code, kind = draw(addresses()), draw(st.sampled_from(sorted(SIZES)))
     index, offset = draw(wide), draw(st.sampled_from([0, 0, 0, 1, 4, 8, 16, -4, -16, 2**31, -1]))
     scale = draw(st.sampled_from([1, 1, 4, 16]))
-    make = f"mul.lo.u64 at, {index}, {scale}; add.u64 at, at, base;"
-    if draw(st.integers(0, 3)) == 0:
-        make = f"mov.u64 at, {index};"
+    make = draw(
+        st.sampled_from([
+            f"mul.wide.{draw(signs)}32 at, {draw(narrow)}, {scale}; add.u64 at, at, base;",
+            f"cvt.u64.u32 at, {draw(narrow)}; mad.lo.u64 at, at, {scale}, base;",
+            f"mul.lo.u64 at, {index}, {scale}; add.u64 at, at, base;",
+            f"mov.u64 at, {index};",
+        ])
+    )  # fmt: skip
     value = {"u8": "seven", "b16": "seven", "u32": "seven", "u64": "eight"}.get(kind)
     if value is None:
         each = "eight" if kind.endswith("64") else "seven"
@@ -125,9 +130,13 @@ def shared_stores(draw) -> str:
 
 
 tame_32 = st.integers(0, 64)
+WRAPS = [sign * scale * 2**bits for bits in (31, 32) for scale in (1, 4, 16) for sign in (1, -1)]
+"""How far an address is off when a register of 32 bits was taken for one that does not wrap."""
+
 parameters = st.tuples(
     st.integers(0, 2**12).map(lambda n: 4 * n)
-    | st.sampled_from([2**26 - 128, 2**26, -4, -(2**34)]),
+    | st.sampled_from([2**26 - 128, 2**26, -4])
+    | st.sampled_from(WRAPS),
     tame_32 | st.sampled_from(EDGES_32),
     tame_32 | st.sampled_from(EDGES_32),
     tame_32 | st.sampled_from(EDGES_64),
