@@ -17,7 +17,7 @@ from overlay import (
 )
 from overlay._aioquic import INITIAL_BYTES_MIN, STREAM_WINDOW_BYTES
 from overlay._libp2p_addresses import parse
-from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, WAITING_DATAGRAMS_MAX, QuicLink
+from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, WAITING_BYTES_MAX, QuicLink
 from overlay._libp2p_quic_socket import QuicSocket
 from overlay.limits.budget import Ceiling, LimitsConfig
 from overlay.limits.turnstile import Newcomer
@@ -304,9 +304,9 @@ async def test_what_waits_for_a_turn_is_bounded() -> None:
         await client.connect(server.addresses)
         (link,) = links(server)
         link.newcomer = Newcomer(server._driver._turnstile)
-        taken = [link.receive(bytes(1200), ("127.0.0.1", 9)) for _ in range(1000)]
-        assert not any(taken)
-        assert len(link._waiting) == WAITING_DATAGRAMS_MAX
+        for size in (1200, 65_000, 1):
+            assert not any(link.receive(bytes(size), ("127.0.0.1", 9)) for _ in range(1000))
+            assert sum(len(data) for data, _ in link._waiting) == WAITING_BYTES_MAX
 
 
 async def test_random_bytes_from_the_port_we_listen_on_open_our_nat() -> None:
