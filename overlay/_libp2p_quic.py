@@ -44,7 +44,8 @@ UNACKNOWLEDGED_BYTES_MAX: Final = 2 << 20
 WRITE_STALL_S: Final = 120.0
 """How long a writer waits for a reader, as over TCP."""
 KEEP_ALIVE_S: Final = IDLE_S / 3
-WAITING_DATAGRAMS_MAX: Final = 64
+WAITING_BYTES_MAX: Final = 64 * 1200
+"""Of datagrams of one newcomer that have no turn yet."""
 ARRIVED_MAX: Final = 256
 _CHUNK_BYTES: Final = 64 * 1024
 _IN_ORDER: Final = 0
@@ -258,6 +259,7 @@ class QuicLink(IMuxedConn):
         self._quic: Quic | None = None
         self.newcomer: Newcomer | None = None
         self._waiting: list[tuple[bytes, Address]] = []
+        self._waiting_bytes = 0
         self._came = trio.Event()
         self._proven: Proven | None = None
         self._shaken = trio.Event()
@@ -365,8 +367,9 @@ class QuicLink(IMuxedConn):
         if self._quic is not None and self.newcomer is None:
             self._receive(self._quic, data, address)
             return True
-        if len(self._waiting) < WAITING_DATAGRAMS_MAX:  # else it is lost, and sent again
+        if self._waiting_bytes + len(data) <= WAITING_BYTES_MAX:  # else it is lost, and sent again
             self._waiting.append((data, address))
+            self._waiting_bytes += len(data)
         self._came.set()
         return False
 
@@ -391,6 +394,7 @@ class QuicLink(IMuxedConn):
             for data, address in self._waiting:
                 self._receive(self._quic, data, address)
         self._waiting.clear()
+        self._waiting_bytes = 0
         self.advance()
 
     def handle_timer(self, now_s: float) -> None:

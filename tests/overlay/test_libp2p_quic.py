@@ -17,11 +17,13 @@ from overlay import (
 )
 from overlay._aioquic import INITIAL_BYTES_MIN, STREAM_WINDOW_BYTES
 from overlay._libp2p_addresses import parse
-from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, WAITING_DATAGRAMS_MAX, QuicLink
+from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, WAITING_BYTES_MAX, QuicLink
 from overlay._libp2p_quic_socket import QuicSocket
+from overlay.addresses import without_peer
 from overlay.limits.budget import Ceiling, LimitsConfig
 from overlay.limits.turnstile import Newcomer
 from overlay.node import Node
+from overlay.reach.punch import Dial, Role
 
 V4, V6 = "/ip4/127.0.0.1/udp/0/quic-v1", "/ip6/::1/udp/0/quic-v1"
 TCP = "/ip4/127.0.0.1/tcp/0"
@@ -306,9 +308,9 @@ async def test_what_waits_for_a_turn_is_bounded() -> None:
         await client.connect(server.addresses)
         (link,) = links(server)
         link.newcomer = Newcomer(server._driver._turnstile, "a", "")
-        taken = [link.receive(bytes(1200), ("127.0.0.1", 9)) for _ in range(1000)]
-        assert not any(taken)
-        assert len(link._waiting) == WAITING_DATAGRAMS_MAX
+        for size in (1200, 65_000, 1):
+            assert not any(link.receive(bytes(size), ("127.0.0.1", 9)) for _ in range(1000))
+            assert sum(len(data) for data, _ in link._waiting) == WAITING_BYTES_MAX
 
 
 async def test_random_bytes_from_the_port_we_listen_on_open_our_nat() -> None:
@@ -327,6 +329,17 @@ async def test_random_bytes_from_the_port_we_listen_on_open_our_nat() -> None:
     assert len({data for data, _ in came}) == 4
     assert all(len(data) < INITIAL_BYTES_MIN for data, _ in came)
     other.close()
+
+
+async def test_over_quic_one_side_dials_and_the_other_opens_its_nat() -> None:
+    async with open_test_host() as one, open_test_host() as other:
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                for own, peer, role in ((one, other, Role.CLIENT), (other, one, Role.SERVER)):
+                    dial = Dial((without_peer(peer.addresses[0]),), 0.0, role)
+                    nursery.start_soon(own._driver._punching._dial, peer.peer_id, dial)
+        assert [each.is_initiator for each in links(one)] == [True]
+        assert [each.is_initiator for each in links(other)] == [False]
 
 
 async def test_a_host_that_does_not_listen_opens_no_nat() -> None:

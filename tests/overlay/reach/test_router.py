@@ -161,16 +161,20 @@ def test_a_router_lets_in_what_comes_over_ipv6_until_we_leave(
     net6: Net, tmp_path: Path, offered: dict[str, bool], spoken: str
 ) -> None:
     """The router's firewall, not a NAT, is what stands between: PCP's MAP, UPnP's AddPinhole."""
-    listen, there = [f"/ip6/::/tcp/{PORT}"], f"/ip6/{HOME6}/tcp/{PORT}"
+    listen = [f"/ip6/::/{each}" for each in (f"tcp/{PORT}", f"udp/{PORT}/quic-v1")]
+    there = f"/ip6/{HOME6}/tcp/{PORT}"
     with running(net6.command("pub"), listen_addresses=[f"/ip6/{PUB6}/tcp/{PORT}"]) as pub:
-        with home(net6, listen_addresses=listen) as node:
+        with home(net6, listen_addresses=listen, quic=True) as node:
             node("connect", addresses=pub.addresses)
             assert node("dialback", peer=pub.peer_id, addresses=[there]) == "silent"
         if spoken == "UPnP":
             net6.run("nat", "nft", "-f", "-", text=WITHOUT_PCP)
         with miniupnpd(net6, "nat", tmp_path, **offered):
-            with home(net6, listen_addresses=listen) as node:
-                assert node("router") == f"{spoken} lets in port {PORT} of {HOME6} to us"
+            with home(net6, listen_addresses=listen, quic=True) as node:
+                ports = (
+                    f"{spoken} lets in {kind}port {PORT} of {HOME6} to us" for kind in ("", "UDP ")
+                )
+                assert node("router") == "; ".join(ports)
                 assert let_in(net6)
                 node("connect", addresses=pub.addresses)
                 assert node("dialback", peer=pub.peer_id, addresses=[there]) == "reached"
