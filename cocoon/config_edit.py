@@ -19,7 +19,7 @@ def with_options(text: str, options: Mapping[str, object]) -> str:
         text: a settings file.
         options: values by name, "network.relay".
     """
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n")
     for name, value in options.items():
         table, _, key = name.rpartition(".")
         _set(lines, table, key, f"{key} = {toml_value(value)}")

@@ -100,7 +100,7 @@ def _is_none(kind: inspect.Type) -> bool:
 
 
 def toml_value(value: object) -> str:
-    """Write a value as TOML does; JSON's strings and lists are also TOML's.
+    """Write a value as TOML does; JSON's strings and lists, unescaped, are nearly TOML's.
 
     Raises:
         ConfigError: it is of a kind that no option has.
@@ -108,9 +108,10 @@ def toml_value(value: object) -> str:
     if value is None:
         return "(unset)"
     try:
-        return json.dumps(list(value) if isinstance(value, tuple) else value)
+        text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
     except TypeError as error:
         raise ConfigError(f"not a value for a setting: {value!r}") from error
+    return text.replace("\x7f", "\\u007f")
 
 
 def template(root: type[msgspec.Struct], overrides: Mapping[str, object]) -> str:

@@ -17,7 +17,13 @@ from typing import Final
 import msgspec
 
 from contracts.errors import ChainUnavailable, ContractError, MessageRejected
-from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable, RemoteProtocolError
+from overlay.errors import (
+    IdentityError,
+    LocalProtocolError,
+    OverlayError,
+    PeerUnavailable,
+    RemoteProtocolError,
+)
 
 UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises for bytes that are not what was asked for (bad UTF-8 is a ValueError)."""
@@ -71,6 +77,7 @@ class PeerMisbehaved(CocoonError):
 
 EXIT_CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (ConfigError, 2),
+    (IdentityError, 2),
     (MissingAsset, 3),
     (NoProvider, 4),
     (Refused, 4),

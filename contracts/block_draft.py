@@ -9,9 +9,10 @@ import msgspec
 
 from contracts import tlb
 from contracts.cells import Cell, decode_boc, encode_boc
-from contracts.chain import OutMessage, TransactionRecord
+from contracts.chain import TransactionRecord
 from contracts.emulator import Emulator
 from contracts.errors import InvalidData
+from contracts.records import sent_messages
 from contracts.units import NanoTon
 
 EXTERNAL_MESSAGE_BYTES_MAX: Final = 1 << 16
@@ -153,9 +154,7 @@ def _stored(message: tlb.Message, info: tlb.TransactionInfo, cell: Cell) -> Stor
         source=message.source,
         value_nanoton=NanoTon(message.value_nanoton),
         message_hash=message.cell.hash,
-        out_messages=tuple(
-            OutMessage(out.destination, NanoTon(out.value_nanoton)) for out in info.out_messages
-        ),
+        out_messages=sent_messages(info),
         body=encode_boc(message.body),
     )
     return StoredTransaction(record, 0, encode_boc(cell))

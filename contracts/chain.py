@@ -40,10 +40,15 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class OutMessage(msgspec.Struct, frozen=True):
-    """A message that a transaction sent to another account."""
+    """A message that a transaction sent to another account.
+
+    Attributes:
+        message_hash: the `TransactionRecord.message_hash` of what it does there.
+    """
 
     destination: str
     value_nanoton: NanoTon
+    message_hash: bytes = bytes(32)
 
 
 class TransactionRecord(msgspec.Struct, frozen=True):

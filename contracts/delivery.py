@@ -89,14 +89,17 @@ async def find_delivery(
 ) -> TransactionRecord | None:
     """Look for the transaction that received what *sent* sent to *destination*.
 
-    A message is received after it was sent in logical time too, and two messages of one
-    sender arrive in order, so it is the first one from there since then.
+    It is known by its hash: others, of the same sender too, may arrive in between, and in any
+    number. It is received after it was sent in logical time too.
 
     Raises:
         ChainUnavailable: the history could not be read.
     """
-    records = await chain.transactions(destination, since_lt=sent.lt)
-    return next((each for each in records if each.source == sent.account), None)
+    for message in sent.out_messages:
+        if message.destination == destination:
+            hash_ = message.message_hash
+            return (await find_transaction(chain, destination, hash_, since_lt=sent.lt))[0]
+    return None
 
 
 async def wait_for_delivery(

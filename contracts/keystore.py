@@ -160,7 +160,8 @@ def _derive(kdf: _Kdf, passphrase: str) -> bytes:
         lanes=kdf.lanes,
         memory_cost=kdf.memory_kib,
     )
-    return argon2.derive(passphrase.encode())
+    # What a terminal in another encoding types is no UTF-8; Python hands it on as surrogates.
+    return argon2.derive(passphrase.encode(errors="surrogateescape"))
 
 
 def _bound(address: str, kdf: _Kdf) -> bytes:

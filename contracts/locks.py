@@ -9,12 +9,15 @@ A locked voucher grants its plain total, and beyond it what each of its locks is
   chunk by chunk it signs larger payments, and the hub need not be asked).
 
 The witness (`Preimage`, `KeyPayment`) names no channel, so one witness opens the lock on
-every hop. Hence two rules for whoever makes locks:
+every hop. Hence three rules for whoever makes locks:
 
 - a digest or a key is made for one payment and never used again, for anything: whoever
   has seen its witness can show it wherever the same lock stands;
 - a hop forwards a lock only with an earlier deadline than the one it holds, and with one
-  no later than the challenge period from now, because the payer can close meanwhile.
+  no later than the challenge period from now, because the payer can close meanwhile;
+- and none whose digest or key its channel to the next remembers already (`settled_nanoton`):
+  the contract has one memory for both kinds, so a digest that once was a key would pay there
+  without a preimage, and the hop would have none to show in turn.
 
 What a channel has been shown once counts in every later claim, also after the deadline.
 

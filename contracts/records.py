@@ -56,13 +56,19 @@ def read_transaction(workchain: int, cell: Cell) -> Linked:
         source=message.source if message else "",
         value_nanoton=NanoTon(message.value_nanoton) if message else NO_MONEY,
         message_hash=message.cell.hash if message else bytes(32),
-        out_messages=tuple(
-            OutMessage(each.destination, NanoTon(each.value_nanoton)) for each in info.out_messages
-        ),
+        out_messages=sent_messages(info),
         body=encode_boc(message.body) if message else b"",
     )
     sent_lt = message.created_lt if message else 0
     return Linked(record, before_lt, before_hash, sent_lt, ended)
+
+
+def sent_messages(info: tlb.TransactionInfo) -> tuple[OutMessage, ...]:
+    """Return what a transaction sent, as it is recorded."""
+    return tuple(
+        OutMessage(each.destination, NanoTon(each.value_nanoton), each.cell.hash)
+        for each in info.out_messages
+    )
 
 
 def in_message(transaction: Cell) -> tlb.Message | None:

@@ -9,6 +9,7 @@ import typing
 
 if typing.TYPE_CHECKING:
     from overlay.errors import (
+        IdentityError,
         LocalProtocolError,
         OverlayError,
         PeerUnavailable,
@@ -19,7 +20,6 @@ if typing.TYPE_CHECKING:
     from overlay.host import DhtConfig, HostConfig, open_host
     from overlay.identity import (
         Identity,
-        IdentityError,
         generate_identity,
         load_or_create_identity,
         verify,
@@ -67,6 +67,7 @@ __all__ = [
 
 _MODULES = {
     "overlay.errors": (
+        "IdentityError",
         "LocalProtocolError",
         "OverlayError",
         "PeerUnavailable",
@@ -77,7 +78,6 @@ _MODULES = {
     "overlay.host": ("DhtConfig", "HostConfig", "open_host"),
     "overlay.identity": (
         "Identity",
-        "IdentityError",
         "generate_identity",
         "load_or_create_identity",
         "verify",

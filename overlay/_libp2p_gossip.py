@@ -267,9 +267,7 @@ class SafePubsub(Pubsub):
         """
         try:
             await self._push(msg_forwarder, msg)
-        except (
-            Exception
-        ):  # a bug of ours or of libp2p; whoever sets it off again and again is cut off
+        except Exception:  # whoever sets off a bug again and again is cut off
             logger.exception("bug in the handling of a gossip message")
             self._gossip.scorer.penalize_behavior(msg_forwarder)
 

@@ -2,6 +2,7 @@
 
 OverlayError
   LocalProtocolError     we broke a rule: a bug, never caught on the way up
+  IdentityError          the key file cannot be used: mend it as the message says
   RemoteProtocolError    the peer broke a rule: drop it and lower its score
   PeerUnavailable        nobody answered, or not in time; trying elsewhere may work
     StreamClosed         the peer closed the stream in an orderly way
@@ -21,6 +22,10 @@ class OverlayError(Exception):
 
 class LocalProtocolError(OverlayError):
     """Our own code asked for something that the protocol forbids."""
+
+
+class IdentityError(OverlayError):
+    """The key file cannot be used; the message says what to do about it."""
 
 
 class RemoteProtocolError(OverlayError):

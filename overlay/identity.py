@@ -12,17 +12,13 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from overlay.errors import LocalProtocolError
+from overlay.errors import IdentityError
 from overlay.ids import PeerId, peer_id_from_public_key, public_key_from_peer_id
 from overlay.private_file import create_private_file
 
 SEED_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 _FILE_BYTES_MAX: Final = 256
-
-
-class IdentityError(LocalProtocolError):
-    """The key file cannot be used; the message says what to do about it."""
 
 
 class Identity:
@@ -95,4 +91,7 @@ def _load(path: Path) -> Identity:
     try:
         return Identity(bytes.fromhex(text.decode("ascii")))
     except ValueError as error:
-        raise IdentityError(f"{path} does not hold a {SEED_BYTES}-byte key in hex") from error
+        raise IdentityError(
+            f"{path} does not hold a {SEED_BYTES}-byte key in hex: put a copy of yours there, or "
+            "move it away for a new key, by which others do not know this node"
+        ) from error

@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from cocoon import __version__
-from cocoon.errors import CocoonError, ConfigError
+from cocoon.errors import ConfigError
 from simulations.engines import Columns, Outcome, missing
 from simulations.scenario import Scenario, canonical, scenario_hash
 
@@ -66,7 +66,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     tables: dict[str, int]
 
 
-class BadResults(CocoonError):
+class BadResults(ConfigError):
     """A folder does not hold the results that were asked for."""
 
 

@@ -35,7 +35,7 @@ from cocoon.payments.status import (
     describe_route,
     moment,
 )
-from cocoon.words import interrupted_words
+from cocoon.words import counted, interrupted_words
 from contracts.errors import ContractError
 from contracts.units import TICKER, NanoTon, format_coins
 from overlay.errors import OverlayError
@@ -45,6 +45,7 @@ OPENING_TIMEOUT_S: Final = 30.0
 FINISH_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.2
 ADDRESS_SHOWN: Final = 14
+TOO_SMALL: Final = f"{TICKER} was owed: too little to pay for its own delivery, so it stays with us"
 CLOSABLE: Final = frozenset({Phase.OPENING, Phase.OPEN, Phase.RELEASING})
 FAILURES: Final = (CocoonError, ContractError, OverlayError)
 
@@ -108,17 +109,20 @@ def list_channels(config: NodeConfig, output: Output) -> int:
 def _show(
     paying: list[ChannelStatus], paid: list[HeldStatus], at_risk: NanoTon, output: Output
 ) -> None:
-    rows = [(_brief(c.address), c.words, format_coins(c.at_risk), c.back_words) for c in paying]
+    live = [each for each in paying if each.phase not in ENDED]
+    rows = [(_brief(c.address), c.words, format_coins(c.at_risk), c.back_words) for c in live]
     output.table("we pay", ("channel", "state", "at risk", "money back"), rows)
+    if ended := len(paying) - len(live):
+        output.say(f"and {counted(ended, 'channel')} that ended: --json has them")
     held = format_coins(_total(each.held for each in paying))
     now = format_coins(at_risk)
     output.say(f"money at risk now: {now} {TICKER}; in channels and ours: {held} {TICKER}")
-    live = [each for each in paid if each.unclaimed or each.words == "open"]
-    if live:
+    earning = [each for each in paid if each.unclaimed or each.words == "open"]
+    if earning:
         output.table(
             "we are paid",
             ("channel", "state", "not claimed yet"),
-            [(_brief(each.address), each.words, format_coins(each.unclaimed)) for each in live],
+            [(_brief(each.address), each.words, format_coins(each.unclaimed)) for each in earning],
         )
 
 
@@ -213,6 +217,8 @@ async def _close_one(
         f"{status.address}: {format_coins(done.paid)} {TICKER} to the provider, "
         f"{format_coins(done.refunded)} back, fees {format_coins(done.fees)}"
     )
+    if status.signed_total and not done.paid:
+        output.say(f"  {format_coins(status.signed_total)} {TOO_SMALL}")
     return {
         "voucher_total_nanoton": status.signed_total,
         "paid_nanoton": done.paid,

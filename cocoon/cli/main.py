@@ -1,5 +1,6 @@
 """Parses the command line, runs one command, and turns errors into words and exit codes."""
 
+import errno
 import os
 import sys
 import traceback
@@ -10,11 +11,17 @@ from typing import Final
 from cocoon.cli.logs import set_up_logging
 from cocoon.cli.output import Output
 from cocoon.cli.parser import make_parser, run_command
-from cocoon.errors import ConfigError, exit_code
+from cocoon.errors import MACHINE_ERRNOS, ConfigError, exit_code
 from cocoon.nursery import leaves
 from contracts.errors import ChainUnavailable
 
 WORDS_MAX: Final = 2000
+HINTS: Final = {
+    errno.ENOSPC: "free some space and try again; what was signed is on the disk",
+    errno.EDQUOT: "free some space and try again; what was signed is on the disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+"""What mends trouble of the operating system; the others are about who may write where."""
 BUG: Final = 70
 INTERRUPTED: Final = 130
 
@@ -38,11 +45,20 @@ def check_packages() -> None:
             )
 
 
+def _os_words(error: BaseException) -> str:
+    """Say what is wrong with the machine, without Python's brackets; "" of other errors."""
+    if not isinstance(error, OSError) or error.errno not in MACHINE_ERRNOS:
+        return ""
+    place = f"{error.filename}: " if error.filename else ""
+    hint = HINTS.get(error.errno, "may this user write there?")
+    return f"{place}{os.strerror(error.errno)}; {hint}"
+
+
 def report(error: BaseException, output: Output, *, verbose: int) -> int:
     """Tell what went wrong, in words and as JSON, and return the exit code."""
     worst = max(leaves(error), key=lambda leaf: exit_code(leaf) in {BUG, INTERRUPTED})
     code = exit_code(worst)
-    words = str(worst)[:WORDS_MAX] or type(worst).__name__
+    words = (_os_words(worst) or str(worst))[:WORDS_MAX] or type(worst).__name__
     if code == INTERRUPTED:
         words = ": ".join(["interrupted", *map(str, worst.args)])
     elif code == BUG or verbose:

@@ -272,7 +272,7 @@ def _lock(path: Path) -> int:
         os.close(fd)
         raise JournalLocked(
             f"{path.with_suffix('')} is in use by process {owner}: two writers would spend "
-            "the same money; stop that process, or use another directory"
+            "the same money; stop that process, or use another --home"
         ) from error
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)

@@ -54,13 +54,7 @@ class Condition(StrEnum):
     FLOODED = "flooded"
 
 
-FLOODS: Final = (
-    ("forged", 1),
-    ("forged", 10),
-    ("replayed", 10),
-    ("sound", 10),
-    ("throw-away", 10),
-)
+FLOODS: Final = (("forged", 1), ("forged", 10), ("replayed", 10), ("sound", 10))
 """Kinds (see `overlay.soak.flooders.messages_of`), each from so many addresses."""
 ATTACKS: Final = (Condition.NEXT_DOOR, Condition.FLOODED)
 

@@ -175,7 +175,7 @@ class LedgerChain:
         ledger.fees += fee
         transfers = [_read_transfer(cell) for cell in sent]
         going = [t for t in transfers if t.value <= ledger.wallets[address]]
-        out = tuple(OutMessage(t.destination, NanoTon(t.value)) for t in going)
+        out = tuple(OutMessage(t.destination, NanoTon(t.value), t.message_hash) for t in going)
         self._record(address, body, message_hash=message_hash, fee=fee, out=out)
         for transfer in going:
             self._deliver(address, transfer)
@@ -190,7 +190,13 @@ class LedgerChain:
             ledger.wallets[source] -= value
             ledger.wallets[to] = ledger.wallets.get(to, 0) + value
             refused = ""
-            self._record(to, transfer.body, source=source, value=NanoTon(value))
+            self._record(
+                to,
+                transfer.body,
+                source=source,
+                value=NanoTon(value),
+                message_hash=transfer.message_hash,
+            )
             return
         moved = ledger.history[to][-1] if to in ledger.history and not refused else None
         fee = moved.fee if moved else 0
@@ -199,6 +205,7 @@ class LedgerChain:
             transfer.body,
             source=source,
             value=NanoTon(value),
+            message_hash=transfer.message_hash,
             fee=fee,
             exit_code=REFUSED if refused else 0,
         )
@@ -288,6 +295,7 @@ class _Transfer(msgspec.Struct, frozen=True):
     init: Cell | None
     body: Cell
     opens: bool
+    message_hash: bytes
 
 
 def _read_transfer(cell: Cell) -> _Transfer:
@@ -305,7 +313,7 @@ def _read_transfer(cell: Cell) -> _Transfer:
     body = reader.ref()
     words = body.parse()
     opens = words.bits_left == 32 and words.uint(32) == OP_OPEN
-    return _Transfer(destination, value, init, body, opens)
+    return _Transfer(destination, value, init, body, opens, cell.hash)
 
 
 def _new_wallet(init: Cell) -> _WalletAccount:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -185,11 +186,14 @@ class Rig:
     def start_close(self) -> bytes:
         return channel.start_close_body(voucher.sign_start_close(PAYER_SEED, self.ref))
 
-    def close(self, total: int, value: int = 2 * TRANSFER_VALUE_NANOTON) -> TransactionRecord:
+    def close_body(self, total: int) -> bytes:
         amount = NanoTon(total)
         signed = voucher.sign_voucher(PAYER_SEED, self.ref, amount)
         release = voucher.sign_release(PAYEE_SEED, self.ref, amount)
-        return self.send(channel.close_body(amount, signed, release), value)
+        return channel.close_body(amount, signed, release)
+
+    def close(self, total: int, value: int = 2 * TRANSFER_VALUE_NANOTON) -> TransactionRecord:
+        return self.send(self.close_body(total), value)
 
     def jettons(self) -> int:
         return sum(self.usd.balance(owner) for owner in (PAYER, PAYEE, self.address, STRANGER))
@@ -515,3 +519,79 @@ def test_impossible_terms_are_our_mistake(rig: Rig) -> None:
 def test_an_answer_that_is_no_address_is_refused() -> None:
     with pytest.raises(InvalidData):
         jetton.read_wallet_answer(Builder().uint(0, 24).end())
+
+
+VALUES = (
+    1,
+    20_000_000,
+    TRANSFER_VALUE_NANOTON,
+    TRANSFER_VALUE_NANOTON,
+    2 * TRANSFER_VALUE_NANOTON,
+    COIN,
+)
+WAITS = (1, 600, CHALLENGE_S, CHALLENGE_S + 1, 86_400)
+
+
+class Game:
+    """Both sides, and strangers, at their worst: everything that is signed may be sent any time."""
+
+    def __init__(self, rig: Rig, seed: int) -> None:
+        self.rig, self.random = rig, Random(seed)  # noqa: S311 - a game
+        self.kept = [rig.start_close(), channel.finish_body()]
+
+    def step(self) -> None:
+        self.random.choice((self.sign, self.sign, self.close, self.deposit, self.wait,
+                            self.recover, self.send, self.send, self.send))()  # fmt: skip
+
+    def amount(self) -> int:
+        return self.random.choice((1, self.random.randrange(1, 150 * USD), 100 * USD))
+
+    def sign(self) -> None:
+        """A voucher: plain, with locks that it opens, or with any number that cost gas only."""
+        total, count = self.amount(), self.random.randrange(4)
+        body = self.rig.claim(total)
+        if count == 3:
+            body = self.rig.many_locks(total, self.random.choice((16, 17, 80, 84, 166, 168, 170)))
+        elif count:
+            body = self.rig.locked_claim(total, [bytes([n + 1]) * 32 for n in range(count)])
+        self.kept.append(body)
+
+    def close(self) -> None:
+        self.kept.append(self.rig.close_body(self.amount()))
+
+    def deposit(self) -> None:
+        self.rig.usd.transfer(
+            PAYER, self.rig.address, self.amount(), self.random.choice((0, NOTIFICATION_NANOTON))
+        )
+
+    def wait(self) -> None:
+        self.rig.chain.warp(self.random.choice(WAITS))
+
+    def recover(self) -> None:
+        body = jetton.recover_body(self.rig.usd.wallet_of(self.rig.address), self.amount())
+        send(self.rig.chain, PAYER, self.rig.address, self.random.choice(VALUES), body)
+
+    def send(self) -> None:
+        body = self.random.choice((self.kept[-1], self.random.choice(self.kept)))
+        value = self.random.choice(VALUES)
+        source = self.random.choice((PAYER, PAYEE, STRANGER))
+        bounce = self.random.choice((True, True, False))
+        send(self.rig.chain, source, self.rig.address, value, body, bounce=bounce)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_whatever_comes_the_books_are_covered_and_what_they_call_paid_was_received(
+    opened: Rig, seed: int
+) -> None:
+    game = Game(opened, seed)
+    coins = opened.state.balance_nanoton
+    for _ in range(16):
+        game.step()
+        if opened.chain.account(opened.address).status != "active":
+            break
+        state = opened.state
+        assert opened.usd.balance(opened.address) >= state.balance_units
+        assert opened.usd.balance(PAYEE) == state.paid_units
+        assert opened.jettons() == 1000 * USD
+        assert state.balance_nanoton >= coins - 1_000_000, "others spend the channel's coins"
+    assert opened.chain.supply() == opened.chain.minted_nanoton

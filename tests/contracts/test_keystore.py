@@ -25,6 +25,12 @@ def test_the_passphrase_opens_it_and_no_other_does(sealed: Path) -> None:
         read_keyfile(sealed)
 
 
+def test_a_passphrase_of_a_terminal_without_utf8_opens_it_too(tmp_path: Path) -> None:
+    typed = b"caf\xe9".decode("utf-8", "surrogateescape")
+    create_keyfile(tmp_path / "key", SEED, typed, address=ADDRESS)
+    assert read_keyfile(tmp_path / "key", typed) == SEED
+
+
 def test_the_key_is_not_in_a_sealed_file(sealed: Path) -> None:
     content = sealed.read_bytes()
     assert SEED not in content

@@ -1,5 +1,6 @@
 """Commands without a network: what is printed, as words and as JSON, and the exit code."""
 
+import errno
 import json
 import os
 import socket
@@ -10,12 +11,16 @@ from pathlib import Path
 import pytest
 
 from cocoon.cli.main import report, run
+from cocoon.cli.nodes import check_listening
 from cocoon.cli.output import Output
+from cocoon.config_network import NetworkConfig
 from cocoon.errors import NoProvider
+from cocoon.node import host_settings
 from contracts.errors import ChainUnavailable
 from overlay.errors import LocalProtocolError
 
 NOBODY = "http://127.0.0.1:1"
+PEER = "12D3KooWLD5x7AwbLrm71Ej39ppP83jitENCytMRdTooqr9Qf9iV"
 
 
 @pytest.fixture
@@ -91,6 +96,57 @@ def test_a_wallet_is_sealed_with_the_passphrase_of_the_file(
     assert not other.exists()
 
 
+def test_settings_are_changed_in_place(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = ["config", "--home", str(made), "--json"]
+    relays = 'network.relays=["auto"]'
+    assert run([*base, "--set", "provider.slots=3", "--set", relays]) == 0
+    assert run([*base, "--set", "provider.slots=0"]) == 2
+    capsys.readouterr()
+    assert run(base) == 0
+    config = said(capsys)
+    assert (config["provider"]["slots"], config["network"]["relays"]) == (3, ["auto"])
+    assert config["chain"]["url"] == NOBODY
+    assert (made / "config.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_node_on_one_home_is_refused(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket(socket.AF_UNIX) as running:
+        running.bind(str(made / "node.sock"))
+        assert run(["config", "--home", str(made)]) == 0
+        running.listen()
+        assert run(["node", "--home", str(made), "--listen", "/ip4/127.0.0.1/tcp/0"]) == 2
+    assert "runs on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/ip4/198.51.100.1/tcp/4001/p2p/{PEER}",
+        f"/ip6/2001:db8::1/tcp/4001/ws/p2p/{PEER}",
+        f"/dns4/boot.example.org/udp/4001/quic-v1/p2p/{PEER}",
+        f"/ip4/198.51.100.1/tcp/4001/p2p/{PEER}/p2p-circuit/p2p/{PEER}",
+        "/dnsaddr/boot.example.org",
+    ],
+)
+def test_what_can_be_dialed_can_be_named(address: str) -> None:
+    assert host_settings(NetworkConfig(bootstrap=(address,))).bootstrap == (address,)
+
+
+@pytest.mark.parametrize("address", ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"])
+def test_what_the_guide_listens_on_can_be_listened_on(address: str) -> None:
+    check_listening([address])
+
+
+def test_a_key_file_that_cannot_be_used_is_no_bug_of_ours(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made / "identity.key").write_text("nonsense")
+    assert run(["quotes", "--once", "--home", str(made)]) == 2
+    assert "move it away for a new key" in capsys.readouterr().err
+
+
 # --- what needs no network ---
 
 
@@ -114,6 +170,9 @@ def test_channels_of_a_fresh_home_need_neither_chain_nor_lock(
     ("arguments", "code"),
     [
         (["wallet"], 6),
+        (["ask", "hi", "--spend-max", "0"], 2),
+        (["ask", "hi", "--spend-max", "much"], 2),
+        (["config", "--set", "provider.slot=1"], 2),
         (["wallet", "send", "1"], 2),
         (["wallet", "send", "0", "--to", "0:" + "0" * 64], 2),
         (["wallet", "send", "1", "--to", "nowhere"], 2),
@@ -123,6 +182,11 @@ def test_channels_of_a_fresh_home_need_neither_chain_nor_lock(
         (["ask", "hi", "--model", "nope"], 2),
         (["ask", "hi"], 6),
         (["quotes", "--model", "nope"], 2),
+        (["quotes", "--bootstrap", "198.51.100.1:4001"], 2),
+        (["quotes", "--bootstrap", "/ip4/198.51.100.1/tcp/4001"], 2),
+        (["quotes", "--bootstrap", f"/ip4/198.51.100.1/tcp/4001/p2p/{PEER[:-1]}..."], 2),
+        (["quotes", "--bootstrap", f"/ip4/198.51.100.999/tcp/4001/p2p/{PEER}"], 2),
+        (["quotes", "--bootstrap", f"/ip6/198.51.100.1/tcp/4001/p2p/{PEER}"], 2),
         (["transcribe", "/nonexistent.ogg"], 2),
         (["explain"], 2),
         (["explain", "nope"], 2),
@@ -163,6 +227,17 @@ def test_a_port_in_use_is_refused_with_a_remedy(
     assert "--listen" in capsys.readouterr().err
 
 
+def test_the_doctor_wants_of_a_buyer_only_what_it_needs(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["doctor", "--home", str(made), "--json"]) == 0
+    findings = said(capsys)
+    assert run(["doctor", "--home", str(made)]) == 0
+    shown = capsys.readouterr().out
+    for each in findings:
+        assert each["good"] or not each["remedy"] or f": {each['remedy']}\n" in shown
+
+
 def test_the_doctor_says_what_mends_each_finding(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +276,13 @@ def test_the_command_line_is_above_the_file(made: Path, capsys: pytest.CaptureFi
     assert run(base) == 0
 
 
+def test_results_that_are_not_there_are_no_bug_of_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["sim", "compare", "nope", "nope", "--json"]) == 2
+    assert said(capsys)["error"]["kind"] == "BadResults"
+
+
 # --- reports ---
 
 
@@ -213,6 +295,12 @@ def test_the_worst_of_several_errors_decides(capsys: pytest.CaptureFixture[str])
     group = ExceptionGroup("x", [NoProvider("none"), ZeroDivisionError("ours")])
     assert report(group, Output(as_json=True), verbose=0) == 70
     assert said(capsys)["error"]["kind"] == "ZeroDivisionError"
+
+
+def test_a_full_disk_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/home/journal")
+    assert report(full, Output(as_json=False), verbose=0) == 2
+    assert "/home/journal: No space left on device; free some" in capsys.readouterr().err
 
 
 def test_interruption_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,14 @@ def test_what_a_stranger_wrote_does_nothing_to_a_table_or_a_terminal(capsys) -> 
     assert "\x1b" not in shown
 
 
+def test_names_and_amounts_stay_whole_on_a_narrow_terminal(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    row = ("7LXAhEsK", "SmolLM2-135M-Instruct", "0.000017392 tok", "why not, in words")
+    Output(as_json=False).table("", ("provider", "model", "price", ""), [row])
+    shown = capsys.readouterr().out
+    assert {"7LXAhEsK", "SmolLM2-135M-Instruct", "0.000017392"} <= set(shown.split())
+
+
 def test_an_answer_is_passed_on_whole_to_a_file_and_harmless_to_a_terminal(monkeypatch) -> None:
     text = "two\nlines\tand \x1b[31m שלום"
     for terminal, expected in ((False, text), (True, text.replace("\x1b", "\\x1b"))):

@@ -141,6 +141,7 @@ def test_the_defaults_agree_with_the_modules_that_are_not_loaded_for_help() -> N
         ["ask", "hi", "--seed", "4294967296"],
         ["devnet", "--port", "65536"],
         ["wallet", "steal"],
+        ["ask", "hi", "--spend-max"],
         ["kernel", "submit"],
         ["kernel", "submit", "job", "--ms", "600001"],
         ["kernel", "submit", "job", "--device", "tpu"],

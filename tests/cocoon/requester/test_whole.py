@@ -9,9 +9,11 @@ from cocoon.errors import JobFailed, NoProvider, PaymentError
 from cocoon.messages import Finish
 from cocoon.payments.journal import Journal, JournalError
 from cocoon.receipts import verify_file
+from cocoon.requester.bill import Bill
 from cocoon.requester.events import AllBusy, AttemptFailed, OutputCame
 from cocoon.words import progress_words
 from contracts.errors import ChainUnavailable
+from contracts.units import NanoTon
 
 
 async def silent(event) -> None:
@@ -43,6 +45,24 @@ async def test_a_job_is_asked_answered_paid_and_receipted(market):
     assert len(provider.prekeys) == 0
     assert requester.tracks.with_receipts() == [provider.identity.peer_id]
     assert requester.directory.book._familiar == {provider.identity.peer_id}
+
+
+async def test_a_job_costs_no_more_than_its_buyer_said_whoever_does_it(market):
+    dear = {"output_token_nanoton_per_1000": 10**9}
+    cheap = {"output_token_nanoton_per_1000": 10**6}
+    slow = await market.provider(1, price=Prices(**cheap), tokens_per_s_max=20)
+    await market.provider(2, price=Prices(**dear))
+    requester = await market.requester(
+        ceiling=CeilingPrices(**dear, prompt_token_nanoton_per_1000=10**6)
+    )
+    for limit in (10**6, 10**7):
+        result = await requester.run(ask(slow, 20), silent, spend_max=NanoTon(limit))
+        assert result.provider == slow.identity.peer_id
+        assert 0 < result.paid_nanoton <= limit
+    bill = Bill()
+    with pytest.raises(NoProvider, match=r"may cost .* of 0\.000000001 to spend"):
+        await requester.run(ask(slow, 20), silent, bill, spend_max=NanoTon(1))
+    assert bill.paid_nanoton == 0
 
 
 async def test_a_second_job_uses_the_same_channel_and_both_close_it_together(market):
