@@ -21,7 +21,7 @@ from cocoon.market.price import worst_case_cost
 from cocoon.market.sizes import too_small
 from cocoon.messages import RefusalCode
 from cocoon.node import Node, open_node
-from cocoon.requester.events import JobProgress, JobResult, KernelCame
+from cocoon.requester.events import InputSent, JobProgress, JobResult, KernelCame
 from cocoon.requester.finding import Finder
 from cocoon.requester.kernels import OWN_FAULT, outputs_of
 from cocoon.requester.plan import KernelRequest, Progress, size_of
@@ -86,17 +86,24 @@ class _Teller:
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
         self._told = ""
+        self._upload = False
 
     def hear(self, event: JobProgress) -> None:
         """Take in a step."""
         if not isinstance(event, KernelCame):
             if words := progress_words(event):
-                self._steps.step(words)
+                tell = self._steps.go_on if self._uploading(event) else self._steps.step
+                tell(words)
             return
         step = "receiving the result" if event.received_bytes else event.step
         if step and step != self._told:
             self._told = step
             self._steps.step(step)
+
+    def _uploading(self, event: JobProgress) -> bool:
+        """Return whether the step before was the same: the upload."""
+        before, self._upload = self._upload, isinstance(event, InputSent)
+        return before and self._upload
 
 
 def _report(

@@ -58,6 +58,14 @@ class Steps:
         self._task = self._live.add_task(text, total=None)
         self._live.start()
 
+    def go_on(self, text: str) -> None:
+        """Say how far the step is: the spinner says it until it says more, else it is a line."""
+        if self._live is not None and self._task is not None:
+            self._text = text
+            self._live.update(self._task, description=text)
+        else:
+            self.step(text)
+
     def say(self, text: str) -> None:
         """Tell a fact; it stands above the spinner."""
         self._end_line()

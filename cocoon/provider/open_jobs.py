@@ -3,7 +3,8 @@
 A job is called by its requester and the hash of its sealed input, so nobody can come back to
 another's, or ask what there is. What is held meanwhile is what a running job holds: its slot,
 its worker, its channel, and the input as far as it came, in memory. All of that is bounded by
-the slots and by what was agreed, and is let go when the patience ends.
+the slots and by what was agreed, and is let go when the patience ends: a job waits for as
+long as it has lasted, so leaving jobs holds up at most twice what doing them does.
 """
 
 import logging
@@ -23,7 +24,9 @@ from overlay.transport import Stream
 logger = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 60.0
-"""How long a job waits for its requester, over all losses of its connection."""
+"""How long a job waits for its requester at most, over all losses of its connection."""
+FIRST_S: Final = 5.0
+"""A job that has not lasted so long yet waits for so long."""
 LAPSED_S: Final = 600.0
 """Whose job waited for nothing is not waited for again for so long."""
 LAPSED_MAX: Final = 4096
@@ -62,7 +65,7 @@ class OpenJobs:
             raise PeerMisbehaved("another job has this very input")
         outlives = outlives_connection(kind, accept.input_segments)
         waits = outlives and trusted and not self._has_lapsed(key[0])
-        line.begin(self._patience_s if waits else 0)
+        line.begin(self._patience_s if waits else 0, first_s=FIRST_S)
         self._jobs[key] = _OpenJob(line, accept.payment.channel_address)
 
     def end(self, line: Line) -> None:

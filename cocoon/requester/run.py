@@ -58,7 +58,7 @@ VOUCHER_TIMEOUT_S: Final = 10.0
 FAREWELL_S: Final = 4.0
 RECONNECT_S: Final = 60.0
 """How long a lost connection is dialed again, over all losses in one job."""
-TOLD_EVERY_S: Final = 2.0
+TOLD_EVERY_S: Final = 5.0
 """So often a long upload says how far it is."""
 OUTPUT_PIECE_BYTES_MAX: Final = 256 * 1024
 

@@ -44,6 +44,8 @@ class Line:
         self._stream = stream
         self._tally = Tally()
         self._patience_s = 0.0
+        self._first_s = math.inf
+        self._began_at_s = 0.0
         self._dial: Dial | None = None
         self._greet: Greet | None = None
         self._up = True
@@ -60,17 +62,25 @@ class Line:
         self._changed = trio.Event()
 
     def begin(
-        self, patience_s: float, *, dial: Dial | None = None, greet: Greet | None = None
+        self,
+        patience_s: float,
+        *,
+        first_s: float = math.inf,
+        dial: Dial | None = None,
+        greet: Greet | None = None,
     ) -> None:
         """Count from here on, and outlive losses of the connection for *patience_s* in all.
 
         Args:
             patience_s: 0 for a line that ends with its stream.
+            first_s: a line that has not lasted for so long yet waits for so long, another
+                for as long as it has lasted: who leaves early cannot hold up others for long.
             dial: makes the next connection; None on the side that waits for it.
             greet: goes with *dial*.
         """
-        self._tally, self._patience_s = Tally(), patience_s
+        self._tally, self._patience_s, self._first_s = Tally(), patience_s, first_s
         self._dial, self._greet = dial, greet
+        self._began_at_s = trio.current_time()
 
     def disown(self) -> None:
         """The frame that came last was sent before the peer began to count."""
@@ -205,12 +215,13 @@ class Line:
 
     async def _hand_over(self, stream: Stream, greet: Greet) -> None:
         async with self._sending:
-            came = await greet(stream, self._tally.received)
-            for frame in self._tally.rest(came):
+            rest = self._tally.rest(await greet(stream, self._tally.received))
+            if stream is not self._stream or self._fault is not None:
+                return
+            self._come_up()  # who receives goes on now: the peer has a rest to send, too
+            for frame in rest:
                 with trio.fail_after(FRAME_S):
                     await stream.send(frame)
-            if stream is self._stream and self._fault is None:
-                self._come_up()
 
     async def replaced(self, stream: Stream) -> None:
         """Wait until this line has no use for *stream* any more."""
@@ -222,6 +233,11 @@ class Line:
         if not self._up and self._fault is None:
             self._fault = PeerUnavailable(why)
             self._wake()
+
+    @property
+    def _gives_up_at_s(self) -> float:
+        deserved_s = max(self._first_s, self._lost_at_s - self._began_at_s)
+        return self._lost_at_s + min(self._patience_s, deserved_s)
 
     def _lose(self, stream: Stream, error: Exception) -> None:
         """Note that the connection is gone, and interrupt who uses it.
@@ -259,7 +275,7 @@ class Line:
         self._changed = trio.Event()
 
     async def _wait_for_peer(self) -> None:
-        with trio.move_on_at(self._lost_at_s + self._patience_s):
+        with trio.move_on_at(self._gives_up_at_s):
             await self._changed.wait()
             return
         self._fail()
@@ -267,7 +283,7 @@ class Line:
     async def _restore(self, dial: Dial) -> None:
         """Dial until a connection stands."""
         again_s = DIAL_AGAIN_S
-        with trio.move_on_at(self._lost_at_s + self._patience_s):
+        with trio.move_on_at(self._gives_up_at_s):
             while not await self._try_once(dial):
                 await trio.sleep(again_s)
                 again_s = min(2 * again_s, DIAL_AGAIN_S_MAX)

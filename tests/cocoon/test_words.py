@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from cocoon.kernel_profiles import PROFILES
 from cocoon.market.explain import Explanation
 from cocoon.messages import Finish, PriceSchedule
@@ -12,10 +14,13 @@ from cocoon.requester.events import (
     ChannelReady,
     Discovered,
     FailOver,
+    InputSent,
     JobResult,
     KernelCame,
     Negotiated,
     OutputCame,
+    Reconnected,
+    Reconnecting,
 )
 from cocoon.words import (
     interrupted_words,
@@ -106,3 +111,15 @@ def test_a_kernels_account_says_what_its_milliseconds_are() -> None:
     text = kernel_words(job)
     assert "1200 ms metered (kernels-cpu: 1 ms is 1000000 PTX instructions on a CPU)" in text
     assert any("1.receipt" in line for line in receipt_words(job))
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (InputSent(2_500_000, 64_000_000), "sent 2.5 of 64.0 MB of input"),
+        (Reconnecting(PEER), "the connection to alice was lost; dialing it again"),
+        (Reconnected(PEER), "alice still has the job: going on where it was"),
+    ],
+)
+def test_uploads_and_lost_connections_are_told(event, words) -> None:
+    assert progress_words(event, {PEER: "alice"}.__getitem__) == words

@@ -65,6 +65,20 @@ def test_on_a_terminal_each_step_leaves_its_time() -> None:
     assert "✓ two [x]" in text
 
 
+def test_a_step_that_goes_on_is_one_line_on_a_terminal_and_several_elsewhere(capsys) -> None:
+    output, shown = Output(as_json=False), io.StringIO()
+    with Steps(output) as steps:
+        steps.step("sent 1 of 2")
+        steps.go_on("sent 2 of 2")
+    assert capsys.readouterr().err == "sent 1 of 2\nsent 2 of 2\n"
+    output.progress = Console(file=shown, force_terminal=True, width=100)
+    with Steps(output) as steps:
+        steps.step("sent 1 of 2")
+        steps.go_on("sent 2 of 2")
+    assert shown.getvalue().count("✓") == 1
+    assert "✓ sent 2 of 2" in shown.getvalue()
+
+
 def test_a_failed_step_is_not_ticked_off() -> None:
     output, shown = Output(as_json=False), io.StringIO()
     output.progress = Console(file=shown, force_terminal=True, width=100)

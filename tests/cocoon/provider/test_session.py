@@ -22,11 +22,13 @@ from cocoon.messages import (
     JobEnd,
     LossReason,
     Offer,
+    OutputSegment,
     PaymentRef,
     PriceSchedule,
     Refusal,
     RefusalCode,
     RequestForOffer,
+    Resume,
     Signed,
     SignedOffer,
     SlotHeld,
@@ -292,6 +294,24 @@ async def test_an_accepted_offer_runs_once(stranger, payer):
     await nothing_is_left(stranger)
 
 
+async def test_nobody_comes_back_to_a_job_that_is_not_there_or_in_the_middle_of_one(
+    stranger, payer
+):
+    resume = encode(Resume(input_hash=bytes(32), received=0))
+    first = await stranger.open()
+    await first.send(resume)
+    assert "ask for another offer" in await stranger.refused(first, RefusalCode.EXPIRED)
+    stream, _ = await run_job(stranger, payer)
+    assert isinstance(await stranger.answer(stream), Accepted)
+    await stream.send(resume)
+    answer = await stranger.answer(stream)
+    while isinstance(answer, OutputSegment):
+        answer = await stranger.answer(stream)
+    assert isinstance(answer, Refusal)
+    assert answer.code is RefusalCode.PROTOCOL
+    await nothing_is_left(stranger)
+
+
 @pytest.mark.parametrize(
     ("job_input", "changes", "code"),
     [
@@ -300,6 +320,7 @@ async def test_an_accepted_offer_runs_once(stranger, payer):
         (CHAT, {"sealed_key": b""}, RefusalCode.PROTOCOL),
         (CHAT, {"job_nonce": b"m" * 16}, RefusalCode.PROTOCOL),
         (CHAT, {"input_prefix": b"another"}, RefusalCode.PROTOCOL),
+        (CHAT, {"input_hash": bytes(32)}, RefusalCode.PROTOCOL),
         (CHAT, {"input_segments": 4096}, RefusalCode.SIZE),
         (b"\xc1 not an input", {}, RefusalCode.PROTOCOL),
         (b"x" * 5000, {}, RefusalCode.SIZE),

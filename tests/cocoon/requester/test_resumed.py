@@ -118,8 +118,8 @@ async def test_cut_in_its_input_and_in_its_result_a_job_ends_once_right_and_paid
     channel = requester.payer.channel(attempt.channel)
     assert channel.ref.signed_total_nanoton == receipt.cost_nanoton
     await until(lambda: provider.sales[0].desk.free_slots == provider.sales[0].pool.free_slots == 1)
-    await until(lambda: len(provider.open_jobs) == 0)
-    assert len(provider.debtors) == 0
+    await market.settle()
+    assert len(provider.open_jobs) == len(provider.debtors) == 0
 
 
 async def test_nobody_else_comes_back_to_a_job_and_its_requester_not_with_lies(market, shop):

@@ -178,6 +178,18 @@ async def test_nobody_who_comes_back_ends_the_line_after_its_patience(autojump_c
         assert lines[side].over
 
 
+@pytest.mark.parametrize(("lasted_s", "waits_s"), [(0, 2), (3, 3), (50, PATIENCE_S)])
+async def test_a_line_waits_for_as_long_as_it_has_lasted(autojump_clock, lasted_s, waits_s) -> None:
+    _, theirs = Wire([]).connect()
+    line = Line(theirs)
+    line.begin(PATIENCE_S, first_s=2)
+    await trio.sleep(lasted_s)
+    theirs._raw.break_off()
+    with pytest.raises(PeerUnavailable):
+        await line.receive()
+    assert trio.current_time() == lasted_s + waits_s
+
+
 async def test_patience_is_for_all_losses_together(autojump_clock) -> None:
     async with trio.open_nursery() as nursery:
         wire = Wire([])
@@ -212,7 +224,7 @@ async def test_before_it_begins_a_line_ends_with_its_stream(autojump_clock) -> N
     assert await provider.receive() == b"hello"
     ours._raw.break_off()
     for line in (requester, provider):
-        with pytest.raises(PeerUnavailable):
+        with pytest.raises(PeerUnavailable, match=r"^the peer is gone"):
             await line.receive()
     assert provider.over
 
@@ -285,3 +297,85 @@ async def test_what_the_greeting_raises_reaches_all_who_wait(autojump_clock) -> 
         nursery.start_soon(wait, line.until_up)
     assert len(ended) == 2
     assert trio.current_time() == 1
+
+
+class Held:
+    """A stream that holds up what goes over it until it is told, whoever cancels."""
+
+    peer_id, prefix = PeerId("requester"), ""
+
+    def __init__(self, *frames: bytes, holds: bool = False) -> None:
+        self.frames = list(frames)
+        self.sent: list[bytes] = []
+        self.free = trio.Event()
+        if not holds:
+            self.free.set()
+
+    async def send(self, body: bytes) -> None:
+        await self.free.wait()
+        self.sent.append(body)
+
+    async def receive(self) -> bytes:
+        with trio.CancelScope(shield=True):  # a frame that is there is not lost to a cancellation
+            await self.free.wait()
+        return self.frames.pop(0) if self.frames else await trio.sleep_forever()
+
+    async def reset(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def none_came(stream: Held, received: int) -> int:
+    await stream.send(b"%d came" % received)
+    return 0
+
+
+async def test_a_frame_that_an_old_connection_brings_too_late_is_not_taken(autojump_clock) -> None:
+    old, new = Held(b"one", holds=True), Held(b"one")
+    line = Line(old)
+    line.begin(PATIENCE_S)
+    came = []
+
+    async def take_two() -> None:
+        came.append(await line.receive())
+        came.append(await line.receive())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_two)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await line.adopt(new, none_came)
+        assert new.sent == [b"0 came"]
+        old.free.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert came == [b"one"], "it was sent again, as we said that it had not come"
+        nursery.cancel_scope.cancel()
+
+
+async def test_frames_that_wait_while_the_connection_changes_are_sent_once(autojump_clock) -> None:
+    line, new = Line(Held(holds=True)), Held()
+    line.begin(PATIENCE_S)
+    async with trio.open_nursery() as nursery:
+        for frame in (b"a", b"b", b"c"):
+            nursery.start_soon(line.send, frame)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await line.adopt(new, none_came)
+    assert sorted(new.sent) == [b"0 came", b"a", b"b", b"c"]
+    assert new.sent[0] == b"0 came"
+
+
+async def test_a_newer_connection_replaces_one_that_is_stuck_in_its_greeting(
+    autojump_clock,
+) -> None:
+    line, stuck, new = Line(Held()), Held(holds=True), Held()
+    line.begin(PATIENCE_S)
+    adopted = []
+
+    async def adopt(stream: Held) -> None:
+        adopted.append((stream, await line.adopt(stream, none_came)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(adopt, stuck)
+        nursery.start_soon(line.replaced, stuck)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(adopt, new)
+    assert sorted(adopted, key=lambda each: each[1]) == [(stuck, False), (new, True)]
+    assert new.sent == [b"0 came"]
