@@ -19,7 +19,16 @@ def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):
 
 def test_an_empty_key_file_is_refused(tmp_path):
     (tmp_path / KEY_FILE).write_text("\n")
+    (tmp_path / KEY_FILE).chmod(0o600)
     with pytest.raises(ConfigError, match="empty"):
+        load_or_create_key(tmp_path)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
+def test_a_key_that_others_can_read_or_change_is_refused(tmp_path, mode):
+    load_or_create_key(tmp_path)
+    (tmp_path / KEY_FILE).chmod(mode)
+    with pytest.raises(ConfigError, match="chmod 600"):
         load_or_create_key(tmp_path)
 
 
