@@ -21,6 +21,7 @@ from cocoon.messages import (
     decode_from_provider,
     encode,
 )
+from cocoon.provider import open_jobs
 from cocoon.receipts import verify_file
 from cocoon.requester import run
 from cocoon.requester.events import InputSent, KernelCame, Reconnected, Reconnecting
@@ -177,8 +178,11 @@ async def test_a_requester_that_stays_away_frees_all_it_held_and_is_not_waited_f
     assert result.finish is Finish.STOP
 
 
-async def test_who_begins_anew_on_the_same_channel_need_not_wait_for_its_lost_job(market, shop):
+async def test_who_begins_anew_on_the_same_channel_need_not_wait_for_its_lost_job(
+    market, shop, monkeypatch
+):
     provider, requester = shop
+    monkeypatch.setattr(open_jobs, "FIRST_S", open_jobs.PATIENCE_S)
     provider.sales[0].desk._slots = 2  # only the channel is in the way
 
     async def leave(event) -> None:
