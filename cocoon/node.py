@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -69,6 +70,10 @@ PAYER_WATCH_S: Final = 5.0
 RELAY_TIMEOUT_S: Final = 15.0
 RELAY_POLL_S: Final = 0.1
 RELAY_AUTO: Final = "auto"
+DIALED_ADDRESS: Final = re.compile(
+    r"/(?P<kind>ip4|ip6|dns|dns4|dns6)/(?P<host>[^/]+)/(tcp|udp)/[0-9]{1,5}(/(ws|wss|quic-v1))?"
+    r"(/p2p/(?P<peer>[1-9A-HJ-NP-Za-km-z]{40,128}))?(?P<circuit>/p2p-circuit(/p2p/[^/]+)?)?"
+)
 TCP_PORT: Final = re.compile(r"/tcp/[0-9]+")
 RELAY_ADDRESS: Final = re.compile(r"/(ip4|ip6)/[^/]+/tcp/[0-9]{1,5}/p2p/[^/]+")
 KINDS: Final = tuple(Kind)
@@ -120,6 +125,31 @@ async def _wait_for_relay(host: Host) -> None:
         logger.warning("no relay has taken us yet; we go on trying (cocoon doctor network)")
 
 
+def _check_addresses(option: str, addresses: tuple[str, ...], *, names_peer: bool) -> None:
+    """Refuse what cannot be dialed, before anything is opened.
+
+    Raises:
+        ConfigError: an address is none, or does not say which peer is meant.
+    """
+    for each in addresses:
+        found = DIALED_ADDRESS.fullmatch(each)
+        whole = found is not None and (bool(found["peer"]) or not names_peer)
+        if not (each.startswith("/dnsaddr/") or (whole and _is_host(found))):
+            peer = "/p2p/ and the peer's id" if names_peer else ""
+            raise ConfigError(
+                f"network.{option}: {each!r} is not like /ip4/203.0.113.7/tcp/4001{peer}"
+            )
+
+
+def _is_host(found: re.Match[str] | None) -> bool:
+    if found is None or not found["kind"].startswith("ip"):
+        return found is not None
+    try:
+        return f"ip{ip_address(found['host']).version}" == found["kind"]
+    except ValueError:
+        return False
+
+
 def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConfig:
     """Return what the overlay is told of our settings.
 
@@ -136,12 +166,9 @@ def host_settings(network: NetworkConfig, state_directory: str = "") -> HostConf
                 f'network.relays: {each!r} is neither "{RELAY_AUTO}" nor like '
                 "/ip4/203.0.113.7/tcp/4001/p2p/ID"
             )
-    for each in network.rendezvous:
-        if "/p2p/" not in each and not each.startswith("/dnsaddr/"):
-            raise ConfigError(
-                f"network.rendezvous: {each!r} does not name the peer, like "
-                "/ip4/203.0.113.7/tcp/4001/p2p/ID"
-            )
+    _check_addresses("announce_addresses", network.announce_addresses, names_peer=False)
+    _check_addresses("bootstrap", network.bootstrap, names_peer=True)
+    _check_addresses("rendezvous", network.rendezvous, names_peer=True)
     relay = RelayConfig(
         circuits=network.relay_circuits_max, circuit_bytes=network.relay_circuit_mib_max * MIB
     )
@@ -204,6 +231,8 @@ async def open_node(
         joined = await _join(host)
         if must_join and not joined:
             raise PeerUnavailable(_not_joined_words(network.bootstrap))
+        if network.bootstrap and not joined:
+            logger.warning("%s We go on trying.", _not_joined_words(network.bootstrap))
         if network.relays and joined:
             await _wait_for_relay(host)
         yield Node(config, identity, host, directory, clock)

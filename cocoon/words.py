@@ -24,9 +24,9 @@ from cocoon.requester.events import (
 from contracts.units import TICKER, format_coins
 from overlay.ids import short
 
-MEGABYTE: Final = 1_000_000
 UNITS: Final = {Kind.CHAT: " tok/s", Kind.TRANSCRIBE: "x", Kind.KERNEL: " ms/s"}
 """Of speeds."""
+MEGABYTE: Final = 1_000_000
 
 
 def counted(number: int, what: str) -> str:

@@ -171,17 +171,31 @@ class StrictSlice(LibrarySlice):
         value_deserializer: Callable[[LibrarySlice], Any] | None = None,
     ) -> dict[Any, Any] | None:
         """Read a ``HashmapE``; None when it is empty."""
+        return self.load_large_dict(
+            key_length, key_deserializer, value_deserializer, DICTIONARY_ENTRIES_MAX
+        )
+
+    def load_large_dict(
+        self,
+        key_length: int,
+        key_deserializer: Callable[[str], Any] | None,
+        value_deserializer: Callable[[LibrarySlice], Any] | None,
+        entries_max: int,
+    ) -> dict[Any, Any] | None:
+        """Do the same, with another limit."""
         root = self.load_maybe_ref()
         if root is None:
             return None
-        check_dictionary(root, key_length)
+        check_dictionary(root, key_length, entries_max)
         found: dict[Any, Any] | None = HashMap.parse(
             root.begin_parse(), key_length, key_deserializer, value_deserializer
         )
         return found
 
 
-def check_dictionary(root: LibraryCell, key_bits: int) -> None:
+def check_dictionary(
+    root: LibraryCell, key_bits: int, entries_max: int = DICTIONARY_ENTRIES_MAX
+) -> None:
     """Refuse a ``Hashmap`` that is too large, or whose edges do not fit its keys.
 
     Raises:
@@ -194,7 +208,7 @@ def check_dictionary(root: LibraryCell, key_bits: int) -> None:
             raise DictError("a dictionary goes through an exotic cell")
         left = bits - _label_bits(edge.begin_parse(), bits)
         entries += left == 0
-        if left < 0 or entries + len(edges) > DICTIONARY_ENTRIES_MAX:
+        if left < 0 or entries + len(edges) > entries_max:
             raise DictError("a dictionary with too long labels, or too many entries")
         if left:
             edges += ((edge.refs[0], left - 1), (edge.refs[1], left - 1))

@@ -257,14 +257,14 @@ class Slice:
         """Read ``Maybe ^Cell``."""
         return self.ref() if self.flag() else None
 
-    def dictionary(self, key_bits: int) -> dict[bytes, "Slice"]:
+    def dictionary(self, key_bits: int, *, entries_max: int) -> dict[bytes, "Slice"]:
         """Read a ``HashmapE`` of a bounded size; keys are whole bytes.
 
         Raises:
             InvalidData: it is malformed, or too large.
         """
         with refusing("not a dictionary"):
-            found = self._inner.load_dict(key_bits, value_deserializer=_rest_of) or {}
+            found = self._inner.load_large_dict(key_bits, None, _rest_of, entries_max) or {}
         return {int(key).to_bytes(key_bits // 8): cell.parse() for key, cell in found.items()}
 
     def rest(self) -> Cell:

@@ -62,6 +62,10 @@ It is several times the fee of a claim, so that the payer, who can send the paye
 too, burns only a part of them.
 """
 
+SETTLED_MAX: Final = 1 << 14
+"""Locks of a channel that we can read: as many as a bag of cells may hold. The payer, who can
+open locks of its own, pays the payee for each, and must not make the channel unreadable to it."""
+
 CHALLENGE_S_MAX: Final = 30 * 86_400
 """Longer challenge periods are a mistake, or meant to hold money hostage."""
 
@@ -341,7 +345,8 @@ def parse_channel(account: Account) -> ChannelState:
 def _parse_data(data: Cell, account: Account) -> ChannelState:
     root = data.parse()
     paid = root.coins()
-    settled = {key: NanoTon(value.coins()) for key, value in root.dictionary(256).items()}
+    shown = root.dictionary(256, entries_max=SETTLED_MAX)
+    settled = {key: NanoTon(value.coins()) for key, value in shown.items()}
     payer_key, _domain, payee = root.raw(32), root.raw(32), root.raw(32)
     deadline_unix_s, opened_lt = root.uint(32), root.uint(64)
     terms = root.ref().parse()

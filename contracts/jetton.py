@@ -35,7 +35,7 @@ from contracts.cells import (
     split_address,
 )
 from contracts.chain import Account
-from contracts.channel import CHALLENGE_S_MAX, OP_OPEN, read_build
+from contracts.channel import CHALLENGE_S_MAX, OP_OPEN, SETTLED_MAX, read_build
 from contracts.errors import InvalidData, LocalContractError
 from contracts.units import NanoTon
 from contracts.vm_stack import StackSlice, decode_stack, encode_stack
@@ -211,7 +211,8 @@ def parse_jetton_channel(account: Account) -> JettonChannelState:
 
 def _parse_data(root: Slice, account: Account) -> JettonChannelState:
     paid, balance = root.coins(), root.coins()
-    settled = {key: value.coins() for key, value in root.dictionary(256).items()}
+    shown = root.dictionary(256, entries_max=SETTLED_MAX)
+    settled = {key: value.coins() for key, value in shown.items()}
     _domain, wallet = root.raw(32), root.raw(32)
     deadline_unix_s, opened_lt = root.uint(32), root.uint(64)
     terms = root.ref().parse()

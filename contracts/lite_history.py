@@ -82,10 +82,10 @@ class LastSeen:
 
         Returns:
             The number of a block in which it was, and what it was; None when it is not found
-            as far back as the server goes, or the trusted key block.
+            as far back as the server goes, or the oldest trusted key block.
         """
         step = 1
-        while step <= LOOK_BACK_BLOCKS and seqno - step > self._trust.key_block.seqno:
+        while step <= LOOK_BACK_BLOCKS and seqno - step > self._trust.oldest_seqno:
             try:
                 account = await self.at(seqno - step)
             except ChainUnavailable:

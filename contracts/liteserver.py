@@ -49,6 +49,7 @@ from contracts.lite_messages import (
     WaitMasterchainSeqno,
 )
 from contracts.lite_roster import Roster
+from contracts.long_history import Rest
 from contracts.private_nursery import open_private_nursery
 from contracts.proofs import (
     TRANSACTIONS_MAX,
@@ -69,7 +70,9 @@ ATTEMPTS_MAX: Final = 3
 CONNECTIONS_MAX: Final = 4
 """Servers that are kept connected; the others of a configuration stand by."""
 
-PAGES_MAX: Final = 400
+PAGES_MAX: Final = 2_000
+"""Of a history. Whoever wants to hide a transaction behind more of dust pays for more."""
+
 REASONS_MAX: Final = 8
 BEST_POLL_S: Final = 0.05
 SEEN_KEPT: Final = 1_024
@@ -87,6 +90,11 @@ TAKEN_GRACE_S: Final = 1.0
 """For the other servers to answer when one says that it has handed a message on."""
 
 T = TypeVar("T")
+
+
+class NotKept(ChainUnavailable):
+    """A server can not tell of the past what was asked: another may, and it is no fault."""
+
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +116,7 @@ class Liteserver:
         self._emulating = trio.Lock()
         self._first = trio.Event()
         self._newer_at_s = 0.0
+        self._rest = Rest()
         self._network_id = 0
         self._alive: dict[str, tuple[int, ProvenAccount]] = {}
         self._gone: dict[str, tuple[int, list[Linked]]] = {}
@@ -182,8 +191,10 @@ class Liteserver:
         """
         del heir  # the end of an account is found by its own blocks
         raw = parse_address(address)
+        if page := self._rest.page(raw, since_lt, limit):
+            return page
         found = await self._anywhere(partial(self._history, raw, since_lt))
-        return [linked.record for linked in reversed(found)][:limit]
+        return self._rest.first(raw, [linked.record for linked in reversed(found)], limit)
 
     async def run_get_method(
         self, address: str, method: str | int, arguments: Sequence[StackValue] = ()
@@ -281,7 +292,10 @@ class Liteserver:
             return await self._pages(address, since_lt, proven, connection)
         seqno, found = self._gone.get(address, (-LOOK_AGAIN_BLOCKS, []))
         if not found and proven.master_seqno - seqno >= LOOK_AGAIN_BLOCKS:
-            found = await self._past(address, proven, connection)
+            try:
+                found = await self._past(address, proven, connection)
+            except ChainUnavailable as error:
+                raise NotKept(str(error)) from error
             self._gone[address] = proven.master_seqno, found
             while len(self._gone) > SEEN_KEPT:
                 del self._gone[next(iter(self._gone))]
@@ -329,6 +343,9 @@ class Liteserver:
             asked_at_s = trio.current_time()
             try:
                 answer = await ask(connection)
+            except NotKept as error:
+                reasons.append(f"{self._config.servers[number]}: {error}")
+                self._roster.answered(number, self._timeout_s)
             except Unreadable as error:
                 unreadable = error  # no lie, but another server may be readable, so that one is
                 self._roster.answered(number, self._timeout_s)  # asked first from now on

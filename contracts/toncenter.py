@@ -27,6 +27,7 @@ from contracts.errors import (
     LocalContractError,
     MessageRejected,
 )
+from contracts.long_history import Rest
 from contracts.records import Linked, read_transaction
 from contracts.rejection import exit_code_in
 from contracts.toncenter_stack import read_entry, write_argument
@@ -37,7 +38,9 @@ TIMEOUT_S: Final = 10.0
 ATTEMPTS_MAX: Final = 5
 BACKOFF_S: Final = 0.2
 PAGE: Final = 100
-PAGES_MAX: Final = 50
+PAGES_MAX: Final = 320
+"""Of a history. Whoever wants to hide a transaction behind more of dust pays for more."""
+
 HEIR_PAGES_MAX: Final = 20
 
 _API: Final = "/api/v2"
@@ -138,6 +141,7 @@ class Toncenter:
     def __init__(self, http: Http, network_id: int) -> None:
         self._http = http
         self._network_id = network_id
+        self._rest = Rest()
 
     @property
     def network_id(self) -> int:
@@ -188,11 +192,13 @@ class Toncenter:
             InvalidData: the answer makes no sense.
         """
         raw = parse_address(address)
+        if page := self._rest.page(raw, since_lt, limit):
+            return page
         found = await self._history(raw, since_lt, None)
         if not found and heir and not (await self.account(raw)).last_transaction_lt:
             last = await self._last_of(raw, parse_address(heir), since_lt)
             found = [] if last is None else await self._history(raw, since_lt, last)
-        return found[::-1][:limit]
+        return self._rest.first(raw, found[::-1], limit)
 
     async def run_get_method(
         self, address: str, method: str | int, arguments: Sequence[StackValue] = ()

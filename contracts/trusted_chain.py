@@ -12,6 +12,7 @@ PROOFS_MAX: Final = 4_096
 """Answers on the way from the trusted key block to the newest block."""
 
 HEADERS_KEPT: Final = 64
+KEY_BLOCKS_KEPT: Final = 64
 
 
 class TrustedChain:
@@ -23,10 +24,24 @@ class TrustedChain:
     """
 
     def __init__(self, trusted: BlockId, remember: Callable[[BlockId], None]) -> None:
-        self.key_block = trusted
+        self._key_blocks = [trusted]
         self.newest_seqno = trusted.seqno
         self._remember = remember
         self._headers: dict[BlockId, Header] = {}
+
+    @property
+    def key_block(self) -> BlockId:
+        """The newest key block that has been proven, or what was trusted from the beginning."""
+        return self._key_blocks[-1]
+
+    @property
+    def oldest_seqno(self) -> int:
+        """The number of the oldest block from which anything can be proven."""
+        return self._key_blocks[0].seqno
+
+    def key_block_before(self, seqno: int) -> BlockId | None:
+        """Return the newest proven key block before the block numbered *seqno*."""
+        return next((each for each in reversed(self._key_blocks) if each.seqno < seqno), None)
 
     def header(self, block: BlockId) -> Header | None:
         """Return the header of a block that has been proven, if it is remembered."""
@@ -58,7 +73,7 @@ class TrustedChain:
             del self._headers[next(iter(self._headers))]
         self.newest_seqno = max(self.newest_seqno, header.id.seqno)
         if header.key_block and header.id.seqno > self.key_block.seqno:
-            self.key_block = header.id
+            self._key_blocks = [*self._key_blocks, header.id][-KEY_BLOCKS_KEPT:]
             self._remember(header.id)
 
 
@@ -73,11 +88,11 @@ async def prove(trust: TrustedChain, connection: LiteConnection, block: BlockId)
         header = trust.header(block)
         if header is not None:
             return header
-        known = trust.key_block
-        if block.seqno <= known.seqno:
-            raise ChainUnavailable(f"the server is behind: it tells of {block}, before {known}")
+        known = trust.key_block_before(block.seqno)
+        if known is None:
+            raise ChainUnavailable(f"the server tells of {block}, before all that is trusted")
         proof = await connection.ask(GetBlockProof(1, known, block), BlockProof)
         last = trust.accept(proof, known)
-        if last is None or (last.id != block and trust.key_block == known):
+        if last is None or (last.id != block and trust.key_block_before(block.seqno) == known):
             raise InvalidData(f"a proof that does not get any closer to {block}")
     raise ChainUnavailable(f"the way to {block} is too long")

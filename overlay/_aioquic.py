@@ -32,6 +32,7 @@ from aioquic.quic.stream import QuicStream
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from overlay.errors import RemoteProtocolError
+from overlay.gossip.limits import Rate, RateLimits
 from overlay.tls_certificate import OwnCertificate, Proven, verify_certificate
 
 __all__ = ["Address", "Door", "Knock", "Quic", "configuration", "connection_id_of", "events"]
@@ -44,6 +45,7 @@ CONNECTION_WINDOW_BYTES: Final = 8 << 20
 IDLE_S: Final = 30.0
 CONNECTION_ID_BYTES: Final = 8
 INITIAL_BYTES_MIN: Final = 1200
+KNOCKS: Final = Rate(rate_per_s=500, burst=1000)
 _LONG: Final = 0x80
 _VERSION: Final = int(QuicProtocolVersion.VERSION_1)
 
@@ -190,17 +192,23 @@ class Door:
     """Looks at datagrams before there is a connection.
 
     Every stranger is sent away once, with a token that only its address can bring back: until
-    then it costs no memory, and whoever is blamed afterwards is at that address.
+    then it costs no memory, and whoever is blamed afterwards is at that address. Beyond `KNOCKS`,
+    more than any crowd of honest ones needs, nobody is answered: a flood from made-up addresses
+    takes a few per cent of a core, and newcomers have to knock again.
     """
 
     def __init__(self) -> None:
         self._tokens = QuicRetryTokenHandler()
+        self._knocks = RateLimits(KNOCKS, keys_max=1)
 
     def knock(self, data: bytes, address: Address, now_s: float) -> Knock:
         """Return what to do about *data*, which is for no connection that we have."""
         header = _header(data)
         if header is None or not header.version or len(data) < INITIAL_BYTES_MIN:
             return Knock()
+        return self._answer(header, address, now_s) if self._knocks.take("", now_s) else Knock()
+
+    def _answer(self, header: QuicHeader, address: Address, now_s: float) -> Knock:
         if header.version != _VERSION:
             ours = encode_quic_version_negotiation(
                 header.destination_cid, header.source_cid, [_VERSION]

@@ -41,7 +41,7 @@ from overlay._libp2p_router import Router
 from overlay._libp2p_speed import install_speed_fixes, spare_the_collector
 from overlay._libp2p_trim import carries, trim_forever
 from overlay._libp2p_ws import refuse_shared_ports
-from overlay.addresses import prefix_of
+from overlay.addresses import is_quic, prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
@@ -159,6 +159,7 @@ class Libp2pDriver:
         self._swarm = swarm
         self._pubsub = pubsub
         self._port = port
+        self._quic = config.quic
         self._turnstile = turnstile
         self._dht_protocol = network_protocol(network)
         self.peer_id = PeerId(host.get_id().to_base58())
@@ -187,7 +188,7 @@ class Libp2pDriver:
         self._observations = reach.observe(host)
         reach.see_nobody_through_relays(host)
         self.serve(AUTONAT_PROTOCOL, AutoNat(self.where, self._dial_back).serve)
-        self._autonat = AutoNat2(self.where, self._ip_versions, self._dial_back, rng=rng)
+        self._autonat = AutoNat2(self.where, self._can_dial, self._dial_back, rng=rng)
         self.serve(REQUEST_PROTOCOL, self._autonat.serve_request)
         self.serve(BACK_PROTOCOL, self._autonat.serve_back)
         self._observations.shows_our_port = port.shows_our_port
@@ -293,9 +294,11 @@ class Libp2pDriver:
     async def _dial_back(self, peer_id: PeerId, address: str, nonce: int | None = None) -> Reply:
         return await reach.dial_back(self._swarm, peer_id, address, nonce)
 
-    def _ip_versions(self) -> set[int]:
-        """Return the versions of IP in which others reach us, so that we can dial in them."""
-        return {6 if each.startswith("/ip6/") else 4 for each in self.addresses}
+    def _can_dial(self, address: str) -> bool:
+        """Return whether we speak what *address* is of; of IP, in what others reach us."""
+        kind = address.split("/")[1]
+        known = any(each.split("/")[1] == kind for each in self.addresses)
+        return known and (self._quic or not is_quic(address))
 
     def _note_new_addresses(self) -> None:
         self._new_addresses.set()
@@ -469,6 +472,7 @@ async def open_driver(
     measure_no_round_trips()
     read_ipv6_addresses()
     remember_little_of_identify()
+    reach.see_who_comes_by_quic()
     gossip_fixes.install_gossip_fixes()
     listen = [parse(each) for each in config.listen_addresses]
     refuse_shared_ports(config.listen_addresses)

@@ -52,8 +52,9 @@ def _expand_wildcard(address: Multiaddr) -> list[Multiaddr]:
     if not _is(address, "is_unspecified"):
         return [address]
     interfaces: list[Multiaddr] = get_thin_waist_addresses(address)
-    if interfaces:
-        return interfaces
+    if interfaces:  # up to the port: multiaddr (0.2.0) drops what comes after it
+        end = "".join(f"/{each}" for each in str(address).split("/")[5:])
+        return [parse(f"{each}{end}") for each in interfaces]
     loopback = str(address).replace("/ip4/0.0.0.0/", "/ip4/127.0.0.1/").replace("/::/", "/::1/")
     return [Multiaddr(loopback)]
 

@@ -21,7 +21,10 @@ from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from overlay import _libp2p_hardening as hardening
-from overlay.reach.punch import tcp_ip
+from overlay._libp2p_quic import QuicLink
+from overlay.addresses import is_quic
+from overlay.reach.pcp import Port, Transport
+from overlay.reach.punch import direct_ip, tcp_ip
 from overlay.reach.verdict import port_of
 
 logger = logging.getLogger(__name__)
@@ -55,20 +58,22 @@ class ListeningPort:
                 return (wildcard if ip.is_unspecified else str(ip), port_of(listening))
         return None
 
-    def forwardable(self, version: int) -> tuple[int, ...]:
-        """Return the TCP ports of IPv4 or IPv6 that we listen on, and a router could let in."""
-        found = ((tcp_ip(each), port_of(each)) for each in self._listening())
+    def forwardable(self, version: int) -> tuple[Port, ...]:
+        """Return the ports of IPv4 or IPv6 that we listen on, and a router could let in."""
         return tuple(
-            port
-            for ip, port in found
-            if ip is not None and ip.version == version and not ip.is_loopback
+            Port(port_of(each), Transport.UDP if is_quic(each) else Transport.TCP)
+            for each in self._listening()
+            if (ip := direct_ip(each)) is not None and ip.version == version and not ip.is_loopback
         )
 
     def shows_our_port(self, connection: Any) -> bool:
         """Return whether *connection* uses the listening port at our end."""
         if connection.direction is Direction.INBOUND:
             return True
-        return connection.muxed_conn.get_remote_address() in self._dialed
+        muxed = connection.muxed_conn
+        if isinstance(muxed, QuicLink):
+            return muxed.is_from_listener
+        return muxed.get_remote_address() in self._dialed
 
     async def dial(self, address: str, source: Endpoint) -> RawConnection:
         """Dial *address* from *source*, or not at all.

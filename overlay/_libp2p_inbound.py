@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import trio
+from libp2p.abc import IMuxedConn
 from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError, IOException
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.exceptions import SwarmException
@@ -62,10 +63,13 @@ def take_turns(connection: Any, turnstile: Turnstile) -> None:
     Only what comes over a socket: for circuits see `overlay._libp2p_relay.CircuitSocket`.
     """
     address = address_of(connection)
+    newcomer = Newcomer(turnstile, prefix_of(address) or address, address)
+    if isinstance(connection, IMuxedConn):
+        connection.newcomer = newcomer  # type: ignore[attr-defined]  # a `QuicLink`
+        return
     while connection is not None and not isinstance(connection, TrioTCPStream):
         connection = getattr(connection, "stream", None)
     if connection is not None:
-        newcomer = Newcomer(turnstile, prefix_of(address) or address, address)
         setattr(connection, NEWCOMER, newcomer)
 
 

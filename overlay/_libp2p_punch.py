@@ -19,17 +19,20 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 from overlay import _libp2p_hardening as hardening
 from overlay._libp2p_addresses import parse
 from overlay._libp2p_dial import ListeningPort
+from overlay._libp2p_quic_socket import QuicTransport
+from overlay.addresses import is_quic
 from overlay.cleanup import shielded
 from overlay.driver import ByteStream
 from overlay.errors import PeerUnavailable
 from overlay.ids import PeerId, short
-from overlay.reach.punch import Dial, Role, own_candidates, tcp_ip, worth_dialing
+from overlay.reach.punch import Dial, Role, own_candidates, worth_dialing
 from overlay.reach.punching import Puncher
-from overlay.reach.verdict import port_of
 
 logger = logging.getLogger(__name__)
 
 CONNECTED_POLL_S: Final = 0.05
+QUIC_AFTER_S: Final = 1.0
+"""A connection of TCP, which carries more, has so much time to be there first."""
 IDENTIFY_S: Final = 2.0
 """How long a peer may take to say where it is."""
 KNOWN_S: Final = 4.0
@@ -102,8 +105,7 @@ class Punching:
 
     def _own(self) -> tuple[str, ...]:
         direct = [each.rpartition("/p2p/")[0] for each in self._announced()]
-        ports = [port_of(each) for each in direct if tcp_ip(each) is not None]
-        return own_candidates(self._mapped(), ports[0] if ports else 0, direct)
+        return own_candidates(self._mapped(), direct)
 
     async def _open_by_id(self, peer_id: PeerId, protocol: str) -> ByteStream:
         return await self._open_stream(ID.from_string(peer_id), protocol)
@@ -137,6 +139,8 @@ class Punching:
             await trio.sleep(CONNECTED_POLL_S)
 
     async def _as_client(self, peer_id: PeerId, address: str) -> None:
+        if is_quic(address):
+            await trio.sleep(QUIC_AFTER_S)
         source = self._port.source_for(address)
         try:
             await self._swarm._dial_addr_single_attempt(
@@ -147,6 +151,8 @@ class Punching:
 
     async def _as_server(self, peer_id: PeerId, address: str) -> None:
         """Dial, and then behave as if we had been dialed; who it is, the handshake tells."""
+        if is_quic(address):
+            await self._open_nat(address)
         source = self._port.source_for(address)
         if source is None or self._nursery is None:
             return
@@ -163,6 +169,12 @@ class Punching:
             if not self._direct(peer_id):  # else the pair of ports stays taken
                 with shielded(CLOSE_S):
                     await raw.close()
+
+    async def _open_nat(self, address: str) -> None:
+        """Have our NAT let in what comes by QUIC from *address*, until cancelled."""
+        transport = self._swarm.transport_manager.transport_for_dialing(parse(address))
+        if isinstance(transport, QuicTransport):
+            await transport.open_nat(parse(address))
 
     # -- leaving the relay --
 

@@ -11,7 +11,7 @@ Source: libp2p specs, quic/README.md.
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 import trio
 from libp2p.abc import IMuxedConn, IMuxedStream
@@ -34,6 +34,7 @@ from overlay.errors import RemoteProtocolError
 from overlay.ids import PeerId
 from overlay.limits.budget import Holder
 from overlay.limits.gate import Gate
+from overlay.limits.turnstile import Newcomer
 from overlay.tls_certificate import Proven
 
 logger = logging.getLogger(__name__)
@@ -43,11 +44,24 @@ UNACKNOWLEDGED_BYTES_MAX: Final = 2 << 20
 WRITE_STALL_S: Final = 120.0
 """How long a writer waits for a reader, as over TCP."""
 KEEP_ALIVE_S: Final = IDLE_S / 3
-WAITING_DATAGRAMS_MAX: Final = 8
+WAITING_DATAGRAMS_MAX: Final = 64
 ARRIVED_MAX: Final = 256
 _CHUNK_BYTES: Final = 64 * 1024
 _IN_ORDER: Final = 0
 _REFUSED: Final = 1
+
+
+class UdpAddress(NamedTuple):
+    """Where a peer is, where libp2p expects a host and a port, and means TCP."""
+
+    host: str
+    port: int
+
+
+def quic_multiaddr(address: UdpAddress) -> Multiaddr:
+    """Return *address* as a multiaddr of QUIC."""
+    kind = "ip6" if ":" in address.host else "ip4"
+    return parse(f"/{kind}/{address.host}/udp/{address.port}/quic-v1")
 
 
 class QuicStream(IMuxedStream):
@@ -187,6 +201,10 @@ class QuicStream(IMuxedStream):
 class Socket(Protocol):
     """What a connection asks of the socket that it shares with others."""
 
+    @property
+    def listens(self) -> bool:
+        """Whether strangers may come in here."""
+
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram, or lose it."""
 
@@ -215,6 +233,7 @@ class QuicLink(IMuxedConn):
 
     Attributes:
         deadline_s: when `handle_timer` wants to be called, in the time of trio.
+        newcomer: the turns for which what comes first has to wait, if any.
         peer_id: who the peer is, once `open` returned.
     """
 
@@ -237,7 +256,9 @@ class QuicLink(IMuxedConn):
         self._gate = gate
         self._clock = clock
         self._quic: Quic | None = None
-        self._waiting: list[bytes] = []
+        self.newcomer: Newcomer | None = None
+        self._waiting: list[tuple[bytes, Address]] = []
+        self._came = trio.Event()
         self._proven: Proven | None = None
         self._shaken = trio.Event()
         self._fault: Exception | None = None
@@ -266,6 +287,11 @@ class QuicLink(IMuxedConn):
         """Whether nothing passes any more."""
         return self.event_closed.is_set()
 
+    @property
+    def is_from_listener(self) -> bool:
+        """Whether our end is the port that we listen on."""
+        return self._socket.listens
+
     async def open(self, expected: str = "") -> None:
         """Do the handshake; whoever calls sets a deadline, and closes if it fails.
 
@@ -280,10 +306,9 @@ class QuicLink(IMuxedConn):
         self._socket.add_id(quic.host_cid, self)
         if quic.is_client:
             quic.connect(self._address, trio.current_time())
-        for data in self._waiting:
-            self.receive(data, self._address)
-        self._waiting.clear()
-        self.advance()
+        while self.newcomer is not None and not self._shaken.is_set():
+            await self._take_turn(self.newcomer)
+        self._take_waiting()
         await self._shaken.wait()
         if self._proven is None:
             raise self._fault or ConnectionClosedError("the handshake of QUIC broke off")
@@ -294,6 +319,10 @@ class QuicLink(IMuxedConn):
     async def start(self) -> None:
         """Stay until the connection ends."""
         self.event_started.set()
+        while self.newcomer is not None and self.newcomer.is_new and not self.is_closed:
+            await self._take_turn(self.newcomer)
+        self.newcomer = None
+        self._take_waiting()
         await self.event_closed.wait()
 
     async def open_stream(self) -> QuicStream:
@@ -319,12 +348,11 @@ class QuicLink(IMuxedConn):
 
     def get_remote_address(self) -> tuple[str, int] | None:
         """Return where the peer is."""
-        return self._address
+        return UdpAddress(*self._address)
 
     def get_transport_addresses(self) -> list[Multiaddr]:
         """Return where the peer is, as a multiaddr."""
-        ip, port = self._address
-        return [parse(f"/ip{6 if ':' in ip else 4}/{ip}/udp/{port}/quic-v1")]
+        return [quic_multiaddr(UdpAddress(*self._address))]
 
     def get_connection_type(self) -> ConnectionType:
         """Say that no relay is between."""
@@ -332,18 +360,38 @@ class QuicLink(IMuxedConn):
 
     # -- the socket's side ------------------------------------------------------------------
 
-    def receive(self, data: bytes, address: Address) -> None:
-        """Take one datagram; `advance` comes after a few."""
-        if self._quic is None:
-            if len(self._waiting) < WAITING_DATAGRAMS_MAX:
-                self._waiting.append(data)
-            return
+    def receive(self, data: bytes, address: Address) -> bool:
+        """Take one datagram; return whether `advance` should come, after a few."""
+        if self._quic is not None and self.newcomer is None:
+            self._receive(self._quic, data, address)
+            return True
+        if len(self._waiting) < WAITING_DATAGRAMS_MAX:  # else it is lost, and sent again
+            self._waiting.append((data, address))
+        self._came.set()
+        return False
+
+    def _receive(self, quic: Quic, data: bytes, address: Address) -> None:
         self._heard_s = trio.current_time()
         try:
-            self._quic.receive_datagram(data, address, self._heard_s)
+            quic.receive_datagram(data, address, self._heard_s)
         except Exception as error:  # noqa: BLE001  (a wall: what a peer sends ends its connection)
             logger.debug("aioquic: %r", error)
             self._fail(RemoteProtocolError(f"QUIC: {error!r}", penalty=10))
+
+    async def _take_turn(self, newcomer: Newcomer) -> None:
+        """Wait until something came, and for a turn; then take what came."""
+        if not self._waiting:
+            self._came = trio.Event()
+            await self._came.wait()
+        await newcomer.turn()
+        self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        if self._quic is not None:
+            for data, address in self._waiting:
+                self._receive(self._quic, data, address)
+        self._waiting.clear()
+        self.advance()
 
     def handle_timer(self, now_s: float) -> None:
         """Do what time asks for: send again, keep alive, give up."""
@@ -486,6 +534,7 @@ class QuicLink(IMuxedConn):
             return
         self.event_closed.set()
         self._shaken.set()
+        self._came.set()
         self._arrived_send.close()
         for stream in self._streams.values():
             stream.wake()

@@ -6,6 +6,7 @@ Source: libp2p specs, quic/README.md and addressing/README.md.
 
 import ipaddress
 import logging
+import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -22,7 +23,7 @@ from overlay._libp2p_addresses import parse
 from overlay._libp2p_quic import QuicLink
 from overlay.addresses import is_quic
 from overlay.errors import RemoteProtocolError
-from overlay.identity import Identity
+from overlay.identity import Identity, generate_identity
 from overlay.limits.gate import Gate
 from overlay.tls_certificate import make_certificate
 
@@ -33,6 +34,9 @@ BATCH: Final = 64
 """Datagrams that are read before anybody else has a turn."""
 BUFFER_BYTES: Final = 4 << 20
 OPEN_S: Final = 10.0
+HOLE_S: Final = (0.01, 0.2)
+HOLE_BYTES: Final = 32
+"""Too few to be taken for the start of a connection."""
 LINKS_MAX: Final = 4096
 """Ids that one socket knows; a connection has up to eight."""
 
@@ -95,6 +99,11 @@ class QuicSocket:
         self._life.cancel()
         self._socket.close()
 
+    @property
+    def listens(self) -> bool:
+        """Whether strangers may come in here."""
+        return self._greet is not None
+
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram; what the system does not take is lost, and QUIC sends it again."""
         try:
@@ -134,6 +143,7 @@ class QuicSocket:
             link.advance()
 
     def _link_for(self, data: bytes, address: Address) -> QuicLink | None:
+        """Hand *data* on; return whose it was, if there is something to do about it now."""
         connection_id = connection_id_of(data)
         if connection_id is None:
             return None
@@ -145,9 +155,7 @@ class QuicSocket:
             if knock.accepted is not None:
                 self._greet(connection_id, address, knock.accepted)
                 link = self._links.get(connection_id)
-        if link is not None:
-            link.receive(data, address)
-        return link
+        return link if link is not None and link.receive(data, address) else None
 
 
 class QuicListener(IListener):
@@ -277,6 +285,23 @@ class QuicTransport(ITransport):
         self.sockets.append(made)
         self._nursery.start_soon(made.run)
         return made
+
+    def stranger(self) -> "QuicTransport":
+        """Return the same for one dial under an id, and from a port, of its own."""
+        return QuicTransport(generate_identity(), self._gate, self._clock)
+
+    async def open_nat(self, maddr: Multiaddr) -> None:
+        """Send random bytes to *maddr* until cancelled, from where we listen, if we do.
+
+        So the NAT before us takes what comes from there for the answer.
+
+        Source: libp2p specs, relay/DCUtR.md, section "The Protocol".
+        """
+        ip, port = endpoint_of(maddr)
+        below = self._socket_to(ip)
+        while below.listens:
+            below.send(secrets.token_bytes(HOLE_BYTES), (str(ip), port))
+            await trio.sleep(HOLE_S[0] + secrets.randbelow(1000) / 1000 * (HOLE_S[1] - HOLE_S[0]))
 
 
 def endpoint_of(maddr: Multiaddr) -> tuple[IP, int]:

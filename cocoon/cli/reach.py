@@ -15,7 +15,7 @@ from cocoon.clock import wall_clock
 from cocoon.config import NodeConfig
 from cocoon.config_network import NetworkConfig
 from cocoon.errors import ConfigError
-from overlay.addresses import is_circuit, is_websocket, without_peer
+from overlay.addresses import is_circuit, is_quic, is_websocket, quic_beside, without_peer
 from overlay.errors import LocalProtocolError, OverlayError
 from overlay.ids import PeerId, short
 from overlay.reach.dialback import Answer
@@ -37,7 +37,7 @@ ANY_PORT: Final = "/ip4/0.0.0.0/tcp/0"
 RELAY_S: Final = 12.0
 ROUTER_S: Final = 15.0
 EXIT_NOT_REACHABLE: Final = 3
-QUIC_WORDS: Final = "QUIC is on: experimental, asked of nobody here, and dialed after TCP"
+QUIC_WORDS: Final = "QUIC is on: experimental, and dialed after TCP"
 HEADLINES: Final = {
     Reach.DIRECT: "others reach this node directly",
     Reach.RELAYED: "others reach this node through a relay; it only dials out itself",
@@ -72,7 +72,9 @@ async def examine(config: NodeConfig, output: Output) -> Report:
     network = config.network
     plain = tuple(each for each in network.listen_addresses if not is_websocket(each))
     said = (*plain, *(each for each in network.announce_addresses if not is_websocket(each)))
-    ports = list(dict.fromkeys(port for each in said if (port := port_of(each))))
+    ports = list(
+        dict.fromkeys(port for each in said if not is_quic(each) and (port := port_of(each)))
+    )
     listening = tuple(_free(each) for each in plain) or (ANY_PORT,)
     guest = msgspec.structs.replace(
         network,
@@ -83,7 +85,6 @@ async def examine(config: NodeConfig, output: Output) -> Report:
         bootstrap=(*network.bootstrap, *network.rendezvous),
         local_discovery=False,
         port_mapping=network.port_mapping and listening == plain,
-        quic=False,
     )
     async with open_host(host_settings(guest), generate_identity(), clock=wall_clock) as host:
         output.note("asking peers to dial back ...")
@@ -92,8 +93,9 @@ async def examine(config: NodeConfig, output: Output) -> Report:
         mapped = _mapped(host)
         ours = [ip for each in host.observed if (ip := ip_of(each)) and is_ours(ip)]
         told = [each for each in network.announce_addresses if not is_websocket(each)]
-        answers = await _ask_all(host, worth_asking([*told, *mapped], host, ports))
-        ports = list(dict.fromkeys([*ports, *map(port_of, mapped)]))
+        asked = worth_asking([*told, *mapped], host, ports, quic=network.quic)
+        answers = await _ask_all(host, asked)
+        ports = list(dict.fromkeys([*ports, *(port_of(a) for a in mapped if not is_quic(a))]))
         if network.relays:
             await _wait_for_relay(host)
         return judge(host.addresses, ours, host.observed, answers, ports, router=router)
@@ -144,18 +146,22 @@ def _mapped(host: "Node") -> list[str]:
     return [each for each in direct if is_public(ip_of(each)) and not is_ours(ip_of(each))]
 
 
-def worth_asking(told: Sequence[str], host: "Node", ports: Sequence[int]) -> list[str]:
+def worth_asking(
+    told: Sequence[str], host: "Node", ports: Sequence[int], *, quic: bool = False
+) -> list[str]:
     """Return at which addresses peers are asked to dial us: the most promising first.
 
     Those told to others, and our ports wherever others see us, and on public addresses of this
-    machine: of IPv6, say, that no peer has seen yet.
+    machine: of IPv6, say, that no peer has seen yet. Those of QUIC come last.
     """
     own = (ip for each in host.addresses if is_public(ip := ip_of(each)) and is_ours(ip))
     ips = dict.fromkeys([*map(ip_of, host.observed), *own])
     guesses = [
         f"/{'ip6' if ':' in ip else 'ip4'}/{ip}/tcp/{port}" for port in ports for ip in ips if ip
     ]
-    return list(dict.fromkeys([*map(without_peer, told), *guesses]))[:ADDRESSES_MAX]
+    beside = map(quic_beside, guesses if quic else ())
+    found = dict.fromkeys([*map(without_peer, told), *guesses, *beside])
+    return sorted(found, key=is_quic)[:ADDRESSES_MAX]
 
 
 async def _ask_all(host: "Node", addresses: Sequence[str]) -> list[Answer]:
@@ -210,6 +216,12 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("behind NAT", nat),
         ("TCP ports to open", ", ".join(str(port) for port in report.tcp_ports) or "none"),
         ("dialed back by", f"{report.asked} tries"),
+        *((("reached by QUIC at", ", ".join(report.quic_at)),) if report.quic_at else ()),
+        *(
+            (("by QUIC in vain", ", ".join(report.quic_silent_at)),)
+            if report.quic_silent_at
+            else ()
+        ),
     ]
 
 

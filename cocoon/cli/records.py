@@ -1,12 +1,13 @@
 """Commands about what is over: explain, receipts. They need no network."""
 
 import argparse
+from pathlib import Path
 
 import msgspec
 
 from cocoon.cli.output import Output
 from cocoon.cli.settings import load
-from cocoon.errors import ConfigError
+from cocoon.errors import UNDECODABLE, ConfigError
 from cocoon.kernel_profiles import profile_of
 from cocoon.market.explain import HEADER, Explanation, render
 from cocoon.messages import Kind
@@ -21,11 +22,18 @@ def explain_command(parsed: argparse.Namespace, output: Output) -> int:
     if not paths:
         raise ConfigError(f"no {f'job {parsed.job}' if parsed.job else 'job yet'} in {directory}")
     chosen = paths if parsed.job else paths[-1:]
-    records = [msgspec.json.decode(path.read_bytes(), type=Explanation) for path in chosen]
+    records = [_explanation(path) for path in chosen]
     for record in records:
         output.table(f"job {record.job_id}", HEADER, render(record)[1:])
     output.result(records)
     return 0
+
+
+def _explanation(path: Path) -> Explanation:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Explanation)
+    except (OSError, *UNDECODABLE) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
 def receipts_command(parsed: argparse.Namespace, output: Output) -> int:

@@ -17,10 +17,19 @@ from cocoon.payments.payee_store import PayeeStore
 from cocoon.payments.sightings import Sightings
 from cocoon.payments.turns import Turns
 from contracts.chain import Chain
-from contracts.channel import EXTERNAL_LOCKS_MAX, RENT_NANOTON, RESERVE_NANOTON, ChannelState
+from contracts.channel import (
+    EXTERNAL_LOCKS_MAX,
+    RENT_NANOTON,
+    RESERVE_NANOTON,
+    ChannelState,
+    claim_body,
+    external_message,
+    locked_claim_body,
+)
 from contracts.channel_client import claim as claim_on_chain
 from contracts.channel_client import claim_locked, read_channel
-from contracts.errors import ChainUnavailable, ContractError, MessageRejected
+from contracts.delivery import hand_in
+from contracts.errors import ChainUnavailable, ContractError, InvalidData, MessageRejected
 from contracts.locks import LockedVoucher, Witness, is_settled
 from contracts.units import NO_MONEY, NanoTon
 
@@ -74,6 +83,7 @@ class Claiming:
         self._claim_worth = claim_worth
         self._timeout_s = timeout_s
         self._refused: dict[str, tuple[NanoTon, float]] = {}
+        self._unseen_at_s: dict[str, float] = {}
         self._released_at_s: dict[str, float] = {}
         self._tried_at_s: dict[str, float] = {}
         self._looks: Turns[str] = Turns()
@@ -166,12 +176,34 @@ class Claiming:
                 # What we hold is on the disk already: to claim it needs no writing.
                 _log.error("channel %s is claimed from all the same: %s", address, error)
                 state, worth = self._store.book.channels[address].state, NO_MONEY
+            except InvalidData:
+                await self._claim_unseen(address)
+                raise
             must = await self._must_claim(state)
             if must:
                 worth = NO_MONEY
             for claim in state.claim(worth=worth):
                 if must or state.close_at_unix_s or not self._refused_lately(address, claim.worth):
                     await self._claim(address, state, claim)
+
+    async def _claim_unseen(self, address: str) -> None:
+        """Hand the best voucher in where there is something that we cannot read.
+
+        The payer may have made it so, to leave meanwhile; or a server says what makes no sense.
+        A claim that is refused costs nothing.
+        """
+        if trio.current_time() - self._unseen_at_s.get(address, -REFUSED_AGAIN_S) < REFUSED_AGAIN_S:
+            return
+        for claim in self._store.book.channels[address].state.claim(worth=NO_MONEY):
+            self._unseen_at_s[address] = trio.current_time()
+            body = claim_body(claim.total, claim.signature)
+            if claim.locks:
+                voucher = LockedVoucher(
+                    total_nanoton=claim.total, locks=claim.locks, signature=claim.signature
+                )
+                body = locked_claim_body(voucher, [None] * len(claim.locks))
+            refused = await hand_in(self._chain, external_message(address, body))
+            _log.warning("claimed unseen from %s: %s", address, refused or "handed in")
 
     def _refused_lately(self, address: str, worth: NanoTon) -> bool:
         refused, at_s = self._refused.get(address, (NO_MONEY, 0.0))

@@ -8,12 +8,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from cocoon.messages import PriceSchedule
+from cocoon.provider.lease import Lease
 from contracts.units import NO_MONEY, TICKER, NanoTon, format_coins
 
 FORGIVEN_AFTER_S: Final = 600.0
 OWNERS_MAX: Final = 4096
 WASTED_MAX: Final = 2
-"""So often somebody may take a slot and not bring the input: a network may fail, too."""
+"""So often somebody may take a slot for nothing: networks fail, and people change their minds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,31 @@ class Debtors:
             self._remember(owner, amount, 0, now_unix_s)
 
     def wasted(self, owner: str, now_unix_s: float) -> None:
-        """*owner* took a slot, and the input never came whole."""
+        """*owner* took a slot, and brought no input, or left before anything was due."""
         self._remember(owner, NO_MONEY, 1, now_unix_s)
+
+    def paid(self, owner: str, now_unix_s: float) -> None:
+        """A job of *owner* was paid: the slots that it wasted before are made good."""
+        record = self._record(owner, now_unix_s)
+        if record.wasted and not record.owed:
+            del self._records[owner]
+
+    def job_over(self, owner: str, lease: Lease, now_unix_s: float) -> None:
+        """A job of *owner* has run: remember how it was paid, or that nothing came of it."""
+        if not lease.settled:
+            self.add(owner, lease.at_risk_nanoton, now_unix_s)
+        elif lease.cost_nanoton:
+            self.paid(owner, now_unix_s)
+        elif lease.schedule != PriceSchedule():
+            self.wasted(owner, now_unix_s)
 
     def owed_by(self, owner: str, now_unix_s: float) -> NanoTon:
         """Return what *owner* owes; nothing once it is forgiven."""
         return self._record(owner, now_unix_s).owed
+
+    def has_wasted(self, owner: str, now_unix_s: float) -> bool:
+        """Return whether *owner* took a slot for nothing lately: no slot waits for it."""
+        return self._record(owner, now_unix_s).wasted > 0
 
     def objection(self, owner: str, now_unix_s: float) -> str:
         """Return why *owner* is not served now, in words, or ""."""
@@ -56,7 +77,7 @@ class Debtors:
         if record.owed:
             why = f"{format_coins(record.owed)} {TICKER} of an earlier job was not paid"
         elif record.wasted > WASTED_MAX:
-            why = f"{record.wasted} slots were taken and their input never came"
+            why = f"{record.wasted} slots were taken, and nothing came of them"
         else:
             return ""
         return f"{why}; ask again in {max(1, round(record.until_unix_s - now_unix_s))} s"

@@ -53,8 +53,8 @@ class OpenJobs:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def begin(self, line: Line, accept: Accept, kind: Kind) -> None:
-        """A job was accepted on *line*; see `outlives_connection`.
+    def begin(self, line: Line, accept: Accept, kind: Kind, *, trusted: bool) -> None:
+        """A job was accepted on *line*; it waits for a *trusted* one: see `outlives_connection`.
 
         Raises:
             PeerMisbehaved: another job of this requester has the same input: the same
@@ -63,7 +63,8 @@ class OpenJobs:
         key = line.peer_id, accept.input_hash
         if key in self._jobs:
             raise PeerMisbehaved("another job has this very input")
-        waits = outlives_connection(kind, accept.input_segments) and not self._has_lapsed(key[0])
+        outlives = outlives_connection(kind, accept.input_segments)
+        waits = outlives and trusted and not self._has_lapsed(key[0])
         line.begin(self._patience_s if waits else 0, first_s=FIRST_S)
         self._jobs[key] = _OpenJob(line, accept.payment.channel_address)
 

@@ -284,7 +284,7 @@ class Session:
     def _consider(
         self, shelf: Shelf, request: RequestForOffer, request_hash: bytes
     ) -> Draft | Refusal:
-        if objection := self._bad_record(self._stream.peer_id):
+        if objection := self._shop.debtors.objection(self._stream.peer_id, self._shop.clock()):
             return Refusal(code=RefusalCode.PAYMENT, detail=objection)
         if shelf.desk.free_slots > 0 and shelf.pool.free_slots < 1:
             return Refusal(code=RefusalCode.BUSY, detail="no worker is free")
@@ -297,11 +297,8 @@ class Session:
             now_unix_s=self._now_unix_s(),
         )
 
-    def _bad_record(self, *owners: str) -> str:
-        """Return why a requester, by its peer id and payer key, is not served now, or ""."""
-        debtors, now_unix_s = self._shop.debtors, self._shop.clock()
-        found = (debtors.objection(owner, now_unix_s) for owner in owners)
-        return next(filter(None, found), "")
+    def _has_wasted(self, owner: str) -> bool:
+        return self._shop.debtors.has_wasted(owner, self._shop.clock())
 
     async def _offer(self, shelf: Shelf, draft: Draft | Refusal) -> None:
         if isinstance(draft, Refusal):
@@ -349,7 +346,8 @@ class Session:
         if isinstance(agreement, Refusal):
             raise Refused(agreement.code.value, agreement.detail)
         try:
-            self._shop.open_jobs.begin(self._stream, accept, shelf.model.kind)
+            trusted = not any(map(self._has_wasted, self._owners(accept)))
+            self._shop.open_jobs.begin(self._stream, accept, shelf.model.kind, trusted=trusted)
             transcript = transcript_hash(
                 agreement.offer.statement_id,
                 offered.signed.body,
@@ -370,8 +368,9 @@ class Session:
 
     async def _admit_and_run(self, deal: Deal) -> ReceiptFile:
         offer, payment = deal.agreement.offer, deal.accept.payment
-        if objection := self._bad_record(*self._owners(deal)):
-            raise Refused(RefusalCode.PAYMENT.value, objection)
+        for owner in self._owners(deal.accept):
+            if objection := self._shop.debtors.objection(owner, self._shop.clock()):
+                raise Refused(RefusalCode.PAYMENT.value, objection)
         await self._shop.open_jobs.make_way(self._stream.peer_id, payment.channel_address)
         channel = await self._shop.payee.admit(
             payment,
@@ -389,16 +388,16 @@ class Session:
                 job = job_for_worker(kind, offer.limits, deal.request, job_input)
                 return await self._run(deal, job, worker, JobTill(channel), request_hash)
 
-    def _owners(self, deal: Deal) -> tuple[str, str]:
+    def _owners(self, accept: Accept) -> tuple[str, str]:
         """Return what the requester's record is kept under."""
-        return self._stream.peer_id, deal.accept.payment.payer_key.hex()
+        return self._stream.peer_id, accept.payment.payer_key.hex()
 
     async def _input_of(self, deal: Deal) -> tuple[JobInput, bytes]:
         """Receive the input; remember who took a slot and did not bring one."""
         try:
             return await self._read_input(deal)
         except (PeerUnavailable, PeerMisbehaved, RemoteProtocolError, Refused):
-            for owner in self._owners(deal):
+            for owner in self._owners(deal.accept):
                 self._shop.debtors.wasted(owner, self._shop.clock())
             raise
 
@@ -456,14 +455,14 @@ class Session:
         except JournalError:
             raise  # our disk, not their purse
         except (PeerMisbehaved, RemoteProtocolError, PaymentError):
-            self._remember_debt(deal, execution)
+            self._remember(deal, execution.lease)
             raise
         except WorkerFailed as error:
             code = RefusalCode.INPUT if error.bad_input else RefusalCode.INTERNAL
             raise Refused(code.value, str(error)) from error
         finally:
             self._tell_end(job.job_id, execution)
-        self._remember_debt(deal, execution)
+        self._remember(deal, execution.lease)
         deal.shelf.measured(execution.speed_milli_per_s)
         return self._receipt_file(deal, execution, signed)
 
@@ -503,9 +502,9 @@ class Session:
             with trio.move_on_after(COUNTERSIGN_TIMEOUT_S):
                 await execution.wait_countersigned()
 
-    def _remember_debt(self, deal: Deal, execution: Execution) -> None:
-        for owner in self._owners(deal):
-            self._shop.debtors.add(owner, execution.lease.at_risk_nanoton, self._shop.clock())
+    def _remember(self, deal: Deal, lease: Lease) -> None:
+        for owner in self._owners(deal.accept):
+            self._shop.debtors.job_over(owner, lease, self._shop.clock())
 
     def _receipt(
         self, deal: Deal, execution: Execution, request_hash: bytes, started_at_unix_s: int

@@ -86,7 +86,7 @@ from cocoon.requester.plan import (
 from cocoon.requester.rounds import Rounds
 from cocoon.requester.stakes import Stakes
 from cocoon.requester.talks import Agreed, Talks, hang_up, hold_slot
-from cocoon.requester.tracks import Tracks
+from cocoon.requester.tracks import BLAMELESS, Tracks
 from contracts.errors import ChainUnavailable, ContractError
 from contracts.units import NO_MONEY, NanoTon, parse_coins
 from overlay.errors import OverlayError, PeerUnavailable
@@ -230,7 +230,7 @@ class Requester:
             job.rounds.lost_slot(attempt.provider)
         elif not expired:  # opening a channel may outlast an offer: ask for another
             job.excluded[attempt.provider] = attempt.failure
-        if not isinstance(error, Refused):
+        if not isinstance(error, Refused) or error.code not in BLAMELESS:
             self.tracks.failed(attempt.provider)
         logger.info("%s failed: %s", attempt.provider, attempt.failure)
         tokens = len(job.progress.token_ids)

@@ -12,6 +12,7 @@ import msgspec
 
 from cocoon.errors import UNDECODABLE
 from cocoon.market.match import Track
+from cocoon.messages import RefusalCode
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,11 @@ COUNT_MAX: Final = 1000
 """Counts are halved here, so that what happened long ago weighs less."""
 
 
+BLAMELESS: Final = frozenset(
+    code.value for code in (RefusalCode.BUSY, RefusalCode.EXPIRED, RefusalCode.INPUT)
+)
+"""Refusals after an offer that say nothing of a provider; for others a channel may have been
+opened in vain, which costs us, and it nothing."""
 CHANNELS_MAX: Final = 64
 """Channels to one provider: one for each job that ran beside others, as long as it is open."""
 

@@ -66,8 +66,13 @@ class Newcomer:
         self._member = member
         self._turns_left = NEWCOMER_TURNS
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it still has to wait."""
+        return self._turns_left > 0
+
     async def turn(self) -> None:
         """Wait, if it is still new."""
-        if self._turns_left > 0:
+        if self.is_new:
             self._turns_left -= 1
             await self._turnstile.take(self._group, self._member)

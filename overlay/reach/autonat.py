@@ -27,7 +27,7 @@ from overlay.reach.dialback import (
     TOTAL_RATE,
     Reply,
 )
-from overlay.reach.punch import tcp_ip
+from overlay.reach.punch import direct_ip, tcp_ip
 from overlay.relay.circuit import read_message
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def worth_dialing_back(addresses: Sequence[str], observed: str) -> tuple[str, ..
     >>> worth_dialing_back(["/ip4/8.8.4.4/tcp/1", "/ip4/9.9.9.9/tcp/1"], "/ip4/8.8.4.4/tcp/5")
     ('/ip4/8.8.4.4/tcp/1',)
     """
-    source = tcp_ip(observed)
+    source = direct_ip(observed)
     if source is None:
         return ()
     same = (each for each in addresses if tcp_ip(each) == source)

@@ -12,7 +12,7 @@ Source: libp2p specs, autonat/autonat-v2.md.
 import logging
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,7 +48,7 @@ from overlay.reach.dialback import (
     TOTAL_RATE,
     Reply,
 )
-from overlay.reach.punch import tcp_ip
+from overlay.reach.punch import direct_ip
 
 logger = logging.getLogger(__name__)
 
@@ -96,12 +96,12 @@ class Answerer:
 
     Args:
         observed: the multiaddr that the asker comes from.
-        versions: of IP, in which we can dial: 4, 6.
+        can_dial: whether we speak what an address is of.
         toll_bytes: what a dial to another IP address costs the asker.
     """
 
-    def __init__(self, observed: str, versions: Collection[int], toll_bytes: int) -> None:
-        self._source, self._versions = tcp_ip(observed), versions
+    def __init__(self, observed: str, can_dial: Callable[[str], bool], toll_bytes: int) -> None:
+        self._source, self._can_dial = direct_ip(observed), can_dial
         self._left_bytes = toll_bytes
         self._dial: Dial | None = None
 
@@ -120,8 +120,8 @@ class Answerer:
 
     def _begin(self, question: Question) -> Answer | Toll | Dial:
         for index, address in enumerate(question.addresses):
-            ip = tcp_ip(address)
-            if self._source is None or ip is None or ip.version not in self._versions:
+            ip = direct_ip(address)
+            if self._source is None or ip is None or not self._can_dial(address):
                 continue
             if ip == self._source or (ip.is_global and not ip.is_multicast):
                 self._dial = Dial(index, address, question.nonce, ip != self._source)
@@ -134,7 +134,7 @@ class AutoNat2:
 
     Args:
         where: returns the multiaddr that a connected peer comes from, "" through a relay.
-        versions: returns the versions of IP in which we can dial.
+        can_dial: returns whether we speak what an address is of.
         dial: dials a peer at one address under another id than ours, and says the nonce.
         rng: draws tolls.
     """
@@ -142,12 +142,12 @@ class AutoNat2:
     def __init__(
         self,
         where: Callable[[PeerId], str],
-        versions: Callable[[], Collection[int]],
+        can_dial: Callable[[str], bool],
         dial: Callable[[PeerId, str, int], Awaitable[Reply]],
         *,
         rng: random.Random,
     ) -> None:
-        self._where, self._versions, self._dial, self._rng = where, versions, dial, rng
+        self._where, self._can_dial, self._dial, self._rng = where, can_dial, dial, rng
         self._peers = RateLimits(PEER_RATE, keys_max=PEERS_REMEMBERED_MAX)
         self._targets = RateLimits(TARGET_RATE, keys_max=PEERS_REMEMBERED_MAX)
         self._total = RateLimits(TOTAL_RATE, keys_max=1)
@@ -184,7 +184,7 @@ class AutoNat2:
 
     async def _serve(self, raw: ByteStream) -> Answer:
         toll_bytes = self._rng.randint(*TOLL_BYTES)
-        answerer = Answerer(self._where(raw.peer_id), self._versions(), toll_bytes)
+        answerer = Answerer(self._where(raw.peer_id), self._can_dial, toll_bytes)
         talk = _Talk(raw)
         while True:
             match answerer.take(await talk.receive()):
@@ -198,7 +198,7 @@ class AutoNat2:
                     continue
 
     async def _dial_one(self, peer_id: PeerId, dial: Dial) -> Answer:
-        ip = tcp_ip(dial.address)
+        ip = direct_ip(dial.address)
         if dial.paid and not self._targets.take(ip, trio.current_time()):
             return Answer(Status.REQUEST_REJECTED)
         reply = Reply.SILENT

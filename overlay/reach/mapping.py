@@ -13,7 +13,7 @@ import trio
 from overlay.cleanup import shielded
 from overlay.errors import OverlayError
 from overlay.reach.gateway import Gateway, Silent, find_firewalls, find_gateways
-from overlay.reach.pcp import Mapping, OtherVersion
+from overlay.reach.pcp import Mapping, OtherVersion, Port, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ NOBODY: Final = "no router here forwards ports by itself"
 
 
 class PortMapper:
-    """Has one TCP port forwarded.
+    """Has one port forwarded.
 
     Args:
         port: the port that we listen on.
@@ -38,7 +38,7 @@ class PortMapper:
 
     def __init__(
         self,
-        port: int,
+        port: Port,
         changed: Callable[[], None],
         find: Callable[[], Awaitable[Sequence[Gateway]]] = find_gateways,
     ) -> None:
@@ -61,7 +61,9 @@ class PortMapper:
         if mapping is None or not is_public(mapping.external_ip):
             return ()
         kind = "ip6" if ":" in mapping.external_ip else "ip4"
-        return (f"/{kind}/{mapping.external_ip}/tcp/{mapping.external_port}",)
+        is_tcp = mapping.port.transport is Transport.TCP
+        end = f"tcp/{mapping.external_port}" if is_tcp else f"udp/{mapping.external_port}/quic-v1"
+        return (f"/{kind}/{mapping.external_ip}/{end}",)
 
     def words(self) -> str:
         """Return what came of it, in words."""
@@ -70,7 +72,8 @@ class PortMapper:
             return self.why_not
         where = mapping.external_ip or "an address that it does not tell"
         does = "lets in" if ":" in where else "forwards"
-        done = f"{mapping.protocol.value} {does} port {mapping.external_port} of {where} to us"
+        port = mapping.port._replace(number=mapping.external_port)
+        done = f"{mapping.protocol.value} {does} {port} of {where} to us"
         return f"{done}, but {self.why_not}" if self.why_not else done
 
     async def run(self) -> None:
@@ -104,7 +107,7 @@ class PortMapper:
             try:
                 self._hold(gateway, await gateway.forward(self._port, LEASE_S))
             except OverlayError as error:
-                logger.debug("port %d is not forwarded: %s", self._port, error)
+                logger.debug("%s is not forwarded: %s", self._port, error)
                 if not isinstance(error, Silent | OtherVersion):
                     self.why_not = str(error)
             else:
@@ -117,7 +120,7 @@ class PortMapper:
         try:
             self._hold(gateway, await gateway.forward(self._port, LEASE_S))
         except OverlayError as error:
-            logger.warning("the router forwards port %d no longer: %s", self._port, error)
+            logger.warning("the router forwards %s no longer: %s", self._port, error)
             self._held = None
             self._changed()
             await self._acquire()
@@ -140,23 +143,23 @@ class PortMapper:
         try:
             await gateway.stop(mapping)
         except OverlayError as error:
-            logger.info("the router keeps port %d forwarded: %s", self._port, error)
+            logger.info("the router keeps %s forwarded: %s", self._port, error)
 
 
 class Mappings:
-    """What the home router does for one node: one port of IPv4, and one of IPv6.
+    """What the home router does for one node: a port of TCP and one of QUIC, of IPv4 and of IPv6.
 
     Args:
         ports: returns the ports of one version of IP that we listen on.
         changed: called when `addresses` changed.
     """
 
-    def __init__(self, ports: Callable[[int], Sequence[int]], changed: Callable[[], None]) -> None:
+    def __init__(self, ports: Callable[[int], Sequence[Port]], changed: Callable[[], None]) -> None:
         ways = ((4, find_gateways), (6, find_firewalls))
         self._mappers = [
-            PortMapper(found[0], changed, find)
+            PortMapper(port, changed, find)
             for version, find in ways
-            if (found := ports(version))
+            for port in first_of_each(ports(version))
         ]
 
     @property
@@ -175,8 +178,20 @@ class Mappings:
         for each in self._mappers:
             await each.tried.wait()
         said = [each.words() for each in self._mappers]
-        told = [each for each in said if each != NOBODY]
+        told = [each for each in dict.fromkeys(said) if each != NOBODY]
         return "; ".join(told) or (NOBODY if said else "")
+
+
+def first_of_each(ports: Sequence[Port]) -> list[Port]:
+    """Return the first port of each transport, that of TCP before that of QUIC.
+
+    >>> first_of_each([Port(3, Transport.UDP), Port(1), Port(2)])
+    [Port(number=1, transport=<Transport.TCP: 6>), Port(number=3, transport=<Transport.UDP: 17>)]
+    """
+    first: dict[Transport, Port] = {}
+    for port in ports:
+        first.setdefault(port.transport, port)
+    return [first[each] for each in Transport if each in first]
 
 
 def renew_after_s(lease_s: int) -> float:

@@ -8,14 +8,13 @@ import enum
 import ipaddress
 import struct
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from overlay.errors import PeerUnavailable, RemoteProtocolError
 
 PORT: Final = 5351
 ANSWER_BYTES_MAX: Final = 1100
 NONCE_BYTES: Final = 12
-TCP: Final = 6
 _PCP_VERSION: Final = 2
 _MAP: Final = 1
 _RESPONSE: Final = 0x80
@@ -26,7 +25,6 @@ _PMP_MAP: Final = struct.Struct("!BBHHHI")
 _PMP_ADDRESS_ANSWER: Final = struct.Struct("!BBHI4s")
 _PMP_MAP_ANSWER: Final = struct.Struct("!BBHIHHI")
 _PMP_ADDRESS: Final = 0
-_PMP_TCP: Final = 2
 _UNSUPPORTED_VERSION: Final = 1
 _WORDS: Final = {
     2: "not allowed by the router's settings",
@@ -40,6 +38,28 @@ _WORDS: Final = {
 
 class OtherVersion(PeerUnavailable):
     """The gateway does not speak PCP; it may speak NAT-PMP."""
+
+
+class Transport(enum.IntEnum):
+    """What a port belongs to, by the numbers of IANA."""
+
+    TCP = 6
+    UDP = 17
+
+
+class Port(NamedTuple):
+    """A port that we listen on."""
+
+    number: int
+    transport: Transport = Transport.TCP
+
+    def __str__(self) -> str:
+        """Return it in words; TCP goes without saying."""
+        kind = "" if self.transport is Transport.TCP else f"{self.transport.name} "
+        return f"{kind}port {self.number}"
+
+
+_PMP_OPCODES: Final = {Transport.UDP: 1, Transport.TCP: 2}
 
 
 class Protocol(enum.Enum):
@@ -57,37 +77,38 @@ class Mapping:
     Attributes:
         external_ip: the gateway's address outside, "" if it did not say.
         external_port: the port there.
-        internal_port: the port here.
+        port: the port here.
         lease_s: how long it lasts, in seconds; 0 for ever.
     """
 
     protocol: Protocol
     external_ip: str
     external_port: int
-    internal_port: int
+    port: Port
     lease_s: int
 
 
 def encode_map(
-    nonce: bytes, client: str, port: int, *, lease_s: int, external_port: int = 0
+    nonce: bytes, client: str, port: Port, *, lease_s: int, external_port: int = 0
 ) -> bytes:
-    """Return the PCP request to forward TCP *port*; a lease of 0 s ends it.
+    """Return the PCP request to forward *port*; a lease of 0 s ends it.
 
     For a client of IPv6 it is the request to let in what comes to that address and port.
 
     Args:
         nonce: 12 random bytes; the same for every renewal, so that nobody else ends it.
         client: our own IP address, as the gateway sees it.
-        port: the TCP port that we listen on.
+        port: what we listen on.
         lease_s: how long, in seconds.
         external_port: the port that we should like to have outside; 0 for any.
     """
     header = _PCP_HEADER.pack(_PCP_VERSION, _MAP, 0, lease_s, _as_ipv6(client))
     nowhere = _as_ipv6("::" if ":" in client else "0.0.0.0")  # noqa: S104  (any, says the RFC)
-    return header + _PCP_MAP.pack(nonce, TCP, bytes(3), port, external_port, nowhere)
+    wanted = (port.transport, bytes(3), port.number, external_port, nowhere)
+    return header + _PCP_MAP.pack(nonce, *wanted)
 
 
-def decode_map(data: bytes, nonce: bytes, port: int) -> Mapping | None:
+def decode_map(data: bytes, nonce: bytes, port: Port) -> Mapping | None:
     """Return what came of `encode_map`; None if *data* answers something else.
 
     Raises:
@@ -107,10 +128,10 @@ def decode_map(data: bytes, nonce: bytes, port: int) -> Mapping | None:
     if len(data) < _PCP_ANSWER.size + _PCP_MAP.size:
         raise RemoteProtocolError("a PCP answer that was cut")
     echoed, protocol, _, internal, external, ip = _PCP_MAP.unpack_from(data, _PCP_ANSWER.size)
-    if (echoed, protocol, internal) != (nonce, TCP, port):
+    if (echoed, internal, protocol) != (nonce, *port):
         return None
     _check(result)
-    return Mapping(Protocol.PCP, _ip_text(ip), external, internal, lease_s)
+    return Mapping(Protocol.PCP, _ip_text(ip), external, port, lease_s)
 
 
 def encode_pmp_address() -> bytes:
@@ -131,24 +152,27 @@ def decode_pmp_address(data: bytes) -> str | None:
     return str(ipaddress.IPv4Address(ip))
 
 
-def encode_pmp_map(port: int, *, lease_s: int, external_port: int = 0) -> bytes:
-    """Return the NAT-PMP request to forward TCP *port*; a lease of 0 s ends it."""
-    return _PMP_MAP.pack(0, _PMP_TCP, 0, port, external_port, lease_s)
+def encode_pmp_map(port: Port, *, lease_s: int, external_port: int = 0) -> bytes:
+    """Return the NAT-PMP request to forward *port*; a lease of 0 s ends it."""
+    opcode = _PMP_OPCODES[port.transport]
+    return _PMP_MAP.pack(0, opcode, 0, port.number, external_port, lease_s)
 
 
-def decode_pmp_map(data: bytes, port: int) -> Mapping | None:
+def decode_pmp_map(data: bytes, port: Port) -> Mapping | None:
     """Return what came of `encode_pmp_map`; None if *data* answers something else.
 
     Raises:
         PeerUnavailable: refused.
     """
-    if len(data) < 4 or data[:2] != bytes((0, _RESPONSE | _PMP_TCP)):
+    if len(data) < 4 or data[:2] != bytes((0, _RESPONSE | _PMP_OPCODES[port.transport])):
         return None
     _check(int.from_bytes(data[2:4], "big"))
     if len(data) != _PMP_MAP_ANSWER.size:
         return None
     _, _, _, _, internal, external, lease_s = _PMP_MAP_ANSWER.unpack(data)
-    return Mapping(Protocol.NAT_PMP, "", external, internal, lease_s) if internal == port else None
+    if internal != port.number:
+        return None
+    return Mapping(Protocol.NAT_PMP, "", external, port, lease_s)
 
 
 def gateway_of(routes: str) -> str:
@@ -167,13 +191,13 @@ def gateway_of(routes: str) -> str:
     return ""
 
 
-def gateway6_of(routes: str) -> str:
-    """Return the IPv6 default gateway in the text of /proc/net/ipv6_route, "" if there is none.
+def gateway6_of(routes: str) -> tuple[str, str]:
+    """Return the IPv6 default gateway in the text of /proc/net/ipv6_route, and its interface.
 
-    With its interface, which a link-local address needs.
+    Both "" if there is none. A link-local address names the interface, too, as sockets need it.
 
     >>> gateway6_of(f"{0:032x} 00 {0:032x} 00 fe8000000000000000000000000000{1:02x} 0 0 0 3 eth0")
-    'fe80::1%eth0'
+    ('fe80::1%eth0', 'eth0')
     """
     for line in routes.splitlines():
         fields = line.split()
@@ -183,8 +207,9 @@ def gateway6_of(routes: str) -> str:
             ip = ipaddress.IPv6Address(bytes.fromhex(fields[4]))
         except ValueError:
             continue
-        return f"{ip}%{fields[9]}" if ip.is_link_local else str(ip)
-    return ""
+        device = fields[9]
+        return (f"{ip}%{device}" if ip.is_link_local else str(ip)), device
+    return "", ""
 
 
 def _check(result: int) -> None:

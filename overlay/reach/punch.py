@@ -2,6 +2,7 @@
 
 Two peers behind NATs that meet through a relay send each other a TCP SYN at the same moment,
 each from the port that it listens on: each NAT takes the other's SYN for the answer to its own.
+Over QUIC only the client dials; the server sends random bytes, which open its NAT for that.
 
 Source: libp2p specs, relay/DCUtR.md. There the *asker* is B, whom a relayed connection
 reached, and the *answerer* is A, who dialed it. On the new connection A is the client.
@@ -13,14 +14,19 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from overlay.addresses import is_quic
 from overlay.errors import RemoteProtocolError
 from overlay.reach.punch_wire import ADDRESSES_MAX, Kind, Message
 
+IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 ATTEMPTS_MAX: Final = 3
 """The asker tries again twice, says the specification."""
 RTT_S_MAX: Final = 4.0
 """A relayed round trip beyond this is no help to anybody."""
-_TCP_PARTS: Final = 5
+QUIC_ADDRESSES_MAX: Final = 3
+"""Of those that a stranger may make us dial: each costs a few datagrams of 1200 bytes."""
+_TCP: Final = ("tcp",)
+_QUIC: Final = ("udp", "quic-v1")
 
 
 class Role(enum.Enum):
@@ -97,30 +103,48 @@ class Answerer:
 def worth_dialing(addresses: Iterable[str], behind: Collection[str]) -> tuple[str, ...]:
     """Return the addresses, at most `ADDRESSES_MAX`, that a stranger may make us dial.
 
-    Public TCP addresses only, so that nobody explores our network through us; private ones
-    when the peer is seen at an address of *behind*: then it sits behind the same NAT.
+    Public addresses of TCP, and a few of QUIC, only, so that nobody explores our network through
+    us; private ones when the peer is seen at an address of *behind*: then it sits behind the same
+    NAT.
 
     >>> worth_dialing(["/ip4/8.8.4.4/tcp/4001", "/ip4/10.0.0.7/tcp/22"], ["1.1.1.1"])
     ('/ip4/8.8.4.4/tcp/4001',)
     """
-    found = [(each, ip) for each in dict.fromkeys(addresses) if (ip := tcp_ip(each)) is not None]
+    found = [(each, ip) for each in dict.fromkeys(addresses) if (ip := direct_ip(each)) is not None]
     neighbour = any(str(ip) in behind for _, ip in found if ip.is_global)
-    return tuple(
+    chosen = [
         each
         for each, ip in found
         if (ip.is_global and not ip.is_multicast)
         or (neighbour and ip.is_private and not _is_special(ip))
-    )[:ADDRESSES_MAX]
+    ]
+    tcp = [each for each in chosen if not is_quic(each)]
+    quic = [each for each in chosen if is_quic(each)][:QUIC_ADDRESSES_MAX]
+    return (*tcp[: ADDRESSES_MAX - len(quic)], *quic)
 
 
-def tcp_ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def tcp_ip(address: str) -> IP | None:
     """Return the IP address of a plain TCP multiaddr, None of any other.
 
     >>> tcp_ip("/ip4/8.8.4.4/tcp/4001"), tcp_ip("/ip4/8.8.4.4/udp/1"), tcp_ip("/tcp/1")
     (IPv4Address('8.8.4.4'), None, None)
     """
+    return _ip_of(address, _TCP)
+
+
+def direct_ip(address: str) -> IP | None:
+    """Return the IP address of a multiaddr of plain TCP or of QUIC, None of any other.
+
+    >>> direct_ip("/ip4/8.8.4.4/udp/4001/quic-v1"), direct_ip("/ip4/8.8.4.4/tcp/1/ws")
+    (IPv4Address('8.8.4.4'), None)
+    """
+    return _ip_of(address, _TCP) or _ip_of(address, _QUIC)
+
+
+def _ip_of(address: str, kind: Sequence[str]) -> IP | None:
+    """Return the IP address of a multiaddr of ip4 or ip6, a port, and nothing but *kind*."""
     parts = address.split("/")
-    if len(parts) != _TCP_PARTS or parts[1] not in ("ip4", "ip6") or parts[3] != "tcp":
+    if len(parts) < 5 or parts[1] not in ("ip4", "ip6") or (parts[3], *parts[5:]) != kind:
         return None
     if not parts[4].isdecimal() or not 0 < int(parts[4]) < 1 << 16:
         return None
@@ -130,19 +154,30 @@ def tcp_ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
         return None
 
 
-def own_candidates(mapped: Sequence[str], port: int, direct: Sequence[str]) -> tuple[str, ...]:
+def own_candidates(mapped: Sequence[str], direct: Sequence[str]) -> tuple[str, ...]:
     """Return what to tell the other side: the best first.
 
     Args:
-        mapped: where others see the port that we listen on, one for each that said so.
-        port: that port; most NATs keep it, so it is a guess for each address of *mapped*.
-        direct: what we announce; of use to a peer behind the same NAT.
+        mapped: where others see the ports that we listen on, one for each that said so.
+        direct: what we announce. Of use to a peer behind the same NAT; and most NATs keep the
+            port, so each kind of it is a guess for each IP address of *mapped*.
+
+    >>> own_candidates(["/ip4/8.8.4.4/tcp/5"], ["/ip4/10.0.0.2/udp/1/quic-v1"])
+    ('/ip4/8.8.4.4/tcp/5', '/ip4/8.8.4.4/udp/1/quic-v1', '/ip4/10.0.0.2/udp/1/quic-v1')
     """
-    guesses = [f"{each.rpartition('/')[0]}/{port}" for each in mapped]
-    plain = [each for each in (*mapped, *guesses, *direct) if (ip := tcp_ip(each)) is not None
-             and not _is_special(ip)]  # fmt: skip
-    return tuple(dict.fromkeys(plain))[:ADDRESSES_MAX]
+    plain = [each for each in direct if (ip := direct_ip(each)) is not None and not _is_special(ip)]
+    kinds: dict[tuple[str, bool], str] = {}
+    for each in plain:
+        _, version, _, port = each.split("/", 3)
+        kinds.setdefault((version, is_quic(each)), port)
+    guesses = [
+        "/".join(("", version, ip, port))
+        for _, seen, ip, *_ in (each.split("/") for each in mapped)
+        for (version, _), port in kinds.items()
+        if version == seen
+    ]
+    return tuple(dict.fromkeys((*mapped, *guesses, *plain)))[:ADDRESSES_MAX]
 
 
-def _is_special(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _is_special(ip: IP) -> bool:
     return ip.is_loopback or ip.is_unspecified or ip.is_multicast or ip.is_link_local

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from overlay.addresses import is_circuit, without_peer
+from overlay.addresses import is_circuit, is_quic, without_peer
 from overlay.reach.dialback import Answer, Reply
 
 
@@ -38,6 +38,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         router: what the home router does for us, in words; "" when it was not asked.
         tcp_ports: the TCP ports that must be open for others.
         asked: peers that were asked to dial back and tried.
+        quic_at: addresses of QUIC at which a dial back arrived; the verdict is about TCP.
+        quic_silent_at: those at which nobody answered anybody.
         advice: what would help, in plain words, the most useful first.
     """
 
@@ -50,6 +52,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     router: str = ""
     tcp_ports: tuple[int, ...] = ()
     asked: int = 0
+    quic_at: tuple[str, ...] = ()
+    quic_silent_at: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
 
 
@@ -64,14 +68,13 @@ def ip_of(address: str) -> str:
 
 
 def port_of(address: str) -> int:
-    """Return the TCP port of a multiaddr, 0 if it has none.
+    """Return the TCP or UDP port of a multiaddr, 0 if it has none.
 
-    >>> port_of("/ip4/8.8.4.4/tcp/4001"), port_of("/ip4/8.8.4.4")
-    (4001, 0)
+    >>> port_of("/ip4/8.8.4.4/tcp/4001"), port_of("/ip4/8.8.4.4/udp/1/quic-v1"), port_of("/ip4")
+    (4001, 1, 0)
     """
-    _, _, rest = address.partition("/tcp/")
-    text = rest.partition("/")[0]
-    return int(text) if text.isdigit() else 0
+    parts = address.split("/")
+    return int(parts[4]) if len(parts) > 4 and parts[4].isdigit() else 0
 
 
 def judge(
@@ -93,8 +96,10 @@ def judge(
         ports: the TCP ports that the node listens on, or should.
         router: what the home router does for us, in words.
     """
-    reached = _dialed(answers, Reply.REACHED, Reply.ANOTHER)
-    silent = tuple(each for each in _dialed(answers, Reply.SILENT) if each not in reached)
+    over_quic = [each for each in answers if is_quic(each.dialed)]
+    answers = [each for each in answers if not is_quic(each.dialed)]
+    reached, silent = _outcomes(answers)
+    quic, quic_silent = _outcomes(over_quic)
     relayed = tuple(without_peer(each) for each in own_addresses if is_circuit(each))
     seen = Counter(ip for each in observed if (ip := ip_of(each)))
     tried = sum(a.reply in (Reply.REACHED, Reply.ANOTHER, Reply.SILENT) for a in answers)
@@ -108,9 +113,17 @@ def judge(
         router=router,
         tcp_ports=tuple(dict.fromkeys(port for port in ports if port)),
         asked=tried,
+        quic_at=quic,
+        quic_silent_at=quic_silent,
     )
     told = set(map(without_peer, own_addresses))
     return msgspec.structs.replace(report, advice=tuple(_advice(report, told)))
+
+
+def _outcomes(answers: Sequence[Answer]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return at which addresses somebody was reached, and at which nobody by anybody."""
+    reached = _dialed(answers, Reply.REACHED, Reply.ANOTHER)
+    return reached, tuple(each for each in _dialed(answers, Reply.SILENT) if each not in reached)
 
 
 def _dialed(answers: Sequence[Answer], *replies: Reply) -> tuple[str, ...]:
@@ -145,6 +158,8 @@ def _advice(report: Report, told: AbstractSet[str]) -> list[str]:
         advice.append(
             f"for IPv6: open TCP port {_ports(report)} to this machine in the router's firewall"
         )
+    if report.quic_silent_at and not report.quic_at:
+        advice.append(f"for QUIC: let UDP port {port_of(report.quic_silent_at[0])} in, too")
     if report.reach is Reach.OUT_ONLY:
         advice.append(
             'or be reached through others: network.relays = ["auto"], or the address of a relay'
@@ -168,9 +183,10 @@ def _advice_for_ipv4(report: Report) -> list[str]:
 
 
 def _advice_to_announce(report: Report, told: AbstractSet[str]) -> list[str]:
-    if not report.behind_nat or told >= set(report.reached_at):
+    reached = (*report.reached_at, *report.quic_at)
+    if not report.behind_nat or told >= set(reached):
         return []
-    addresses = ", ".join(f'"{each}"' for each in report.reached_at)
+    addresses = ", ".join(f'"{each}"' for each in reached)
     return [f"tell others the forwarded port: network.announce_addresses = [{addresses}]"]
 
 

@@ -38,6 +38,7 @@ def reach_targets() -> list[tuple[str, Callable[[bytes], object], bytes]]:
     service = mdns.service_of("main")
     near = f"/ip4/192.168.1.7/tcp/4001/p2p/{peer_id}"
     location = f"HTTP/1.1 200 OK\r\nLOCATION: {_ROUTER}\r\n\r\n".encode()
+    location6 = location.replace(b"192.168.1.1", b"[fe80::1]")
     punch = punch_wire.encode(punch_wire.Message(punch_wire.Kind.CONNECT, (_ADDRESS,)))
     question = autonat_wire.encode(autonat_wire.Question(peer_id, (_ADDRESS,)))
     connect = Message(Kind.CONNECT, peer_id, duration_s=60, data_bytes=1 << 20)
@@ -56,13 +57,15 @@ def reach_targets() -> list[tuple[str, Callable[[bytes], object], bytes]]:
             lambda data: mdns.read(data, "192.168.1.7", service),
             mdns.encode_answer(service, "name", [near]),
         ),
-        ("PCP", _refusals(lambda data: pcp.decode_map(data, _NONCE, 4001)), _MAPPED),
+        ("PCP", _refusals(lambda data: pcp.decode_map(data, _NONCE, pcp.Port(4001))), _MAPPED),
         (
             "NAT-PMP",
-            _refusals(lambda data: pcp.decode_pmp_map(data, 4001)),
+            _refusals(lambda data: pcp.decode_pmp_map(data, pcp.Port(4001))),
             bytes.fromhex("00820000000000070fa10fa100000e10"),
         ),
         ("SSDP", lambda data: igd.read_location(data, "192.168.1.1"), location),
+        ("SSDP, IPv6", lambda data: igd.read_location6(data, "fd00::7", "eth0"), location6),
+        ("pinhole", _refusals(_opened), b"<a><UniqueID>7</UniqueID></a>"),
         ("UPnP", _refusals(lambda data: igd.read_description(data, _ROUTER)), _DESCRIPTION),
         ("SOAP", _refusals(lambda data: igd.read_answer(200, data)), b"<a><b>9.9.1.2</b></a>"),
         ("routes of IPv6", lambda data: pcp.gateway6_of(data.decode("latin-1")), _ROUTE6),
@@ -92,7 +95,13 @@ def _registering(identity: Identity) -> Callable[[bytes], object]:
 
 
 def _asked_to_dial(data: bytes) -> object:
-    return Answerer(_ADDRESS, (4, 6), 30_000).take(autonat2_wire.decode(data))
+    return Answerer(_ADDRESS, lambda _address: True, 30_000).take(autonat2_wire.decode(data))
+
+
+def _opened(data: bytes) -> int:
+    answer = igd.read_answer(200, data)
+    igd.check_firewall(answer)
+    return igd.read_pinhole(answer)
 
 
 def _refusals(read: Callable[[bytes], object]) -> Callable[[bytes], object]:

@@ -27,7 +27,7 @@ from simulations.soak.stall import TOKENS, Customer, Stall, open_customer
 
 JOBS_PER_CHEAT: Final = 6
 """At most; most of them owe too much to be served long before."""
-HONEST_S: Final = 120.0
+HONEST_S: Final = 240.0
 BETWEEN_S: Final = 0.3
 SETTLE_S: Final = 60.0
 CLOSE_S: Final = 8.0

@@ -52,6 +52,7 @@ from simulations.soak.orders import (
     Terms,
     honest_request,
     honest_result,
+    large_request,
     orders,
 )
 from simulations.soak.saboteur import Memory
@@ -61,18 +62,20 @@ SLOTS: Final = 3
 """One for each kind of customer; who finds none free waits, as buyers do."""
 CHUNK_MS: Final = {"cpu": 2, "cuda": 100}
 TERMS: Final[dict[KernelDevice, Terms]] = {
-    "cpu": Terms("cpu", honest_ms=200, limit_ms=20),
+    "cpu": Terms("cpu", honest_ms=2_000, limit_ms=20),
     "cuda": Terms("cuda", honest_ms=5_000, limit_ms=200),
 }
 """A millisecond of a CPU is so many instructions, wherever it is; one of a card is time."""
-ORDER_S: Final = 120.0
+STOOD_STILL: Final = ("was stopped after", "of processor time")
+"""A machine that stood still for seconds stops a kernel before its fuel does; a card always so."""
+ORDER_S: Final = 240.0
 CHEAT_S: Final = 20.0
 SLOW_FROM: Final = 50
 """From so many orders on there are some among them that take a minute."""
 HASTE: Final = 0.4
 """Share of the cheats that leave after `HASTE_S` at most, whatever their job is at."""
 HASTE_S: Final = 3.0
-HONEST_SHARE: Final = 0.6
+SOUND_SHARE: Final = 0.6
 """Share of the cheats' jobs that are sound: in them there is something to pay for."""
 
 
@@ -126,8 +129,9 @@ class _Attack:
 
     def _next_of_cheat(self) -> tuple[JobRequest, float]:
         """Return a job, and for how long its customer waits."""
-        sound = self.rng.random() < HONEST_SHARE
-        request = honest_request(self.terms) if sound else next(self.orders).request
+        sound = self.rng.choice((honest_request, large_request))(self.terms)
+        is_sound = self.rng.random() < SOUND_SHARE
+        request = sound if is_sound else next(self.orders).request
         in_haste = self.rng.random() < HASTE
         return request, self.rng.uniform(0, HASTE_S) if in_haste else CHEAT_S
 
@@ -151,10 +155,15 @@ class _Attack:
         self.kinds.add(order.kind)
         self.done.outcomes[end] += 1
         due = cost(prices[-1], Meter(gpu_ms=metered_ms)) if metered_ms else NO_MONEY
-        if end not in order.ends:
+        most_ms = order.request.job.limits.time_ms
+        if end == LIMIT and any(words in note for words in STOOD_STILL):
+            self.done.outcomes["stopped by the clock"] += 1
+        elif end not in order.ends:
             self.done.faults.append(f"{order.kind!r} ended {end!r}: {note}"[:300])
-        elif end == LIMIT and metered_ms != order.request.job.limits.time_ms:
+        elif end == LIMIT and metered_ms != most_ms:
             self.done.faults.append(f"{order.kind!r} was stopped after {metered_ms} ms")
+        if metered_ms > most_ms:
+            self.done.faults.append(f"{order.kind!r} was billed for {metered_ms} ms")
         if bill.paid_nanoton != due:
             self.done.faults.append(f"{order.kind!r} cost {bill.paid_nanoton}, not {due} nanoton")
 

@@ -27,6 +27,7 @@ ANY: Final = frozenset({REFUSED, STOP, LIMIT, FAULT})
 MARK: Final = "left_of_a_customer"
 """Is in every code, and must be in no file."""
 
+LARGE_BYTES: Final = 2 << 20
 THREADS: Final = 32
 TURNS: Final = 400
 BLOCKS: Final = 64
@@ -138,6 +139,15 @@ def honest_request(terms: Terms) -> KernelRequest:
     return KernelRequest(job=one, device=terms.device)
 
 
+def large_request(terms: Terms) -> KernelRequest:
+    """Return an order of `LARGE_BYTES` that go there and come back, in many pieces."""
+    data = bytes(range(256)) * (LARGE_BYTES // 256)
+    array = Argument(
+        name="p", role=Role.INOUT, dtype=ElementType.UINT8, shape=(LARGE_BYTES,), data=data
+    )
+    return KernelRequest(job=job(terms, code(""), arguments=(array,)), device=terms.device)
+
+
 def honest_result() -> bytes:
     """Return what the honest kernel writes: each thread's number, shuffled by xorshift32."""
     x = np.arange(1, BLOCKS * THREADS + 1, dtype=np.uint32)
@@ -192,6 +202,7 @@ def _running(terms: Terms) -> Iterator[tuple[str, KernelJob, set[str]]]:
     yield "a whole block", job(terms, store, block=(1024, 1, 1)), {STOP}
     large = Argument(name="p", role=Role.OUT, dtype=ElementType.FLOAT64, shape=(1 << 19,))
     yield "a large result", job(terms, store, arguments=(large,)), {STOP}
+    yield "a large input", large_request(terms).job, {STOP}
     yield "almost no fuel", job(terms, store, limits=Limits(time_ms=1, fuel=1)), {LIMIT, STOP}
 
 

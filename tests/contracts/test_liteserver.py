@@ -378,6 +378,49 @@ async def test_the_last_transaction_of_an_account_cannot_be_hidden(
         assert chain.roster.standings[0].lied == 1
 
 
+async def test_a_past_that_a_server_does_not_keep_turns_us_against_nobody(
+    rig: LiteRig, require_asset: Callable[[str], None]
+) -> None:
+    """Who closes a channel while we sleep must not blind us to the others."""
+    require_asset(compiler.ASSET)
+    ended = await mortal(rig)
+
+    def forgets(answer: Boxed, _rig: LiteRig) -> Boxed:
+        listed = isinstance(answer, lite.BlockTransactions)
+        return lite.Failure(651, "block is not in db") if listed else answer
+
+    async with open_liteserver(rig.config_of(await twisted_server(rig, forgets))) as chain:
+        with pytest.raises(ChainUnavailable, match="not in db"):
+            await chain.transactions(ended)
+        assert chain.roster.usable() == [0]
+
+
+async def test_a_block_before_the_newest_key_block_is_proven_from_an_older_one(
+    rig: LiteRig,
+) -> None:
+    """A channel that closes as the validators change has a history all the same."""
+    async with open_liteserver(await rig.config()) as chain:
+        head = rig.embedded.ledger.last.master.id
+        await rig.devnet.warp(1)
+        asked: list[Boxed] = []
+        connection = chain._connections[0]
+
+        class Recorded:
+            async def ask(self, query: Boxed, kind: type) -> Boxed:
+                asked.append(query)
+                return await connection.ask(query, kind)
+
+        newer = replace(head, seqno=head.seqno + 1000)
+        header = proofs.Header(
+            id=newer, network_id=1, key_block=True, unix_s=1, end_lt=1, state_hash=bytes(32)
+        )
+        trust = trusted_chain.TrustedChain(chain._trust._key_blocks[0], lambda _block: None)
+        trust._note(header)
+        assert trust.key_block == newer
+        assert (await trusted_chain.prove(trust, Recorded(), head)).id == head
+        assert [query.known_block.seqno for query in asked] == [0]
+
+
 async def test_a_history_ends_where_the_account_did(rig: LiteRig) -> None:
     """Whoever writes to the address after that turns us against no server that tells of it."""
     (received,) = [item.record for item in await rig.devnet.transactions(FRIEND)]

@@ -1,5 +1,6 @@
 """Locked vouchers off chain, and on the real TVM at the hands of people who mean it harm."""
 
+import base64
 from hashlib import sha256
 
 import msgspec
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from contracts import channel, voucher
 from contracts.cells import Builder, Cell, decode_boc, encode_boc
+from contracts.embedded import EmbeddedChain
+from contracts.emulator import Emulator, open_emulator
 from contracts.errors import InvalidData, LocalContractError, MessageRejected
 from contracts.locks import (
     LOCKS_MAX,
@@ -306,6 +309,26 @@ def test_a_lock_pays_once_however_often_it_is_claimed(opened: Rehearsal) -> None
     assert opened.state.paid_nanoton == 2 * COIN
 
 
+def test_the_payer_cannot_make_a_channel_unreadable_by_locks_of_its_own(rig: Rehearsal) -> None:
+    """Who cannot read a channel cannot claim from it by our software, and the payer would leave."""
+    rig.open(1000 * COIN)
+    for number in range(65):
+        secrets = [sha256(bytes([number, each])).digest() for each in range(LOCKS_MAX)]
+        locks = [
+            HashLock(
+                digest=sha256(each).digest(),
+                amount_nanoton=NanoTon(1),
+                deadline_unix_s=NOW_UNIX_S + WITHIN_S,
+            )
+            for each in secrets
+        ]
+        body = rig.claim_locked((number + 1) * COIN, locks, [Preimage(each) for each in secrets])
+        assert rig.internal(channel.locked_claim_fee(LOCKS_MAX), body).exit_code == 0
+    assert len(rig.state.settled_nanoton) == 65 * LOCKS_MAX
+    rig.external(rig.claim(100 * COIN))
+    assert rig.state.paid_nanoton == 100 * COIN
+
+
 def test_an_underfunded_locked_claim_works_again_after_a_top_up_and_the_deadline(
     opened: Rehearsal,
 ) -> None:
@@ -358,6 +381,43 @@ def test_ballast_behind_a_witness_is_refused(opened: Rehearsal) -> None:
     spare_ref = Builder().inline(good).ref(good).end()
     for wrong in (spare_bits, spare_ref, Builder().end(), Builder().uint(1, 1).end()):
         assert refused(opened, with_witnesses(body, wrong)) == UNDERFLOW
+
+
+def publish(emulator: Emulator, published: Cell) -> None:
+    """Let the network of *emulator* know a cell as a public library."""
+    label = Builder().uint(0b10, 2).uint(256, 9).raw(published.hash)
+    libraries = encode_boc(label.ref(published).end())
+    pointer, ask = emulator._instance.new_string(base64.b64encode(libraries)), emulator._ask
+
+    def ask_with_libraries(function: str, before: tuple, *others: tuple) -> dict:
+        if function == "_emulate_with_emulator":
+            before = (before[0], pointer)
+        return ask(function, before, *others)
+
+    emulator._ask = ask_with_libraries  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_witness_cannot_be_hidden_in_a_library(
+    opened: Rehearsal, number: int, count: int
+) -> None:
+    """The contract alone could read it there: the hop before would pay, and have none to show.
+
+    Anybody can publish a library, for its rent.
+    """
+    locks = [some_locks(2)[number], hash_lock(7)][:count]
+    shown = [witness(opened, number), None][:count]
+    hidden = witnesses_cell(shown)
+    network = open_emulator()
+    publish(network, hidden)
+    rig = Rehearsal(EmbeddedChain(network, unix_s=NOW_UNIX_S))
+    rig.open(10 * COIN)
+    body = rig.claim_locked(COIN, locks, shown)
+    library = Cell(int.from_bytes(b"\x02" + hidden.hash), 8 + 256, exotic=True)
+    assert refused(rig, with_witnesses(body, library)) == UNDERFLOW
+    rig.external(body)
+    assert rig.balance(PAYEE) > COIN
 
 
 def test_ballast_in_the_payers_own_lock_is_refused(opened: Rehearsal) -> None:

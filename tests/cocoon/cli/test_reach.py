@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -21,8 +22,14 @@ from overlay.relay.core import MIB
 @pytest.fixture(scope="module")
 def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a relay that also helps others join."""
-    home = tmp_path_factory.mktemp("bootstrap")
-    (home / "config.toml").write_text("[network]\nname = 'reach'\nrelay = true\n")
+    with bootstrap_node(tmp_path_factory.mktemp("bootstrap") / "home", "relay = true") as address:
+        yield address
+
+
+@contextmanager
+def bootstrap_node(home: Path, network: str) -> Iterator[str]:
+    home.mkdir()
+    (home / "config.toml").write_text(f"[network]\nname = 'reach'\n{network}\n")
     command = [sys.executable, "-m", "cocoon", "node", "--json", "--home", str(home)]
     listen = ["--listen", "/ip4/127.0.0.1/tcp/0"]
     with subprocess.Popen([*command, *listen], stdout=subprocess.PIPE, text=True) as process:
@@ -53,6 +60,18 @@ def test_a_reachable_node_is_told_where(
     assert (code, said["reach"]) == (0, "reachable")
     assert said["reached_at"] == [f"/ip4/127.0.0.1/tcp/{unused_port}"]
     assert (said["seen_as"], said["behind_nat"]) == ({"127.0.0.1": 1}, False)
+
+
+def test_a_node_with_quic_is_told_where_that_reaches_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], unused_port: int
+) -> None:
+    home = tmp_path / "public"
+    with bootstrap_node(home, "quic = true") as address:
+        listen = f"/ip4/127.0.0.1/tcp/{unused_port}"
+        settings = f"quic = true\nbootstrap = ['{address}']\nlisten_addresses = ['{listen}']"
+        code, said = examine(tmp_path / "home", settings, capsys)
+    assert (code, said["reach"], said["reached_at"]) == (0, "reachable", [listen])
+    assert said["quic_at"] == [f"/ip4/127.0.0.1/udp/{unused_port}/quic-v1"]
 
 
 def test_a_node_whose_port_is_shut_is_told_what_would_help(

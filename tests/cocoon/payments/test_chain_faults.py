@@ -15,7 +15,8 @@ from cocoon.payments.channel import Phase
 from cocoon.payments.closing import channel_ref
 from cocoon.payments.journal import Journal, JournalError
 from cocoon.payments.limits import PayeeLimits
-from contracts.errors import ChainUnavailable, MessageRejected
+from contracts.cells import EMPTY, encode_boc
+from contracts.errors import ChainUnavailable, InvalidData, MessageRejected
 from contracts.units import NanoTon, parse_coins
 from contracts.voucher import sign_voucher
 
@@ -36,6 +37,7 @@ class Faulty:
         history_to_lt: it shows no later transactions, while its states are new; 0: all.
         sent_at_once_max: the most messages that were on their way at one time.
         refuses: says of every message that the contract refuses it.
+        garbles: shows accounts whose data does not parse.
     """
 
     def __init__(self, chain) -> None:
@@ -48,7 +50,7 @@ class Faulty:
         self.deaf_for = set()
         self.history_to_lt = 0
         self.sending = self.sent_at_once_max = 0
-        self.refuses = False
+        self.refuses = self.garbles = False
 
     async def _ask(self) -> None:
         self.asked += 1
@@ -66,7 +68,8 @@ class Faulty:
             raise ChainUnavailable(f"nothing about {address}")
         account = await self._chain.account(address)
         balance = NanoTon(max(0, account.balance_nanoton + self.lie))
-        return msgspec.structs.replace(account, balance_nanoton=balance)
+        data = encode_boc(EMPTY) if self.garbles and account.data else account.data
+        return msgspec.structs.replace(account, balance_nanoton=balance, data=data)
 
     async def send(self, message_boc):
         self.sending += 1
@@ -246,6 +249,19 @@ async def test_a_refusal_that_only_the_server_made_up_does_not_hold_a_claim_up_f
         faulty.refuses = False
         assert (await payee.settle_all()).unclaimed == TENTH  # not again soon
         monkeypatch.setattr(claiming, "REFUSED_AGAIN_S", 0.0)
+        assert (await payee.settle_all()).unclaimed == 0
+
+
+async def test_from_a_channel_that_cannot_be_read_is_claimed_all_the_same(world, faulty):
+    """The payer could have made it so, and be leaving."""
+    async with world.both() as (payer, payee):
+        channel = await world.channel(payer)
+        await world.pay(channel, payee, "0.1")
+        faulty.garbles = True
+        with pytest.raises(InvalidData):
+            await payee.settle_all()
+        assert world.balance(world.payee_address) > TENTH - COST
+        faulty.garbles = False
         assert (await payee.settle_all()).unclaimed == 0
 
 

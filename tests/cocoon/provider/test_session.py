@@ -19,6 +19,7 @@ from cocoon.messages import (
     Decline,
     Hold,
     InputSegment,
+    JobEnd,
     LossReason,
     Offer,
     OutputSegment,
@@ -224,7 +225,9 @@ async def test_a_counter_offer_that_is_too_low_leaves_the_first_offer_standing(s
     assert answer.code is RefusalCode.PRICE_TOO_LOW
     assert stranger.sale.desk.outstanding == 1
     await stream.send(encode(counter))  # and it is the only one: nobody haggles a stream open
-    await stranger.refused(stream, RefusalCode.PROTOCOL)
+    assert (await stranger.answer(stream)).code is RefusalCode.PROTOCOL
+    with pytest.raises(PeerUnavailable):
+        await stranger.answer(stream)
     await nothing_is_left(stranger)
 
 
@@ -397,13 +400,28 @@ async def test_who_takes_slots_and_brings_no_input_is_soon_refused(stranger, pay
         await nothing_is_left(stranger)
     stream = await stranger.open()
     await stream.send(encode(stranger.request()))
-    assert "their input never came" in await stranger.refused(stream, RefusalCode.PAYMENT)
+    assert "nothing came of them" in await stranger.refused(stream, RefusalCode.PAYMENT)
     other = Stranger(stranger.market, stranger.provider, (await stranger.market.host(OTHER))[0])
     stream, signed, offer = await other.offered()  # a new peer id costs nothing
     accept, _ = other.accept(signed, offer, channel, CHAT)
     await stream.send(encode(accept))
-    assert "their input never came" in await other.refused(stream, RefusalCode.PAYMENT)
+    assert "nothing came of them" in await other.refused(stream, RefusalCode.PAYMENT)
     await nothing_is_left(stranger)
+
+
+async def test_who_leaves_before_the_first_token_again_and_again_is_soon_refused(stranger, payer):
+    """The prompt is computed by then, and nothing is due for it."""
+    for _ in range(WASTED_MAX + 1):
+        stream, _ = await run_job(stranger, payer)
+        await stream.send(encode(Cancel()))  # it is there before the worker can have said a word
+        while not isinstance(await stranger.answer(stream), JobEnd):
+            pass
+        await stream.reset()
+        await nothing_is_left(stranger)
+    assert {end["cost_nanoton"] for end in stranger.market.events(1, "job_ended")} == {0}
+    stream = await stranger.open()
+    await stream.send(encode(stranger.request()))
+    assert "nothing came of them" in await stranger.refused(stream, RefusalCode.PAYMENT)
 
 
 async def test_an_input_has_as_long_as_it_keeps_coming_and_no_longer(stranger, payer, monkeypatch):
@@ -527,6 +545,17 @@ def test_a_slot_that_was_wasted_once_or_twice_is_nobodys_habit():
     debtors.wasted("eve", WASTED_MAX)
     assert f"{WASTED_MAX + 1} slots" in debtors.objection("eve", 50)
     assert debtors.objection("eve", WASTED_MAX + 100) == ""
+
+
+def test_a_job_that_is_paid_makes_wasted_slots_good_and_no_debt():
+    debtors = Debtors()
+    for n in range(WASTED_MAX + 1):
+        debtors.wasted("many users behind one node", n)
+    debtors.paid("many users behind one node", WASTED_MAX + 1)
+    assert debtors.objection("many users behind one node", WASTED_MAX + 2) == ""
+    debtors.add("eve", NanoTon(5), 0)
+    debtors.paid("eve", 1)
+    assert debtors.owed_by("eve", 2) == 5
 
 
 def test_a_flood_of_debtors_is_bounded_and_the_oldest_go_first():

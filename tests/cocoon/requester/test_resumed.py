@@ -120,7 +120,8 @@ async def test_cut_in_its_input_and_in_its_result_a_job_ends_once_right_and_paid
     assert channel.ref.signed_total_nanoton == receipt.cost_nanoton
     await until(lambda: provider.sales[0].desk.free_slots == provider.sales[0].pool.free_slots == 1)
     await market.settle()
-    assert len(provider.open_jobs) == len(provider.debtors) == 0
+    await until(lambda: len(provider.open_jobs) == 0)
+    assert len(provider.debtors) == 0
 
 
 async def test_nobody_else_comes_back_to_a_job_and_its_requester_not_with_lies(market, shop):
@@ -172,10 +173,13 @@ async def test_a_requester_that_stays_away_frees_all_it_held_and_is_not_waited_f
     await until(lambda: desk.free_slots == pool.free_slots == 1)
     assert not provider.payee._active
     assert not market.events(1, "job_ended"), "it never began, and nothing was paid"
-    assert not provider.debtors.owed_by(requester.identity.peer_id, provider.clock())
-    assert provider.open_jobs._has_lapsed(requester.identity.peer_id)
+    peer, now_unix_s = requester.identity.peer_id, market.network.clock()
+    assert provider.debtors.owed_by(peer, now_unix_s) == 0
+    assert provider.debtors.has_wasted(peer, now_unix_s), "under another peer id it is known, too"
+    assert provider.open_jobs._has_lapsed(peer)
     result = await requester.run(request(), _silent)
     assert result.finish is Finish.STOP
+    await until(lambda: not provider.debtors.has_wasted(peer, market.network.clock()))
 
 
 async def test_who_begins_anew_on_the_same_channel_need_not_wait_for_its_lost_job(

@@ -246,6 +246,8 @@ async def test_a_providers_full_disk_is_a_refusal_that_names_no_file_and_no_debt
         await requester.run(ask(provider, 8), silent)
     assert "payee" not in str(failed.value)
     assert len(provider.debtors) == 0
+    track = requester.tracks.view()[provider.identity.peer_id]
+    assert track.failures == 1, "it offered, had a channel opened, and then did not do it"
 
 
 async def test_an_empty_wallet_ends_in_words_about_money(market):

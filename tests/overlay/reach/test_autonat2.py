@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overlay import DhtConfig, HostConfig, PeerId, RemoteProtocolError, generate_identity, open_host
+from overlay.addresses import without_peer
 from overlay.driver import ByteStream
 from overlay.errors import OverlayError
 from overlay.node import Node
@@ -40,19 +41,22 @@ OWN, OTHER, SIX, PRIVATE = (
     "/ip6/2001:4860::1/tcp/4001",
     "/ip4/192.168.1.7/tcp/4001",
 )
+QUIC = "/ip4/8.8.4.4/udp/4001/quic-v1"
 TOLL = 30_000
 
 
 def open_test_host(**options):
-    config = HostConfig(
-        listen_addresses=("/ip4/127.0.0.1/tcp/0",), network="test",
-        dht=DhtConfig(explore_interval_s=0), **options,
-    )  # fmt: skip
+    options.setdefault("listen_addresses", ("/ip4/127.0.0.1/tcp/0",))
+    config = HostConfig(network="test", dht=DhtConfig(explore_interval_s=0), **options)
     return open_host(config, generate_identity(), clock=time.time)  # noqa: TID251
 
 
 def answerer(observed: str = HERE, versions=(4,)) -> Answerer:
-    return Answerer(observed, versions, TOLL)
+    def can_dial(address: str) -> bool:
+        kinds = [f"ip{each}" for each in versions]
+        return address.split("/")[1] in kinds and ("quic" in versions or "quic" not in address)
+
+    return Answerer(observed, can_dial, TOLL)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,9 @@ def answerer(observed: str = HERE, versions=(4,)) -> Answerer:
         ([OTHER, OWN], HERE, (4,), Toll(0, TOLL)),
         ([SIX, OWN], HERE, (4,), Dial(1, OWN, 7, paid=False)),
         ([SIX], HERE, (4, 6), Toll(0, TOLL)),
+        ([QUIC, OWN], HERE, (4,), Dial(1, OWN, 7, paid=False)),
+        ([QUIC, OWN], HERE, (4, "quic"), Dial(0, QUIC, 7, paid=False)),
+        ([OWN], QUIC, (4,), Dial(0, OWN, 7, paid=False)),
         ([PRIVATE], HERE, (4,), Answer(Status.DIAL_REFUSED)),
         ([PRIVATE], "/ip4/192.168.1.7/tcp/9", (4,), Dial(0, PRIVATE, 7, paid=False)),
         (["/ip4/224.0.0.9/tcp/1"], HERE, (4,), Answer(Status.DIAL_REFUSED)),
@@ -138,7 +145,7 @@ def make(dials: list[str], here: str = HERE) -> AutoNat2:
         return Reply.REACHED
 
     rng = random.Random(1)  # noqa: S311  (tolls)
-    return AutoNat2(lambda _peer: here, lambda: {4}, dial, rng=rng)
+    return AutoNat2(lambda _peer: here, lambda _address: True, dial, rng=rng)
 
 
 async def served(autonat: AutoNat2, *said: bytes, peer: str = "1") -> Answer | Toll:
@@ -231,6 +238,25 @@ async def test_a_dial_back_tells_who_answers_at_an_address() -> None:
         with trio.fail_after(WAIT_S):
             while asker.connected_peers() != (other.peer_id,):  # noqa: ASYNC110
                 await trio.sleep(0.02)
+
+
+async def test_a_dial_back_by_quic_tells_who_answers_there() -> None:
+    by_quic = {"listen_addresses": ("/ip4/127.0.0.1/udp/0/quic-v1",), "quic": True}
+    async with (
+        open_test_host(**by_quic) as asker,
+        open_test_host(**by_quic) as other,
+        open_test_host(**by_quic) as third,
+        open_test_host() as without,
+    ):
+        await asker.connect(other.addresses)
+        own, foreign = (without_peer(each.addresses[0]) for each in (asker, third))
+        nobody = "/ip4/127.0.0.1/udp/9/quic-v1"
+        assert await ask(asker, other, own) == (Reply.REACHED, own)
+        assert await ask(asker, other, foreign) == (Reply.ANOTHER, foreign)
+        assert await ask(asker, other, nobody) == (Reply.SILENT, nobody)
+        assert other.connected_peers() == (asker.peer_id,), "no dial back stays open"
+        await other.connect(without.addresses)
+        assert (await ask(other, without, own))[0] is Reply.UNKNOWN, "it does not speak QUIC"
 
 
 async def test_a_toll_is_asked_for_and_paid(monkeypatch) -> None:

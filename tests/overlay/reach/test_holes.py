@@ -58,19 +58,21 @@ class Swarm:
 
     def __init__(self, net: Net, stack: ExitStack) -> None:
         self._net, self._stack = net, stack
-        self.relay = self._run("relay", listen_addresses=[f"/ip4/9.9.1.1/tcp/{PORT}"], relay={})
+        self.relay = self.start("relay", listen_addresses=[f"/ip4/9.9.1.1/tcp/{PORT}"], relay={})
 
-    def _run(self, place: str, **config: object) -> NodeProcess:
+    def start(self, place: str, **config: object) -> NodeProcess:
         return self._stack.enter_context(running(self._net.command(place), **config))
 
     def provider(self, place: str, **config: object) -> tuple[NodeProcess, list[str]]:
         """A node that is reached through the relay, and how."""
-        node = self._run(place, listen_addresses=HERE, relays=self.relay.addresses, **config)
+        config.setdefault("listen_addresses", HERE)
+        node = self.start(place, relays=self.relay.addresses, **config)
         found = node.until("addresses", lambda each: any("p2p-circuit" in a for a in each))
         return node, [each for each in found if "p2p-circuit" in each]
 
     def requester(self, place: str, **config: object) -> NodeProcess:
-        node = self._run(place, listen_addresses=HERE, **config)
+        config.setdefault("listen_addresses", HERE)
+        node = self.start(place, **config)
         node("connect", addresses=self.relay.addresses)
         return node
 
@@ -131,6 +133,49 @@ def test_it_can_be_switched_off(swarm: Swarm) -> None:
     requester("connect", addresses=ways)
     assert requester("echo", peer=provider.peer_id, body="hi") == "hi"
     assert requester.until("where", bool, within_s=3, peer=provider.peer_id) == ""
+
+
+QUIC = {"quic": True, "listen_addresses": [*HERE, f"/ip4/0.0.0.0/udp/{PORT}/quic-v1"]}
+
+
+def test_tcp_is_preferred_to_quic_where_there_is_a_hole_for_both(swarm: Swarm) -> None:
+    provider, ways = swarm.provider("b", **QUIC)
+    requester = swarm.requester("a", **QUIC)
+    requester("connect", addresses=ways)
+    assert punched(requester, provider) == f"/ip4/9.9.1.3/tcp/{PORT}"
+
+
+def test_where_the_nat_has_no_hole_for_tcp_quic_finds_one(net: Net, swarm: Swarm) -> None:
+    """The NAT of the one who dials gives TCP, and only TCP, another port to each destination."""
+    rule = 'insert rule ip nat from_inside oifname "wan" meta l4proto tcp masquerade fully-random'
+    net.run("nata", "nft", rule)
+    provider, ways = swarm.provider("b", **QUIC)
+    requester = swarm.requester("a", **QUIC)
+    requester("connect", addresses=ways)
+    assert punched(requester, provider) == f"/ip4/9.9.1.3/udp/{PORT}/quic-v1"
+    assert punched(provider, requester) == f"/ip4/9.9.1.2/udp/{PORT}/quic-v1"
+    left = requester.until("ways", lambda each: len(each) == 1, peer=provider.peer_id)
+    assert left == [f"/ip4/9.9.1.3/udp/{PORT}/quic-v1"]
+    assert requester("echo", peer=provider.peer_id, body="by quic") == "by quic"
+
+
+def test_a_relay_of_quic_tells_where_the_nat_has_put_our_port(net: Net, swarm: Swarm) -> None:
+    """Both NATs give UDP another port than ours, the same to everybody; nobody can guess it."""
+    for nat, port in (("nata", 5001), ("natb", 5002)):
+        rule = (
+            f'insert rule ip nat from_inside oifname "wan" meta l4proto udp masquerade to :{port}'
+        )
+        net.run(nat, "nft", rule)
+    only = {"quic": True, "listen_addresses": [f"/ip4/0.0.0.0/udp/{PORT}/quic-v1"]}
+    swarm.relay = swarm.start(
+        "relay", listen_addresses=["/ip4/9.9.1.1/udp/4002/quic-v1"], quic=True, relay={}
+    )
+    provider, ways = swarm.provider("b", **only)
+    requester = swarm.requester("a", **only)
+    requester("connect", addresses=ways)
+    assert punched(requester, provider) == "/ip4/9.9.1.3/udp/5002/quic-v1"
+    assert punched(provider, requester) == "/ip4/9.9.1.2/udp/5001/quic-v1"
+    assert requester("echo", peer=provider.peer_id, body="by quic") == "by quic"
 
 
 PUBLIC = f"/ip4/9.9.1.4/tcp/{PORT}"

@@ -48,8 +48,49 @@ def test_a_gateway_that_is_controlled_elsewhere_is_refused() -> None:
 
 
 def test_a_device_that_forwards_nothing_says_so() -> None:
-    with pytest.raises(PeerUnavailable, match="forwards no ports"):
+    with pytest.raises(PeerUnavailable, match="lets nothing in"):
         igd.read_description(description(("urn:x:service:Printer:1", "/p")), HERE)
+
+
+SIX, LINK, GATEWAY = "2001:db8::7", "fe80::1", "2001:db8::1"
+
+
+def answer6(location: str) -> bytes:
+    return ANSWER.replace(HERE.encode(), location.encode())
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("http://[2001:db8::1]:5000/d", "http://[2001:db8::1]:5000/d"),
+        ("http://[fe80::1]:5000/d", "http://[fe80::1%eth0]:5000/d"),
+        ("http://[fe80::1%25router]:5000/d", "http://[fe80::1%eth0]:5000/d"),
+        ("http://[fd00::1]/d", "http://[fd00::1]:80/d"),
+        ("http://[2001:db8:0:1::1]:5000/d", ""),
+        ("http://[::1]:5000/d", ""),
+        ("http://192.168.1.1:5000/d", ""),
+        ("http://example.org/d", ""),
+        ("http://[2001:db8::1]:0/d", ""),
+        ("https://[2001:db8::1]/d", ""),
+    ],
+)
+def test_over_ipv6_a_description_on_the_lan_is_fetched_and_no_other(location, url) -> None:
+    assert igd.read_location6(answer6(location), SIX, "eth0") == url
+
+
+def test_the_service_with_the_firewall_is_found_among_the_others() -> None:
+    both = description(wan(2), (igd.FIREWALL[0], "/firewall"))
+    location = "http://[fe80::1%eth0]:5000/d"
+    service = igd.read_description(both, location, igd.FIREWALL)
+    assert service == igd.Service("http://[fe80::1%eth0]:5000/firewall", igd.FIREWALL[0])
+    with pytest.raises(PeerUnavailable, match="lets nothing in"):
+        igd.read_description(description(wan(2)), location, igd.FIREWALL)
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "65536", "9" * 4000])
+def test_a_pinhole_without_a_number_is_none(number) -> None:
+    with pytest.raises(RemoteProtocolError, match="without a number"):
+        igd.read_pinhole(igd.parse_xml(f"<a><UniqueID>{number}</UniqueID></a>".encode()))
 
 
 def test_entities_depth_and_size_are_bounded() -> None:
@@ -78,6 +119,7 @@ def test_an_error_carries_its_code() -> None:
 @given(st.binary(max_size=300) | st.binary(max_size=100).map(lambda tail: ANSWER[:-4] + tail))
 def test_any_bytes_are_survived(data) -> None:
     location = igd.read_location(data, "192.168.1.1")
+    assert not igd.read_location6(data, SIX, "eth0")
     assert not location or (location.startswith("http://192.168.1.1") and location.isprintable())
     for read in (
         lambda: igd.read_description(data, HERE),

@@ -9,11 +9,12 @@ import trio.testing
 
 from overlay.errors import PeerUnavailable
 from overlay.reach import gateway, igd, pcp
-from overlay.reach.gateway import PmpGateway, Silent, UpnpGateway
+from overlay.reach.gateway import PmpGateway, Silent
 from overlay.reach.mapping import LEASE_S, RENEW_S, PortMapper, renew_after_s
-from overlay.reach.pcp import Mapping, Protocol
+from overlay.reach.pcp import Mapping, Port, Protocol, Transport
+from overlay.reach.upnp import PinholeGateway, UpnpGateway
 
-PORT = 4001
+PORT, QUIC = Port(4001), Port(4001, Transport.UDP)
 
 
 class FakeRouter:
@@ -22,9 +23,9 @@ class FakeRouter:
     def __init__(self, ip: str = "9.9.1.2", error: Exception | None = None) -> None:
         self.ip, self.error = ip, error
         self.asked_s: list[float] = []
-        self.forwarded: set[int] = set()
+        self.forwarded: set[Port] = set()
 
-    async def forward(self, port: int, lease_s: int) -> Mapping:
+    async def forward(self, port: Port, lease_s: int) -> Mapping:
         await trio.lowlevel.checkpoint()
         self.asked_s.append(trio.current_time())
         if self.error is not None:
@@ -34,15 +35,15 @@ class FakeRouter:
 
     async def stop(self, mapping: Mapping) -> None:
         await trio.lowlevel.checkpoint()
-        self.forwarded.discard(mapping.internal_port)
+        self.forwarded.discard(mapping.port)
 
 
-def mapper_of(*routers: FakeRouter) -> tuple[PortMapper, list[tuple[str, ...]]]:
+def mapper_of(*routers: FakeRouter, port: Port = PORT) -> tuple[PortMapper, list[tuple[str, ...]]]:
     async def find() -> Sequence[FakeRouter]:
         return routers
 
     changes: list[tuple[str, ...]] = []
-    mapper = PortMapper(PORT, lambda: changes.append(mapper.addresses), find)
+    mapper = PortMapper(port, lambda: changes.append(mapper.addresses), find)
     return mapper, changes
 
 
@@ -59,6 +60,17 @@ async def test_a_lease_is_renewed_before_its_end_and_ended_at_ours(autojump_cloc
     assert max(gaps) <= LEASE_S / 2
     assert changes == [("/ip4/9.9.1.2/tcp/40000",)]
     assert router.forwarded == set()
+
+
+async def test_a_port_of_quic_is_announced_as_one(autojump_clock) -> None:
+    mapper, changes = mapper_of(FakeRouter(), port=QUIC)
+    said = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_for, mapper, 5)
+        await mapper.tried.wait()
+        said.append(mapper.words())
+    assert changes == [("/ip4/9.9.1.2/udp/40000/quic-v1",)]
+    assert said == ["PCP forwards UDP port 40000 of 9.9.1.2 to us"]
 
 
 async def test_the_next_router_is_asked_when_one_refuses(autojump_clock) -> None:
@@ -178,11 +190,88 @@ class FakeUpnp(UpnpGateway):
 
 async def test_upnp_takes_another_port_or_a_lease_for_ever_when_it_must() -> None:
     mapping = await FakeUpnp(igd.ONLY_FOR_EVER).forward(PORT, 3600)
-    assert (mapping.external_port, mapping.lease_s) == (PORT, 0)
+    assert (mapping.external_port, mapping.lease_s) == (PORT.number, 0)
     mapping = await FakeUpnp(718).forward(PORT, 3600)
-    assert mapping.external_port != PORT
+    assert mapping.external_port != PORT.number
     assert mapping.lease_s == 3600
     with pytest.raises(igd.Refused, match="501"):
         await FakeUpnp(501).forward(PORT, 3600)
     with pytest.raises(PeerUnavailable, match="none of the ports"):
         await FakeUpnp(*[718] * 9).forward(PORT, 3600)
+
+
+SIX = "2001:4860::7"
+
+
+class FakeFirewall(PinholeGateway):
+    """Answers as WANIPv6FirewallControl:1, sections 2.5.1 to 2.5.5, says; forgets when told to."""
+
+    def __init__(self, *, enabled: int = 1, allowed: int = 1) -> None:
+        super().__init__(igd.Service("http://[fe80::1%lan]:1/", igd.FIREWALL[0]), SIX)
+        self.status = (
+            f"<FirewallEnabled>{enabled}</FirewallEnabled>"
+            f"<InboundPinholeAllowed>{allowed}</InboundPinholeAllowed>"
+        )
+        self.calls: list[tuple[str, dict[str, str | int]]] = []
+        self.held: dict[int, dict[str, str | int]] = {}
+        self._next = 7
+
+    async def _call(self, action: str, **arguments: str | int) -> igd.Element:
+        await trio.lowlevel.checkpoint()
+        self.calls.append((action, arguments))
+        said = ""
+        match action:
+            case "GetFirewallStatus":
+                said = self.status
+            case "AddPinhole":
+                self.held[self._next] = arguments
+                said, self._next = f"<UniqueID>{self._next}</UniqueID>", self._next + 1
+            case _ if arguments["UniqueID"] not in self.held:
+                raise igd.Refused(igd.NO_SUCH_PINHOLE, "NoSuchEntry")
+            case "DeletePinhole":
+                del self.held[arguments["UniqueID"]]
+        return igd.parse_xml(f"<a>{said}</a>".encode())
+
+
+async def test_a_pinhole_is_opened_renewed_by_its_number_and_closed(autojump_clock) -> None:
+    router = FakeFirewall()
+    mapper, changes = mapper_of(router)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_for, mapper, 2 * RENEW_S + 1)
+        await mapper.tried.wait()
+        assert mapper.words() == f"UPnP lets in port 4001 of {SIX} to us"
+    assert [action for action, _ in router.calls] == [
+        "GetFirewallStatus", "AddPinhole", "UpdatePinhole", "UpdatePinhole", "DeletePinhole",
+    ]  # fmt: skip
+    assert router.calls[1][1] == {
+        "RemoteHost": "", "RemotePort": 0, "InternalClient": SIX, "InternalPort": 4001,
+        "Protocol": 6, "LeaseTime": LEASE_S,
+    }  # fmt: skip
+    assert router.calls[2][1] == {"UniqueID": 7, "NewLeaseTime": LEASE_S}
+    assert changes == [(f"/ip6/{SIX}/tcp/4001",)]
+    assert router.held == {}
+
+
+async def test_a_router_that_was_restarted_gets_the_pinhole_again(autojump_clock) -> None:
+    router = FakeFirewall()
+    mapper, changes = mapper_of(router)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_for, mapper, RENEW_S + 1)
+        await mapper.tried.wait()
+        router.held.clear()
+    assert [each for each, _ in router.calls].count("AddPinhole") == 2
+    assert (len(changes), router.held) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"enabled": 0}, "the router's firewall for IPv6 is off: everything passes"),
+        ({"allowed": 0}, "the router's settings allow no port of IPv6 to be opened"),
+    ],
+)
+async def test_a_firewall_that_opens_nothing_says_why(status, words, autojump_clock) -> None:
+    router = FakeFirewall(**status)
+    mapper, changes = mapper_of(router)
+    await run_for(mapper, 5)
+    assert (mapper.why_not, changes, router.held) == (words, [], {})

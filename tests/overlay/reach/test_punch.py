@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from overlay import RemoteProtocolError
 from overlay.reach.punch import (
+    QUIC_ADDRESSES_MAX,
     RTT_S_MAX,
     Answerer,
     Asker,
@@ -21,10 +22,11 @@ ONE = "/ip4/8.8.4.4/tcp/4001"
 OTHER = "/ip4/1.1.1.1/tcp/4002"
 LAN = "/ip4/192.168.1.7/tcp/4001"
 delays = st.floats(0, RTT_S_MAX / 2)
-octets = st.integers(0, 255)
+octets, ports = st.integers(0, 255), st.integers(0, 70_000)
 addresses = st.builds(
-    "/ip4/{}.{}.{}.{}/tcp/{}".format, octets, octets, octets, octets, st.integers(0, 70_000)
-)
+    "/ip4/{}.{}.{}.{}/{}".format, octets, octets, octets, octets,
+    st.builds("tcp/{}".format, ports) | st.builds("udp/{}/quic-v1".format, ports),
+)  # fmt: skip
 messages = st.one_of(
     st.builds(Message, st.sampled_from(Kind), st.lists(addresses, max_size=12).map(tuple)),
     st.builds(Message, st.just(Kind.SYNC)),
@@ -95,7 +97,22 @@ def test_private_addresses_are_dialed_only_behind_the_same_nat() -> None:
 def test_what_others_see_comes_first_then_the_guess_that_the_nat_keeps_ports() -> None:
     mapped = ("/ip4/8.8.4.4/tcp/50123",)
     announced = (LAN, "/ip4/127.0.0.1/tcp/4001", "/ip4/1.1.1.1/tcp/1/ws")
-    assert own_candidates(mapped, 4001, announced) == (*mapped, ONE, LAN)
+    assert own_candidates(mapped, announced) == (*mapped, ONE, LAN)
+
+
+def test_a_nat_is_guessed_to_keep_the_port_of_quic_too() -> None:
+    mapped = ("/ip4/8.8.4.4/tcp/50123", "/ip6/2001:4860::1/tcp/4001")
+    own = (LAN, "/ip4/192.168.1.7/udp/4001/quic-v1")
+    found = own_candidates(mapped, own)
+    assert found == (*mapped, ONE, "/ip4/8.8.4.4/udp/4001/quic-v1", *own)
+
+
+def test_few_addresses_of_quic_are_dialed_and_none_crowds_out_tcp() -> None:
+    quic = [f"/ip4/8.8.4.{n}/udp/4001/quic-v1" for n in range(9)]
+    tcp = [f"/ip4/8.8.4.{n}/tcp/4001" for n in range(9)]
+    left = ADDRESSES_MAX - QUIC_ADDRESSES_MAX
+    assert worth_dialing(quic + tcp, []) == (*tcp[:left], *quic[:QUIC_ADDRESSES_MAX])
+    assert worth_dialing(tcp, []) == tuple(tcp[:ADDRESSES_MAX])
 
 
 @given(messages)

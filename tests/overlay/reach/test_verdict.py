@@ -86,3 +86,16 @@ def test_who_is_reached_on_ipv6_alone_hears_of_both() -> None:
 def test_what_one_peer_reached_is_reached() -> None:
     said = report([Reply.SILENT, Reply.REACHED, Reply.SILENT])
     assert (said.reached_at, said.silent_at) == ((DIALED,), ())
+
+
+QUIC = "/ip4/198.51.100.7/udp/4001/quic-v1"
+
+
+def test_quic_is_told_apart_from_tcp_and_decides_nothing() -> None:
+    answers = [Answer(Reply.REACHED, DIALED), Answer(Reply.SILENT, QUIC)]
+    said = judge([f"{DIALED}/p2p/ME"], [], (PUBLIC,), answers, [4001])
+    assert (said.reach, said.reached_at, said.asked) == (Reach.DIRECT, (DIALED,), 1)
+    assert (said.quic_at, said.quic_silent_at) == ((), (QUIC,))
+    assert said.advice == ("for QUIC: let UDP port 4001 in, too",)
+    said = judge([], [], (PUBLIC,), [Answer(Reply.SILENT, DIALED), Answer(Reply.REACHED, QUIC)], [])
+    assert (said.reach, said.quic_at) == (Reach.OUT_ONLY, (QUIC,))
