@@ -162,7 +162,7 @@ class Line:
                 raise  # the peer left, and said so
             except (PeerUnavailable, RemoteProtocolError, trio.TooSlowError) as error:
                 if isinstance(error, StreamReset) and self._dial is None and stream is self._stream:
-                    raise  # it left without a word, or will dial, which ends this stream first
+                    raise  # it left: one that comes back does so before it resets this stream
                 self._lose(stream, error)
             finally:
                 self._busy.discard(scope)

@@ -151,5 +151,5 @@ async def test_a_provider_that_does_not_come_back_is_given_up_and_how_far_it_was
     began_s = trio.current_time()
     with pytest.raises(PeerUnavailable, match=r"of 11 bytes of input were sent, and then: .* lost"):
         await start(provider)
-    assert trio.current_time() - began_s == pytest.approx(run.RECONNECT_S, abs=1)
-    assert len(provider.resumed) > 5
+    assert trio.current_time() - began_s == pytest.approx(run.RECONNECT_FIRST_S, abs=1)
+    assert len(provider.resumed) > 2
