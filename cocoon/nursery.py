@@ -22,20 +22,22 @@ async def open_private_nursery() -> AsyncGenerator[trio.Nursery]:
     """Open a nursery; when it fails, raise the first error itself.
 
     Further errors are what the first one broke; they are attached to it as notes. A
-    cancellation from outside is never replaced by an error, nor hides one; alone, it comes
-    out as one `trio.Cancelled`, so that callers can say goodbye when they see it.
+    cancellation from outside comes out as one `trio.Cancelled`, so that callers can say goodbye
+    when they see it. With an error beside it the error comes out: trio cancels again at the
+    next checkpoint, and a group of both would lose the cancellation to its scope, and leave a
+    group of one error, which nobody catches.
     """
     try:
         async with trio.open_nursery() as nursery:
             yield nursery
     except BaseExceptionGroup as group:
         found = leaves(group)
-        if all(isinstance(one, trio.Cancelled) for one in found):
+        errors = [one for one in found if not isinstance(one, trio.Cancelled)]
+        if not errors:
             raise found[0] from None
-        if len(found) == 1:
-            raise found[0] from found[0].__cause__
-        if any(not isinstance(one, Exception) for one in found):
+        first, *others = errors
+        if others and any(not isinstance(one, Exception) for one in errors):
             raise
-        for other in found[1:]:
-            found[0].add_note(f"and then: {other!r}")
-        raise found[0] from found[0].__cause__
+        for other in others:
+            first.add_note(f"and then: {other!r}")
+        raise first from first.__cause__

@@ -13,15 +13,17 @@ import trio
 
 @asynccontextmanager
 async def open_private_nursery() -> AsyncGenerator[trio.Nursery]:
-    """Open a nursery; a lone error, or cancellation, comes out as it is."""
+    """Open a nursery; a lone error, or cancellation, comes out as it is; of both, the error."""
     try:
         async with trio.open_nursery() as nursery:
             yield nursery
     except BaseExceptionGroup as group:
         found = _leaves(group)
-        if all(isinstance(one, trio.Cancelled) for one in found) or len(found) == 1:
-            raise found[0] from found[0].__cause__
-        raise
+        errors = [one for one in found if not isinstance(one, trio.Cancelled)]
+        if len(errors) > 1:
+            raise
+        (first,) = errors or found[:1]
+        raise first from first.__cause__
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -138,7 +138,7 @@ def test_any_value_of_any_option_is_taken_or_refused_with_its_name(
     name: str, value: object
 ) -> None:
     table, _, key = name.rpartition(".")
-    literal = msgspec.json.encode(value).decode().replace("\x7f", "")
+    literal = msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
     try:
         config = parse_config(f"[{table}]\n{key} = {literal}\n")
     except ConfigError as error:
