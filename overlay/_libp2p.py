@@ -45,7 +45,7 @@ from overlay.addresses import is_quic, prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.node import DhtNode, network_protocol
 from overlay.driver import ByteStream, ByteStreamHandler, GossipSink
-from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable
+from overlay.errors import LocalProtocolError, OverlayError, PeerUnavailable, StreamReset
 from overlay.gossip.score import PeerScores
 from overlay.host import HostConfig
 from overlay.identity import Identity
@@ -98,8 +98,12 @@ class Libp2pStream:
         except StreamEOF:
             if self._ended_in_order():
                 return b""
+            if self._was_reset():
+                raise StreamReset("the peer reset the stream") from None
             raise PeerUnavailable("the peer is gone or reset the stream") from None
         except LIBP2P_ERRORS as error:
+            if self._was_reset():
+                raise StreamReset("the peer reset the stream") from error
             raise PeerUnavailable(f"reading failed: {error!r}") from error
 
     async def write(self, data: bytes) -> None:
@@ -137,6 +141,12 @@ class Libp2pStream:
         if not isinstance(muxed, YamuxStream):
             return False
         return not muxed.reset_received and not muxed.conn.event_shutting_down.is_set()
+
+    def _was_reset(self) -> bool:
+        muxed = getattr(self._stream, "muxed_stream", None)
+        if not isinstance(muxed, YamuxStream):
+            return False
+        return muxed.reset_received and not muxed.conn.event_shutting_down.is_set()
 
 
 class Libp2pDriver:

@@ -6,6 +6,7 @@ OverlayError
   RemoteProtocolError    the peer broke a rule: drop it and lower its score
   PeerUnavailable        nobody answered, or not in time; trying elsewhere may work
     StreamClosed         the peer closed the stream in an orderly way
+    StreamReset          the peer aborted the stream
 """
 
 from typing import Final
@@ -46,3 +47,7 @@ class PeerUnavailable(OverlayError):
 
 class StreamClosed(PeerUnavailable):
     """The peer finished sending: no more frames will come on this stream."""
+
+
+class StreamReset(PeerUnavailable):
+    """The peer aborted the stream; the connection stands. Not every transport can tell."""

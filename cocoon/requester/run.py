@@ -57,7 +57,9 @@ GREETING_S: Final = 15.0
 VOUCHER_TIMEOUT_S: Final = 10.0
 FAREWELL_S: Final = 4.0
 RECONNECT_S: Final = 60.0
-"""How long a lost connection is dialed again, over all losses in one job."""
+"""How long a lost connection is dialed again at most, over all losses in one job."""
+RECONNECT_FIRST_S: Final = 10.0
+"""So long in any case; else for as long as the job has lasted: others could begin it anew."""
 TOLD_EVERY_S: Final = 5.0
 """So often a long upload says how far it is."""
 OUTPUT_PIECE_BYTES_MAX: Final = 256 * 1024
@@ -159,7 +161,7 @@ class RunningJob:
 
     async def _start_resumably(self) -> FromProvider:
         """Hand over the input, over several connections if need be."""
-        self.line.begin(RECONNECT_S, dial=self._dial, greet=self._greet)
+        self.line.begin(RECONNECT_S, first_s=RECONNECT_FIRST_S, dial=self._dial, greet=self._greet)
         try:
             await self._send_input()
             return await self._receive(DARK_S, "acceptance")

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import trio
 
 from overlay.cleanup import shielded
-from overlay.errors import PeerUnavailable, RemoteProtocolError, StreamClosed
+from overlay.errors import PeerUnavailable, RemoteProtocolError, StreamClosed, StreamReset
 from overlay.ids import PeerId
 from overlay.transfer.core import Tally
 from overlay.transport import Stream
@@ -161,6 +161,8 @@ class Line:
             except StreamClosed:
                 raise  # the peer left, and said so
             except (PeerUnavailable, RemoteProtocolError, trio.TooSlowError) as error:
+                if isinstance(error, StreamReset) and self._dial is None and stream is self._stream:
+                    raise  # it left: one that comes back does so before it resets this stream
                 self._lose(stream, error)
             finally:
                 self._busy.discard(scope)

@@ -11,6 +11,7 @@ import trio
 
 from overlay import PeerUnavailable, Stream
 from overlay._libp2p_inbound import socket_of
+from overlay.errors import StreamReset
 from overlay.node import Node
 from overlay.transfer.line import Line
 
@@ -123,3 +124,27 @@ async def test_a_peer_that_cannot_be_reached_again_is_given_up(libp2p_swarm) -> 
         with trio.fail_after(30), pytest.raises(PeerUnavailable):
             await line.receive()
         assert line.over
+
+
+async def test_a_peer_that_resets_its_stream_and_stays_connected_is_not_waited_for(
+    libp2p_swarm,
+) -> None:
+    ended = trio.Event()
+
+    async def serve(stream: Stream) -> None:
+        line = Line(stream)
+        line.begin(PATIENCE_S)
+        await line.send(await line.receive())
+        with pytest.raises(StreamReset):
+            await line.receive()
+        ended.set()
+
+    async with libp2p_swarm.open_host() as theirs, libp2p_swarm.open_host() as ours:
+        theirs.serve(PROTOCOL, serve, streams_max=8)
+        await ours.connect(theirs.addresses)
+        stream = await ours.open_stream(theirs.peer_id, PROTOCOL)
+        await stream.send(HELLO)
+        assert await stream.receive() == HELLO
+        await stream.reset()
+        with trio.fail_after(PATIENCE_S / 2):
+            await ended.wait()
