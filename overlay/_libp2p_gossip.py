@@ -24,7 +24,7 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.rpc_queue import RpcQueue
 
 from overlay._libp2p_hardening import remote_address, replace_attribute
-from overlay._libp2p_router import PROTOCOL, Router
+from overlay._libp2p_router import PROTOCOL, Router, is_text
 from overlay.addresses import prefix_of
 from overlay.cleanup import shielded
 from overlay.dht.wire import MessageReader
@@ -247,9 +247,9 @@ class SafePubsub(Pubsub):
         Upstream (0.8.1) bounds the number of topics of a neighbour, and neither how long their
         names are nor how often it comes and goes, each time with three tasks.
         """
-        if len(sub_message.topicid) > TOPIC_CHARS_MAX or not self._subscribing.take(
-            origin_id, trio.current_time()
-        ):
+        topic, now_s = sub_message.topicid, trio.current_time()
+        named = is_text(topic) and len(topic) <= TOPIC_CHARS_MAX
+        if not named or not self._subscribing.take(origin_id, now_s):
             self._gossip.scorer.penalize_behavior(origin_id, OVER_BUDGET_POINTS)
             return
         super().handle_subscription(origin_id, sub_message)
@@ -368,7 +368,8 @@ def content_id(msg: rpc_pb2.Message) -> bytes:
 def _is_sound_envelope(msg: rpc_pb2.Message) -> bool:
     """Return whether a message has one topic, and nothing about it is longer than it must be."""
     around_bytes = msg.ByteSize() - len(msg.data)
-    return len(msg.topicIDs) == 1 and around_bytes <= ENVELOPE_BYTES_MAX
+    topics = list(map(is_text, msg.topicIDs))
+    return topics == [True] and around_bytes <= ENVELOPE_BYTES_MAX
 
 
 def signed_by_its_author(msg: rpc_pb2.Message) -> bool:

@@ -267,7 +267,8 @@ def bounded(
     """
     kept = rpc_pb2.ControlMessage()
     kept.graft.extend(_of_topics(control.graft, followed))
-    strange = (each for each in control.graft[:ENTRIES_MAX] if each.topicID not in followed)
+    others = (each for each in control.graft[:ENTRIES_MAX] if each.topicID not in followed)
+    strange = (each for each in others if is_text(each.topicID))
     for graft in itertools.islice(strange, STRANGE_GRAFTS_MAX):
         kept.graft.add(topicID=graft.topicID[:TOPIC_CHARS_MAX])
     for prune in _of_topics(control.prune, followed):
@@ -281,6 +282,11 @@ def bounded(
     if wanted:
         kept.iwant.add(messageIDs=wanted)
     return kept
+
+
+def is_text(topic: str | bytes) -> bool:
+    """Return whether the name of a topic is text: protobuf hands out bytes if it is no UTF-8."""
+    return isinstance(topic, str)
 
 
 def _of_topics(entries: Any, followed: Collection[str]) -> list[Any]:

@@ -133,11 +133,28 @@ async def scene() -> AsyncGenerator[Scene]:
         await trio.sleep(3)
         stream = await stranger._driver.open_stream(target.peer_id, MESHSUB)
 
-        async def say(**parts: object) -> None:
-            await stream.write(framed(Rpc(**parts).SerializeToString()))
+        async def say(rpc: rpc_pb2.RPC | None = None, **parts: object) -> None:
+            await stream.write(framed((rpc or Rpc(**parts)).SerializeToString()))
             await trio.sleep(0.2)
 
         yield Scene(target, honest, stranger, say, heard)
+
+
+async def test_topics_that_are_no_text_are_nothing_to_a_node(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    no_text = fields((1, b"\xff"))
+    message = fields((1, b"author"), (2, b"data"), (3, b"1"), (4, b"\xff"))
+    control = fields((1, no_text), (3, no_text), (4, no_text))
+    subscription = b"\x08\x01" + fields((2, b"\xff"))
+    async with scene() as (target, honest, _stranger, say, heard):
+        for part in ((1, subscription), (2, message), (3, control)):
+            await say(Rpc.FromString(fields(part)))
+        assert all(isinstance(topic, str) for topic in target._driver._pubsub.peer_topics)
+        await honest.publish(TOPIC, b"heard all the same")
+        await trio.sleep(2)
+    assert heard == [b"heard all the same"]
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
 
 
 async def test_prunes_of_a_stranger_leave_nothing_behind(autojump_clock: MockClock) -> None:
