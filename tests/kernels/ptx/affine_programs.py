@@ -89,15 +89,29 @@ def addresses(draw) -> str:
 
 
 @st.composite
+def sudden_changes(draw, name: str) -> str:
+    """Return code that gives the register *name* a far value in some threads only, or none."""
+    far = f"mov.u32 {name}, {draw(st.sampled_from([2**25, 2**28, 2**30, 2**31, 2**32 - 64]))};"
+    before, line = draw(st.sampled_from([("", far), (far, f"mov.u32 {name}, x;")]))
+    test = f"setp.lt.u32 p, x, {draw(st.sampled_from([1, 3, 31]))};"
+    guard = draw(st.sampled_from(["@p", "@!p"]))
+    guarded, way = f"{test} {guard} {line}", f"{test} {guard} bra FAR; {line} FAR:"
+    return draw(st.sampled_from(["", *[f"{before} {guarded}", f"{before} {way}"] * 2]))
+
+
+@st.composite
 def global_stores(draw) -> str:
     """Return a program that stores to an address in global memory."""
     code, kind = draw(addresses()), draw(st.sampled_from(sorted(SIZES)))
+    number = draw(narrow)
+    code += draw(sudden_changes(number))
     index, offset = draw(wide), draw(st.sampled_from([0, 0, 0, 1, 4, 8, 16, -4, -16, 2**31, -1]))
     scale = draw(st.sampled_from([1, 1, 4, 16]))
     make = draw(
         st.sampled_from([
-            f"mul.wide.{draw(signs)}32 at, {draw(narrow)}, {scale}; add.u64 at, at, base;",
-            f"cvt.u64.u32 at, {draw(narrow)}; mad.lo.u64 at, at, {scale}, base;",
+            f"mul.wide.{draw(signs)}32 at, {number}, {scale}; add.u64 at, at, base;",
+            f"mul.wide.u32 at, {number}, 4; add.u64 at, at, base;",
+            f"cvt.u64.u32 at, {number}; mad.lo.u64 at, at, {scale}, base;",
             f"mul.lo.u64 at, {index}, {scale}; add.u64 at, at, base;",
             f"mov.u64 at, {index};",
         ])
