@@ -89,15 +89,29 @@ def addresses(draw) -> str:
 
 
 @st.composite
+def sudden_changes(draw, name: str) -> str:
+    """Return code that gives the register *name* a far value in some threads only, or none."""
+    far = f"mov.u32 {name}, {draw(st.sampled_from([2**25, 2**28, 2**30, 2**31, 2**32 - 64]))};"
+    before, line = draw(st.sampled_from([("", far), (far, f"mov.u32 {name}, x;")]))
+    test = f"setp.lt.u32 p, x, {draw(st.sampled_from([1, 3, 31]))};"
+    guard = draw(st.sampled_from(["@p", "@!p"]))
+    guarded, way = f"{test} {guard} {line}", f"{test} {guard} bra FAR; {line} FAR:"
+    return draw(st.sampled_from(["", *[f"{before} {guarded}", f"{before} {way}"] * 2]))
+
+
+@st.composite
 def global_stores(draw) -> str:
     """Return a program that stores to an address in global memory."""
-    code, kind = draw(addresses()), draw(st.sampled_from(sorted(SIZES)))
+    code, kind = draw(addresses()), draw(st.sampled_from(["u32"] * 4 + sorted(SIZES)))
+    number = draw(narrow)
+    code += draw(sudden_changes(number))
     index, offset = draw(wide), draw(st.sampled_from([0, 0, 0, 1, 4, 8, 16, -4, -16, 2**31, -1]))
     scale = draw(st.sampled_from([1, 1, 4, 16]))
     make = draw(
         st.sampled_from([
-            f"mul.wide.{draw(signs)}32 at, {draw(narrow)}, {scale}; add.u64 at, at, base;",
-            f"cvt.u64.u32 at, {draw(narrow)}; mad.lo.u64 at, at, {scale}, base;",
+            f"mul.wide.{draw(signs)}32 at, {number}, {scale}; add.u64 at, at, base;",
+            f"mul.wide.u32 at, {number}, 4; add.u64 at, at, base;",
+            f"cvt.u64.u32 at, {number}; mad.lo.u64 at, at, {scale}, base;",
             f"mul.lo.u64 at, {index}, {scale}; add.u64 at, at, base;",
             f"mov.u64 at, {index};",
         ])
@@ -129,15 +143,18 @@ def shared_stores(draw) -> str:
     )
 
 
-tame_32 = st.integers(0, 64)
 WRAPS = [sign * scale * 2**bits for bits in (31, 32) for scale in (1, 4, 16) for sign in (1, -1)]
 """How far an address is off when a register of 32 bits was taken for one that does not wrap."""
 
+tame = st.integers(0, 64)  # mostly, so that masks are left out at all
 parameters = st.tuples(
-    st.integers(0, 2**12).map(lambda n: 4 * n)
-    | st.sampled_from([2**26 - 128, 2**26, -4])
-    | st.sampled_from(WRAPS),
-    tame_32 | st.sampled_from(EDGES_32),
-    tame_32 | st.sampled_from(EDGES_32),
-    tame_32 | st.sampled_from(EDGES_64),
+    st.one_of(
+        st.integers(0, 2**8).map(lambda n: 16 * n),
+        st.integers(0, 2**12).map(lambda n: 4 * n),
+        st.sampled_from([2**26 - 128, 2**26, -4]),
+        st.sampled_from(WRAPS),
+    ),
+    st.one_of(tame, tame, st.sampled_from(EDGES_32)),
+    st.one_of(tame, tame, st.sampled_from(EDGES_32)),
+    st.one_of(tame, tame, st.sampled_from(EDGES_64)),
 )

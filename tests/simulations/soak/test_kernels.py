@@ -6,19 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from cocoon.provider import session
-from cocoon.provider.orders import job_for_worker
-from cocoon.provider.wire import RunKernel
+from cocoon.provider.execution import WorkerFailed
 from contracts import assets
 from contracts.emulator import ASSET
 from kernels.compile import find_nvrtc
 from kernels.custom.confinement import can_confine
 from simulations.soak import kernels
 from simulations.soak.cheats import processes_below
-from simulations.soak.orders import STOP, catalogue
+from simulations.soak.orders import REFUSED, catalogue
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "kernels" / "libcuda"))
 
@@ -46,23 +43,21 @@ def test_harmful_kernels_and_cheats_hurt_neither_the_provider_nor_its_books(monk
     assert books.values["settled_nanoton"] > 0
 
 
-def test_a_provider_that_runs_more_than_was_agreed_is_noticed(monkeypatch) -> None:
-    """One order, whose arrays are larger than its offer was for: it must not run."""
+def test_a_provider_that_blames_itself_for_what_a_customer_sent_is_noticed(monkeypatch) -> None:
+    """Whoever ordered that would try it at the next provider; nothing of it ever runs."""
 
-    def careless(*arguments) -> RunKernel:
-        job = job_for_worker(*arguments)
-        if not isinstance(job, RunKernel):
-            return job
-        return msgspec.structs.replace(job, memory_bytes_max=2**40, output_bytes_max=2**40)
+    def careless(error: WorkerFailed, detail: str, **_: bool) -> None:
+        Exception.__init__(error, detail)
+        error.bad_input = False
 
-    (larger,) = (each for each in catalogue(kernels.TERMS["cpu"]) if "larger" in each.kind)
-    assert STOP not in larger.ends
-    monkeypatch.setattr(session, "job_for_worker", careless)
-    monkeypatch.setattr(kernels, "orders", lambda *_, **__: itertools.repeat(larger))
+    malformed = catalogue(kernels.TERMS["cpu"])[0]
+    assert malformed.ends == {REFUSED}
+    monkeypatch.setattr(WorkerFailed, "__init__", careless)
+    monkeypatch.setattr(kernels, "orders", lambda *_, **__: itertools.repeat(malformed))
     monkeypatch.setattr(kernels, "SLOTS", 1)
     jobs, *_ = kernels.run(1)
     assert not jobs.passed, jobs
-    assert jobs.values["wrong_ends"] > 0
+    assert jobs.values["wrong_ends"] == 1
 
 
 def test_kernels_on_a_card_are_attacked_as_well(monkeypatch, tmp_path) -> None:
