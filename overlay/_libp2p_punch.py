@@ -31,8 +31,8 @@ from overlay.reach.punching import Puncher
 logger = logging.getLogger(__name__)
 
 CONNECTED_POLL_S: Final = 0.05
-QUIC_AFTER_S: Final = 1.0
-"""A connection of TCP, which carries more, has so much time to be there first."""
+QUIC_AFTER_S: Final = 2.0
+"""So much time has TCP, which carries more, to be there first; its second SYN comes after one."""
 IDENTIFY_S: Final = 2.0
 """How long a peer may take to say where it is."""
 KNOWN_S: Final = 4.0

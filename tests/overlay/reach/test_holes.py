@@ -138,13 +138,6 @@ def test_it_can_be_switched_off(swarm: Swarm) -> None:
 QUIC = {"quic": True, "listen_addresses": [*HERE, f"/ip4/0.0.0.0/udp/{PORT}/quic-v1"]}
 
 
-def test_tcp_is_preferred_to_quic_where_there_is_a_hole_for_both(swarm: Swarm) -> None:
-    provider, ways = swarm.provider("b", **QUIC)
-    requester = swarm.requester("a", **QUIC)
-    requester("connect", addresses=ways)
-    assert punched(requester, provider) == f"/ip4/9.9.1.3/tcp/{PORT}"
-
-
 def test_where_the_nat_has_no_hole_for_tcp_quic_finds_one(net: Net, swarm: Swarm) -> None:
     """The NAT of the one who dials gives TCP, and only TCP, another port to each destination."""
     rule = 'insert rule ip nat from_inside oifname "wan" meta l4proto tcp masquerade fully-random'
