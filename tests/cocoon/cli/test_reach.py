@@ -16,6 +16,7 @@ from cocoon.cli.reach import is_ours, switched_on
 from cocoon.config import NetworkConfig
 from cocoon.errors import ConfigError
 from cocoon.node import host_settings
+from overlay.identity import generate_identity
 from overlay.relay.core import MIB
 
 
@@ -128,8 +129,9 @@ def test_who_switched_quic_on_is_told_that_it_is_experimental(
 
 
 def test_settings_of_rendezvous_reach_the_overlay() -> None:
+    peer = generate_identity().peer_id
     network = NetworkConfig(
-        rendezvous=("/ip4/203.0.113.7/tcp/1/p2p/ID",), rendezvous_point=True,
+        rendezvous=(f"/ip4/203.0.113.7/tcp/1/p2p/{peer}",), rendezvous_point=True,
         rendezvous_registrations_max=9,
     )  # fmt: skip
     settings = host_settings(network)
