@@ -6,6 +6,7 @@ from typing import Final
 from cocoon.market.price import chunk_cost, cost
 from cocoon.messages import Kind, Meter, PriceSchedule
 from cocoon.provider.service import Sale
+from contracts.channel import CLAIM_NANOTON_MIN, CLAIM_NANOTON_SURE
 from contracts.voucher import ChannelRef, verify_voucher
 from overlay.soak.rows import Row
 from simulations.soak.stall import Customer, Stall
@@ -64,11 +65,15 @@ def _ended(stall: Stall, field_name: str) -> list[int]:
 
 
 def _settling_faults(stall: Stall) -> Iterator[str]:
-    """Yield the channels that paid out more than both agreed on, or that were not cashed."""
+    """Yield the channels that paid out more than both agreed on, or that were not cashed.
+
+    What does not pay for its own claim stays with the payer; cheats leave after so little.
+    """
     for held in stall.book.channels.values():
         state = held.state
         due = max(state.best_total, state.released_total)  # a lost voucher comes with the close
-        if state.received > due or state.unclaimed:
+        least = CLAIM_NANOTON_SURE if state.received else CLAIM_NANOTON_MIN
+        if state.received > due or state.unclaimed >= least:
             yield f"{state.received} of {due} received, {state.unclaimed} unclaimed"
 
 
