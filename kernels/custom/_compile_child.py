@@ -1,12 +1,9 @@
 """The child process that compiles a customer's source. See `kernels.custom.compiling`."""
 
-import sys
 from pathlib import Path
 
-import msgspec
-
 from kernels.compile import CompileError, Nvrtc, Source, Target
-from kernels.custom.child import STARTED
+from kernels.custom.child import STARTED, say, serve
 from kernels.custom.compiling import LOG_CHARACTERS_MAX, CompileAnswer, CompileRequest
 from kernels.custom.confinement import can_confine, confine, limit_resources
 from kernels.errors import DeviceUnavailable
@@ -27,7 +24,7 @@ def _answer(request: CompileRequest) -> CompileAnswer:
     limit_resources(memory_bytes=request.memory_bytes, cpu_s=request.cpu_s)
     if not missing:
         confine()
-    _write(STARTED)
+    say(STARTED)
     try:
         ptx = compiler.compile(Source("kernel.cu", request.code, request.headers), target)
     except CompileError as error:
@@ -35,19 +32,5 @@ def _answer(request: CompileRequest) -> CompileAnswer:
     return CompileAnswer(ptx=ptx.rstrip(b"\0").decode())
 
 
-def _write(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
-def main() -> None:
-    """Serve one request."""
-    request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=CompileRequest)
-    answer = _answer(request)
-    if answer.unconfined:
-        _write(STARTED)
-    _write(msgspec.msgpack.encode(answer))
-
-
 if __name__ == "__main__":
-    main()
+    serve(CompileRequest, _answer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from kernels.custom.child import DONE, STARTED
+from kernels.custom.child import DONE, STARTED, say
 from kernels.custom.confinement import can_confine, confine, die_with_parent, limit_resources
 from kernels.custom.gauge import shared_env
 from kernels.custom.job import Argument, KernelJob, Role
@@ -41,7 +41,7 @@ class _Progress:
 
     def begin(self) -> None:
         """The kernel starts now."""
-        _write(STARTED)
+        say(STARTED)
         self._began_s = time.perf_counter()
 
     def end(self) -> None:
@@ -50,10 +50,10 @@ class _Progress:
             return
         self._is_over = True
         if self._began_s is None:
-            _write(STARTED)
+            say(STARTED)
         else:
             self.passed_us = max(1, round(1e6 * (time.perf_counter() - self._began_s)))
-        _write(DONE)
+        say(DONE)
 
 
 def _answer(request: RunRequest, progress: _Progress) -> RunAnswer:
@@ -177,11 +177,6 @@ def _on_open_card(device: "CudaDevice", request: RunRequest, progress: _Progress
     return RunAnswer(outputs=outputs, device_us=max(1, device_us))
 
 
-def _write(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
 def main() -> None:
     """Serve one request."""
     request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=RunRequest)
@@ -191,7 +186,7 @@ def main() -> None:
     except KernelError as error:
         answer = RunAnswer(fault=str(error))
     progress.end()
-    _write(msgspec.msgpack.encode(answer))
+    say(msgspec.msgpack.encode(answer))
 
 
 if __name__ == "__main__":

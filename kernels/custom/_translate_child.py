@@ -1,10 +1,6 @@
 """The child process that vets and translates a customer's PTX. See `kernels.custom.translating`."""
 
-import sys
-
-import msgspec
-
-from kernels.custom.child import STARTED
+from kernels.custom.child import STARTED, say, serve
 from kernels.custom.confinement import can_confine, confine, limit_resources
 from kernels.custom.errors import KernelRejected
 from kernels.custom.translating import TranslateAnswer, TranslateRequest
@@ -24,7 +20,7 @@ def _answer(request: TranslateRequest) -> TranslateAnswer:
     limit_resources(memory_bytes=request.memory_bytes, cpu_s=request.cpu_s)
     if not missing:
         confine()
-    _write(STARTED)
+    say(STARTED)
     try:
         return TranslateAnswer(code=_code(request, scheduler))
     except (KernelRejected, PtxError) as error:
@@ -45,19 +41,5 @@ def _code(request: TranslateRequest, scheduler: bytes) -> bytes:
     return compile_ptx(request.ptx, Mode.MASKED, entries, scheduler).pack()
 
 
-def _write(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
-def main() -> None:
-    """Serve one request."""
-    request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=TranslateRequest)
-    answer = _answer(request)
-    if answer.unconfined:
-        _write(STARTED)
-    _write(msgspec.msgpack.encode(answer))
-
-
 if __name__ == "__main__":
-    main()
+    serve(TranslateRequest, _answer)

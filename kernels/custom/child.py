@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import IO, Final
+from typing import IO, Final, Protocol, TypeVar
+
+import msgspec
 
 from kernels.custom.errors import KernelStopped, LimitExceeded
 from kernels.custom.oversight import Order
@@ -29,6 +31,15 @@ POLL_S: Final = 0.02
 """How often it is asked whether the child may go on."""
 
 Ask = Callable[[], Order]
+Question = TypeVar("Question")
+
+
+class Answer(Protocol):
+    """What a child answers, a msgspec.Struct."""
+
+    @property
+    def unconfined(self) -> str:
+        """Why the process could not be confined, or "" if it was."""
 
 
 def _go() -> Order:
@@ -90,6 +101,25 @@ def ask_child(
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def say(data: bytes) -> None:
+    """Write to the parent, at once; for the child's side."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def serve(kind: type[Question], answer: Callable[[Question], Answer]) -> None:
+    """Answer the one request of this process; for the child's side.
+
+    Args:
+        kind: of the request.
+        answer: says `STARTED` itself, unless it answers that the process cannot be confined.
+    """
+    found = answer(msgspec.msgpack.decode(sys.stdin.buffer.read(), type=kind))
+    if found.unconfined:
+        say(STARTED)
+    say(msgspec.msgpack.encode(found))
 
 
 def _bootstrap(module: str) -> str:
