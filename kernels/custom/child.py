@@ -47,7 +47,15 @@ def _go() -> Order:
 
 
 class ChildDied(Exception):
-    """The child ended without an answer; the message holds how, and its last words."""
+    """The child ended without an answer; the message holds how, and its last words.
+
+    Attributes:
+        used_up_cpu: the system ended it for its processor time, see `limit_resources`.
+    """
+
+    def __init__(self, how: str, *, used_up_cpu: bool = False) -> None:
+        super().__init__(how)
+        self.used_up_cpu = used_up_cpu
 
 
 def ask_child(
@@ -165,7 +173,8 @@ class _Talk:
             raise ChildDied("answered and did not end") from None
         if process.returncode == 0 and answer:
             return answer
-        raise ChildDied(_how(process.returncode, words.text()))
+        status = process.returncode
+        raise ChildDied(_how(status, words.text()), used_up_cpu=status == -signal.SIGXCPU)
 
     def _read(self, pipe: IO[bytes], size: int, time_s: float) -> bytes:
         """Return up to *size* bytes, fewer at the end of the pipe.

@@ -110,7 +110,7 @@ def _in_child(code: str, *, must_confine: bool, ask: Ask) -> str:
             ask=ask,
         )
     except ChildDied as error:
-        if "signal 24" in str(error):  # SIGXCPU
+        if error.used_up_cpu:
             raise LimitExceeded(f"the compiler used {COMPILE_CPU_S} s of processor time") from error
         raise KernelRejected(f"the compiler {error}") from error
     try:

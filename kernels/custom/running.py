@@ -47,7 +47,6 @@ CHILD_MEMORY_BYTES: Final = 2 << 30
 """Address space of a child beside the arrays: Python, NumPy and LLVM's code."""
 GRACE_S: Final = 0.5
 ANSWER_OVERHEAD_BYTES: Final = 64 << 10
-SIGXCPU: Final = 24
 CLOCK_LAG_MS: Final = 50
 """By how much less we say, while a kernel runs on a card, than has passed here since its start.
 The bill is by the card's own clock, and must not be less than what was told, and paid, before."""
@@ -232,7 +231,7 @@ def _run(
     except ChildDied as error:
         if meter.began_s is None:  # it had not begun with the customer's code
             raise SandboxUnavailable(f"the kernel's process {error}") from error
-        if f"signal {SIGXCPU}" in str(error):
+        if error.used_up_cpu:
             raise LimitExceeded(
                 f"the kernel used {time_s:.1f} s of processor time", meter.usage()
             ) from error

@@ -134,7 +134,7 @@ def _in_child(request: TranslateRequest, ask: Ask) -> bytes:
             ask=ask,
         )
     except ChildDied as error:  # LLVM ends its process when it lacks memory
-        if "signal 24" in str(error):  # SIGXCPU
+        if error.used_up_cpu:
             raise LimitExceeded(
                 f"the translator used {request.cpu_s} s of processor time"
             ) from error
